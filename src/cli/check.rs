@@ -1,0 +1,11 @@
+//! `ucdn-watch check`.
+
+use super::{Context, Exit, Failure};
+
+/// The arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
+    todo!("check")
+}

@@ -1,0 +1,11 @@
+//! `ucdn-watch demo`.
+
+use super::{Context, Exit, Failure};
+
+/// The arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
+    todo!("demo")
+}

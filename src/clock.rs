@@ -1,0 +1,159 @@
+//! Time: the only `now`, and the only waiting. Owns the clock seam and the primitive that every wait ends at.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::model::Timestamp;
+
+/// Where the time comes from. The program has [`SystemClock`]; tests drive one of their own.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Wall time: for the API, the state and events. It may jump.
+    fn now(&self) -> Timestamp;
+
+    /// Time since some fixed moment of this process: for schedules. It never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The machine's own clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// Starts its monotonic time at zero.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
+    fn now(&self) -> Timestamp {
+        SystemTime::now().into()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// The one order to stop, shared by all threads. Whoever waits does so here or at a [`Bell`] made from it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    requested: Mutex<bool>,
+    changed: Condvar,
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The program is to stop.
+    Stopped,
+    /// Somebody rang this bell since the last wait on it.
+    Rung,
+    /// The time was up.
+    TimedOut,
+}
+
+impl Stop {
+    /// Orders the stop and ends every wait. It can't be taken back.
+    pub fn request(&self) {
+        *self.lock() = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether the stop was ordered.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        *self.lock()
+    }
+
+    /// Waits `span`, or until the stop.
+    pub fn sleep(&self, span: Duration) -> Woken {
+        self.wait_for(Some(span), || false)
+    }
+
+    /// A poisoned lock holds a plain bool: whoever panicked can't have left it half-written.
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.shared
+            .requested
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one room of waiting")]
+    fn wait_for(&self, span: Option<Duration>, rung: impl Fn() -> bool) -> Woken {
+        let deadline = span.and_then(|span| Instant::now().checked_add(span));
+        let mut requested = self.lock();
+        loop {
+            if *requested {
+                return Woken::Stopped;
+            }
+            if rung() {
+                return Woken::Rung;
+            }
+            let Some(deadline) = deadline else {
+                requested = self
+                    .shared
+                    .changed
+                    .wait(requested)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Woken::TimedOut;
+            }
+            requested = self
+                .shared
+                .changed
+                .wait_timeout(requested, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+/// Wakes one loop. A ring is remembered until the next wait; many rings count as one.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    stop: Stop,
+    rung: Arc<AtomicBool>,
+}
+
+impl Bell {
+    /// A bell whose waits also end at `stop`.
+    #[must_use]
+    pub fn new(stop: &Stop) -> Self {
+        Self {
+            stop: stop.clone(),
+            rung: Arc::default(),
+        }
+    }
+
+    /// Ends the wait under way, or the next one.
+    pub fn ring(&self) {
+        // Under the lock: between a waiter's check and its sleep, a ring would be lost.
+        let _held = self.stop.lock();
+        self.rung.store(true, Ordering::Relaxed);
+        self.stop.shared.changed.notify_all();
+    }
+
+    /// Waits for a ring, a stop, or the end of `span` (`None`: without limit).
+    pub fn wait(&self, span: Option<Duration>) -> Woken {
+        self.stop
+            .wait_for(span, || self.rung.swap(false, Ordering::Relaxed))
+    }
+}

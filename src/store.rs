@@ -1,0 +1,231 @@
+//! The state: snapshot, events and outbox behind one contract. The only place with SQL.
+//! Keeps and orders; decides nothing about what a change means.
+
+use std::fmt;
+
+use crate::event::EventDraft;
+use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+
+pub mod sqlite;
+
+/// What every state does, whatever engine holds it. The promise of the program rests on these lines.
+///
+/// - **Atomic**: each method happens whole or not at all, also when the process or the machine dies in it.
+/// - **Durable**: what a method wrote is on disk when it returns `Ok`.
+/// - **Ordered**: events have sequences 1, 2, 3, …, given in the order of the commits and, within one, of
+///   [`Commit::events`]. Nobody sees an event before all events of lower sequences.
+/// - **Quiet**: an empty [`Commit`], and every method that only reads, writes nothing.
+///
+/// Methods may be called from any thread at the same time. A target's commits come from one poll at a time: the
+/// caller sees to that.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// What the last poll left of a target; a new one if there was none.
+    fn target(&self, target: &TargetName) -> Result<TargetState, StoreError>;
+
+    /// The snapshot's records of those of `ids` that it knows, in no particular order.
+    fn known_tasks(
+        &self,
+        target: &TargetName,
+        ids: &[TaskId],
+    ) -> Result<Vec<KnownTask>, StoreError>;
+
+    /// A target's tasks in flight ([`KnownTask::is_in_flight`]), oldest first; those without a `created` last.
+    fn tasks_in_flight(&self, target: &TargetName) -> Result<Vec<TaskInFlight>, StoreError>;
+
+    /// Writes what one page, or the end of a walk, taught: snapshot, events and what is owed for them, at once.
+    fn commit(&self, target: &TargetName, commit: &Commit) -> Result<(), StoreError>;
+
+    /// Forgets a target's tasks and its state, but none of its events: for a target whose name now means
+    /// another list.
+    fn forget_target(&self, target: &TargetName) -> Result<(), StoreError>;
+
+    /// The pending delivery of the lowest sequence that a webhook is owed.
+    fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError>;
+
+    /// Writes how one try of a pending delivery ended. Nothing happens if it is not pending any more.
+    fn record_try(
+        &self,
+        webhook: &WebhookName,
+        sequence: u64,
+        result: &TryResult,
+    ) -> Result<(), StoreError>;
+
+    /// What each webhook that was ever owed anything is owed now, by name.
+    fn owed(&self) -> Result<Vec<Owed>, StoreError>;
+
+    /// Forgets finished and vanished tasks that were created and last changed before `before`, and events of before it
+    /// of which nothing is pending or dead. A task without a `created` stays. Returns how many rows went.
+    fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// A target, as the last poll left it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetState {
+    /// Which list the name meant, in the words of the poll; empty: never polled.
+    pub list: String,
+    /// When a page of the list was first read, by our clock.
+    pub first_polled: Option<Timestamp>,
+    /// Whether the first walk was ever completed: after that, everything unknown is new.
+    pub baseline: Baseline,
+    /// Polls failed in a row.
+    pub failed_polls: u32,
+    /// Whether `watch.failing` was reported and `watch.recovered` is due.
+    pub failing_reported: bool,
+    /// What walks have learned of the server's paging, in the words of the walk; empty: nothing.
+    pub paging: String,
+}
+
+/// Whether `first_run` still applies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Baseline {
+    /// No walk was completed yet.
+    #[default]
+    Open,
+    /// What finished before the target was first polled is known.
+    Taken,
+}
+
+/// What [`Store::tasks_in_flight`] says of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskInFlight {
+    /// Its identifier.
+    pub id: TaskId,
+    /// When it was submitted, by the API's clock.
+    pub created: Option<Timestamp>,
+    /// In how many polls it was missed.
+    pub absence: Absence,
+}
+
+/// What one transaction writes. The default is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// Records to insert or to replace, URLs included.
+    pub tasks: Vec<KnownTask>,
+    /// Events, in the order that they happened.
+    pub events: Vec<NewEvent>,
+    /// The target's new state, if it changed.
+    pub target: Option<TargetState>,
+    /// When this was written, by our clock: retention counts from it.
+    pub time: Timestamp,
+}
+
+impl Commit {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.events.is_empty() && self.target.is_none()
+    }
+}
+
+/// An event, and the webhooks that it is owed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// What happened. The store gives it its sequence and id, and keeps [`EventDraft::document`].
+    pub draft: EventDraft,
+    /// To whom; may be empty.
+    pub owed_to: Vec<WebhookName>,
+}
+
+/// An event that a webhook is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The event's place in the state's order.
+    pub sequence: u64,
+    /// `evt_…`, the same for ever.
+    pub event_id: String,
+    /// The event's type, in the contract's words.
+    pub event_type: String,
+    /// The event's document: the same bytes for ever.
+    pub document: String,
+    /// When the event was recorded, by our clock.
+    pub recorded: Timestamp,
+    /// How many tries have failed.
+    pub tries: u32,
+    /// Not before then; none before the first try.
+    pub next_try: Option<Timestamp>,
+}
+
+/// How one try of a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TryResult {
+    /// The receiver has it.
+    Delivered {
+        /// By our clock.
+        at: Timestamp,
+        /// In short, such as `HTTP 204`; no secrets.
+        answer: String,
+    },
+    /// To be tried again.
+    Failed {
+        /// By our clock.
+        at: Timestamp,
+        /// In short, such as `HTTP 503`; no secrets.
+        answer: String,
+        /// Not before then.
+        next_try: Timestamp,
+    },
+    /// Given up: stays until an operator says what to do, and holds up nothing.
+    Dead {
+        /// By our clock.
+        at: Timestamp,
+        /// In short, such as `HTTP 400`; no secrets.
+        answer: String,
+    },
+}
+
+/// One webhook's outbox, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The name that the events are owed under; the config may no longer know it.
+    pub webhook: WebhookName,
+    /// Deliveries still to be made.
+    pub pending: u64,
+    /// Deliveries given up.
+    pub dead: u64,
+    /// When the oldest pending one's event was recorded.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// What can go wrong with the state, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another instance has it: stop.
+    #[error("the state `{state}` is held by another instance{}; stop that one, or give this one a `state` of its own",
+        holder.map_or_else(String::new, |pid| format!(" (process {pid})")))]
+    Held {
+        /// Where it is, without secrets.
+        state: String,
+        /// The holder's process id, where known.
+        holder: Option<u32>,
+    },
+    /// Written by a later version: stop, touch nothing.
+    #[error(
+        "the state `{state}` is of version {found}, and this program knows {known} at the most; upgrade the program, or give it another `state`"
+    )]
+    TooNew {
+        /// Where it is, without secrets.
+        state: String,
+        /// The version found.
+        found: i64,
+        /// The latest that we know.
+        known: i64,
+    },
+    /// Can't be opened, read or written now: stop (at start), or try again (later).
+    #[error("the state `{state}`: can't {action}")]
+    Unusable {
+        /// Where it is, without secrets.
+        state: String,
+        /// What was to be done, such as `commit a page`.
+        action: &'static str,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was read can't be right: the file is damaged.
+    #[error("the state `{state}` is damaged: {what}")]
+    Damaged {
+        /// Where it is, without secrets.
+        state: String,
+        /// What is wrong, and with which row.
+        what: String,
+    },
+}
