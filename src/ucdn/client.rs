@@ -1,0 +1,181 @@
+//! Calls to the API of one account: signed, within its request budget, and read into pages or errors.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::{Clock, Stop, Woken};
+use crate::config::Account;
+use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
+use crate::model::Timestamp;
+use crate::schedule::{Budget, retry_after};
+use crate::secret::{Secret, SecretUrl};
+use crate::ucdn::ListRequest;
+use crate::ucdn::error::{ApiError, Fault};
+use crate::ucdn::sign::Parameters;
+use crate::ucdn::wire::{Page, WireError, read_page};
+
+/// The longest answer that is read, unpacked: a page of a thousand tasks with a hundred URLs each fits three times.
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
+
+/// The longest part of the API's `Message` that is shown.
+const MAX_MESSAGE_CHARS: usize = 200;
+
+/// An account's client. All targets of the account share it, and with it its request budget.
+pub struct ApiClient {
+    endpoint: SecretUrl,
+    public_key: Secret,
+    private_key: Secret,
+    security_token: Option<Secret>,
+    http: HttpClient,
+    budget: Mutex<Budget>,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+}
+
+impl fmt::Debug for ApiClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiClient({})", self.endpoint)
+    }
+}
+
+/// A page, and what came with it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The list.
+    pub page: Page,
+    /// The server's clock, from the answer's `Date`.
+    pub server_time: Option<Timestamp>,
+}
+
+impl ApiClient {
+    /// A client that waits and calls until `stop`.
+    pub fn new(account: &Account, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, HttpError> {
+        Ok(Self {
+            endpoint: account.endpoint.clone(),
+            public_key: account.public_key.clone(),
+            private_key: account.private_key.clone(),
+            security_token: account.security_token.clone(),
+            http: HttpClient::new(&account.http, BodyLimit::RefuseOver(MAX_ANSWER_BYTES))?,
+            budget: Mutex::new(Budget::new(account.max_requests_per_second.per_second())),
+            clock,
+            stop,
+        })
+    }
+
+    /// Asks for one page. Waits first if the account's budget is spent.
+    pub fn list(&self, request: &ListRequest) -> Result<Answer, ApiError> {
+        let wait = self
+            .budget
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .reserve(self.clock.monotonic());
+        if self.stop.sleep(wait) == Woken::Stopped {
+            return Err(ApiError::of(Fault::Stopped));
+        }
+        let began = self.clock.monotonic();
+        let result = self.call(request);
+        log::debug!(
+            "API request: offset={:?} limit={:?} task_ids={} took={:?} result={}",
+            request.offset,
+            request.limit,
+            request.task_ids.len(),
+            self.clock.monotonic().saturating_sub(began),
+            match &result {
+                Ok(answer) => format!("{} tasks", answer.page.tasks.len()),
+                Err(error) => error.to_string(),
+            }
+        );
+        result
+    }
+
+    /// Ends calls under way, for a stop.
+    pub fn shut_down(&self) {
+        self.http.shut_down();
+    }
+
+    fn call(&self, request: &ListRequest) -> Result<Answer, ApiError> {
+        let mut parameters = Parameters::of_list(request);
+        parameters.set("PublicKey", self.public_key.expose());
+        if let Some(token) = &self.security_token {
+            parameters.set("SecurityToken", token.expose());
+        }
+        let body = parameters.signed_form(&self.private_key);
+        let call = HttpRequest::Post {
+            content_type: "application/x-www-form-urlencoded",
+            body: body.as_bytes(),
+        };
+        let answer = self.http.call(&self.endpoint, call, &[]).map_err(|error| {
+            ApiError::of(if self.stop.is_requested() {
+                Fault::Stopped
+            } else {
+                Fault::Call(error)
+            })
+        })?;
+        self.read(&answer).map_err(|fault| ApiError {
+            fault,
+            request_id: answer.header("x-ucloud-request-uuid").map(printable),
+            retry_after: answer
+                .header("retry-after")
+                .and_then(|value| retry_after(value, self.clock.now())),
+        })
+    }
+
+    fn read(&self, answer: &HttpAnswer) -> Result<Answer, Fault> {
+        if !(200..300).contains(&answer.status) {
+            return Err(Fault::Http(answer.status));
+        }
+        let page = read_page(&answer.body).map_err(|error| match error {
+            WireError::Refused { code, message } => Fault::Refused {
+                code,
+                message: printable(&self.without_secrets(message)),
+            },
+            other => Fault::Nonsense(other),
+        })?;
+        let server_time = answer
+            .header("date")
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .map(Timestamp::from);
+        Ok(Answer { page, server_time })
+    }
+
+    /// A gateway may quote the request in its message.
+    fn without_secrets(&self, mut message: String) -> String {
+        let secrets = [
+            Some(&self.private_key),
+            Some(&self.public_key),
+            self.security_token.as_ref(),
+        ];
+        for secret in secrets.into_iter().flatten() {
+            message = message.replace(secret.expose(), "[secret]");
+        }
+        redact_signatures(message)
+    }
+}
+
+/// Hides every run of 40 hex digits: a signature that is seen can be replayed for ever.
+fn redact_signatures(message: String) -> String {
+    let mut run = 0;
+    let is_signature = message.bytes().any(|byte| {
+        run = if byte.is_ascii_hexdigit() { run + 1 } else { 0 };
+        run >= 40
+    });
+    if is_signature {
+        "[hidden: it quotes a signature]".to_owned()
+    } else {
+        message
+    }
+}
+
+/// Cut, on one line, and without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars()
+        .take(MAX_MESSAGE_CHARS)
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}

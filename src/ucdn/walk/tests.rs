@@ -1,0 +1,416 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{Status, TaskId, Url};
+
+/// A server with one reading of every open question, and a list that may move.
+#[derive(Clone, Debug)]
+struct Server {
+    tasks: Vec<Task>,
+    unit: CountedIn,
+    clamp: Option<u64>,
+    total: Total,
+    /// Before the request of this number, this happens.
+    moves: BTreeMap<usize, Move>,
+    requests: usize,
+    inserted: usize,
+    /// The longest page so far, in the server's unit.
+    longest: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum CountedIn {
+    Tasks,
+    Urls,
+    /// `Limit` is ignored.
+    TasksWithoutLimit,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Total {
+    Tasks,
+    Urls,
+    Page,
+    Absent,
+    Nonsense(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Insert(usize),
+    Remove(usize),
+}
+
+fn task(id: String, urls: usize) -> Task {
+    Task {
+        r#type: None,
+        status: Some(Status::Process),
+        created: None,
+        urls: (0..urls)
+            .map(|n| Url {
+                url: format!("http://example.com/{id}/{n}"),
+                status: Some(Status::Process),
+                progress: None,
+                finished: None,
+            })
+            .collect(),
+        id: TaskId(id),
+    }
+}
+
+impl Server {
+    fn new(url_counts: &[usize], unit: CountedIn) -> Self {
+        Self {
+            tasks: url_counts
+                .iter()
+                .enumerate()
+                .map(|(n, urls)| task(format!("t{n}"), *urls))
+                .collect(),
+            unit,
+            clamp: None,
+            total: Total::Absent,
+            moves: BTreeMap::new(),
+            requests: 0,
+            inserted: 0,
+            longest: 0,
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) -> Page {
+        match self.moves.get(&self.requests) {
+            Some(Move::Insert(place)) => {
+                let place = *place % (self.tasks.len() + 1);
+                self.tasks.insert(
+                    place,
+                    task(format!("new{}", self.inserted), 1 + self.inserted % 3),
+                );
+                self.inserted += 1;
+            }
+            Some(Move::Remove(place)) if !self.tasks.is_empty() => {
+                self.tasks.remove(*place % self.tasks.len());
+            }
+            _ => {}
+        }
+        self.requests += 1;
+        let limit = self.clamp.map_or(ask.limit, |clamp| clamp.min(ask.limit)) as usize;
+        let offset = ask.offset as usize;
+        let tasks: Vec<Task> = match self.unit {
+            CountedIn::TasksWithoutLimit => self.tasks.iter().skip(offset).cloned().collect(),
+            CountedIn::Tasks => self
+                .tasks
+                .iter()
+                .skip(offset)
+                .take(limit)
+                .cloned()
+                .collect(),
+            CountedIn::Urls => self.cut_by_urls(offset, limit),
+        };
+        let urls = |tasks: &[Task]| tasks.iter().map(|task| task.urls.len() as u64).sum::<u64>();
+        self.longest = self.longest.max(match self.unit {
+            CountedIn::Urls => urls(&tasks),
+            _ => tasks.len() as u64,
+        });
+        let total_count = match self.total {
+            Total::Tasks => Some(self.tasks.len() as u64),
+            Total::Urls => Some(urls(&self.tasks)),
+            Total::Page => Some(tasks.len() as u64),
+            Total::Absent => None,
+            Total::Nonsense(total) => Some(total),
+        };
+        Page {
+            tasks,
+            total_count,
+            list: ListField::Present,
+        }
+    }
+
+    fn cut_by_urls(&self, offset: usize, limit: usize) -> Vec<Task> {
+        let mut page: Vec<Task> = Vec::new();
+        let rows = self
+            .tasks
+            .iter()
+            .flat_map(|task| task.urls.iter().map(move |url| (task, url)));
+        for (task, url) in rows.skip(offset).take(limit) {
+            match page.last_mut().filter(|last| last.id == task.id) {
+                Some(last) => last.urls.push(url.clone()),
+                None => page.push(Task {
+                    urls: vec![url.clone()],
+                    ..task.clone()
+                }),
+            }
+        }
+        page
+    }
+
+    /// Entries of the list in the unit of the server's pages, and how many fill a page.
+    fn full_pages(&self) -> u64 {
+        let entries = match self.unit {
+            CountedIn::Urls => self.tasks.iter().map(|task| task.urls.len() as u64).sum(),
+            _ => self.tasks.len() as u64,
+        };
+        entries.div_ceil(self.longest.max(1)).max(1)
+    }
+}
+
+struct Walked {
+    sightings: Vec<Task>,
+    requests: usize,
+    paging: Paging,
+}
+
+impl Walked {
+    fn entries(&self) -> BTreeSet<(String, String)> {
+        entries(&self.sightings)
+    }
+}
+
+fn entries(tasks: &[Task]) -> BTreeSet<(String, String)> {
+    tasks
+        .iter()
+        .flat_map(|task| {
+            task.urls
+                .iter()
+                .map(|url| (task.id.0.clone(), url.url.clone()))
+        })
+        .collect()
+}
+
+fn walk(server: &mut Server, page_size: u32, paging: Paging) -> Result<Walked, WalkError> {
+    let mut walk = Walk::new(page_size, paging);
+    let before = server.requests;
+    let mut ask = walk.first();
+    let mut sightings = Vec::new();
+    loop {
+        let sighting = walk.read(server.answer(ask))?;
+        sightings.extend(sighting.tasks);
+        match sighting.next {
+            Next::Ask(next) => ask = next,
+            Next::End(complete) => {
+                let requests = server.requests - before;
+                return Ok(Walked {
+                    sightings,
+                    requests,
+                    paging: complete.paging,
+                });
+            }
+        }
+    }
+}
+
+fn units() -> impl Strategy<Value = CountedIn> {
+    prop_oneof![
+        Just(CountedIn::Tasks),
+        Just(CountedIn::Urls),
+        Just(CountedIn::TasksWithoutLimit)
+    ]
+}
+
+fn totals() -> impl Strategy<Value = Total> {
+    prop_oneof![
+        Just(Total::Tasks),
+        Just(Total::Urls),
+        Just(Total::Page),
+        Just(Total::Absent),
+        (0u64..12).prop_map(Total::Nonsense),
+        Just(Total::Nonsense(1_000_000)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn any_cut_of_pages_gives_every_task_once_and_whole(
+        urls in prop::collection::vec(1usize..7, 0..40),
+        unit in units(),
+        clamp in prop::option::of(1u64..9),
+        total in totals(),
+        page_size in 1u32..12,
+    ) {
+        let mut server = Server::new(&urls, unit);
+        (server.clamp, server.total) = (clamp, total);
+        let mut paging = Paging::default();
+        for poll in 0..3 {
+            let walked = walk(&mut server, page_size, paging).unwrap();
+            prop_assert_eq!(walked.entries(), entries(&server.tasks), "poll {}", poll);
+            for task in &server.tasks {
+                let first = walked.sightings.iter().find(|seen| seen.id == task.id);
+                prop_assert_eq!(first.map(|seen| BTreeSet::from_iter(seen.urls.iter().map(|url| &url.url)).len()),
+                    Some(task.urls.len()), "{} was first given out in part", &task.id);
+            }
+            let pages = server.full_pages();
+            if pages == 1 {
+                prop_assert!(walked.requests <= 2, "{} requests for one page", walked.requests);
+            } else {
+                let bound = usize::try_from(2 * pages + 5).unwrap();
+                prop_assert!(walked.requests <= bound, "{} requests for {} pages", walked.requests, pages);
+            }
+            paging = walked.paging;
+        }
+    }
+
+    #[test]
+    fn what_stays_in_the_list_is_seen_however_the_list_moves(
+        urls in prop::collection::vec(1usize..5, 1..30),
+        unit in units(),
+        clamp in prop::option::of(2u64..9),
+        total in totals(),
+        page_size in 1u32..8,
+        moves in prop::collection::btree_map(
+            0usize..60,
+            prop_oneof![
+                3 => Just(Move::Insert(0)),
+                1 => (0usize..40).prop_map(Move::Insert),
+                2 => (0usize..40).prop_map(Move::Remove),
+                1 => Just(Move::Remove(0)),
+            ],
+            0..25,
+        ),
+    ) {
+        let mut server = Server::new(&urls, unit);
+        (server.clamp, server.total, server.moves) = (clamp, total, moves);
+        let before = entries(&server.tasks);
+        let walked = walk(&mut server, page_size, Paging::default()).unwrap();
+        let stayed: BTreeSet<_> = before.intersection(&entries(&server.tasks)).cloned().collect();
+        let missed: Vec<_> = stayed.difference(&walked.entries()).cloned().collect();
+        prop_assert!(missed.is_empty(), "missed {:?} after {} requests", missed, walked.requests);
+    }
+}
+
+#[test]
+fn a_short_page_is_not_the_last_one() {
+    let mut server = Server::new(&[1; 50], CountedIn::Tasks);
+    server.clamp = Some(20);
+    let walked = walk(&mut server, 200, Paging::default()).unwrap();
+    assert_eq!(walked.entries().len(), 50);
+}
+
+#[test]
+fn a_list_of_one_page_costs_one_request_once_total_count_is_understood() {
+    for (unit, total) in [
+        (CountedIn::Tasks, Total::Tasks),
+        (CountedIn::Tasks, Total::Urls),
+        (CountedIn::Urls, Total::Urls),
+        (CountedIn::TasksWithoutLimit, Total::Tasks),
+    ] {
+        for urls in [[1, 1, 1], [2, 3, 1]] {
+            let mut server = Server::new(&urls, unit);
+            server.total = total;
+            let first = walk(&mut server, 200, Paging::default()).unwrap();
+            let second = walk(&mut server, 200, first.paging).unwrap();
+            assert_eq!(
+                (first.requests, second.requests),
+                (2, 1),
+                "{unit:?} {total:?} {urls:?}"
+            );
+            assert_eq!(second.entries(), entries(&server.tasks));
+        }
+    }
+}
+
+#[test]
+fn a_total_count_that_counts_the_page_ends_no_walk() {
+    let mut server = Server::new(&[1; 5], CountedIn::Tasks);
+    (server.clamp, server.total) = (Some(5), Total::Page);
+    let first = walk(&mut server, 200, Paging::default()).unwrap();
+    server.tasks.push(task("late".to_owned(), 1));
+    let second = walk(&mut server, 200, first.paging).unwrap();
+    assert_eq!(second.entries().len(), 6);
+}
+
+#[test]
+fn an_empty_list_is_complete_and_a_missing_one_with_a_count_is_broken() {
+    let mut walk = Walk::new(200, Paging::default());
+    let page = Page {
+        total_count: Some(3),
+        ..Page::default()
+    };
+    assert_eq!(
+        walk.read(page).unwrap_err(),
+        WalkError::NoList { total_count: 3 }
+    );
+    let mut server = Server::new(&[], CountedIn::Tasks);
+    assert_eq!(
+        super::tests::walk(&mut server, 200, Paging::default())
+            .unwrap()
+            .requests,
+        1
+    );
+}
+
+#[test]
+fn a_server_that_ignores_offset_ends_the_walk_with_an_error() {
+    let server = Server::new(&[1; 9], CountedIn::Tasks);
+    let mut walk = Walk::new(3, Paging::default());
+    let first = walk.first();
+    let error = loop {
+        if let Err(error) = walk.read(server.clone().answer(first)) {
+            break error;
+        }
+    };
+    assert_eq!(error, WalkError::NoProgress);
+}
+
+#[test]
+fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
+    let mut walk = Walk::new(2, Paging::default());
+    let mut ask = walk.first();
+    let error = loop {
+        let tasks = (ask.offset..ask.offset + 2)
+            .map(|n| task(format!("t{n}"), 1))
+            .collect();
+        let page = Page {
+            tasks,
+            total_count: None,
+            list: ListField::Present,
+        };
+        match walk.read(page) {
+            Ok(Sighting {
+                next: Next::Ask(next),
+                ..
+            }) => ask = next,
+            Ok(Sighting {
+                next: Next::End(_), ..
+            }) => panic!("no end was given"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, WalkError::TooLong);
+}
+
+#[test]
+fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
+    let mut walk = Walk::new(2, Paging::default());
+    let page = |tasks: &[&Task]| Page {
+        tasks: tasks.iter().copied().cloned().collect(),
+        total_count: None,
+        list: ListField::Present,
+    };
+    let (a, b) = (task("a".to_owned(), 1), task("b".to_owned(), 1));
+    let failed = Task {
+        status: Some(Status::Failure),
+        ..b.clone()
+    };
+    let mut seen = walk.read(page(&[&a, &b])).unwrap().tasks;
+    seen.extend(walk.read(page(&[&failed])).unwrap().tasks);
+    assert_eq!(seen, [a, b, failed]);
+}
+
+#[test]
+fn what_was_held_back_is_not_lost_when_a_later_page_fails() {
+    let mut walk = Walk::new(2, Paging::default());
+    let mut server = Server::new(&[1, 1, 1], CountedIn::Tasks);
+    let seen = walk.read(server.answer(walk.first())).unwrap().tasks;
+    assert_eq!((seen.len(), walk.into_unreported().len()), (1, 1));
+}
+
+#[test]
+fn an_insert_before_every_page_of_two_does_not_stop_the_walk() {
+    let mut server = Server::new(&[1; 12], CountedIn::Tasks);
+    server.moves = (1..200).map(|n| (n, Move::Insert(0))).collect();
+    let before = entries(&server.tasks);
+    let walked = walk(&mut server, 1, Paging::default()).unwrap();
+    assert!(walked.entries().is_superset(&before));
+}
