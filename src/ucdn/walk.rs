@@ -318,12 +318,10 @@ impl Walk {
         let Some(gap) = self.gap.take() else {
             return self.go_on(extent, tasks, lag);
         };
-        // Shown again unchanged, a page of one task is followed by what stood one step further on: if that step had
-        // counted URLs, it would have led into the task.
-        let borders = self.unit_length(&extent) == 1
-            && extent.entries == last.entries
-            && gap.page.offset == extent.offset.saturating_add(1)
-            && !gap.page.entries.is_empty();
+        let borders = self.borders(&gap, last, &extent);
+        if borders && gap.page.entries.is_empty() {
+            return self.end(tasks);
+        }
         if !borders {
             self.pending.extend(gap.tasks);
             return self.go_on(extent, tasks, lag);
@@ -336,6 +334,14 @@ impl Walk {
             tasks: seen,
             next: next.next,
         }
+    }
+
+    /// Shown again unchanged, a page of one task is followed by what stood one step further on: if that step had
+    /// counted URLs, it would have led into the task.
+    fn borders(&self, gap: &Gap, last: &Extent, extent: &Extent) -> bool {
+        self.unit_length(extent) == 1
+            && extent.entries == last.entries
+            && gap.page.offset == extent.offset.saturating_add(1)
     }
 
     /// Nothing shared with the page before: entries may lie between.
@@ -490,7 +496,9 @@ impl Walk {
 
     /// Whether the next page overlaps this one under every reading that is still open.
     fn must_overlap(&self, last: &Extent) -> bool {
-        self.gap.is_some() || self.stretched || self.unit_length(last) > 1
+        // Once the list has moved, a page of one task with many URLs is not taken to be followed by nothing.
+        let moved = self.gaps > 0 && last.entries.len() > 1;
+        self.gap.is_some() || self.stretched || moved || self.unit_length(last) > 1
     }
 
     fn overlap(&self, last: &Extent, page: &Extent) -> Option<Overlap> {
