@@ -6,11 +6,14 @@ use std::fmt;
 use crate::event::EventDraft;
 use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookName};
 
+#[cfg(test)]
+mod contract_tests;
 pub mod sqlite;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.
 ///
-/// - **Atomic**: each method happens whole or not at all, also when the process or the machine dies in it.
+/// - **Atomic**: each method (but [`Store::prune`]) happens whole or not at all, also when the process or the
+///   machine dies in it.
 /// - **Durable**: what a method wrote is on disk when it returns `Ok`.
 /// - **Ordered**: events have sequences 1, 2, 3, …, given in the order of the commits and, within one, of
 ///   [`Commit::events`]. Nobody sees an event before all events of lower sequences.
@@ -54,7 +57,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn owed(&self) -> Result<Vec<Owed>, StoreError>;
 
     /// Forgets finished and vanished tasks that were created and last changed before `before`, and events of before it
-    /// of which nothing is pending or dead. A task without a `created` stays. Returns how many rows went.
+    /// of which nothing is pending or dead. A task without a `created` stays. Returns how many tasks and events went.
+    ///
+    /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
+    /// it. What an error or a death leaves behind goes the next time.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
