@@ -5,6 +5,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,9 @@ impl StateFile {
 
     /// Whether a journal with something in it lies beside the database: its last user did not close it.
     pub(super) fn has_journal(&self) -> bool {
-        fs::metadata(self.with_suffix("-wal")).is_ok_and(|wal| wal.len() > 0)
+        ["-wal", "-journal"]
+            .iter()
+            .any(|part| length(&self.with_suffix(part)) > 0)
     }
 
     /// Looks at the header without opening the database, so that what is not ours to open stays as it is. Creates a
@@ -92,11 +95,16 @@ impl StateFile {
         if !formats.iter().all(|format| matches!(format, 1 | 2)) {
             return Err(self.damaged("its header is not that of a SQLite database"));
         }
-        let version = header.get(60..64).unwrap_or_default();
-        let version = version
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-        self.check_version(i64::from(version.cast_signed()), latest)
+        self.check_version(i64::from(number(&header, 60..64).cast_signed()), latest)?;
+        // SQLite would make up zeros for the rest of the last page. With a journal that page may be in there.
+        let page_bytes = match number(&header, 16..18) {
+            1 => 65_536,
+            bytes => u64::from(bytes),
+        };
+        if length(&self.path) % page_bytes.max(1) != 0 && !self.has_journal() {
+            return Err(self.damaged("it was cut off"));
+        }
+        Ok(())
     }
 
     /// Refuses a version later than `latest`.
@@ -172,6 +180,19 @@ pub(super) fn for_owner() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(0o600);
     options
+}
+
+/// Of what is missing, zero.
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// A big-endian number of the header.
+fn number(header: &[u8], place: Range<usize>) -> u32 {
+    let bytes = header.get(place).unwrap_or_default();
+    bytes
+        .iter()
+        .fold(0, |sum, byte| (sum << 8) | u32::from(*byte))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

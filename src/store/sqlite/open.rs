@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::fault::Fault;
@@ -52,6 +53,9 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
     reader
         .pragma_update(None, "query_only", true)
         .map_err(|error| fault(error.into()))?;
+    for connection in [&writer, &reader] {
+        fold_at_close(connection, true).map_err(fault)?;
+    }
     Ok(Database {
         writer,
         reader,
@@ -76,8 +80,16 @@ fn connect(file: &StateFile) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file.path(), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Until all is found well: a file that is refused or set aside stays as it was found, and so does its journal.
+    fold_at_close(&connection, false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Whether the last connection to close folds the journal into the database and removes it.
+fn fold_at_close(connection: &Connection, fold: bool) -> Result<(), Fault> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)?;
+    Ok(())
 }
 
 fn user_version(connection: &Connection) -> Result<i64, Fault> {
@@ -90,7 +102,7 @@ fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Resu
     }
     let unclean = version > 0 && (journal_left || !stopped_cleanly(writer)?);
     if unclean {
-        quick_check(writer)?;
+        check_pages(writer)?;
     }
     settle(writer)?;
     migrate(writer, version)?;
@@ -122,8 +134,10 @@ fn stopped_cleanly(connection: &Connection) -> Result<bool, Fault> {
     Ok(meta(connection, CLEAN_STOP)?.as_deref() == Some("1"))
 }
 
-fn quick_check(connection: &Connection) -> Result<(), Fault> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+/// `integrity_check`, not `quick_check`: the outbox and the tasks in flight are read from indexes, which the quick one
+/// does not compare with their tables. It took 0.6 s instead of 0.4 s among 300,000 tasks and events.
+fn check_pages(connection: &Connection) -> Result<(), Fault> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found == "ok" {
         return Ok(());
     }
@@ -133,9 +147,9 @@ fn quick_check(connection: &Connection) -> Result<(), Fault> {
     Err(Fault::Damage(found))
 }
 
-/// `quick_check` tells of a page that the disk would not give in the same words as of a bad one; SQLite's code
+/// The check tells of a page that the disk would not give in the same words as of a bad one; SQLite's code
 /// behind them says which. A disk's error is not damage: nothing would be gained by setting the file aside.
-fn is_io_error(found: &str) -> bool {
+pub(super) fn is_io_error(found: &str) -> bool {
     const SQLITE_IOERR: u32 = 10;
     found
         .rsplit_once("error code=")
