@@ -101,7 +101,7 @@ impl StateFile {
             1 => 65_536,
             bytes => u64::from(bytes),
         };
-        if length(&self.path) % page_bytes.max(1) != 0 && !self.has_journal() {
+        if !length(&self.path).is_multiple_of(page_bytes.max(1)) && !self.has_journal() {
             return Err(self.damaged("it was cut off"));
         }
         Ok(())

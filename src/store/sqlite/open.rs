@@ -26,8 +26,10 @@ const CLEAN_STOP: &str = "clean_stop";
 /// In `meta`: what tells this state's event ids from another's.
 const STATE_ID: &str = "state_id";
 
-/// Only a reader that holds the file, such as an operator's `sqlite3`, is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long we wait for somebody else's transaction, such as that of an operator's `sqlite3`; and at a stop, which
+/// has two seconds for everything.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+const BUSY_TIMEOUT_AT_CLOSE: Duration = Duration::from_millis(200);
 
 /// An open, sound and up-to-date database.
 #[derive(Debug)]
@@ -66,6 +68,9 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
 /// Marks a clean stop, so that the next open need not check everything, and folds the journal into the database.
 /// As well as may be: what can't be done now is done at the next open.
 pub(super) fn close(writer: &Connection, sound: bool) {
+    if writer.busy_timeout(BUSY_TIMEOUT_AT_CLOSE).is_err() {
+        log::debug!("state: closing may wait longer than it should");
+    }
     if sound && set_meta(writer, CLEAN_STOP, "1").is_err() {
         log::debug!("state: the clean stop could not be marked; the next start will check it");
     }

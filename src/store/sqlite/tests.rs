@@ -11,8 +11,7 @@ use crate::store::contract_tests::{
 };
 
 mod contract {
-    use super::*;
-    store_contract!(super::with_store);
+    super::store_contract!(crate::store::sqlite::tests::with_store);
 }
 mod damage;
 
@@ -293,4 +292,31 @@ fn a_panic_amid_a_commit_undoes_it_and_harms_no_other() {
     commit_tasks(&store, &[task("kept", Status::Wait, None)], 2_000);
     assert!(known(&store, "lost").is_none());
     assert!(known(&store, "kept").is_some());
+}
+
+/// SQLite can be told that the disk ends here.
+#[test]
+fn a_full_disk_is_not_damage_and_leaves_no_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_sound(&directory.path().join("state.db"));
+    let limit = |pages: u32| {
+        let writer = store.writer.lock().unwrap();
+        writer
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .unwrap();
+    };
+    limit(1);
+    let commit = Commit {
+        tasks: (0..100)
+            .map(|n| task(&n.to_string(), Status::Wait, None))
+            .collect(),
+        events: vec![event("a", &["ops"])],
+        ..Commit::default()
+    };
+    let error = store.commit(&shop(), &commit).unwrap_err();
+    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+    assert!(store.tasks_in_flight(&shop()).unwrap().is_empty());
+    limit(1_000_000);
+    store.commit(&shop(), &commit).unwrap();
+    assert_eq!(store.next_delivery(&ops()).unwrap().unwrap().sequence, 1);
 }
