@@ -48,6 +48,10 @@ impl StateFile {
         }
         match fs::canonicalize(&file.path) {
             Ok(path) => file.path = path,
+            // A link to nothing would be locked here now, and at its far end the next time.
+            Err(error) if fs::symlink_metadata(&file.path).is_ok() => {
+                return Err(file.unusable("follow its symbolic link", error));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(file.unusable("find its path", error)),
         }
@@ -81,7 +85,8 @@ impl StateFile {
     pub(super) fn inspect(&self, latest: i64) -> Result<(), StoreError> {
         let header = self.header()?;
         if header.is_empty() {
-            return if self.has_journal() {
+            // Only `-wal`: a `-journal` is all that a death in the very first transaction leaves behind.
+            return if length(&self.with_suffix("-wal")) > 0 {
                 Err(self.damaged("it is empty, and its journal is not"))
             } else {
                 self.create()

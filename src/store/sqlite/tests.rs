@@ -147,7 +147,8 @@ fn what_can_not_be_opened_is_not_taken_for_damaged() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
     fs::create_dir(directory.path().join("directory")).unwrap();
-    for path in ["file/state.db", "file/below/state.db", "directory"] {
+    std::os::unix::fs::symlink("nowhere", directory.path().join("link")).unwrap();
+    for path in ["file/state.db", "file/below/state.db", "directory", "link"] {
         let error = open(&directory.path().join(path), now()).unwrap_err();
         assert!(
             matches!(error, StoreError::Unusable { .. }),
@@ -156,7 +157,7 @@ fn what_can_not_be_opened_is_not_taken_for_damaged() {
     }
     assert_eq!(
         names(directory.path()),
-        ["directory", "directory.lock", "file"]
+        ["directory", "directory.lock", "file", "link"]
     );
 }
 

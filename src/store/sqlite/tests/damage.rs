@@ -173,6 +173,16 @@ fn a_journal_without_its_database_is_set_aside() {
 }
 
 #[test]
+fn a_death_in_the_first_transaction_leaves_no_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    fs::write(&path, "").unwrap();
+    fs::write(format!("{}-journal", path.display()), "begun").unwrap();
+    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
+    assert!(known(&open_sound(&path), "a").is_some());
+}
+
+#[test]
 fn a_missing_table_is_damage() {
     for table in ["meta", "target", "task", "event", "webhook", "delivery"] {
         let directory = tempfile::tempdir().unwrap();
