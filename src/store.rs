@@ -6,11 +6,14 @@ use std::fmt;
 use crate::event::EventDraft;
 use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookName};
 
+#[cfg(test)]
+mod contract_tests;
 pub mod sqlite;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.
 ///
-/// - **Atomic**: each method happens whole or not at all, also when the process or the machine dies in it.
+/// - **Atomic**: each method (but [`Store::prune`]) happens whole or not at all, also when the process or the
+///   machine dies in it.
 /// - **Durable**: what a method wrote is on disk when it returns `Ok`.
 /// - **Ordered**: events have sequences 1, 2, 3, …, given in the order of the commits and, within one, of
 ///   [`Commit::events`]. Nobody sees an event before all events of lower sequences.
@@ -22,7 +25,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What the last poll left of a target; a new one if there was none.
     fn target(&self, target: &TargetName) -> Result<TargetState, StoreError>;
 
-    /// The snapshot's records of those of `ids` that it knows, in no particular order.
+    /// The snapshot's records of those of `ids` that it knows, each once, in no particular order. Any number of ids.
     fn known_tasks(
         &self,
         target: &TargetName,
@@ -42,7 +45,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The pending delivery of the lowest sequence that a webhook is owed.
     fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError>;
 
-    /// Writes how one try of a pending delivery ended. Nothing happens if it is not pending any more.
+    /// Writes how one try of a pending delivery ended; a failed or dead one counts into [`Delivery::tries`]. Nothing
+    /// happens if it is not pending any more.
     fn record_try(
         &self,
         webhook: &WebhookName,
@@ -50,11 +54,14 @@ pub trait Store: Send + Sync + fmt::Debug {
         result: &TryResult,
     ) -> Result<(), StoreError>;
 
-    /// What each webhook that was ever owed anything is owed now, by name.
+    /// What each webhook that was ever owed anything is owed now, by name; also when all of it was pruned.
     fn owed(&self) -> Result<Vec<Owed>, StoreError>;
 
     /// Forgets finished and vanished tasks that were created and last changed before `before`, and events of before it
-    /// of which nothing is pending or dead. A task without a `created` stays. Returns how many rows went.
+    /// of which nothing is pending or dead. A task without a `created` stays. Returns how many tasks and events went.
+    ///
+    /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
+    /// it. What an error or a death leaves behind goes the next time.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
@@ -99,7 +106,7 @@ pub struct TaskInFlight {
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Records to insert or to replace, URLs included.
+    /// Records to insert or to replace, URLs included; of two for one task the last one holds.
     pub tasks: Vec<KnownTask>,
     /// Events, in the order that they happened.
     pub events: Vec<NewEvent>,
@@ -122,7 +129,7 @@ impl Commit {
 pub struct NewEvent {
     /// What happened. The store gives it its sequence and id, and keeps [`EventDraft::document`].
     pub draft: EventDraft,
-    /// To whom; may be empty.
+    /// To whom; may be empty. A name given twice is owed it once.
     pub owed_to: Vec<WebhookName>,
 }
 
@@ -220,7 +227,7 @@ pub enum StoreError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What was read can't be right: the file is damaged.
+    /// What was read can't be right: the file is damaged. Stop: the next start checks all of it and sets it aside.
     #[error("the state `{state}` is damaged: {what}")]
     Damaged {
         /// Where it is, without secrets.

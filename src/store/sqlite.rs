@@ -1,1 +1,224 @@
-//! TODO
+//! The state in one SQLite file, for one instance. Owns the file, its lock, its journal and its damage.
+//!
+//! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
+//! reader waits for a commit's way to the disk. Either is behind a mutex; both are let go before the lock is.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use self::fault::Fault;
+use self::file::StateFile;
+use self::lock::StateLock;
+use self::open::Database;
+use super::{Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, TryResult};
+use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+
+mod fault;
+mod file;
+mod lock;
+mod open;
+mod outbox;
+mod prune;
+mod row;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+/// A state in a file. Dropped, it marks a clean stop, folds its journal in and lets the lock go.
+#[derive(Debug)]
+pub struct SqliteStore {
+    file: StateFile,
+    /// Makes this state's event ids differ from any other's.
+    state_id: u64,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+    /// Damage was met: no clean stop is marked, so that the next open checks everything and sets the file aside.
+    damaged: AtomicBool,
+    /// The last field, for fields are dropped in order.
+    _lock: StateLock,
+}
+
+/// What [`open`] found or made.
+#[derive(Debug)]
+pub struct Opened {
+    /// The state, ready for use.
+    pub store: SqliteStore,
+    /// A damaged file was there before: say so loudly. The state is a new, empty one.
+    pub set_aside: Option<SetAside>,
+}
+
+/// A damaged file, out of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Its name now. Its journals, if it had any, are beside it under the same name.
+    pub to: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to let it go.
+///
+/// After an unclean stop everything in it is checked. A damaged file is set aside under a name with `now` in it; a
+/// file that can't be opened, read or written for another reason stays where it is, and so does one of a later
+/// version or of another program.
+pub fn open(path: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+    let file = StateFile::find(path)?;
+    let lock = StateLock::take(&file)?;
+    let (database, set_aside) = match open::open(&file) {
+        Err(StoreError::Damaged { what, .. }) => {
+            let set_aside = file.set_aside(now, what)?;
+            (open::open(&file)?, Some(set_aside))
+        }
+        opened => (opened?, None),
+    };
+    let store = SqliteStore::new(file, database, lock);
+    Ok(Opened { store, set_aside })
+}
+
+impl SqliteStore {
+    fn new(file: StateFile, database: Database, lock: StateLock) -> Self {
+        Self {
+            file,
+            state_id: database.state_id,
+            writer: Mutex::new(database.writer),
+            reader: Mutex::new(database.reader),
+            damaged: AtomicBool::new(false),
+            _lock: lock,
+        }
+    }
+
+    /// What `query` reads is of one moment, however many statements it runs.
+    fn read<T>(
+        &self,
+        action: &'static str,
+        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut reader = lock_connection(&self.reader);
+        let read = |reader: &mut Connection| query(&*reader.transaction()?);
+        read(&mut reader).map_err(|fault| self.error(fault, action))
+    }
+
+    /// What `change` writes is committed and on disk at the end, or undone.
+    fn write<T>(
+        &self,
+        action: &'static str,
+        change: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut writer = lock_connection(&self.writer);
+        let write = |writer: &mut Connection| {
+            // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcome = change(&transaction)?;
+            transaction.commit()?;
+            Ok(outcome)
+        };
+        write(&mut writer).map_err(|fault| self.error(fault, action))
+    }
+
+    fn error(&self, fault: Fault, action: &'static str) -> StoreError {
+        let error = fault.into_error(self.file.said(), action);
+        if matches!(error, StoreError::Damaged { .. }) {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        error
+    }
+}
+
+/// A thread that panicked with a connection in hand left no harm: its transaction was rolled back when it was
+/// dropped. If that failed too, it is rolled back here.
+fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+        log::debug!("state: a transaction was left open; the next statement will say why");
+    }
+    connection
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        let sound = !self.damaged.load(Ordering::Relaxed);
+        open::close(&lock_connection(&self.writer), sound);
+    }
+}
+
+impl Store for SqliteStore {
+    fn target(&self, target: &TargetName) -> Result<TargetState, StoreError> {
+        self.read("read a target", |state| snapshot::target(state, target))
+    }
+
+    fn known_tasks(
+        &self,
+        target: &TargetName,
+        ids: &[TaskId],
+    ) -> Result<Vec<KnownTask>, StoreError> {
+        self.read("read tasks", |state| {
+            snapshot::known_tasks(state, target, ids)
+        })
+    }
+
+    fn tasks_in_flight(&self, target: &TargetName) -> Result<Vec<TaskInFlight>, StoreError> {
+        self.read("read the tasks in flight", |state| {
+            snapshot::tasks_in_flight(state, target)
+        })
+    }
+
+    fn commit(&self, target: &TargetName, commit: &Commit) -> Result<(), StoreError> {
+        if commit.is_empty() {
+            return Ok(());
+        }
+        self.write("commit what a poll saw", |state| {
+            snapshot::set_tasks(state, target, &commit.tasks, commit.time)?;
+            outbox::add_events(state, self.state_id, &commit.events, commit.time)?;
+            commit
+                .target
+                .as_ref()
+                .map_or(Ok(()), |new| snapshot::set_target(state, target, new))
+        })
+    }
+
+    fn forget_target(&self, target: &TargetName) -> Result<(), StoreError> {
+        self.write("forget a target", |state| {
+            snapshot::forget_target(state, target)
+        })
+    }
+
+    fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError> {
+        self.read("read the outbox", |state| {
+            outbox::next_delivery(state, webhook)
+        })
+    }
+
+    fn record_try(
+        &self,
+        webhook: &WebhookName,
+        sequence: u64,
+        result: &TryResult,
+    ) -> Result<(), StoreError> {
+        self.write("record a delivery", |state| {
+            outbox::record_try(state, webhook, sequence, result)
+        })
+    }
+
+    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+        self.read("count the outbox", outbox::owed)
+    }
+
+    fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for sql in [prune::TASKS, prune::EVENTS] {
+            loop {
+                let batch = self.write("forget what is old", |state| {
+                    prune::batch(state, sql, before)
+                })?;
+                gone += batch.rows;
+                if !batch.full {
+                    break;
+                }
+            }
+        }
+        Ok(gone)
+    }
+}

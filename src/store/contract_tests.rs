@@ -1,0 +1,190 @@
+//! The contract of [`Store`], as tests that any engine runs: `store_contract!(with_store)`, where `with_store` calls
+//! a test with a new, empty state. Here: the macro, and what the tests are made of.
+
+use std::collections::BTreeMap;
+
+use super::{Commit, Delivery, NewEvent, Store, TryResult};
+use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
+use crate::model::{
+    Absence, KnownTask, Status, TargetName, TaskKind, Timestamp, UrlState, WebhookName,
+};
+
+pub(super) mod outbox;
+pub(super) mod retention;
+pub(super) mod snapshot;
+
+/// Makes a `#[test]` of each function of the contract. One that is not named here is found by `dead_code`.
+macro_rules! store_contract {
+    ($with_store:path) => {
+        $crate::store::contract_tests::store_contract!($with_store, snapshot:
+            a_task_comes_back_as_it_was
+            a_record_is_replaced_by_the_next
+            thousands_of_tasks_are_known_at_once
+            tasks_of_another_target_are_not_known
+            tasks_in_flight_come_oldest_first_and_undated_last
+            a_target_comes_back_as_it_was
+            forgetting_a_target_keeps_events_and_the_other_targets
+        );
+        $crate::store::contract_tests::store_contract!($with_store, outbox:
+            sequences_follow_the_order_of_events
+            the_document_carries_the_id_and_the_sequence
+            tasks_events_and_deliveries_appear_together
+            deliveries_come_in_order_and_dead_ones_free_the_next
+            webhooks_do_not_wait_for_each_other
+            a_failed_try_is_counted_and_put_off
+            a_try_of_what_is_not_pending_changes_nothing
+            what_is_owed_is_counted_by_webhook
+            a_webhook_is_owed_an_event_once
+            an_empty_commit_gives_no_sequence_away
+            commits_of_many_threads_leave_no_gaps
+        );
+        $crate::store::contract_tests::store_contract!($with_store, retention:
+            a_new_state_is_empty
+            prune_takes_old_finished_and_vanished_tasks_only
+            prune_keeps_events_that_are_pending_or_dead
+            prune_takes_more_than_one_batch
+            a_sequence_is_never_given_twice
+            a_webhook_that_is_owed_nothing_any_more_is_still_named
+        );
+    };
+    ($with_store:path, $part:ident: $($name:ident)*) => {
+        mod $part {
+            $(#[test]
+            fn $name() {
+                $with_store($crate::store::contract_tests::$part::$name);
+            })*
+        }
+    };
+}
+pub(super) use store_contract;
+
+pub(super) fn shop() -> TargetName {
+    "shop".into()
+}
+
+pub(super) fn ops() -> WebhookName {
+    "ops".into()
+}
+
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(seconds).unwrap()
+}
+
+/// A task with two URLs, one of them with all that a URL can have.
+pub(super) fn task(id: &str, status: Status, created: Option<i64>) -> KnownTask {
+    let url = |status: &Status, progress, finished| UrlState {
+        status: status.clone(),
+        progress,
+        finished,
+    };
+    KnownTask {
+        id: id.into(),
+        r#type: Some("file".to_owned()),
+        created: created.map(at),
+        first_seen: at(2_000),
+        urls: BTreeMap::from([
+            (
+                "http://example.com/a.jpg".to_owned(),
+                url(&status, Some(40), Some(at(1_900))),
+            ),
+            (
+                "http://example.com/b.jpg".to_owned(),
+                url(&status, None, None),
+            ),
+        ]),
+        status,
+        stalled: false,
+        absence: Absence::PRESENT,
+    }
+}
+
+pub(super) fn event(id: &str, owed_to: &[&str]) -> NewEvent {
+    let draft = EventDraft {
+        r#type: EventType::TaskFailure,
+        time: at(2_000),
+        target: shop(),
+        summary: format!("shop: {id}"),
+        task: Some(EventTask {
+            id: id.into(),
+            kind: TaskKind::Refresh,
+            r#type: None,
+            status: Status::Failure,
+            previous_status: None,
+            created: None,
+            urls: UrlCounts::default(),
+        }),
+        changes: Vec::new(),
+        reason: None,
+    };
+    let owed_to = owed_to
+        .iter()
+        .map(|name| WebhookName::from(*name))
+        .collect();
+    NewEvent { draft, owed_to }
+}
+
+pub(super) fn commit_tasks(store: &dyn Store, tasks: &[KnownTask], time: i64) {
+    let commit = Commit {
+        tasks: tasks.to_vec(),
+        time: at(time),
+        ..Commit::default()
+    };
+    store.commit(&shop(), &commit).unwrap();
+}
+
+pub(super) fn commit_events(store: &dyn Store, events: &[NewEvent], time: i64) {
+    let commit = Commit {
+        events: events.to_vec(),
+        time: at(time),
+        ..Commit::default()
+    };
+    store.commit(&shop(), &commit).unwrap();
+}
+
+pub(super) fn known(store: &dyn Store, id: &str) -> Option<KnownTask> {
+    let known = store.known_tasks(&shop(), &[id.into()]).unwrap();
+    assert!(known.len() <= 1);
+    known.into_iter().next()
+}
+
+pub(super) fn delivered() -> TryResult {
+    TryResult::Delivered {
+        at: at(2_100),
+        answer: "HTTP 204".to_owned(),
+    }
+}
+
+fn dead() -> TryResult {
+    TryResult::Dead {
+        at: at(2_100),
+        answer: "HTTP 400".to_owned(),
+    }
+}
+
+fn failed() -> TryResult {
+    TryResult::Failed {
+        at: at(2_100),
+        answer: "HTTP 503".to_owned(),
+        next_try: at(2_200),
+    }
+}
+
+fn next(store: &dyn Store, webhook: &str) -> Option<Delivery> {
+    store.next_delivery(&webhook.into()).unwrap()
+}
+
+fn next_sequence(store: &dyn Store, webhook: &str) -> Option<u64> {
+    next(store, webhook).map(|delivery| delivery.sequence)
+}
+
+/// Makes a webhook's deliveries, and gives them in the order in which they came.
+pub(super) fn drain(store: &dyn Store, webhook: &str) -> Vec<Delivery> {
+    let mut drained = Vec::new();
+    while let Some(delivery) = next(store, webhook) {
+        store
+            .record_try(&webhook.into(), delivery.sequence, &delivered())
+            .unwrap();
+        drained.push(delivery);
+    }
+    drained
+}

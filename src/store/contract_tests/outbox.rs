@@ -1,0 +1,186 @@
+//! The contract: events, their order, and what is owed of them.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use super::{
+    at, commit_events, dead, delivered, drain, event, failed, known, next, next_sequence, ops,
+    shop, task,
+};
+use crate::model::Status;
+use crate::store::{Commit, Delivery, Owed, Store, TargetState};
+
+pub(in crate::store) fn sequences_follow_the_order_of_events(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
+    commit_events(store, &[event("c", &[])], 1_000);
+    commit_events(store, &[event("d", &["ops"])], 2_000);
+    let drained = drain(store, "ops");
+    let sequences: Vec<_> = drained.iter().map(|delivery| delivery.sequence).collect();
+    assert_eq!(sequences, [1, 2, 4]);
+    for (delivery, id) in drained.iter().zip(["a", "b", "d"]) {
+        assert!(delivery.document.contains(&format!("shop: {id}")));
+    }
+}
+
+pub(in crate::store) fn the_document_carries_the_id_and_the_sequence(store: &dyn Store) {
+    let new = event("a", &["ops", "chat"]);
+    commit_events(store, std::slice::from_ref(&new), 2_345);
+    let delivery = next(store, "ops").unwrap();
+    assert!(delivery.event_id.starts_with("evt_"));
+    assert_eq!(delivery.document, new.draft.document(&delivery.event_id, 1));
+    assert_eq!(delivery.event_type, "task.failure");
+    assert_eq!(delivery.recorded, at(2_345));
+    assert_eq!((delivery.tries, delivery.next_try), (0, None));
+    assert_eq!(next(store, "chat"), Some(delivery));
+}
+
+/// Seen from another thread, at any moment: all of a commit or nothing.
+pub(in crate::store) fn tasks_events_and_deliveries_appear_together(store: &dyn Store) {
+    let commit = |n: u32| Commit {
+        tasks: vec![task(&format!("task-{n}"), Status::Failure, None)],
+        events: vec![event("first", &["ops"]), event("second", &["ops", "chat"])],
+        target: Some(TargetState {
+            failed_polls: n,
+            ..TargetState::default()
+        }),
+        time: at(2_000),
+    };
+    thread::scope(|scope| {
+        let writer =
+            scope.spawn(|| (1..=20).for_each(|n| store.commit(&shop(), &commit(n)).unwrap()));
+        while !writer.is_finished() {
+            let owed = store.owed().unwrap();
+            let pending = |name: &str| {
+                let of_name = owed.iter().find(|owed| owed.webhook.as_str() == name);
+                of_name.map_or(0, |owed| owed.pending)
+            };
+            assert_eq!(pending("ops"), 2 * pending("chat"));
+            let polls = store.target(&shop()).unwrap().failed_polls;
+            assert!(u64::from(polls) >= pending("chat"));
+            assert!(polls == 0 || known(store, &format!("task-{polls}")).is_some());
+        }
+    });
+    assert_eq!(drain(store, "ops").len(), 40);
+}
+
+pub(in crate::store) fn deliveries_come_in_order_and_dead_ones_free_the_next(store: &dyn Store) {
+    let events: Vec<_> = ["a", "b", "c"].map(|id| event(id, &["ops"])).into();
+    commit_events(store, &events, 2_000);
+    assert_eq!(next_sequence(store, "ops"), Some(1));
+    store.record_try(&ops(), 1, &failed()).unwrap();
+    assert_eq!(
+        next_sequence(store, "ops"),
+        Some(1),
+        "a failed one holds its place"
+    );
+    store.record_try(&ops(), 1, &dead()).unwrap();
+    assert_eq!(next_sequence(store, "ops"), Some(2));
+    store.record_try(&ops(), 2, &delivered()).unwrap();
+    assert_eq!(next_sequence(store, "ops"), Some(3));
+    store.record_try(&ops(), 3, &delivered()).unwrap();
+    assert_eq!(next_sequence(store, "ops"), None);
+}
+
+pub(in crate::store) fn webhooks_do_not_wait_for_each_other(store: &dyn Store) {
+    commit_events(
+        store,
+        &[event("a", &["ops", "chat"]), event("b", &["chat"])],
+        2_000,
+    );
+    store.record_try(&ops(), 1, &failed()).unwrap();
+    assert_eq!(drain(store, "chat").len(), 2);
+    assert_eq!(next_sequence(store, "ops"), Some(1));
+}
+
+pub(in crate::store) fn a_failed_try_is_counted_and_put_off(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops"])], 2_000);
+    let first = next(store, "ops").unwrap();
+    for tries in 1..=3 {
+        store.record_try(&ops(), 1, &failed()).unwrap();
+        let expected = Delivery {
+            tries,
+            next_try: Some(at(2_200)),
+            ..first.clone()
+        };
+        assert_eq!(next(store, "ops"), Some(expected));
+    }
+}
+
+pub(in crate::store) fn a_try_of_what_is_not_pending_changes_nothing(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
+    store.record_try(&ops(), 1, &delivered()).unwrap();
+    store.record_try(&ops(), 2, &dead()).unwrap();
+    let before = store.owed().unwrap();
+    for sequence in [0, 1, 2, 3, u64::MAX] {
+        for result in [delivered(), failed(), dead()] {
+            store.record_try(&ops(), sequence, &result).unwrap();
+            store
+                .record_try(&"nobody".into(), sequence, &result)
+                .unwrap();
+        }
+    }
+    assert_eq!(store.owed().unwrap(), before);
+    assert_eq!(next(store, "ops"), None);
+}
+
+pub(in crate::store) fn what_is_owed_is_counted_by_webhook(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops", "chat"])], 2_000);
+    commit_events(
+        store,
+        &[event("b", &["ops"]), event("c", &["ops", "all"])],
+        3_000,
+    );
+    store.record_try(&ops(), 1, &dead()).unwrap();
+    store.record_try(&"chat".into(), 1, &delivered()).unwrap();
+    let row = |webhook: &str, pending, dead, oldest: Option<i64>| Owed {
+        webhook: webhook.into(),
+        pending,
+        dead,
+        oldest_pending: oldest.map(at),
+    };
+    let expected = [
+        row("all", 1, 0, Some(3_000)),
+        row("chat", 0, 0, None),
+        row("ops", 2, 1, Some(3_000)),
+    ];
+    assert_eq!(store.owed().unwrap(), expected);
+}
+
+pub(in crate::store) fn a_webhook_is_owed_an_event_once(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops", "ops"])], 2_000);
+    assert_eq!(drain(store, "ops").len(), 1);
+}
+
+pub(in crate::store) fn an_empty_commit_gives_no_sequence_away(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops"])], 2_000);
+    commit_events(store, &[], 2_000);
+    commit_events(store, &[event("b", &["ops"])], 2_000);
+    let sequences: Vec<_> = drain(store, "ops").iter().map(|one| one.sequence).collect();
+    assert_eq!(sequences, [1, 2]);
+}
+
+pub(in crate::store) fn commits_of_many_threads_leave_no_gaps(store: &dyn Store) {
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let id = format!("{thread}-{n}");
+                    commit_events(store, &[event(&id, &["ops"]), event(&id, &["ops"])], 2_000);
+                }
+            });
+        }
+    });
+    let drained = drain(store, "ops");
+    let sequences: Vec<_> = drained.iter().map(|delivery| delivery.sequence).collect();
+    assert_eq!(sequences, (1..=80).collect::<Vec<_>>());
+    let ids: BTreeSet<_> = drained.iter().map(|delivery| &delivery.event_id).collect();
+    assert_eq!(ids.len(), 80);
+    for pair in drained.chunks(2) {
+        let summary = |one: &Delivery| one.document.split("shop: ").nth(1).map(str::to_owned);
+        assert_eq!(
+            summary(&pair[0]),
+            summary(&pair[1]),
+            "a commit's events stay together"
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! The state's file and its neighbours on disk: where they are, how they are made, and how a damaged one is set
+//! aside. Knows no SQL.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::SetAside;
+use crate::model::Timestamp;
+use crate::store::StoreError;
+
+/// A database file's first bytes, as <https://sqlite.org/fileformat2.html#the_database_header> lays them out.
+const HEADER_BYTES: u64 = 100;
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// Moved together. The database first: a journal left alone is seen to be so, a database that lost its journal
+/// looks sound.
+const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Where a state is.
+#[derive(Clone, Debug)]
+pub(super) struct StateFile {
+    /// Absolute, symbolic links resolved: one file has one lock, whatever it is called.
+    path: PathBuf,
+    /// As the operator calls it.
+    said: String,
+}
+
+impl StateFile {
+    /// Finds the file, and makes its directory if that is missing.
+    pub(super) fn find(path: &Path) -> Result<Self, StoreError> {
+        let mut file = Self {
+            path: path.to_path_buf(),
+            said: path.display().to_string(),
+        };
+        file.path =
+            std::path::absolute(path).map_err(|error| file.unusable("find its path", error))?;
+        if let Some(directory) = file.path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .map_err(|error| file.unusable("create its directory", error))?;
+        }
+        match fs::canonicalize(&file.path) {
+            Ok(path) => file.path = path,
+            // A link to nothing would be locked here now, and at its far end the next time.
+            Err(error) if fs::symlink_metadata(&file.path).is_ok() => {
+                return Err(file.unusable("follow its symbolic link", error));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(file.unusable("find its path", error)),
+        }
+        Ok(file)
+    }
+
+    /// The database itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// As the operator calls it: for messages.
+    pub(super) fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// The neighbour whose name goes on with `suffix`.
+    pub(super) fn with_suffix(&self, suffix: &str) -> PathBuf {
+        with_suffix(&self.path, suffix)
+    }
+
+    /// Whether a journal with something in it lies beside the database: its last user did not close it.
+    pub(super) fn has_journal(&self) -> bool {
+        ["-wal", "-journal"]
+            .iter()
+            .any(|part| length(&self.with_suffix(part)) > 0)
+    }
+
+    /// Looks at the header without opening the database, so that what is not ours to open stays as it is. Creates a
+    /// missing file, for its owner alone; SQLite gives its journals the same permissions.
+    pub(super) fn inspect(&self, latest: i64) -> Result<(), StoreError> {
+        let header = self.header()?;
+        if header.is_empty() {
+            // Only `-wal`: a `-journal` is all that a death in the very first transaction leaves behind.
+            return if length(&self.with_suffix("-wal")) > 0 {
+                Err(self.damaged("it is empty, and its journal is not"))
+            } else {
+                self.create()
+            };
+        }
+        if !header.starts_with(MAGIC) || header.len() < 100 {
+            return Err(self.damaged("it is not a SQLite database"));
+        }
+        // Other format numbers are not written by any SQLite; it would take the file for a read-only one.
+        let formats = header.get(18..20).unwrap_or_default();
+        if !formats.iter().all(|format| matches!(format, 1 | 2)) {
+            return Err(self.damaged("its header is not that of a SQLite database"));
+        }
+        self.check_version(i64::from(number(&header, 60..64).cast_signed()), latest)?;
+        // SQLite would make up zeros for the rest of the last page. With a journal that page may be in there.
+        let page_bytes = match number(&header, 16..18) {
+            1 => 65_536,
+            bytes => u64::from(bytes),
+        };
+        if !length(&self.path).is_multiple_of(page_bytes.max(1)) && !self.has_journal() {
+            return Err(self.damaged("it was cut off"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a version later than `latest`.
+    pub(super) fn check_version(&self, found: i64, latest: i64) -> Result<(), StoreError> {
+        if found <= latest {
+            return Ok(());
+        }
+        Err(StoreError::TooNew {
+            state: self.said.clone(),
+            found,
+            known: latest,
+        })
+    }
+
+    /// Moves the database and its journals to names that are free.
+    pub(super) fn set_aside(&self, now: Timestamp, why: String) -> Result<SetAside, StoreError> {
+        let stamp = now.to_string().replace(['-', ':'], "");
+        let to = free_name(&self.with_suffix(&format!(".damaged-{stamp}")));
+        for part in PARTS {
+            match fs::rename(self.with_suffix(part), with_suffix(&to, part)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(self.unusable("set the damaged file aside", error));
+                }
+                _ => {}
+            }
+        }
+        Ok(SetAside { to, why })
+    }
+
+    /// The error of an attempt to `action`.
+    pub(super) fn unusable(
+        &self,
+        action: &'static str,
+        source: impl Error + Send + Sync + 'static,
+    ) -> StoreError {
+        StoreError::Unusable {
+            state: self.said.clone(),
+            action,
+            source: Box::new(source),
+        }
+    }
+
+    fn damaged(&self, what: &str) -> StoreError {
+        StoreError::Damaged {
+            state: self.said.clone(),
+            what: what.to_owned(),
+        }
+    }
+
+    /// Empty if there is no file.
+    fn header(&self) -> Result<Vec<u8>, StoreError> {
+        let mut header = Vec::new();
+        let read = File::open(&self.path)
+            .and_then(|file| file.take(HEADER_BYTES).read_to_end(&mut header));
+        match read {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(self.unusable("read its file", error))
+            }
+            _ => Ok(header),
+        }
+    }
+
+    fn create(&self) -> Result<(), StoreError> {
+        for_owner()
+            .open(&self.path)
+            .map(|_| ())
+            .map_err(|error| self.unusable("create its file", error))
+    }
+}
+
+/// How files beside the state are made: readable by their owner alone.
+pub(super) fn for_owner() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    options
+}
+
+/// Of what is missing, zero.
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// A big-endian number of the header.
+fn number(header: &[u8], place: Range<usize>) -> u32 {
+    let bytes = header.get(place).unwrap_or_default();
+    bytes
+        .iter()
+        .fold(0, |sum, byte| (sum << 8) | u32::from(*byte))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// `wanted`, or with a number behind it if something is there already: nothing that was set aside is overwritten.
+/// Nobody else makes such names meanwhile: we hold the lock.
+fn free_name(wanted: &Path) -> PathBuf {
+    let is_free = |name: &Path| {
+        PARTS
+            .iter()
+            .all(|part| fs::symlink_metadata(with_suffix(name, part)).is_err())
+    };
+    let mut name = wanted.to_path_buf();
+    let mut again = 0_u32;
+    while !is_free(&name) {
+        again += 1;
+        name = with_suffix(wanted, &format!("-{again}"));
+    }
+    name
+}

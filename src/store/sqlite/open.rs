@@ -1,0 +1,235 @@
+//! Opening and closing the database: version, soundness, settings, migrations, the mark of a clean stop. Decides
+//! what is damage at open; moves no files.
+
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+
+use super::fault::Fault;
+use super::file::StateFile;
+use super::{outbox, prune, snapshot};
+use crate::store::StoreError;
+
+/// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+
+/// The version that this program writes.
+pub(super) const LATEST: i64 = MIGRATIONS.len().cast_signed() as i64;
+
+const VERSION: &str = "PRAGMA user_version";
+const META: &str = "SELECT value FROM meta WHERE name = ?1";
+const SET_META: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+
+/// In `meta`: `1` if the last user closed the database, `0` while it is open.
+const CLEAN_STOP: &str = "clean_stop";
+/// In `meta`: what tells this state's event ids from another's.
+const STATE_ID: &str = "state_id";
+
+/// How long we wait for somebody else's transaction, such as that of an operator's `sqlite3`; and at a stop, which
+/// has two seconds for everything.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+const BUSY_TIMEOUT_AT_CLOSE: Duration = Duration::from_millis(200);
+
+/// An open, sound and up-to-date database.
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    pub(super) state_id: u64,
+}
+
+/// Opens it, or creates it. `StoreError::Damaged`: it should be set aside; all connections to it are closed.
+pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
+    let action = "open its database";
+    file.inspect(LATEST)?;
+    let journal_left = file.has_journal();
+    let fault = |fault: Fault| fault.into_error(file.said(), action);
+
+    let mut writer = connect(file).map_err(fault)?;
+    // Asked again, now that the journal is read too; nothing has been written yet.
+    let version = user_version(&writer).map_err(fault)?;
+    file.check_version(version, LATEST)?;
+    let state_id = make_ready(&mut writer, version, journal_left).map_err(fault)?;
+    let reader = connect(file).map_err(fault)?;
+    reader
+        .pragma_update(None, "query_only", true)
+        .map_err(|error| fault(error.into()))?;
+    for connection in [&writer, &reader] {
+        fold_at_close(connection, true).map_err(fault)?;
+    }
+    Ok(Database {
+        writer,
+        reader,
+        state_id,
+    })
+}
+
+/// Marks a clean stop, so that the next open need not check everything, and folds the journal into the database.
+/// As well as may be: what can't be done now is done at the next open.
+pub(super) fn close(writer: &Connection, sound: bool) {
+    if writer.busy_timeout(BUSY_TIMEOUT_AT_CLOSE).is_err() {
+        log::debug!("state: closing may wait longer than it should");
+    }
+    if sound && set_meta(writer, CLEAN_STOP, "1").is_err() {
+        log::debug!("state: the clean stop could not be marked; the next start will check it");
+    }
+    let folded = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    if folded.is_err() {
+        log::debug!("state: the journal could not be folded in; the next start will do it");
+    }
+}
+
+fn connect(file: &StateFile) -> Result<Connection, Fault> {
+    // Neither CREATE (the file is made with its permissions) nor URI (a path may begin with `file:`).
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file.path(), flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Until all is found well: a file that is refused or set aside stays as it was found, and so does its journal.
+    fold_at_close(&connection, false)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Whether the last connection to close folds the journal into the database and removes it.
+fn fold_at_close(connection: &Connection, fold: bool) -> Result<(), Fault> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)?;
+    Ok(())
+}
+
+fn user_version(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.query_row(VERSION, [], |row| row.get(0))?)
+}
+
+fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Result<u64, Fault> {
+    if version <= 0 {
+        check_is_blank(writer, version)?;
+    }
+    let unclean = version > 0 && (journal_left || !stopped_cleanly(writer)?);
+    if unclean {
+        check_pages(writer)?;
+    }
+    settle(writer)?;
+    migrate(writer, version)?;
+    check_statements(writer)?;
+    if unclean {
+        check_rows(writer)?;
+    }
+    set_meta(writer, CLEAN_STOP, "0")?;
+    state_id(writer)
+}
+
+/// A database of no version is a new one, or one that lost its version, or none of ours.
+fn check_is_blank(connection: &Connection, version: i64) -> Result<(), Fault> {
+    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if version == 0 && count("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(());
+    }
+    let ours =
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'task', 'event', 'delivery')";
+    if count(ours)? > 0 {
+        return Err(Fault::Damage(format!("its version is {version}")));
+    }
+    Err(Fault::Refused(
+        "it is a database of another program; give this one a `state` of its own".to_owned(),
+    ))
+}
+
+fn stopped_cleanly(connection: &Connection) -> Result<bool, Fault> {
+    Ok(meta(connection, CLEAN_STOP)?.as_deref() == Some("1"))
+}
+
+/// `integrity_check`, not `quick_check`: the outbox and the tasks in flight are read from indexes, which the quick one
+/// does not compare with their tables. It took 0.6 s instead of 0.4 s among 300,000 tasks and events.
+fn check_pages(connection: &Connection) -> Result<(), Fault> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    if is_io_error(&found) {
+        return Err(Fault::Refused(found));
+    }
+    Err(Fault::Damage(found))
+}
+
+/// The check tells of a page that the disk would not give in the same words as of a bad one; SQLite's code
+/// behind them says which. A disk's error is not damage: nothing would be gained by setting the file aside.
+pub(super) fn is_io_error(found: &str) -> bool {
+    const SQLITE_IOERR: u32 = 10;
+    found
+        .rsplit_once("error code=")
+        .and_then(|(_, code)| code.trim().parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == SQLITE_IOERR)
+}
+
+/// The settings that the promise of the store rests on.
+fn settle(writer: &Connection) -> Result<(), Fault> {
+    let mode: String =
+        writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Fault::Refused(format!(
+            "its file system can't share memory, which the journal needs (mode `{mode}`); use a local disk"
+        )));
+    }
+    // FULL: a commit is on disk when it returns, also if the machine then loses power.
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "foreign_keys", true)?;
+    writer.pragma_update(None, "cell_size_check", true)?;
+    // A burst's journal is given back at the next checkpoint.
+    writer.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    Ok(())
+}
+
+/// All or nothing: a migration that fails, or a death in one, leaves the version that was.
+fn migrate(writer: &mut Connection, version: i64) -> Result<(), Fault> {
+    if version == LATEST {
+        return Ok(());
+    }
+    let done = usize::try_from(version).unwrap_or_default();
+    let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for migration in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(migration)?;
+    }
+    if meta(&transaction, STATE_ID)?.is_none() {
+        set_meta(
+            &transaction,
+            STATE_ID,
+            &format!("{:016x}", fastrand::u64(..)),
+        )?;
+    }
+    transaction.pragma_update(None, "user_version", LATEST)?;
+    Ok(transaction.commit()?)
+}
+
+/// Finds missing tables and columns before anything relies on them, and fills the cache of statements.
+fn check_statements(writer: &Connection) -> Result<(), Fault> {
+    let lists = [snapshot::STATEMENTS, outbox::STATEMENTS, prune::STATEMENTS];
+    for sql in lists.into_iter().flatten() {
+        writer.prepare_cached(sql)?;
+    }
+    Ok(())
+}
+
+/// Reads what the store will have to read: pages may be in order, and what is in them not.
+fn check_rows(writer: &Connection) -> Result<(), Fault> {
+    snapshot::check_rows(writer)?;
+    outbox::check_rows(writer)
+}
+
+fn state_id(connection: &Connection) -> Result<u64, Fault> {
+    meta(connection, STATE_ID)?
+        .filter(|text| text.len() == 16)
+        .and_then(|text| u64::from_str_radix(&text, 16).ok())
+        .ok_or_else(|| Fault::Damage(format!("meta `{STATE_ID}` can't be read")))
+}
+
+fn meta(connection: &Connection, name: &str) -> Result<Option<String>, Fault> {
+    Ok(connection
+        .query_row(META, [name], |row| row.get(0))
+        .optional()?)
+}
+
+fn set_meta(connection: &Connection, name: &str, value: &str) -> Result<(), Fault> {
+    connection.execute(SET_META, [name, value])?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Events, and what each webhook is owed of them. Orders and counts; knows nothing of sending.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::fault::Fault;
+use super::row::{count, optional_time, seconds, time};
+use crate::model::{Timestamp, WebhookName};
+use crate::store::{Delivery, NewEvent, Owed, TryResult};
+
+/// Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
+const LAST_SEQUENCE: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
+const ADD_EVENT: &str =
+    "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const ADD_WEBHOOK: &str = "INSERT INTO webhook (name) VALUES (?1) ON CONFLICT DO NOTHING";
+const ADD_DELIVERY: &str =
+    "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+/// LEFT: a delivery without its event is damage, and must not hide behind the next one.
+pub(super) const NEXT_DELIVERY: &str =
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try
+    FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence
+    WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT 1";
+const ALL_PENDING: &str =
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try
+    FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'";
+const RECORD_TRY: &str = "UPDATE delivery
+    SET state = ?3, tries = tries + ?4, next_try = ?5, last_try = ?6, last_answer = ?7
+    WHERE sequence = ?1 AND webhook = ?2 AND state = 'pending'";
+pub(super) const OWED: &str = "SELECT w.name,
+    (SELECT count(*) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'),
+    (SELECT count(*) FROM delivery d WHERE d.webhook = w.name AND d.state = 'dead'),
+    (SELECT recorded FROM event WHERE sequence =
+        (SELECT min(d.sequence) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'))
+    FROM webhook w ORDER BY w.name";
+
+/// Everything above, to be tried at open.
+pub(super) const STATEMENTS: &[&str] = &[
+    LAST_SEQUENCE,
+    ADD_EVENT,
+    ADD_WEBHOOK,
+    ADD_DELIVERY,
+    NEXT_DELIVERY,
+    ALL_PENDING,
+    RECORD_TRY,
+    OWED,
+];
+
+/// Gives events their places, ids and documents, and writes down who is owed them. In a write transaction only: the
+/// last sequence must stay the last.
+pub(super) fn add_events(
+    connection: &Connection,
+    state_id: u64,
+    events: &[NewEvent],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut sequence = last_sequence(connection)?;
+    for event in events {
+        sequence += 1;
+        add_event(connection, state_id, sequence, event, now)?;
+        add_deliveries(connection, sequence, &event.owed_to)?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Store::next_delivery`].
+pub(super) fn next_delivery(
+    connection: &Connection,
+    webhook: &WebhookName,
+) -> Result<Option<Delivery>, Fault> {
+    let mut statement = connection.prepare_cached(NEXT_DELIVERY)?;
+    let mut rows = statement.query([webhook.as_str()])?;
+    rows.next()?.map(read_delivery).transpose()
+}
+
+/// See [`crate::store::Store::record_try`].
+pub(super) fn record_try(
+    connection: &Connection,
+    webhook: &WebhookName,
+    sequence: u64,
+    result: &TryResult,
+) -> Result<(), Fault> {
+    let (state, failed, next_try, at, answer) = match result {
+        TryResult::Delivered { at, answer } => ("delivered", 0, None, at, answer),
+        TryResult::Failed {
+            at,
+            answer,
+            next_try,
+        } => ("pending", 1, Some(*next_try), at, answer),
+        TryResult::Dead { at, answer } => ("dead", 1, None, at, answer),
+    };
+    connection.prepare_cached(RECORD_TRY)?.execute(params![
+        // No event has a sequence beyond SQLite's numbers, so none is pending there.
+        i64::try_from(sequence).unwrap_or(i64::MAX),
+        webhook.as_str(),
+        state,
+        failed,
+        seconds(next_try),
+        at.unix_seconds(),
+        answer,
+    ])?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::owed`].
+pub(super) fn owed(connection: &Connection) -> Result<Vec<Owed>, Fault> {
+    let mut statement = connection.prepare_cached(OWED)?;
+    let mut rows = statement.query([])?;
+    let mut owed = Vec::new();
+    while let Some(row) = rows.next()? {
+        owed.push(Owed {
+            webhook: WebhookName(row.get(0)?),
+            pending: count(row, 1)?,
+            dead: count(row, 2)?,
+            oldest_pending: optional_time(row, 3)?,
+        });
+    }
+    Ok(owed)
+}
+
+/// Reads every row that is still of use once.
+pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
+    last_sequence(connection)?;
+    owed(connection)?;
+    let mut statement = connection.prepare_cached(ALL_PENDING)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        read_delivery(row)?;
+    }
+    Ok(())
+}
+
+fn last_sequence(connection: &Connection) -> Result<i64, Fault> {
+    let last = connection
+        .prepare_cached(LAST_SEQUENCE)?
+        .query_row([], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    if (0..i64::MAX / 2).contains(&last) {
+        return Ok(last);
+    }
+    Err(Fault::Damage(format!("{last} is not a last sequence")))
+}
+
+fn add_event(
+    connection: &Connection,
+    state_id: u64,
+    sequence: i64,
+    event: &NewEvent,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let draft = &event.draft;
+    let id = format!("evt_{state_id:016x}{sequence:016x}");
+    let document = draft.document(&id, sequence.unsigned_abs());
+    connection.prepare_cached(ADD_EVENT)?.execute(params![
+        sequence,
+        id,
+        draft.r#type.as_str(),
+        draft.time.unix_seconds(),
+        now.unix_seconds(),
+        draft.target.as_str(),
+        draft.task.as_ref().map(|task| task.id.as_str()),
+        document,
+    ])?;
+    Ok(())
+}
+
+fn add_deliveries(
+    connection: &Connection,
+    sequence: i64,
+    owed_to: &[WebhookName],
+) -> Result<(), Fault> {
+    let mut add_webhook = connection.prepare_cached(ADD_WEBHOOK)?;
+    let mut add_delivery = connection.prepare_cached(ADD_DELIVERY)?;
+    for webhook in owed_to {
+        add_webhook.execute([webhook.as_str()])?;
+        add_delivery.execute(params![sequence, webhook.as_str()])?;
+    }
+    Ok(())
+}
+
+fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
+    let sequence = count(row, 0)?;
+    let read = || -> Result<Delivery, Fault> {
+        Ok(Delivery {
+            sequence,
+            event_id: row.get(1)?,
+            event_type: row.get(2)?,
+            document: row.get(3)?,
+            recorded: time(row, 4)?,
+            tries: row.get(5)?,
+            next_try: optional_time(row, 6)?,
+        })
+    };
+    read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))
+}

@@ -1,0 +1,41 @@
+//! Forgetting what is past its retention, a batch at a time: a commit never waits for more than one of them.
+
+use rusqlite::{Connection, params};
+
+use super::fault::Fault;
+use crate::model::Timestamp;
+
+/// Rows a batch: some tens of milliseconds.
+const BATCH: usize = 500;
+
+pub(super) const TASKS: &str = "DELETE FROM task WHERE (target, id) IN (SELECT target, id FROM task
+    WHERE in_flight = 0 AND created IS NOT NULL AND changed < ?1 AND created < ?1 LIMIT ?2)";
+/// Its deliveries go with an event.
+pub(super) const EVENTS: &str =
+    "DELETE FROM event WHERE sequence IN (SELECT e.sequence FROM event e
+    WHERE e.recorded < ?1 AND NOT EXISTS
+        (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered')
+    LIMIT ?2)";
+
+/// Everything above, to be tried at open.
+pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS];
+
+/// What one batch did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch {
+    /// Tasks and events that went.
+    pub(super) rows: u64,
+    /// Whether there may be more.
+    pub(super) full: bool,
+}
+
+/// Deletes one batch of the rows that `sql`, one of the above, chooses.
+pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Result<Batch, Fault> {
+    let gone = connection
+        .prepare_cached(sql)?
+        .execute(params![before.unix_seconds(), BATCH.cast_signed() as i64])?;
+    Ok(Batch {
+        rows: gone as u64,
+        full: gone >= BATCH,
+    })
+}

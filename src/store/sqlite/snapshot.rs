@@ -1,0 +1,212 @@
+//! The snapshot: targets and tasks as rows. Keeps what polls learned; concludes nothing.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Row, params};
+
+use super::fault::Fault;
+use super::row::{optional_time, seconds, time};
+use crate::model::{Absence, KnownTask, Status, TargetName, TaskId, Timestamp};
+use crate::store::{Baseline, TargetState, TaskInFlight};
+
+const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
+    FROM target WHERE name = ?1";
+const TARGET_NAMES: &str = "SELECT name FROM target";
+const SET_TARGET: &str = "INSERT OR REPLACE INTO target
+    (name, list, first_polled, baseline, failed_polls, failing_reported, paging)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const TASK: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
+    FROM task WHERE target = ?1 AND id = ?2";
+const ALL_TASKS: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls FROM task";
+const SET_TASK: &str = "INSERT OR REPLACE INTO task
+    (target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight, urls)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+pub(super) const IN_FLIGHT: &str = "SELECT id, created, missed_polls, vanished
+    FROM task WHERE target = ?1 AND in_flight = 1 ORDER BY created NULLS LAST, id";
+const FORGET_TASKS: &str = "DELETE FROM task WHERE target = ?1";
+const FORGET_TARGET: &str = "DELETE FROM target WHERE name = ?1";
+
+/// Everything above, to be tried at open.
+pub(super) const STATEMENTS: &[&str] = &[
+    TARGET,
+    TARGET_NAMES,
+    SET_TARGET,
+    TASK,
+    ALL_TASKS,
+    SET_TASK,
+    IN_FLIGHT,
+    FORGET_TASKS,
+    FORGET_TARGET,
+];
+
+/// See [`crate::store::Store::target`].
+pub(super) fn target(connection: &Connection, name: &TargetName) -> Result<TargetState, Fault> {
+    let mut statement = connection.prepare_cached(TARGET)?;
+    let mut rows = statement.query([name.as_str()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(TargetState::default());
+    };
+    read_target(row).map_err(|fault| fault.in_row(|| format!("target {:?}", name.as_str())))
+}
+
+/// See [`crate::store::Store::known_tasks`]. One look-up an id: as fast as lists of ids, and without their limits.
+pub(super) fn known_tasks(
+    connection: &Connection,
+    target: &TargetName,
+    ids: &[TaskId],
+) -> Result<Vec<KnownTask>, Fault> {
+    let mut statement = connection.prepare_cached(TASK)?;
+    let mut known = Vec::with_capacity(ids.len());
+    for id in ids.iter().collect::<BTreeSet<_>>() {
+        let mut rows = statement.query([target.as_str(), id.as_str()])?;
+        if let Some(row) = rows.next()? {
+            known.push(read_task(row)?);
+        }
+    }
+    Ok(known)
+}
+
+/// See [`crate::store::Store::tasks_in_flight`].
+pub(super) fn tasks_in_flight(
+    connection: &Connection,
+    target: &TargetName,
+) -> Result<Vec<TaskInFlight>, Fault> {
+    let mut statement = connection.prepare_cached(IN_FLIGHT)?;
+    let mut rows = statement.query([target.as_str()])?;
+    let mut tasks = Vec::new();
+    while let Some(row) = rows.next()? {
+        tasks.push(TaskInFlight {
+            id: TaskId(row.get(0)?),
+            created: optional_time(row, 1)?,
+            absence: absence(row, 2, 3)?,
+        });
+    }
+    Ok(tasks)
+}
+
+/// Inserts or replaces records; `now` is when they changed.
+pub(super) fn set_tasks(
+    connection: &Connection,
+    target: &TargetName,
+    tasks: &[KnownTask],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(SET_TASK)?;
+    for task in tasks {
+        let (missed_polls, vanished) = match task.absence {
+            Absence::Missing { polls } => (polls, false),
+            Absence::Vanished => (0, true),
+        };
+        let urls = serde_json::to_string(&task.urls)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        statement.execute(params![
+            target.as_str(),
+            task.id.as_str(),
+            task.r#type,
+            task.status.as_str(),
+            seconds(task.created),
+            task.first_seen.unix_seconds(),
+            now.unix_seconds(),
+            task.stalled,
+            missed_polls,
+            vanished,
+            task.is_in_flight(),
+            urls,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Replaces a target's state.
+pub(super) fn set_target(
+    connection: &Connection,
+    name: &TargetName,
+    state: &TargetState,
+) -> Result<(), Fault> {
+    let baseline = match state.baseline {
+        Baseline::Open => "open",
+        Baseline::Taken => "taken",
+    };
+    connection.prepare_cached(SET_TARGET)?.execute(params![
+        name.as_str(),
+        state.list,
+        seconds(state.first_polled),
+        baseline,
+        state.failed_polls,
+        state.failing_reported,
+        state.paging,
+    ])?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::forget_target`].
+pub(super) fn forget_target(connection: &Connection, name: &TargetName) -> Result<(), Fault> {
+    for sql in [FORGET_TASKS, FORGET_TARGET] {
+        connection.prepare_cached(sql)?.execute([name.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Reads every row once.
+pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(ALL_TASKS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        read_task(row)?;
+    }
+    let mut statement = connection.prepare_cached(TARGET_NAMES)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        target(connection, &TargetName(row.get(0)?))?;
+    }
+    Ok(())
+}
+
+fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
+    let baseline: String = row.get(2)?;
+    Ok(TargetState {
+        list: row.get(0)?,
+        first_polled: optional_time(row, 1)?,
+        baseline: match baseline.as_str() {
+            "open" => Baseline::Open,
+            "taken" => Baseline::Taken,
+            other => return Err(Fault::Damage(format!("{other:?} is no baseline"))),
+        },
+        failed_polls: row.get(3)?,
+        failing_reported: row.get(4)?,
+        paging: row.get(5)?,
+    })
+}
+
+fn read_task(row: &Row<'_>) -> Result<KnownTask, Fault> {
+    let id: String = row
+        .get(0)
+        .map_err(|error| Fault::from(error).in_row(|| "a task's id".to_owned()))?;
+    read_task_of(row, &id).map_err(|fault| fault.in_row(|| format!("task {id:?}")))
+}
+
+fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, Fault> {
+    let status: String = row.get(2)?;
+    let urls = row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(KnownTask {
+        id: id.into(),
+        r#type: row.get(1)?,
+        status: Status::from_word(&status),
+        created: optional_time(row, 3)?,
+        first_seen: time(row, 4)?,
+        stalled: row.get(5)?,
+        absence: absence(row, 6, 7)?,
+        urls: serde_json::from_str(urls)
+            .map_err(|error| Fault::Damage(format!("its URLs can't be read: {error}")))?,
+    })
+}
+
+fn absence(row: &Row<'_>, missed_polls: usize, vanished: usize) -> Result<Absence, Fault> {
+    if row.get(vanished)? {
+        return Ok(Absence::Vanished);
+    }
+    let polls = row.get(missed_polls)?;
+    Ok(Absence::Missing { polls })
+}

@@ -1,0 +1,323 @@
+//! What SQLite's state promises beyond the contract: its lock, its file, and what becomes of a damaged one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::model::Status;
+use crate::store::contract_tests::{
+    self, at, commit_events, commit_tasks, drain, event, known, ops, shop, store_contract, task,
+};
+
+mod contract {
+    super::store_contract!(crate::store::sqlite::tests::with_store);
+}
+mod damage;
+
+fn with_store(test: fn(&dyn Store)) {
+    let directory = tempfile::tempdir().unwrap();
+    test(&open_sound(&directory.path().join("state.db")));
+}
+
+/// 2026-11-23T21:16:30Z
+fn now() -> Timestamp {
+    at(1_795_468_590)
+}
+
+fn open_sound(path: &Path) -> SqliteStore {
+    let opened = open(path, now()).unwrap();
+    assert_eq!(opened.set_aside, None);
+    opened.store
+}
+
+/// The files of a state that a dying process leaves behind, as `name` beside it.
+fn copy_mid_life(path: &Path, name: &str) -> PathBuf {
+    let copy = path.with_file_name(name);
+    for part in ["", "-wal"] {
+        let (from, to) = (
+            format!("{}{part}", path.display()),
+            format!("{}{part}", copy.display()),
+        );
+        if fs::exists(&from).unwrap() {
+            fs::copy(from, to).unwrap();
+        }
+    }
+    copy
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_second_instance_is_told_who_holds_the_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    std::os::unix::fs::symlink(&path, directory.path().join("alias.db")).unwrap();
+    for path in [&path, &directory.path().join("alias.db")] {
+        match open(path, now()).unwrap_err() {
+            StoreError::Held { holder, .. } => assert_eq!(holder, Some(std::process::id())),
+            other => panic!("{other}"),
+        }
+    }
+    drop(store);
+    open_sound(&path);
+}
+
+#[test]
+fn a_closed_state_is_one_file_and_its_lock() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/deep/state.db");
+    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
+    let directory = path.parent().unwrap();
+    assert_eq!(names(directory), ["state.db", "state.db.lock"]);
+    assert!(known(&open_sound(&path), "a").is_some());
+}
+
+#[test]
+fn nobody_else_may_read_the_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/state.db");
+    let store = open_sound(&path);
+    commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let parent = path.parent().unwrap();
+    assert_eq!(mode(parent), 0o700);
+    let files = names(parent);
+    assert!(files.len() >= 3, "{files:?}");
+    assert!(files.iter().all(|name| mode(&parent.join(name)) == 0o600));
+}
+
+#[test]
+fn a_later_version_is_left_untouched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
+    let writer = store.writer.lock().unwrap();
+    writer
+        .pragma_update(None, "user_version", open::LATEST + 1)
+        .unwrap();
+    drop(writer);
+    // In the copy the version is in the journal; in the original it is then in the file.
+    let copy = copy_mid_life(&path, "copy.db");
+    drop(store);
+    for path in [path, copy] {
+        let content = |suffix: &str| fs::read(format!("{}{suffix}", path.display())).ok();
+        let before = (content(""), content("-wal"));
+        match open(&path, now()).unwrap_err() {
+            StoreError::TooNew { found, known, .. } => assert_eq!((found, known), (2, 1)),
+            other => panic!("{other}"),
+        }
+        assert!(
+            (content(""), content("-wal")) == before,
+            "{}",
+            path.display()
+        );
+    }
+    assert!(
+        !names(directory.path())
+            .iter()
+            .any(|name| name.contains("damaged"))
+    );
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE bookmarks (url)").unwrap();
+    drop(other);
+    let before = fs::read(&path).unwrap();
+    let error = open(&path, now()).unwrap_err();
+    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+    assert!(fs::read(&path).unwrap() == before);
+}
+
+#[test]
+fn what_can_not_be_opened_is_not_taken_for_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    fs::create_dir(directory.path().join("directory")).unwrap();
+    std::os::unix::fs::symlink("nowhere", directory.path().join("link")).unwrap();
+    for path in ["file/state.db", "file/below/state.db", "directory", "link"] {
+        let error = open(&directory.path().join(path), now()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Unusable { .. }),
+            "{path}: {error}"
+        );
+    }
+    assert_eq!(
+        names(directory.path()),
+        ["directory", "directory.lock", "file", "link"]
+    );
+}
+
+#[test]
+fn a_read_only_directory_is_not_taken_for_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    drop(open_sound(&path));
+    let set_mode = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode));
+    set_mode(0o500).unwrap();
+    let may_write_anyway = fs::write(directory.path().join("probe"), "").is_ok();
+    let opened = open(&path, now());
+    set_mode(0o700).unwrap();
+    if may_write_anyway {
+        return; // root: what_can_not_be_opened_is_not_taken_for_damaged has to do.
+    }
+    // The lock file and the database are there already, and ours: it is the journal that can't be made.
+    assert!(matches!(opened.unwrap_err(), StoreError::Unusable { .. }));
+}
+
+#[test]
+fn all_that_was_committed_is_there_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    let mut copies = Vec::new();
+    for n in 0..5 {
+        let id = format!("task-{n}");
+        commit_tasks(&store, &[task(&id, Status::Process, None)], 2_000);
+        commit_events(&store, &[event(&id, &["ops"])], 2_000);
+        copies.push(copy_mid_life(&path, &format!("copy-{n}.db")));
+    }
+    let first_id = store.next_delivery(&ops()).unwrap().unwrap().event_id;
+    for (n, copy) in copies.iter().enumerate() {
+        let store = open_sound(copy);
+        assert_eq!(store.tasks_in_flight(&shop()).unwrap().len(), n + 1);
+        let drained = drain(&store, "ops");
+        assert_eq!(drained.len(), n + 1);
+        assert_eq!(drained[0].event_id, first_id, "an id never changes");
+    }
+}
+
+#[test]
+fn two_states_give_different_ids() {
+    let directory = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| {
+        let store = open_sound(&directory.path().join(name));
+        commit_events(&store, &[event("a", &["ops"])], 2_000);
+        store.next_delivery(&ops()).unwrap().unwrap().event_id
+    });
+    assert_ne!(one, other);
+    assert_eq!(one.len(), "evt_".len() + 32);
+}
+
+#[test]
+fn what_changes_nothing_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
+    commit_events(&store, &[event("a", &["ops"])], 2_000);
+    let files = || {
+        [path.clone(), store.file.with_suffix("-wal")].map(|file| {
+            let changed = fs::metadata(&file).unwrap().modified().unwrap();
+            (fs::read(&file).unwrap(), changed)
+        })
+    };
+    let before = files();
+    store.commit(&shop(), &Commit::default()).unwrap();
+    store.target(&shop()).unwrap();
+    assert!(known(&store, "a").is_some());
+    store.tasks_in_flight(&shop()).unwrap();
+    store.next_delivery(&ops()).unwrap();
+    store.owed().unwrap();
+    store
+        .record_try(&ops(), 99, &contract_tests::delivered())
+        .unwrap();
+    store.forget_target(&"blog".into()).unwrap();
+    store.prune(at(1_000)).unwrap();
+    assert!(files() == before);
+}
+
+#[test]
+fn no_question_reads_finished_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_sound(&directory.path().join("state.db"));
+    let reader = store.reader.lock().unwrap();
+    let statements = [
+        (snapshot::IN_FLIGHT, "COVERING INDEX task_in_flight"),
+        (outbox::NEXT_DELIVERY, "INDEX delivery_pending"),
+        (outbox::OWED, "COVERING INDEX delivery_pending"),
+        (outbox::OWED, "COVERING INDEX delivery_dead"),
+        (prune::TASKS, "INDEX task_prunable"),
+        (prune::EVENTS, "INDEX event_recorded"),
+    ];
+    for (sql, index) in statements {
+        let mut statement = reader
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let count = statement.parameter_count();
+        let rows = statement.query_map(rusqlite::params_from_iter(vec![1; count]), |row| {
+            row.get::<_, String>(3)
+        });
+        let plan: Vec<String> = rows.unwrap().map(Result::unwrap).collect();
+        assert!(
+            plan.iter().any(|line| line.contains(index)),
+            "{sql}\n{plan:#?}"
+        );
+        let scans = |table: &str| {
+            plan.iter()
+                .any(|line| line.starts_with(&format!("SCAN {table}")))
+        };
+        assert!(
+            !["task", "event", "e", "delivery", "d"]
+                .into_iter()
+                .any(scans),
+            "{sql}\n{plan:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_panic_amid_a_commit_undoes_it_and_harms_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_sound(&directory.path().join("state.db"));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _: Result<(), _> = store.write("panic", |state| {
+            snapshot::set_tasks(state, &shop(), &[task("lost", Status::Wait, None)], now())?;
+            panic!("amid a commit");
+        });
+    }));
+    assert!(panicked.is_err());
+    commit_tasks(&store, &[task("kept", Status::Wait, None)], 2_000);
+    assert!(known(&store, "lost").is_none());
+    assert!(known(&store, "kept").is_some());
+}
+
+/// SQLite can be told that the disk ends here.
+#[test]
+fn a_full_disk_is_not_damage_and_leaves_no_gap() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_sound(&directory.path().join("state.db"));
+    let limit = |pages: u32| {
+        let writer = store.writer.lock().unwrap();
+        writer
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .unwrap();
+    };
+    limit(1);
+    let commit = Commit {
+        tasks: (0..100)
+            .map(|n| task(&n.to_string(), Status::Wait, None))
+            .collect(),
+        events: vec![event("a", &["ops"])],
+        ..Commit::default()
+    };
+    let error = store.commit(&shop(), &commit).unwrap_err();
+    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+    assert!(store.tasks_in_flight(&shop()).unwrap().is_empty());
+    limit(1_000_000);
+    store.commit(&shop(), &commit).unwrap();
+    assert_eq!(store.next_delivery(&ops()).unwrap().unwrap().sequence, 1);
+}
