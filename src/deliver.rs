@@ -10,6 +10,7 @@ mod answer;
 mod courier;
 mod fault;
 mod format;
+mod journal;
 mod receiver;
 mod sign;
 mod status;

@@ -39,7 +39,7 @@ pub fn delivery_delay(tries: u32, retry_after: Option<Duration>, jitter: f64) ->
 #[must_use]
 pub fn delivery_wait(next_try: Option<Timestamp>, now: Timestamp) -> Duration {
     let wait = next_try.map_or(Duration::ZERO, |next_try| next_try.since(now));
-    // A second of room: moments are whole seconds, rounded up.
+    // A second of room: a stored moment is that much later than the delay, being whole seconds.
     if wait > LONGEST_RETRY_AFTER + Duration::from_secs(1) {
         return Duration::ZERO;
     }

@@ -88,3 +88,107 @@ fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<crate::http::HttpAnswe
     let document = EventDraft::test(now).document(&id, 0);
     receiver.post(&id, &document, now)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{EventPattern, Format, HttpSettings, TargetFilter};
+    use crate::secret::{Secret, SecretBytes, SecretUrl};
+
+    fn webhook(url: String) -> Webhook {
+        Webhook {
+            url: SecretUrl::parse(Secret::new(url)).unwrap(),
+            on: vec![EventPattern::new("*")],
+            targets: TargetFilter::All,
+            format: Format::Json,
+            secrets: vec![SecretBytes::new(b"a key".to_vec())],
+            give_up_after: Duration::from_secs(60),
+            http: HttpSettings {
+                timeout: Duration::from_secs(10),
+                headers: Vec::new(),
+                proxy: None,
+                ca_certificates: None,
+            },
+        }
+    }
+
+    /// Answers one request with this status, and gives back its head in lower case and its body.
+    fn receiver(status: u16) -> (String, thread::JoinHandle<(String, String)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/t0ken", listener.local_addr().unwrap());
+        let thread = thread::spawn(move || {
+            let mut connection = listener.accept().unwrap().0;
+            let mut reader = BufReader::new(connection.try_clone().unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            while reader.read_line(&mut head).unwrap() > 2 {}
+            let head = head.to_ascii_lowercase();
+            for line in head.lines() {
+                if let Some(value) = line.strip_prefix("content-length: ") {
+                    length = value.parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            write!(
+                connection,
+                "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n"
+            )
+            .unwrap();
+            (head, String::from_utf8(body).unwrap())
+        });
+        (url, thread)
+    }
+
+    #[test]
+    fn a_signed_test_event_goes_out_and_the_status_comes_back() {
+        let (url, thread) = receiver(204);
+        let name = WebhookName::from("ops");
+        let (line, reached) = send(&name, &webhook(url), &SystemClock::start());
+        assert!(line.starts_with("ops: HTTP 204 in "), "{line}");
+        assert_eq!(reached, Reached::Yes);
+        let (head, body) = thread.join().unwrap();
+        assert!(head.contains("webhook-signature: v1,"));
+        assert!(head.contains("webhook-id: evt_test_"));
+        let event: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(event["type"], "test");
+        assert_eq!(event["target"], "test");
+        assert_eq!(event["sequence"], 0);
+        assert!(head.contains(event["id"].as_str().unwrap()));
+    }
+
+    #[test]
+    fn a_refusal_or_a_dead_address_is_not_reached() {
+        let (url, thread) = receiver(403);
+        let name = WebhookName::from("ops");
+        let clock = SystemClock::start();
+        let (line, reached) = send(&name, &webhook(url.clone()), &clock);
+        assert!(line.starts_with("ops: HTTP 403 in "), "{line}");
+        assert_eq!(reached, Reached::No);
+        thread.join().unwrap();
+        // Its listener is closed by now.
+        let (line, reached) = send(&name, &webhook(url), &clock);
+        assert_eq!(reached, Reached::No);
+        assert!(!line.contains("t0ken"), "{line}");
+    }
+
+    #[test]
+    fn an_unknown_name_is_wrong_usage_and_the_known_ones_are_said() {
+        let webhook = || webhook("http://localhost/".to_owned());
+        let webhooks = ["chat", "ops"].map(|name| (WebhookName::from(name), webhook()));
+        let webhooks = BTreeMap::from(webhooks);
+        let failure = choose(&webhooks, Some("opps")).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert_eq!(
+            failure.error.to_string(),
+            r#"the config has no webhook "opps"; it has: chat, ops"#
+        );
+        assert_eq!(choose(&webhooks, None).unwrap().len(), 2);
+        assert_eq!(choose(&webhooks, Some("ops")).unwrap().len(), 1);
+        assert!(choose(&BTreeMap::new(), None).is_err());
+    }
+}

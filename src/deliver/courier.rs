@@ -1,11 +1,10 @@
 //! Draining one webhook's queue: head first, nothing past it until it is delivered or dead. Owns the decision what comes
 //! next; what an answer means is [`super::answer`]'s, and when to try again [`crate::schedule`]'s.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fault::{Fault, Notice};
+use super::journal::Journal;
 use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Receiver, Verdict};
 use crate::clock::{Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
@@ -28,8 +27,7 @@ pub struct Courier {
     status: Arc<CourierStatus>,
     /// The receiver answered 410. Kept here alone: a reload or a restart makes a new courier.
     paused: bool,
-    receiver_fault: Fault,
-    store_fault: Fault,
+    journal: Journal,
     appointment: Option<Appointment>,
     /// A try that is made but not written yet. It goes first: trying again what was delivered would be worse.
     unrecorded: Option<(u64, TryResult)>,
@@ -62,6 +60,7 @@ impl Courier {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, HttpError> {
+        let journal = Journal::new(name.clone());
         Ok(Self {
             name,
             receiver: Receiver::new(webhook)?,
@@ -70,8 +69,7 @@ impl Courier {
             clock,
             status: Arc::default(),
             paused: false,
-            receiver_fault: Fault::default(),
-            store_fault: Fault::default(),
+            journal,
             appointment: None,
             unrecorded: None,
         })
@@ -99,12 +97,12 @@ impl Courier {
             let wait = match self.drain(bell.stop(), &mut DrainReport::default()) {
                 Ok(wait) => {
                     store_failures = 0;
-                    self.note_store_works();
+                    self.journal.store_works();
                     wait
                 }
                 Err(error) => {
                     store_failures = store_failures.saturating_add(1);
-                    self.note_store_failure(&error);
+                    self.journal.store_failed(&error);
                     store_delay(store_failures)
                 }
             };
@@ -182,11 +180,7 @@ impl Courier {
         let result = self.post(delivery);
         if result.is_err() && stop.is_requested() {
             // Most likely we cut it off ourselves. If not, the next start finds out what is wrong with the receiver.
-            log::debug!(
-                "delivery cut off by the stop: webhook={} event={}",
-                self.name,
-                delivery.event_id
-            );
+            self.journal.cut_off(delivery);
             return Ok(Turn::Idle);
         }
         let answer = Answer::of(&result);
@@ -196,6 +190,7 @@ impl Courier {
             Verdict::Refused => self.dead(delivery, &answer.to_string(), now),
             Verdict::Gone => Ok(self.pause(delivery, &answer)),
             Verdict::Retry { .. } if self.until_given_up(delivery, now).is_zero() => {
+                self.journal.failed_for_good(&answer);
                 self.dead(delivery, &answer.to_string(), now)
             }
             Verdict::Retry { retry_after } => self.failed(delivery, &answer, now, retry_after),
@@ -210,13 +205,8 @@ impl Courier {
             .receiver
             .post(&delivery.event_id, &delivery.document, self.clock.now());
         self.status.call_ended();
-        log::debug!(
-            "delivery tried: webhook={} event={} answer={:?} milliseconds={}",
-            self.name,
-            delivery.event_id,
-            Answer::of(&result).to_string(),
-            self.clock.monotonic().saturating_sub(begun).as_millis()
-        );
+        let latency = self.clock.monotonic().saturating_sub(begun);
+        self.journal.tried(delivery, &Answer::of(&result), latency);
         result
     }
 
@@ -226,13 +216,7 @@ impl Courier {
         answer: &Answer<'_>,
         at: Timestamp,
     ) -> Result<Turn, StoreError> {
-        if let Some(before) = self.receiver_fault.ended() {
-            log::info!(
-                "webhook takes events again: webhook={} event={} before={before:?}",
-                self.name,
-                delivery.event_id
-            );
-        }
+        self.journal.delivered(delivery);
         let answer = answer.to_string();
         self.finish(
             delivery,
@@ -250,14 +234,14 @@ impl Courier {
     ) -> Result<Turn, StoreError> {
         let tries = delivery.tries.saturating_add(1);
         let delay = schedule::delivery_delay(tries, retry_after, fastrand::f64());
-        let next_try = at.saturating_add(rounded_up(delay));
+        let next_try = at.saturating_add(in_whole_seconds(delay));
         self.appointment = Some(Appointment {
             sequence: delivery.sequence,
             next_try,
             at: self.clock.monotonic().saturating_add(delay),
         });
         let answer = answer.to_string();
-        self.log_failure(delivery, &answer, next_try);
+        self.journal.failed(delivery, &answer, next_try);
         self.finish(
             delivery,
             Outcome::Failed,
@@ -269,26 +253,11 @@ impl Courier {
         )
     }
 
-    fn log_failure(&mut self, delivery: &Delivery, answer: &str, next_try: Timestamp) {
-        let (name, event) = (&self.name, &delivery.event_id);
-        match self.receiver_fault.failed(answer) {
-            Notice::Begins => log::warn!(
-                "delivery failed: webhook={name} event={event} answer={answer:?} next_try={next_try}"
-            ),
-            Notice::Changes { before } => log::info!(
-                "delivery fails in another way: webhook={name} event={event} answer={answer:?} before={before:?} next_try={next_try}"
-            ),
-            Notice::Repeats => log::debug!(
-                "delivery failed again: webhook={name} event={event} answer={answer:?} next_try={next_try}"
-            ),
-        }
-    }
-
     /// The head is too old and has had its tries, and the next one lies ahead.
     fn give_up_waiting(&mut self, delivery: &Delivery) -> Result<Turn, StoreError> {
         let answer = self
-            .receiver_fault
-            .current()
+            .journal
+            .fault()
             .map_or_else(|| "given up while waiting".to_owned(), ToOwned::to_owned);
         self.dead(delivery, &answer, self.clock.now())
     }
@@ -299,13 +268,7 @@ impl Courier {
         answer: &str,
         at: Timestamp,
     ) -> Result<Turn, StoreError> {
-        log::error!(
-            "delivery is dead: webhook={} event={} type={} answer={answer:?} recorded={}",
-            self.name,
-            delivery.event_id,
-            delivery.event_type,
-            delivery.recorded
-        );
+        self.journal.dead(delivery, answer);
         let answer = answer.to_owned();
         self.finish(delivery, Outcome::Dead, TryResult::Dead { at, answer })
     }
@@ -315,12 +278,7 @@ impl Courier {
         self.paused = true;
         self.status
             .try_ended(Outcome::Paused, Some(answer.to_string()));
-        log::error!(
-            "webhook is paused until reload or restart; give it another `url`, or remove it: webhook={} event={} answer={:?}",
-            self.name,
-            delivery.event_id,
-            answer.to_string()
-        );
+        self.journal.paused(delivery, answer);
         Turn::Ended(Outcome::Paused)
     }
 
@@ -330,7 +288,7 @@ impl Courier {
         outcome: Outcome,
         result: TryResult,
     ) -> Result<Turn, StoreError> {
-        let fault = self.receiver_fault.current().map(ToOwned::to_owned);
+        let fault = self.journal.fault().map(ToOwned::to_owned);
         self.status.try_ended(outcome, fault);
         self.unrecorded = Some((delivery.sequence, result));
         self.record_leftover()?;
@@ -344,28 +302,6 @@ impl Courier {
         }
         Ok(())
     }
-
-    fn note_store_failure(&mut self, error: &StoreError) {
-        let error = with_causes(error);
-        let name = &self.name;
-        match self.store_fault.failed(&error) {
-            Notice::Repeats => {
-                log::debug!("deliveries still wait for the state: webhook={name} error={error:?}");
-            }
-            Notice::Begins | Notice::Changes { .. } => {
-                log::error!("deliveries wait for the state: webhook={name} error={error:?}");
-            }
-        }
-    }
-
-    fn note_store_works(&mut self) {
-        if let Some(before) = self.store_fault.ended() {
-            log::info!(
-                "deliveries go on, the state works again: webhook={} before={before:?}",
-                self.name
-            );
-        }
-    }
 }
 
 /// 1 s, doubled with each failure in a row.
@@ -373,18 +309,7 @@ fn store_delay(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_STORE_DELAY)
 }
 
-/// Moments are whole seconds; cutting off would make `Retry-After` come too soon.
-fn rounded_up(span: Duration) -> Duration {
-    let up = u64::from(span.subsec_nanos() > 0);
-    Duration::from_secs(span.as_secs().saturating_add(up))
-}
-
-fn with_causes(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+/// Moments are whole seconds, cut off. One more makes up for it: a restart must not try sooner than `Retry-After` said.
+fn in_whole_seconds(delay: Duration) -> Duration {
+    Duration::from_secs(delay.as_secs().saturating_add(1))
 }
