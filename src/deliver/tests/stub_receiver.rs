@@ -143,7 +143,7 @@ fn answer(connection: &mut TcpStream, status: u16, header: &str) {
 fn pour(connection: &mut TcpStream, bytes_sent: &AtomicU64) {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n";
     connection.write_all(head.as_bytes()).unwrap();
-    let chunk = [b'x'; 65_536];
+    let chunk = vec![b'x'; 65_536];
     for _ in 0..16_384 {
         if connection.write_all(&chunk).is_err() {
             return;
