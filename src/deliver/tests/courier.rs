@@ -178,6 +178,14 @@ fn each_try_is_signed_anew_with_every_secret() {
 }
 
 #[test]
+fn nothing_is_sent_after_the_stop() {
+    let mut scene = Scene::new(1, &[Reply::Status(200)]);
+    scene.stop.request();
+    assert_eq!(scene.drain(), DrainReport::default());
+    assert!(scene.receiver.ids().is_empty());
+}
+
+#[test]
 fn a_huge_answer_is_not_read_whole() {
     let mut scene = Scene::new(1, &[Reply::Huge]);
     assert_eq!(scene.drain().delivered, 1);

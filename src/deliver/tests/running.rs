@@ -108,13 +108,3 @@ fn a_fault_of_the_state_is_outlived() {
     running.finish(&stop);
     assert_eq!(receiver.ids(), ["evt_1", "evt_2"]);
 }
-
-#[test]
-fn nothing_is_sent_after_the_stop() {
-    let stop = Stop::default();
-    let store = store_with("ops", 1);
-    let receiver = StubReceiver::start(&[Reply::Status(200)]);
-    stop.request();
-    Running::start("ops", &store, &receiver, &stop).finish(&stop);
-    assert!(receiver.ids().is_empty());
-}
