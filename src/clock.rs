@@ -143,6 +143,12 @@ impl Bell {
         }
     }
 
+    /// The stop that this bell's waits end at.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     /// Ends the wait under way, or the next one.
     pub fn ring(&self) {
         // Under the lock: between a waiter's check and its sleep, a ring would be lost.

@@ -174,6 +174,20 @@ struct Document<'a> {
 }
 
 impl EventDraft {
+    /// A `test` event. It is of no target, so its target's name is `test` too.
+    #[must_use]
+    pub fn test(time: Timestamp) -> Self {
+        Self {
+            r#type: EventType::Test,
+            time,
+            target: TargetName::from("test"),
+            summary: "test: sent by `ucdn-watch test-webhook`; no task has changed".to_owned(),
+            task: None,
+            changes: Vec::new(),
+            reason: None,
+        }
+    }
+
     /// The event's JSON, made once: every delivery and every retry sends these bytes.
     #[must_use]
     pub fn document(&self, id: &str, sequence: u64) -> String {

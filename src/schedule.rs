@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
+pub mod delivery;
+
 /// The longest that a server's `Retry-After` is heeded.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A request budget: a second's worth may be spent at once, the rest at an even pace.
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ pub fn poll_delay(pause: Duration, interval: Duration, failed_polls: u32, jitter
     delay.saturating_sub(delay.mul_f64(0.1 * jitter.clamp(0.0, 1.0)))
 }
 
-/// Reads a `Retry-After`: seconds, or a date. Nonsense is none; at most [`MAX_RETRY_AFTER`].
+/// Reads a `Retry-After`: seconds, or a date. Nonsense is none; at most [`LONGEST_RETRY_AFTER`].
 #[must_use]
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
@@ -59,7 +61,7 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => Timestamp::from(httpdate::parse_http_date(value).ok()?).since(now),
     };
-    Some(span.min(MAX_RETRY_AFTER))
+    Some(span.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

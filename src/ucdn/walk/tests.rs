@@ -259,7 +259,7 @@ proptest! {
 // The same cases in every run: about one random schedule in ten thousand removes and inserts just so that two pages of
 // a few entries look alike before and after, which no walk can tell; the next poll then sees what this one missed.
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn what_stays_in_the_list_is_seen_however_the_list_moves(

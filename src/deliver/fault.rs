@@ -1,0 +1,62 @@
+//! A fault that lasts: tells its beginning, its changes and its end from its repeats, so that the log says each once.
+
+/// What is wrong at the moment, if anything.
+#[derive(Debug, Default)]
+pub(super) struct Fault {
+    current: Option<String>,
+}
+
+/// What one more failure is to those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// All was well before.
+    Begins,
+    /// As before.
+    Repeats,
+    /// Something else was wrong before.
+    Changes {
+        /// What was wrong.
+        before: String,
+    },
+}
+
+impl Fault {
+    /// Takes note of a failure, described in words that are the same for the same fault.
+    pub(super) fn failed(&mut self, what: &str) -> Notice {
+        if self.current.as_deref() == Some(what) {
+            return Notice::Repeats;
+        }
+        match self.current.replace(what.to_owned()) {
+            None => Notice::Begins,
+            Some(before) => Notice::Changes { before },
+        }
+    }
+
+    /// Takes note that all is well; what was wrong until now, if anything.
+    pub(super) fn ended(&mut self) -> Option<String> {
+        self.current.take()
+    }
+
+    /// What is wrong.
+    pub(super) fn current(&self) -> Option<&str> {
+        self.current.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginning_change_and_end_are_told_from_repeats() {
+        let mut fault = Fault::default();
+        assert_eq!(fault.ended(), None);
+        assert_eq!(fault.failed("HTTP 503"), Notice::Begins);
+        assert_eq!(fault.failed("HTTP 503"), Notice::Repeats);
+        let before = "HTTP 503".to_owned();
+        assert_eq!(fault.failed("HTTP 500"), Notice::Changes { before });
+        assert_eq!(fault.ended().as_deref(), Some("HTTP 500"));
+        assert_eq!(fault.ended(), None);
+        assert_eq!(fault.failed("HTTP 500"), Notice::Begins);
+    }
+}

@@ -1,0 +1,136 @@
+//! What a courier logs, at which level, and how often: a fault when it begins, changes and ends. No bodies, no secrets.
+
+use std::error::Error;
+use std::time::Duration;
+
+use super::Answer;
+use super::fault::{Fault, Notice};
+use crate::model::{Timestamp, WebhookName};
+use crate::store::{Delivery, StoreError};
+
+/// One courier's log lines, and what is wrong at the moment.
+#[derive(Debug)]
+pub(super) struct Journal {
+    name: WebhookName,
+    receiver: Fault,
+    store: Fault,
+}
+
+impl Journal {
+    pub(super) fn new(name: WebhookName) -> Self {
+        Self {
+            name,
+            receiver: Fault::default(),
+            store: Fault::default(),
+        }
+    }
+
+    /// What is wrong with the receiver.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.receiver.current()
+    }
+
+    pub(super) fn tried(&self, delivery: &Delivery, answer: &Answer<'_>, latency: Duration) {
+        log::debug!(
+            "delivery tried: webhook={} event={} answer={:?} milliseconds={}",
+            self.name,
+            delivery.event_id,
+            answer.to_string(),
+            latency.as_millis()
+        );
+    }
+
+    pub(super) fn cut_off(&self, delivery: &Delivery) {
+        log::debug!(
+            "delivery cut off by the stop: webhook={} event={}",
+            self.name,
+            delivery.event_id
+        );
+    }
+
+    pub(super) fn delivered(&mut self, delivery: &Delivery) {
+        let before = self.receiver.ended();
+        // The failed tries may be those of an earlier process.
+        if before.is_some() || delivery.tries > 0 {
+            log::info!(
+                "webhook takes events again: webhook={} event={} before={:?}",
+                self.name,
+                delivery.event_id,
+                before
+                    .as_deref()
+                    .unwrap_or("failed tries of an earlier run")
+            );
+        }
+    }
+
+    pub(super) fn failed(&mut self, delivery: &Delivery, answer: &str, next_try: Timestamp) {
+        let (name, event) = (&self.name, &delivery.event_id);
+        match self.receiver.failed(answer) {
+            Notice::Begins => log::warn!(
+                "delivery failed: webhook={name} event={event} answer={answer:?} next_try={next_try}"
+            ),
+            Notice::Changes { before } => log::info!(
+                "delivery fails in another way: webhook={name} event={event} answer={answer:?} before={before:?} next_try={next_try}"
+            ),
+            Notice::Repeats => log::debug!(
+                "delivery failed again: webhook={name} event={event} answer={answer:?} next_try={next_try}"
+            ),
+        }
+    }
+
+    /// A failed try without a next one: the line on the event's death says it all, but the fault goes on.
+    pub(super) fn failed_for_good(&mut self, answer: &Answer<'_>) {
+        self.receiver.failed(&answer.to_string());
+    }
+
+    pub(super) fn dead(&self, delivery: &Delivery, answer: &str) {
+        log::error!(
+            "delivery is dead: webhook={} event={} type={} answer={answer:?} recorded={}",
+            self.name,
+            delivery.event_id,
+            delivery.event_type,
+            delivery.recorded
+        );
+    }
+
+    pub(super) fn paused(&self, delivery: &Delivery, answer: &Answer<'_>) {
+        log::error!(
+            "webhook is paused until reload or restart; give it another `url`, or remove it: webhook={} event={} answer={:?}",
+            self.name,
+            delivery.event_id,
+            answer.to_string()
+        );
+    }
+
+    pub(super) fn store_failed(&mut self, error: &StoreError) {
+        let error = with_causes(error);
+        let name = &self.name;
+        match self.store.failed(&error) {
+            Notice::Repeats => {
+                log::debug!("deliveries still wait for the state: webhook={name} error={error:?}");
+            }
+            Notice::Begins | Notice::Changes { .. } => {
+                log::error!("deliveries wait for the state: webhook={name} error={error:?}");
+            }
+        }
+    }
+
+    pub(super) fn store_works(&mut self) {
+        if let Some(before) = self.store.ended() {
+            log::info!(
+                "deliveries go on, the state works again: webhook={} before={before:?}",
+                self.name
+            );
+        }
+    }
+}
+
+fn with_causes(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

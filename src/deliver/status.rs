@@ -1,0 +1,113 @@
+//! What one courier is doing, for those who watch it from other threads. Owns no decision.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Shared by a courier and its onlookers. Cheap to read at any time.
+#[derive(Debug, Default)]
+pub struct CourierStatus {
+    current: Mutex<Snapshot>,
+}
+
+/// What [`CourierStatus::snapshot`] saw. Times are of [`crate::clock::Clock::monotonic`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whether the receiver answered 410: nothing is sent until reload or restart.
+    pub paused: bool,
+    /// What is wrong with the receiver, in short and without secrets; none: the last try got through, or there was none.
+    pub fault: Option<String>,
+    /// How the last try ended.
+    pub last_outcome: Option<Outcome>,
+    /// Tries since the courier began, by how they ended.
+    pub tries: DrainReport,
+    /// When the loop last turned. It turns at least every [`super::IDLE_LOOK`] unless a call is under way.
+    pub last_turn: Duration,
+    /// When the call under way will have ended at the latest; none: no call.
+    pub busy_until: Option<Duration>,
+}
+
+/// How a try ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The receiver has the event.
+    Delivered,
+    /// It will be tried again.
+    Failed,
+    /// It was given up.
+    Dead,
+    /// The webhook was paused; the event waits.
+    Paused,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::Failed, Self::Dead, Self::Paused];
+
+    /// In a word, such as `delivered`: for metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// Tries of one webhook's deliveries, counted by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrainReport {
+    /// The receiver has them.
+    pub delivered: u64,
+    /// To be tried again.
+    pub failed: u64,
+    /// Newly given up.
+    pub dead: u64,
+    /// Answered 410: 1 at the most, for nothing is sent after it.
+    pub paused: u64,
+}
+
+impl DrainReport {
+    pub(super) fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Delivered => &mut self.delivered,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Dead => &mut self.dead,
+            Outcome::Paused => &mut self.paused,
+        } += 1;
+    }
+}
+
+impl CourierStatus {
+    /// The state of things now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().clone()
+    }
+
+    pub(super) fn turned(&self, now: Duration) {
+        self.lock().last_turn = now;
+    }
+
+    pub(super) fn call_begins(&self, until: Duration) {
+        self.lock().busy_until = Some(until);
+    }
+
+    pub(super) fn call_ended(&self) {
+        self.lock().busy_until = None;
+    }
+
+    pub(super) fn try_ended(&self, outcome: Outcome, fault: Option<String>) {
+        let mut current = self.lock();
+        current.tries.count(outcome);
+        current.last_outcome = Some(outcome);
+        current.paused |= outcome == Outcome::Paused;
+        current.fault = fault;
+    }
+
+    /// Each change is one assignment: whoever panicked can't have left it half-written.
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

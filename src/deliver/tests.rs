@@ -1,0 +1,70 @@
+//! The courier against a real socket, a store in memory and a clock that tests turn.
+
+mod courier;
+mod fake_store;
+mod give_up;
+mod outside;
+mod running;
+mod stub_receiver;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fake_store::FakeStore;
+use outside::{ManualClock, webhook};
+use stub_receiver::{Reply, StubReceiver};
+
+use super::Courier;
+use crate::clock::{Clock, Stop};
+use crate::config::Webhook;
+use crate::model::WebhookName;
+
+/// A courier and everything that it touches.
+struct Scene {
+    store: Arc<FakeStore>,
+    clock: Arc<ManualClock>,
+    receiver: StubReceiver,
+    courier: Courier,
+    stop: Stop,
+}
+
+/// The name of a scene's webhook.
+const OPS: &str = "ops";
+
+impl Scene {
+    /// With `events` owed, answered by `replies` in order; the last one goes on for ever.
+    fn new(events: u64, replies: &[Reply]) -> Self {
+        Self::with(events, replies, |_| ())
+    }
+
+    fn with(events: u64, replies: &[Reply], adjust: impl FnOnce(&mut Webhook)) -> Self {
+        let receiver = StubReceiver::start(replies);
+        let mut webhook = webhook(&receiver.url());
+        adjust(&mut webhook);
+        let store = Arc::new(FakeStore::default());
+        let clock = Arc::new(ManualClock::default());
+        store.owe(OPS, events, clock.now());
+        let courier = Courier::new(
+            WebhookName::from(OPS),
+            &webhook,
+            store.clone(),
+            clock.clone(),
+        );
+        Self {
+            store,
+            clock,
+            receiver,
+            courier: courier.unwrap(),
+            stop: Stop::default(),
+        }
+    }
+
+    fn drain(&mut self) -> super::DrainReport {
+        self.courier.drain_once(&self.stop).unwrap()
+    }
+
+    /// Lets so many seconds pass on both clocks.
+    fn pass(&self, seconds: u64) {
+        self.clock.pass(Duration::from_secs(seconds));
+    }
+}

@@ -1,0 +1,256 @@
+//! What one pass over the queue does with each answer.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::{DrainReport, Outcome};
+use super::{Reply, Scene};
+use crate::clock::Clock as _;
+use crate::model::Timestamp;
+use crate::secret::SecretBytes;
+use crate::store::TryResult;
+
+#[test]
+fn a_queue_is_delivered_in_order_as_the_stored_bytes() {
+    let mut scene = Scene::new(
+        3,
+        &[Reply::Status(200), Reply::Status(204), Reply::Status(202)],
+    );
+    assert_eq!(
+        scene.drain(),
+        DrainReport {
+            delivered: 3,
+            ..DrainReport::default()
+        }
+    );
+    assert_eq!(scene.receiver.ids(), ["evt_1", "evt_2", "evt_3"]);
+    for (index, request) in scene.receiver.seen().iter().enumerate() {
+        let row = scene.store.row(index + 1);
+        assert!(row.is_delivered());
+        assert_eq!(request.body, row.delivery.document.as_bytes());
+        assert_eq!(request.header("content-type"), "application/json");
+        assert_eq!(request.header("webhook-timestamp"), "1700000000");
+        assert_eq!(request.header("webhook-signature"), "");
+    }
+    assert_eq!(
+        scene.store.row(2).results,
+        [TryResult::Delivered {
+            at: scene.clock.now(),
+            answer: "HTTP 204".to_owned()
+        }]
+    );
+}
+
+#[test]
+fn every_retry_status_holds_the_queue_and_is_tried_again() {
+    for status in [301, 401, 403, 404, 408, 418, 425, 429, 500, 503] {
+        let mut scene = Scene::new(2, &[Reply::Status(status), Reply::Status(200)]);
+        let report = scene.drain();
+        assert_eq!((report.delivered, report.failed), (0, 1), "{status}");
+        assert!(scene.store.row(1).is_pending());
+        assert_eq!(scene.receiver.ids(), ["evt_1"], "{status}");
+        scene.pass(2);
+        assert_eq!(scene.drain().delivered, 2, "{status}");
+        assert_eq!(
+            scene.receiver.ids(),
+            ["evt_1", "evt_1", "evt_2"],
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_broken_connection_is_tried_again() {
+    let mut scene = Scene::new(1, &[Reply::Close, Reply::Status(200)]);
+    assert_eq!(scene.drain().failed, 1);
+    scene.pass(2);
+    assert_eq!(scene.drain().delivered, 1);
+}
+
+#[test]
+fn a_refused_event_dies_at_once_and_frees_the_queue() {
+    for status in [400, 413, 422] {
+        let mut scene = Scene::new(2, &[Reply::Status(status), Reply::Status(200)]);
+        let report = scene.drain();
+        assert_eq!((report.dead, report.delivered), (1, 1), "{status}");
+        assert!(scene.store.row(1).is_dead());
+        assert!(scene.store.row(2).is_delivered());
+    }
+}
+
+#[test]
+fn gone_pauses_the_webhook_and_changes_nothing_that_is_owed() {
+    let mut scene = Scene::new(2, &[Reply::Status(410)]);
+    assert_eq!(scene.drain().paused, 1);
+    scene.pass(10 * 86_400);
+    assert_eq!(scene.drain(), DrainReport::default());
+    assert_eq!(scene.receiver.ids(), ["evt_1"]);
+    assert!(scene.store.row(1).results.is_empty());
+    assert!(scene.store.row(2).results.is_empty());
+    let status = scene.courier.status().snapshot();
+    assert!(status.paused);
+    assert_eq!(status.last_outcome, Some(Outcome::Paused));
+    assert_eq!(status.fault.as_deref(), Some("HTTP 410"));
+}
+
+#[test]
+fn tries_are_spaced_as_the_contract_says() {
+    let mut scene = Scene::new(1, &[Reply::Status(500)]);
+    for middle in [1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0_f64] {
+        assert_eq!(scene.drain().failed, 1, "{middle}");
+        scene.clock.pass(Duration::from_secs_f64(middle * 0.79));
+        assert_eq!(scene.drain(), DrainReport::default(), "{middle}");
+        scene.clock.pass(Duration::from_secs_f64(middle * 0.42));
+    }
+}
+
+#[test]
+fn no_try_is_sooner_than_retry_after() {
+    let mut scene = Scene::new(1, &[Reply::Later("3600"), Reply::Status(200)]);
+    assert_eq!(scene.drain().failed, 1);
+    scene.pass(3599);
+    assert_eq!(scene.drain(), DrainReport::default());
+    scene.pass(1);
+    assert_eq!(scene.drain().delivered, 1);
+}
+
+#[test]
+fn setting_the_wall_clock_does_not_move_a_try() {
+    let mut scene = Scene::new(1, &[Reply::Later("60"), Reply::Status(200)]);
+    scene.drain();
+    scene.clock.set_wall(Timestamp::EPOCH);
+    assert_eq!(scene.drain(), DrainReport::default());
+    scene.pass(60);
+    assert_eq!(scene.drain().delivered, 1);
+}
+
+#[test]
+fn a_stored_moment_of_another_clock_does_not_block() {
+    let mut scene = Scene::new(1, &[Reply::Status(200)]);
+    let decades_ahead = scene
+        .clock
+        .now()
+        .saturating_add(Duration::from_secs(1 << 30));
+    scene.store.set_next_try(1, Some(decades_ahead));
+    assert_eq!(scene.drain().delivered, 1);
+}
+
+#[test]
+fn a_stored_moment_holds_after_a_restart_and_an_operators_retry_cancels_it() {
+    let mut scene = Scene::new(1, &[Reply::Status(200)]);
+    let in_an_hour = scene.clock.now().saturating_add(Duration::from_secs(3600));
+    scene.store.set_next_try(1, Some(in_an_hour));
+    assert_eq!(scene.drain(), DrainReport::default());
+    scene.store.set_next_try(1, None);
+    assert_eq!(scene.drain().delivered, 1);
+}
+
+#[test]
+fn each_try_is_signed_anew_with_every_secret() {
+    let now = crate::clock::SystemClock::start().now();
+    let secrets = [b"new key".to_vec(), b"old key".to_vec()];
+    let mut scene = Scene::with(1, &[Reply::Status(500), Reply::Status(200)], |webhook| {
+        webhook.secrets = secrets.clone().map(SecretBytes::new).into();
+        webhook.give_up_after = Duration::MAX;
+    });
+    // The oracle compares timestamps with the machine's clock, for which the event is old.
+    scene.clock.set_wall(now);
+    scene.drain();
+    scene.pass(2);
+    scene.drain();
+    let seen = scene.receiver.seen();
+    assert_eq!(seen.len(), 2);
+    assert_ne!(
+        seen[0].header("webhook-signature"),
+        seen[1].header("webhook-signature")
+    );
+    for request in &seen {
+        let mut headers = http::HeaderMap::new();
+        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+            headers.insert(name, request.header(name).parse().unwrap());
+        }
+        for secret in &secrets {
+            let oracle = standardwebhooks::Webhook::from_bytes(secret.clone()).unwrap();
+            oracle.verify(&request.body, &headers).unwrap();
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sent_after_the_stop() {
+    let mut scene = Scene::new(1, &[Reply::Status(200)]);
+    scene.stop.request();
+    assert_eq!(scene.drain(), DrainReport::default());
+    assert!(scene.receiver.ids().is_empty());
+}
+
+#[test]
+fn a_huge_answer_is_not_read_whole() {
+    let mut scene = Scene::new(1, &[Reply::Huge]);
+    assert_eq!(scene.drain().delivered, 1);
+    assert!(scene.receiver.bytes_sent() < 100 << 20);
+}
+
+#[test]
+fn what_could_not_be_recorded_is_recorded_before_anything_is_sent_again() {
+    let mut scene = Scene::new(2, &[Reply::Status(200)]);
+    scene.store.fail_records(1);
+    scene.courier.drain_once(&scene.stop).unwrap_err();
+    assert!(scene.store.row(1).is_pending());
+    assert_eq!(scene.drain().delivered, 1);
+    assert!(scene.store.row(1).is_delivered());
+    assert_eq!(scene.receiver.ids(), ["evt_1", "evt_2"]);
+}
+
+#[test]
+fn a_crash_before_the_record_sends_the_same_bytes_again() {
+    let mut scene = Scene::new(1, &[Reply::Status(200)]);
+    scene.store.fail_records(1);
+    scene.courier.drain_once(&scene.stop).unwrap_err();
+    let name = crate::model::WebhookName::from(super::OPS);
+    let mut reborn = super::Courier::new(
+        name,
+        &super::webhook(&scene.receiver.url()),
+        scene.store.clone(),
+        scene.clock.clone(),
+    )
+    .unwrap();
+    assert_eq!(reborn.drain_once(&scene.stop).unwrap().delivered, 1);
+    let seen = scene.receiver.seen();
+    assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
+    assert_eq!(seen[0].body, seen[1].body);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_the_answers_no_event_overtakes_another_and_each_comes_to_an_end(
+        statuses in proptest::collection::vec(prop_oneof![Just(200), Just(400), Just(404), Just(503)], 0..12),
+    ) {
+        let mut replies: Vec<Reply> = statuses.into_iter().map(Reply::Status).collect();
+        replies.push(Reply::Status(200));
+        let mut scene = Scene::new(4, &replies);
+        for _ in 0..replies.len() {
+            scene.drain();
+            scene.pass(2 * 3600);
+        }
+        prop_assert!(scene.receiver.ids().is_sorted());
+        for sequence in 1..=4 {
+            let row = scene.store.row(sequence);
+            prop_assert!(row.is_delivered() || row.is_dead(), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn retry_after_holds_across_a_restart() {
+    let mut scene = Scene::new(1, &[Reply::Later("60")]);
+    scene.drain();
+    let TryResult::Failed { at, next_try, .. } = scene.store.row(1).results[0] else {
+        panic!("{:?}", scene.store.row(1));
+    };
+    // `at` may have lost almost a second.
+    assert_eq!(next_try.since(at), Duration::from_secs(61));
+}

@@ -1,0 +1,156 @@
+//! An outbox in memory, which can be told to fail.
+
+use std::sync::Mutex;
+
+use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use crate::store::{
+    Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, TryResult,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct FakeStore {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rows: Vec<Row>,
+    failing_records: u32,
+    failing_reads: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) webhook: String,
+    pub(super) delivery: Delivery,
+    pub(super) results: Vec<TryResult>,
+}
+
+impl Row {
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.results.last(), None | Some(TryResult::Failed { .. }))
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.results.last(), Some(TryResult::Dead { .. }))
+    }
+
+    pub(super) fn is_delivered(&self) -> bool {
+        matches!(self.results.last(), Some(TryResult::Delivered { .. }))
+    }
+}
+
+impl FakeStore {
+    pub(super) fn owe(&self, webhook: &str, events: u64, recorded: Timestamp) {
+        let mut inner = self.inner.lock().unwrap();
+        for _ in 0..events {
+            let sequence = u64::try_from(inner.rows.len()).unwrap() + 1;
+            inner.rows.push(Row {
+                webhook: webhook.to_owned(),
+                delivery: Delivery {
+                    sequence,
+                    event_id: format!("evt_{sequence}"),
+                    event_type: "task.failure".to_owned(),
+                    document: format!(r#"{{"sequence": {sequence}, "summary": "刷新"}}"#),
+                    recorded,
+                    tries: 0,
+                    next_try: None,
+                },
+                results: Vec::new(),
+            });
+        }
+    }
+
+    pub(super) fn fail_records(&self, times: u32) {
+        self.inner.lock().unwrap().failing_records = times;
+    }
+
+    pub(super) fn fail_reads(&self, times: u32) {
+        self.inner.lock().unwrap().failing_reads = times;
+    }
+
+    /// The row of this sequence.
+    pub(super) fn row(&self, sequence: usize) -> Row {
+        self.inner.lock().unwrap().rows[sequence - 1].clone()
+    }
+
+    /// Writes into a row as another process would.
+    pub(super) fn set_next_try(&self, sequence: usize, next_try: Option<Timestamp>) {
+        self.inner.lock().unwrap().rows[sequence - 1]
+            .delivery
+            .next_try = next_try;
+    }
+}
+
+fn broken(counter: &mut u32) -> Result<(), StoreError> {
+    if *counter == 0 {
+        return Ok(());
+    }
+    *counter -= 1;
+    Err(StoreError::Unusable {
+        state: "memory".to_owned(),
+        action: "do that",
+        source: "disk full".into(),
+    })
+}
+
+impl Store for FakeStore {
+    fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError> {
+        let mut inner = self.inner.lock().unwrap();
+        broken(&mut inner.failing_reads)?;
+        let mut pending = inner
+            .rows
+            .iter()
+            .filter(|row| row.webhook == webhook.as_str() && row.is_pending());
+        Ok(pending.next().map(|row| row.delivery.clone()))
+    }
+
+    fn record_try(
+        &self,
+        webhook: &WebhookName,
+        sequence: u64,
+        result: &TryResult,
+    ) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock().unwrap();
+        broken(&mut inner.failing_records)?;
+        let row = inner.rows.iter_mut().find(|row| {
+            row.webhook == webhook.as_str() && row.delivery.sequence == sequence && row.is_pending()
+        });
+        if let Some(row) = row {
+            if let TryResult::Failed { next_try, .. } = result {
+                row.delivery.tries += 1;
+                row.delivery.next_try = Some(*next_try);
+            }
+            row.results.push(result.clone());
+        }
+        Ok(())
+    }
+
+    fn target(&self, _: &TargetName) -> Result<TargetState, StoreError> {
+        unreachable!()
+    }
+
+    fn known_tasks(&self, _: &TargetName, _: &[TaskId]) -> Result<Vec<KnownTask>, StoreError> {
+        unreachable!()
+    }
+
+    fn tasks_in_flight(&self, _: &TargetName) -> Result<Vec<TaskInFlight>, StoreError> {
+        unreachable!()
+    }
+
+    fn commit(&self, _: &TargetName, _: &Commit) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    fn forget_target(&self, _: &TargetName) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+        unreachable!()
+    }
+
+    fn prune(&self, _: Timestamp) -> Result<u64, StoreError> {
+        unreachable!()
+    }
+}

@@ -1,0 +1,153 @@
+//! A webhook receiver on port 0 that answers by a script and keeps what it was sent.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Stop;
+
+/// What it does with one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reply {
+    Status(u16),
+    /// 503 with this `Retry-After`.
+    Later(&'static str),
+    /// Never answers.
+    Hang,
+    /// 200, and a body of 1 GiB.
+    Huge,
+    /// Closes the connection without an answer.
+    Close,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Seen {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+pub(super) struct StubReceiver {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    bytes_sent: Arc<AtomicU64>,
+}
+
+impl StubReceiver {
+    pub(super) fn start(replies: &[Reply]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let receiver = Self {
+            address: listener.local_addr().unwrap(),
+            seen: Arc::default(),
+            bytes_sent: Arc::default(),
+        };
+        let (seen, bytes_sent) = (receiver.seen.clone(), receiver.bytes_sent.clone());
+        let replies = replies.to_vec();
+        thread::spawn(move || {
+            let mut hanging = Vec::new();
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let Some(request) = read_request(&connection) else {
+                    continue;
+                };
+                let number = {
+                    let mut seen = seen.lock().unwrap();
+                    seen.push(request);
+                    seen.len() - 1
+                };
+                match replies[number.min(replies.len() - 1)] {
+                    Reply::Status(status) => answer(&mut connection, status, ""),
+                    Reply::Later(when) => {
+                        answer(&mut connection, 503, &format!("retry-after: {when}\r\n"));
+                    }
+                    Reply::Hang => hanging.push(connection),
+                    Reply::Huge => pour(&mut connection, &bytes_sent),
+                    Reply::Close => (),
+                }
+            }
+        });
+        receiver
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/hook?key=s3cret", self.address)
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The ids in the order that they came in, repeats included.
+    pub(super) fn ids(&self) -> Vec<String> {
+        let seen = self.seen();
+        seen.iter()
+            .map(|request| request.header("webhook-id").to_owned())
+            .collect()
+    }
+
+    /// Of a huge answer, as far as anybody read.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.bytes_sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn wait_for_requests(&self, count: usize) {
+        wait_until(|| self.seen.lock().unwrap().len() >= count);
+    }
+}
+
+/// Looks again and again for ten seconds.
+pub(super) fn wait_until(condition: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if condition() {
+            return;
+        }
+        Stop::default().sleep(Duration::from_millis(10));
+    }
+    panic!("it did not happen in time");
+}
+
+fn read_request(connection: &TcpStream) -> Option<Seen> {
+    let mut reader = BufReader::new(connection);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut headers = BTreeMap::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
+    reader.read_exact(&mut body).ok()?;
+    Some(Seen { headers, body })
+}
+
+fn answer(connection: &mut TcpStream, status: u16, header: &str) {
+    let head =
+        format!("HTTP/1.1 {status} Said\r\n{header}content-length: 0\r\nconnection: close\r\n\r\n");
+    connection.write_all(head.as_bytes()).unwrap();
+}
+
+fn pour(connection: &mut TcpStream, bytes_sent: &AtomicU64) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n";
+    connection.write_all(head.as_bytes()).unwrap();
+    let chunk = vec![b'x'; 65_536];
+    for _ in 0..16_384 {
+        if connection.write_all(&chunk).is_err() {
+            return;
+        }
+        bytes_sent.fetch_add(65_536, Ordering::Relaxed);
+    }
+}
