@@ -106,10 +106,7 @@ impl Module {
         }
         let code = self.code();
         let targets = paths(&code, "crate::").into_iter();
-        // `super::` is a way up as well, from a room inside of another one.
-        let parent = self.path.rsplit_once("::").map_or("", |(parent, _)| parent);
-        let parents = paths(&code, "super::").into_iter();
-        let parents = parents.map(|path| format!("{parent}::{path}"));
+        let parents = self.parents(&code).into_iter();
         found.extend(
             targets
                 .chain(parents)
@@ -118,6 +115,18 @@ impl Module {
         found.extend(declared_names(&code).into_iter().filter_map(empty_name));
         let sentence = |what| Violation(format!("{}: {what}", self.path));
         found.into_iter().map(sentence).collect()
+    }
+
+    /// What a file in another one's folder uses by way of `super::`. Only lines that begin at the margin: an inner
+    /// module's `super` is this very file.
+    fn parents(&self, code: &str) -> Vec<String> {
+        let Some((parent, _)) = self.path.rsplit_once("::") else {
+            return Vec::new();
+        };
+        let uses = code.split("\nuse ").skip(1);
+        let uses = uses.filter_map(|it| it.split(';').next());
+        let paths = uses.flat_map(|it| paths(it, "super::"));
+        paths.map(|path| format!("{parent}::{path}")).collect()
     }
 
     /// The text without comments and without its tests, which may set up what they like.
