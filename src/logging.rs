@@ -59,9 +59,7 @@ struct Line<'a> {
 pub fn start(level: LevelFilter, style: Style, environment: &Environment) {
     let layout = Layout::of(style, environment);
     let clock = SystemClock::start();
-    let started = env_logger::Builder::new()
-        .filter_level(level.min(LevelFilter::Warn))
-        .filter_module(OWN, level)
+    let started = leveled(level)
         .format(move |buffer, record| {
             let message = record.args();
             let line = render(
@@ -82,6 +80,15 @@ pub fn start(level: LevelFilter, style: Style, environment: &Environment) {
     if started.is_err() {
         log::debug!("the log was started twice");
     }
+}
+
+/// This crate at `level`, every other one at `warn` at most.
+fn leveled(level: LevelFilter) -> env_logger::Builder {
+    let mut builder = env_logger::Builder::new();
+    builder
+        .filter_level(level.min(LevelFilter::Warn))
+        .filter_module(OWN, level);
+    builder
 }
 
 impl Layout {
@@ -332,6 +339,24 @@ mod tests {
             let line = rendered(layout, Level::Error, &long);
             assert!(line.len() < 48 * 1024, "{}", line.len());
             assert!(line.contains(" bytes more)"));
+        }
+    }
+
+    #[test]
+    fn other_crates_never_get_below_warn() {
+        let is_on = |set: LevelFilter, target, level| {
+            let record = log::Metadata::builder().target(target).level(level).build();
+            log::Log::enabled(&leveled(set).build(), &record)
+        };
+        assert!(is_on(
+            LevelFilter::Debug,
+            "ucdn_watch::ucdn::client",
+            Level::Debug
+        ));
+        for target in ["ureq::run", "ureq_proto", "rustls::client", "anything"] {
+            assert!(!is_on(LevelFilter::Trace, target, Level::Info));
+            assert!(is_on(LevelFilter::Trace, target, Level::Warn));
+            assert!(!is_on(LevelFilter::Error, target, Level::Warn));
         }
     }
 

@@ -348,3 +348,22 @@ fn what_is_allowed_is_not_flagged() {
         assert_eq!(module.violations(), [], "{path}: {text}");
     }
 }
+
+#[test]
+fn every_dependency_has_its_reason_in_the_decisions() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let decisions = fs::read_to_string(root.join("DECISIONS.md")).unwrap();
+    for table in ["dependencies", "dev-dependencies"] {
+        for name in manifest[table].as_table().unwrap().keys() {
+            let row = format!("\n| `{name}` | ");
+            assert!(
+                decisions.contains(&row),
+                "{name} has no row in DECISIONS.md"
+            );
+        }
+    }
+}
