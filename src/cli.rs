@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::Environment;
+use crate::logging;
 
 mod check;
 #[cfg(feature = "simulator")]
@@ -54,6 +55,16 @@ enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
+}
+
+impl From<LogFormat> for logging::Style {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Auto => Self::Auto,
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

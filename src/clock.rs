@@ -44,6 +44,18 @@ impl Clock for SystemClock {
     }
 }
 
+/// The kernel's `CLOCK_MONOTONIC`: what systemd compares a reload's beginning with. For schedules take
+/// [`Clock::monotonic`].
+#[must_use]
+pub fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // The kernel gives neither a time before the boot nor a second of nanoseconds.
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
 /// The one order to stop, shared by all threads. Whoever waits does so here or at a [`Bell`] made from it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {

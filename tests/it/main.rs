@@ -1,0 +1,11 @@
+//! The one integration test binary: the real program, driven from outside, and the shape of its source.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test each of these is an assertion; clippy.toml's exception covers only functions marked as tests"
+)]
+
+mod architecture;
