@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::Environment;
 
 mod check;
+mod config;
 #[cfg(feature = "simulator")]
 mod demo;
 mod query;

@@ -1,11 +1,79 @@
-//! `ucdn-watch check`.
+//! `ucdn-watch check`: says whether the config is valid, and what it comes to.
+
+use std::fmt::Write as _;
+use std::path::Path;
 
 use super::{Context, Exit, Failure};
+use crate::config::{Config, StateLocation, TargetFilter, Webhook};
+use crate::model::TargetName;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Also ask the API once for each target
+    #[arg(long)]
+    online: bool,
+}
 
-pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
-    todo!("check")
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    let file = context.config_path();
+    let loaded = context.read_config(&file)?;
+    for warning in &loaded.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    anstream::print!("{}", summary(&file, &loaded.config));
+    if arguments.online {
+        return ask_each_target(&loaded.config);
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes one call to the API for each target: whether keys, endpoint and project are right, only the API can tell.
+fn ask_each_target(_config: &Config) -> Result<Exit, Failure> {
+    todo!("check --online")
+}
+
+fn summary(file: &Path, config: &Config) -> String {
+    let mut text = format!("{}: valid\n", file.display());
+    // Writing into a string can't fail.
+    let _ = summarize(&mut text, config);
+    text
+}
+
+fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
+    let StateLocation::File(state) = &config.state;
+    writeln!(text, "state: {}", state.display())?;
+    for (name, target) in &config.targets {
+        let interval = humantime::format_duration(target.poll.interval);
+        write!(text, "target {name}: {} tasks", target.tasks)?;
+        write!(text, " of account {}", target.account)?;
+        if let Some(account) = config.accounts.get(&target.account) {
+            write!(text, " at {}", account.endpoint)?;
+        }
+        writeln!(text, ", every {interval}")?;
+    }
+    for (name, webhook) in &config.webhooks {
+        writeln!(text, "webhook {name}: {}", receiver(webhook))?;
+    }
+    if config.webhooks.is_empty() {
+        writeln!(text, "no webhooks: events go to the log alone")?;
+    }
+    Ok(())
+}
+
+fn receiver(webhook: &Webhook) -> String {
+    let targets = match &webhook.targets {
+        TargetFilter::All => "all targets".to_owned(),
+        TargetFilter::Only(names) if names.is_empty() => "no target".to_owned(),
+        TargetFilter::Only(names) => {
+            let names: Vec<&str> = names.iter().map(TargetName::as_str).collect();
+            names.join(", ")
+        }
+    };
+    let signed = if webhook.secrets.is_empty() {
+        "unsigned"
+    } else {
+        "signed"
+    };
+    format!("{}, events of {targets}, {signed}", webhook.url)
 }

@@ -1,0 +1,242 @@
+//! What is wrong with a config, and where. Owns places, errors and warnings; judges no key itself.
+//!
+//! Every error is put into a [`Report`] at once, and the finder goes on: that is how one run tells all of them.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Everything that is wrong with a config file. Prints one line an error, after a headline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors {
+    errors: Vec<Finding>,
+}
+
+impl ConfigErrors {
+    /// The errors in the order of the file; at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.errors.iter()
+    }
+
+    /// One error that is about the file as a whole.
+    pub(super) fn of_file(file: &Path, message: String) -> Self {
+        Self {
+            errors: vec![Finding {
+                file: file.to_owned(),
+                position: None,
+                key: String::new(),
+                message,
+            }],
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the config is wrong:")?;
+        self.errors
+            .iter()
+            .try_for_each(|error| write!(f, "\n{error}"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Something allowed but unwise. Prints as an error does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning(Finding);
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One thing found: `FILE:LINE:COLUMN: key: message`. Holds no value that may be secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    file: PathBuf,
+    position: Option<Position>,
+    key: String,
+    message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(Position { line, column }) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Counted from 1; columns are characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Position {
+    line: usize,
+    column: usize,
+}
+
+/// A key of the file: its whole path, and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    path: String,
+    /// In bytes from the beginning of the text.
+    offset: usize,
+}
+
+impl Place {
+    /// The file's top.
+    pub(super) fn root() -> Self {
+        Self {
+            path: String::new(),
+            offset: 0,
+        }
+    }
+
+    /// A key in this table, at an offset of its own.
+    pub(super) fn key(&self, key: &str, offset: usize) -> Self {
+        let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let mut path = self.path.clone();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        if !key.is_empty() && key.bytes().all(is_bare) {
+            path.push_str(key);
+        } else {
+            path.push_str(&format!("{key:?}"));
+        }
+        Self { path, offset }
+    }
+
+    /// A key that this table lacks: the table is where to look.
+    pub(super) fn missing(&self, key: &str) -> Self {
+        self.key(key, self.offset)
+    }
+
+    /// An item of this list; counted from 1, as people do.
+    pub(super) fn item(&self, index: usize, offset: usize) -> Self {
+        let path = format!("{}[{}]", self.path, index + 1);
+        Self { path, offset }
+    }
+}
+
+/// Something read, and the key that it was read from.
+#[derive(Clone, Debug)]
+pub(super) struct Placed<T> {
+    pub(super) place: Place,
+    pub(super) value: T,
+}
+
+/// Proof that an error was put into the [`Report`]: whoever holds one need not speak again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reported(());
+
+/// A value, or the proof that its error is reported.
+pub(super) type Read<T> = Result<T, Reported>;
+
+/// Collects what is found in one file.
+pub(super) struct Report<'a> {
+    file: &'a Path,
+    text: &'a str,
+    syntax: Vec<Finding>,
+    errors: RefCell<Vec<Finding>>,
+    warnings: RefCell<Vec<Finding>>,
+}
+
+impl<'a> Report<'a> {
+    /// Begins with the errors that kept parts of the text from being read: a message and an offset each.
+    pub(super) fn new(file: &'a Path, text: &'a str, syntax: &[(String, usize)]) -> Self {
+        let mut report = Self {
+            file,
+            text,
+            syntax: Vec::new(),
+            errors: RefCell::default(),
+            warnings: RefCell::default(),
+        };
+        report.syntax = syntax
+            .iter()
+            .map(|(message, offset)| {
+                let place = Place::root().at(*offset);
+                report.finding(&place, format!("not valid TOML: {message}"))
+            })
+            .collect();
+        report
+    }
+
+    /// Whether the whole text was read. If not, keys seem missing that are there, and keys seem to be there that
+    /// are pieces of broken values: nothing is concluded from the first, and the second are not quoted.
+    pub(super) fn is_whole(&self) -> bool {
+        self.syntax.is_empty()
+    }
+
+    /// Notes an error. Say what was expected; never quote a value that may be secret.
+    pub(super) fn error(&self, place: &Place, message: impl Into<String>) -> Reported {
+        let finding = self.finding(place, message.into());
+        self.errors.borrow_mut().push(finding);
+        Reported(())
+    }
+
+    /// Notes that something is not there, unless it may be in a part that could not be read.
+    pub(super) fn missing(&self, place: &Place, message: impl Into<String>) -> Reported {
+        if self.is_whole() {
+            self.error(place, message)
+        } else {
+            Reported(())
+        }
+    }
+
+    /// Notes nothing: for what can't be had because of an error that is noted already.
+    pub(super) fn silently(&self) -> Reported {
+        Reported(())
+    }
+
+    /// Notes something allowed but unwise.
+    pub(super) fn warn(&self, place: &Place, message: impl Into<String>) {
+        let finding = self.finding(place, message.into());
+        self.warnings.borrow_mut().push(finding);
+    }
+
+    /// Everything found, in the order of the file. A wrong value is not told where the syntax is wrong already.
+    pub(super) fn finish<T>(self, read: Read<T>) -> Result<(T, Vec<Warning>), ConfigErrors> {
+        let line = |finding: &Finding| finding.position.map(|position| position.line);
+        let mut errors = self.errors.into_inner();
+        errors.retain(|error| self.syntax.iter().all(|other| line(other) != line(error)));
+        errors.extend(self.syntax);
+        errors.sort_by_key(|error| error.position);
+        let mut warnings = self.warnings.into_inner();
+        warnings.sort_by_key(|warning| warning.position);
+        match read {
+            Ok(value) if errors.is_empty() => {
+                Ok((value, warnings.into_iter().map(Warning).collect()))
+            }
+            _ => Err(ConfigErrors { errors }),
+        }
+    }
+
+    fn finding(&self, place: &Place, message: String) -> Finding {
+        let before = self.text.get(..place.offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        Finding {
+            file: self.file.to_owned(),
+            position: Some(Position {
+                line: before.matches('\n').count() + 1,
+                column,
+            }),
+            key: place.path.clone(),
+            message,
+        }
+    }
+}
+
+impl Place {
+    fn at(mut self, offset: usize) -> Self {
+        self.offset = offset;
+        self
+    }
+}
