@@ -22,6 +22,8 @@ mod secrets;
 mod state;
 mod suggest;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod values;
 mod webhooks;
 

@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::accounts::{self, AccountDraft};
 use super::poll::PollTable;
 use super::reader::{Field, Table};
-use super::report::{ConfigErrors, Place, Read, Report, Warning};
-use super::secrets::{SecretKey, World, is_open_to_others};
+use super::report::{ConfigErrors, Place, Read, Report, SyntaxError, Warning};
+use super::secrets::{SecretKey, World, is_open_to_others, reason};
 use super::targets::{self, Around, TargetDraft};
 use super::webhooks::{self, WebhookDraft};
 use super::{Config, Environment, state};
@@ -29,16 +29,12 @@ pub struct Loaded {
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
     let text = read_file(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    // Not the errors' own Display: it prints the line at fault, which may hold a secret. Their messages are fixed
-    // texts.
-    let syntax: Vec<(String, usize)> = errors
-        .iter()
-        .map(|error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            (error.message().to_owned(), offset)
-        })
-        .collect();
+    let mut syntax = syntax_errors(text);
+    let readable = without_stray_keys(text, &syntax);
+    syntax.extend(syntax_errors(&readable));
+    syntax.sort_by_key(|error| error.offset);
+    syntax.dedup();
+    let (table, _) = DeTable::parse_recoverable(&readable);
     let report = Report::new(path, text, &syntax);
     let draft = Table::read_root(&report, table.get_ref(), Draft::read);
     let world = World {
@@ -59,13 +55,46 @@ fn read_file(path: &Path) -> Result<String, ConfigErrors> {
             }
             _ => "",
         };
-        ConfigErrors::of_file(path, format!("can't read it: {}{advice}", error.kind()))
+        ConfigErrors::of_file(path, format!("can't be read: {}{advice}", reason(&error)))
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
         let line = good.map_or(0, |good| good.split(|byte| *byte == b'\n').count());
-        ConfigErrors::of_file(path, format!("is not UTF-8 text, from line {line} on"))
+        ConfigErrors::of_file(path, format!("is not UTF-8 text: see line {line}"))
     })
+}
+
+fn syntax_errors(text: &str) -> Vec<SyntaxError> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    errors
+        .iter()
+        .map(|error| SyntaxError {
+            offset: error.span().map_or(0, |span| span.start),
+            // Not the error's own Display: it prints the line at fault, which may hold a secret. Its message is a
+            // fixed text.
+            message: error.message().to_owned(),
+        })
+        .collect()
+}
+
+/// The text with spaces for each line that is a key without a value, where the parser would stop: what follows is
+/// to be judged in the same run.
+fn without_stray_keys(text: &str, errors: &[SyntaxError]) -> String {
+    let mut offset = 0;
+    let blanked = text.split_inclusive('\n').map(|line| {
+        let span = offset..offset + line.len();
+        offset = span.end;
+        let is_stray = |error: &SyntaxError| {
+            span.contains(&error.offset) && error.message.starts_with("key with no value")
+        };
+        if errors.iter().any(is_stray) {
+            let content = line.trim_end_matches('\n');
+            " ".repeat(content.len()) + line.get(content.len()..).unwrap_or_default()
+        } else {
+            line.to_owned()
+        }
+    });
+    blanked.collect()
 }
 
 /// All that the file says; what it names is not looked at.

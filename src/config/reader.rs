@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::report::{Place, Placed, Read, Report, Reported};
+use super::report::{HIDDEN, Place, Placed, Read, Report, Reported};
 use super::suggest::did_you_mean;
 
 /// A table whose keys are fixed: what nobody asks for is an unknown key.
@@ -106,6 +106,9 @@ impl<'a> Table<'a> {
     }
 
     fn report_unknown_keys(&self) {
+        if self.report.lacks_a_header() {
+            return;
+        }
         for (key, value) in self.entries {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
@@ -116,7 +119,7 @@ impl<'a> Table<'a> {
             let nearest = || did_you_mean(name, self.known.iter().copied());
             if !self.report.is_whole() {
                 // Behind an unclosed string, what looks like a key may be a piece of a secret.
-                let place = self.place.key("…", key.span().start);
+                let place = self.place.key(HIDDEN, key.span().start);
                 self.report
                     .error(&place, format!("unknown key{}", nearest()));
             } else if let Some((_, reason)) = reason {
@@ -232,10 +235,15 @@ impl<'a> Field<'a> {
     /// The entries of a table whose keys are names that the user gives, in the order of the names.
     pub(super) fn entries(&self) -> Read<Vec<Field<'a>>> {
         let entries = self.as_table().ok_or_else(|| self.wrong_shape("a table"))?;
-        Ok(entries
-            .iter()
-            .map(|(key, value)| field(self.report, &self.place, key, value))
-            .collect())
+        let entry = |(key, value)| {
+            let mut entry = field(self.report, &self.place, key, value);
+            // As with unknown keys: what is no table may be a piece of a broken value.
+            if !self.report.is_whole() && !entry.is_table() {
+                entry.place = self.place.key(HIDDEN, entry.place.offset());
+            }
+            entry
+        };
+        Ok(entries.iter().map(entry).collect())
     }
 
     /// The items of a list; `None` for any other shape, of which nothing is reported.

@@ -81,6 +81,9 @@ struct Position {
     column: usize,
 }
 
+/// Stands for a key that may be a piece of a secret.
+pub(super) const HIDDEN: &str = "…";
+
 /// A key of the file: its whole path, and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -105,12 +108,17 @@ impl Place {
         if !path.is_empty() {
             path.push('.');
         }
-        if !key.is_empty() && key.bytes().all(is_bare) {
+        if key == HIDDEN || !key.is_empty() && key.bytes().all(is_bare) {
             path.push_str(key);
         } else {
             path.push_str(&format!("{key:?}"));
         }
         Self { path, offset }
+    }
+
+    /// Where it stands, in bytes from the beginning of the text.
+    pub(super) fn offset(&self) -> usize {
+        self.offset
     }
 
     /// A key that this table lacks: the table is where to look.
@@ -139,6 +147,15 @@ pub(super) struct Reported(());
 /// A value, or the proof that its error is reported.
 pub(super) type Read<T> = Result<T, Reported>;
 
+/// Why a part of the text can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    /// In bytes from the beginning of the text.
+    pub(super) offset: usize,
+    /// A fixed text.
+    pub(super) message: String,
+}
+
 /// Collects what is found in one file.
 pub(super) struct Report<'a> {
     file: &'a Path,
@@ -149,8 +166,8 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Begins with the errors that kept parts of the text from being read: a message and an offset each.
-    pub(super) fn new(file: &'a Path, text: &'a str, syntax: &[(String, usize)]) -> Self {
+    /// Begins with the errors that kept parts of the text from being read.
+    pub(super) fn new(file: &'a Path, text: &'a str, syntax: &[SyntaxError]) -> Self {
         let mut report = Self {
             file,
             text,
@@ -160,9 +177,9 @@ impl<'a> Report<'a> {
         };
         report.syntax = syntax
             .iter()
-            .map(|(message, offset)| {
-                let place = Place::root().at(*offset);
-                report.finding(&place, format!("not valid TOML: {message}"))
+            .map(|error| {
+                let place = Place::root().at(error.offset);
+                report.finding(&place, format!("not valid TOML: {}", error.message))
             })
             .collect();
         report
@@ -172,6 +189,15 @@ impl<'a> Report<'a> {
     /// are pieces of broken values: nothing is concluded from the first, and the second are not quoted.
     pub(super) fn is_whole(&self) -> bool {
         self.syntax.is_empty()
+    }
+
+    /// Whether a table's header can't be read: what stands below it seems to belong to the table before.
+    pub(super) fn lacks_a_header(&self) -> bool {
+        let lines: Vec<&str> = self.text.lines().collect();
+        self.syntax.iter().any(|error| {
+            let line = error.position.and_then(|at| lines.get(at.line - 1));
+            line.is_some_and(|line| line.trim_start().starts_with('['))
+        })
     }
 
     /// Notes an error. Say what was expected; never quote a value that may be secret.

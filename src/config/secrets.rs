@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -116,7 +116,7 @@ impl World<'_> {
     /// Reads a whole file that a key names.
     pub(super) fn file(&self, place: &Place, path: &Path) -> Read<Vec<u8>> {
         let unreadable = |error: std::io::Error| {
-            let message = format!("can't read {}: {}", path.display(), error.kind());
+            let message = format!("can't read {}: {}", path.display(), reason(&error));
             self.report.error(place, message)
         };
         let mut bytes = Vec::new();
@@ -172,6 +172,15 @@ impl World<'_> {
             SecretSource::Credential(name) => format!("the credential {name} is empty"),
         };
         Err(self.report.error(&key.place, message))
+    }
+}
+
+/// Why a file can't be read, in a person's words.
+pub(super) fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
     }
 }
 

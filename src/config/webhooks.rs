@@ -89,9 +89,7 @@ fn patterns(field: &Field<'_>) -> Read<Vec<EventPattern>> {
         }
         let known = EventType::ALL.iter().map(|known| known.as_str());
         let nearest = did_you_mean(text, known.chain(["task.*", "watch.*"]));
-        Err(item.error(format!(
-            "{text:?} is no event type, and matches none{nearest}"
-        )))
+        Err(item.error(format!("is no event type, and matches none{nearest}")))
     }))
 }
 
