@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
+mod finding;
 mod http;
 mod load;
 mod poll;
@@ -27,8 +28,8 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use finding::{ConfigErrors, Finding, Warning};
 pub use load::{Loaded, load};
-pub use report::{ConfigErrors, Finding, Warning};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};

@@ -77,3 +77,78 @@ fn receiver(webhook: &Webhook) -> String {
     };
     format!("{}, events of {targets}, {signed}", webhook.url)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Arguments, run, summary};
+    use crate::cli::{Context, Exit, LogFormat, SharedArguments};
+    use crate::config::{Environment, load};
+
+    fn context(config: PathBuf) -> Context {
+        Context {
+            arguments: SharedArguments {
+                config: Some(config),
+                verbose: false,
+                quiet: false,
+                log_format: LogFormat::Auto,
+            },
+            environment: Environment::default(),
+        }
+    }
+
+    #[test]
+    fn a_config_that_is_wrong_ends_with_its_own_exit() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "nope = 1\n").unwrap();
+        let failure = run(&Arguments { online: false }, &context(file)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Config);
+        assert!(
+            failure
+                .error
+                .to_string()
+                .contains("config.toml:1:1: nope: unknown key")
+        );
+    }
+
+    #[test]
+    fn a_variable_names_the_config_where_no_argument_does() {
+        let mut context = context("argument.toml".into());
+        let variable = ("UCDN_WATCH_CONFIG".into(), "variable.toml".into());
+        context.environment = [variable].into_iter().collect();
+        assert_eq!(context.config_path(), Path::new("argument.toml"));
+        context.arguments.config = None;
+        assert_eq!(context.config_path(), Path::new("variable.toml"));
+        context.environment = Environment::default();
+        let packaged = Path::new("/etc/ucdn-watch/config.toml");
+        assert_eq!(context.config_path(), packaged);
+    }
+
+    #[test]
+    fn the_summary_tells_what_is_watched_and_who_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let text = "\
+state = '/var/lib/ucdn-watch/state.db'
+[accounts.main]
+public_key = 'a'
+private_key = 'b'
+[targets.shop]
+[webhooks.ops]
+url = 'https://hooks.example.com/token'
+secret = 'c'
+targets = ['shop']
+";
+        std::fs::write(&file, text).unwrap();
+        let config = load(&file, &Environment::default()).unwrap().config;
+        assert_eq!(
+            summary(Path::new("config.toml"), &config),
+            "config.toml: valid\n\
+             state: /var/lib/ucdn-watch/state.db\n\
+             target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 1m\n\
+             webhook ops: https://hooks.example.com/…, events of shop, signed\n"
+        );
+    }
+}

@@ -13,7 +13,7 @@ use crate::secret::{Secret, SecretUrl};
 
 const DEFAULT_ENDPOINT: &str = "https://api.sigcalcloud.com/";
 
-/// Longer than the 60 s that the gateway itself waits: a shorter one never sees its RetCode 110.
+/// Longer than the 60 s that the gateway itself waits: a shorter one never sees its `RetCode` 110.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(70);
 
 const DEFAULT_RATE: f64 = 5.0;
@@ -56,7 +56,7 @@ fn account(field: &Field<'_>) -> Read<AccountDraft> {
                 "the account's private key, such as { file = \"/etc/ucdn-watch/private_key\" }",
             )
             .and_then(|field| field.secret()),
-        security_token: table.get("security_token", |field| field.secret()),
+        security_token: table.get("security_token", Field::secret),
         rate: rate(table),
         http: HttpDraft::read(table, DEFAULT_TIMEOUT),
     });

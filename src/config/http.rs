@@ -43,7 +43,7 @@ impl HttpDraft {
         Self {
             timeout: timeout.map(|timeout| timeout.unwrap_or(default_timeout)),
             headers: table.get("headers", headers).map(Option::unwrap_or_default),
-            proxy: table.get("proxy", |field| field.secret()),
+            proxy: table.get("proxy", Field::secret),
             ca_file: table.get("ca_file", |field| {
                 Ok(field.placed(PathBuf::from(field.nonempty_text()?)))
             }),

@@ -5,9 +5,10 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::accounts::{self, AccountDraft};
+use super::finding::{ConfigErrors, Warning};
 use super::poll::PollTable;
 use super::reader::{Field, Table};
-use super::report::{ConfigErrors, Place, Read, Report, SyntaxError, Warning};
+use super::report::{Place, Read, Report, SyntaxError};
 use super::secrets::{SecretKey, World, is_open_to_others, reason};
 use super::targets::{self, Around, TargetDraft};
 use super::webhooks::{self, WebhookDraft};

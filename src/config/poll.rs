@@ -8,13 +8,13 @@ use super::report::{Place, Placed, Read, Report};
 use super::values::{SHORTEST, shown};
 use super::{FirstRun, PollSettings};
 
-const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 const DEFAULT_ACTIVE_INTERVAL: Duration = Duration::from_secs(15);
-const DEFAULT_LOOKBACK: Duration = Duration::from_hours(24);
+const DEFAULT_LOOKBACK: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_PAGE_SIZE: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
-const DEFAULT_STALL_AFTER: Duration = Duration::from_mins(10);
+const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(600);
 const DEFAULT_FAIL_AFTER: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
-const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
+const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The API's times are whole seconds.
 const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
@@ -49,9 +49,9 @@ impl PollKeys {
         let interval = table.get("interval", window(SHORTEST));
         let active_interval = table.get("active_interval", window(SHORTEST));
         let lookback = table.get("lookback", window(SHORTEST_WINDOW));
-        let page_size = table.get("page_size", |field| field.count());
+        let page_size = table.get("page_size", Field::count);
         let stall_after = table.get("stall_after", |field| field.duration(SHORTEST));
-        let fail_after = table.get("fail_after", |field| field.count());
+        let fail_after = table.get("fail_after", Field::count);
         let first_run = table.get("first_run", |field| {
             field.word(&[
                 ("baseline", FirstRun::Baseline),

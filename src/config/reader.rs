@@ -1,6 +1,4 @@
-//! Reads keys from parsed TOML and reports what has the wrong shape. Owns shapes; knows no key by name.
-
-use std::num::NonZeroU32;
+//! Reads tables and lists of parsed TOML, and reports keys that nobody asks for. Knows no key by name, and no value.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -22,7 +20,7 @@ pub(super) struct Field<'a> {
     report: &'a Report<'a>,
     place: Place,
     name: &'a str,
-    value: &'a DeValue<'a>,
+    pub(super) value: &'a DeValue<'a>,
 }
 
 impl<'a> Table<'a> {
@@ -158,67 +156,6 @@ impl<'a> Field<'a> {
             place: self.place.clone(),
             value,
         }
-    }
-
-    /// A string; `None` for any other shape, of which nothing is reported.
-    pub(super) fn as_text(&self) -> Option<&'a str> {
-        match self.value {
-            DeValue::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A string.
-    pub(super) fn text(&self) -> Read<&'a str> {
-        self.as_text().ok_or_else(|| self.wrong_shape("a string"))
-    }
-
-    /// A string of at least one character.
-    pub(super) fn nonempty_text(&self) -> Read<&'a str> {
-        match self.text()? {
-            "" => Err(self.error("expected a string that is not empty")),
-            text => Ok(text),
-        }
-    }
-
-    /// `true` or `false`.
-    pub(super) fn flag(&self) -> Read<bool> {
-        match self.value {
-            DeValue::Boolean(flag) => Ok(*flag),
-            _ => Err(self.wrong_shape("true or false")),
-        }
-    }
-
-    /// A whole number, 1 or more.
-    pub(super) fn count(&self) -> Read<NonZeroU32> {
-        let DeValue::Integer(integer) = self.value else {
-            return Err(self.wrong_shape("a whole number"));
-        };
-        u32::from_str_radix(integer.as_str(), integer.radix())
-            .ok()
-            .and_then(NonZeroU32::new)
-            .ok_or_else(|| self.error(format!("expected a whole number from 1 to {}", u32::MAX)))
-    }
-
-    /// A number, whole or not.
-    pub(super) fn number(&self) -> Read<f64> {
-        let text = match self.value {
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-            DeValue::Float(float) => float.as_str(),
-            _ => return Err(self.wrong_shape("a number")),
-        };
-        text.parse().map_err(|_| self.wrong_shape("a number"))
-    }
-
-    /// One of a few words, each with its meaning.
-    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Read<T> {
-        let text = self.text()?;
-        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
-            return Ok(*meaning);
-        }
-        let all: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-        let nearest = did_you_mean(text, words.iter().map(|(word, _)| *word));
-        Err(self.error(format!("expected one of {}{nearest}", all.join(", "))))
     }
 
     /// A table whose keys are fixed; see [`Table`].

@@ -1,85 +1,11 @@
-//! What is wrong with a config, and where. Owns places, errors and warnings; judges no key itself.
+//! Collects what is wrong with a config, and where. Owns places; judges no key itself.
 //!
 //! Every error is put into a [`Report`] at once, and the finder goes on: that is how one run tells all of them.
 
 use std::cell::RefCell;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Everything that is wrong with a config file. Prints one line an error, after a headline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors {
-    errors: Vec<Finding>,
-}
-
-impl ConfigErrors {
-    /// The errors in the order of the file; at least one.
-    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.errors.iter()
-    }
-
-    /// One error that is about the file as a whole.
-    pub(super) fn of_file(file: &Path, message: String) -> Self {
-        Self {
-            errors: vec![Finding {
-                file: file.to_owned(),
-                position: None,
-                key: String::new(),
-                message,
-            }],
-        }
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the config is wrong:")?;
-        self.errors
-            .iter()
-            .try_for_each(|error| write!(f, "\n{error}"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
-
-/// Something allowed but unwise. Prints as an error does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning(Finding);
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// One thing found: `FILE:LINE:COLUMN: key: message`. Holds no value that may be secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    file: PathBuf,
-    position: Option<Position>,
-    key: String,
-    message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(Position { line, column }) = self.position {
-            write!(f, ":{line}:{column}")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-/// Counted from 1; columns are characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
-    line: usize,
-    column: usize,
-}
+use super::finding::{ConfigErrors, Finding, Position, Warning};
 
 /// Stands for a key that may be a piece of a secret.
 pub(super) const HIDDEN: &str = "…";
@@ -111,7 +37,7 @@ impl Place {
         if key == HIDDEN || !key.is_empty() && key.bytes().all(is_bare) {
             path.push_str(key);
         } else {
-            path.push_str(&format!("{key:?}"));
+            path.extend(format!("{key:?}").chars());
         }
         Self { path, offset }
     }
@@ -195,7 +121,7 @@ impl<'a> Report<'a> {
     pub(super) fn lacks_a_header(&self) -> bool {
         let lines: Vec<&str> = self.text.lines().collect();
         self.syntax.iter().any(|error| {
-            let line = error.position.and_then(|at| lines.get(at.line - 1));
+            let line = error.position().and_then(|at| lines.get(at.line - 1));
             line.is_some_and(|line| line.trim_start().starts_with('['))
         })
     }
@@ -217,7 +143,7 @@ impl<'a> Report<'a> {
     }
 
     /// Notes nothing: for what can't be had because of an error that is noted already.
-    pub(super) fn silently(&self) -> Reported {
+    pub(super) fn silently() -> Reported {
         Reported(())
     }
 
@@ -229,18 +155,18 @@ impl<'a> Report<'a> {
 
     /// Everything found, in the order of the file. A wrong value is not told where the syntax is wrong already.
     pub(super) fn finish<T>(self, read: Read<T>) -> Result<(T, Vec<Warning>), ConfigErrors> {
-        let line = |finding: &Finding| finding.position.map(|position| position.line);
+        let line = |finding: &Finding| finding.position().map(|position| position.line);
         let mut errors = self.errors.into_inner();
         errors.retain(|error| self.syntax.iter().all(|other| line(other) != line(error)));
         errors.extend(self.syntax);
-        errors.sort_by_key(|error| error.position);
+        errors.sort_by_key(Finding::position);
         let mut warnings = self.warnings.into_inner();
-        warnings.sort_by_key(|warning| warning.position);
+        warnings.sort_by_key(Finding::position);
         match read {
             Ok(value) if errors.is_empty() => {
-                Ok((value, warnings.into_iter().map(Warning).collect()))
+                Ok((value, warnings.into_iter().map(Warning::new).collect()))
             }
-            _ => Err(ConfigErrors { errors }),
+            _ => Err(ConfigErrors::new(errors)),
         }
     }
 
@@ -248,15 +174,11 @@ impl<'a> Report<'a> {
         let before = self.text.get(..place.offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        Finding {
-            file: self.file.to_owned(),
-            position: Some(Position {
-                line: before.matches('\n').count() + 1,
-                column,
-            }),
-            key: place.path.clone(),
-            message,
-        }
+        let position = Position {
+            line: before.matches('\n').count() + 1,
+            column,
+        };
+        Finding::new(self.file, Some(position), place.path.clone(), message)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::reader::Table;
+use super::reader::{Field, Table};
 use super::report::{Place, Placed, Read};
 use super::secrets::{SecretKey, SecretSource, World, first_folder};
 use super::{Environment, StateLocation};
@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// `state`, if it is given. A secret: a PostgreSQL URL holds a password.
 pub(super) fn read(table: &mut Table<'_>) -> Read<Option<SecretKey>> {
-    table.get("state", |field| field.secret())
+    table.get("state", Field::secret)
 }
 
 /// Finds the default, and refuses what is not built in.

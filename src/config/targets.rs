@@ -48,7 +48,7 @@ fn target(field: &Field<'_>, around: &Around<'_>) -> Read<TargetDraft> {
 fn read_keys(table: &mut Table<'_>, around: &Around<'_>) -> Read<Target> {
     let account = account(table, around.accounts.as_deref());
     let project_id = table.get("project_id", |field| Ok(field.nonempty_text()?.to_owned()));
-    let is_dcdn = table.get("is_dcdn", |field| field.flag());
+    let is_dcdn = table.get("is_dcdn", Field::flag);
     let tasks = table.get("tasks", |field| {
         field.word(&[
             ("refresh", TaskKind::Refresh),
@@ -91,7 +91,7 @@ fn account(table: &mut Table<'_>, known: Option<&[&str]>) -> Read<AccountName> {
             Err(table.report().missing(&place, message))
         }
         // That there is no account was reported where accounts are read.
-        None => Err(table.report().silently()),
+        None => Err(Report::silently()),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::{TargetName, WebhookName};
 use crate::secret::{SecretBytes, SecretUrl};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_hours(3 * 24);
+const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// What a table of a webhook says.
 pub(super) struct WebhookDraft {
@@ -134,7 +134,7 @@ fn secrets(field: &Field<'_>) -> Read<Vec<SecretKey>> {
         return Ok(vec![field.secret()?]);
     };
     match items.len() {
-        1 | 2 => all(items.iter().map(|item| item.secret())),
+        1 | 2 => all(items.iter().map(Field::secret)),
         _ => Err(field.error("expected one secret, or a list of two while rotating")),
     }
 }
