@@ -1,7 +1,7 @@
 //! The config: what a file and the environment say, as types that can't be wrong. The only reader of both.
 //! Connects to nothing that it names.
 //!
-//! This file holds the types that the rest of the program sees; [`load`] makes them. Below it, `load` calls one file
+//! This file holds the types that the rest of the program sees; [`load()`] makes them. Below it, `load` calls one file
 //! a table of the config; each reads its keys through `reader`, looks at the world through `secrets`, and puts what
 //! is wrong into `report`.
 

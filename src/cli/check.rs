@@ -1,6 +1,7 @@
 //! `ucdn-watch check`: says whether the config is valid, and what it comes to.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::{Context, Exit, Failure};
@@ -21,7 +22,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     for warning in &loaded.warnings {
         anstream::eprintln!("warning: {warning}");
     }
-    anstream::print!("{}", summary(&file, &loaded.config));
+    // Whoever closes the pipe has read enough; the exit code still tells.
+    let _ = anstream::stdout().write_all(summary(&file, &loaded.config).as_bytes());
     if arguments.online {
         return ask_each_target(&loaded.config);
     }

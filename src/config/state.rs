@@ -28,8 +28,7 @@ pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLoca
     let Placed { place, value } = key;
     let location: Secret = world.secret(key)?;
     let location = location.expose();
-    let scheme = location.split_once("://").map(|(scheme, _)| scheme);
-    match (scheme, value) {
+    match (scheme(location), value) {
         (Some("postgres" | "postgresql"), _) => {
             Err(world.report.error(place, "PostgreSQL is not built in yet"))
         }
@@ -40,6 +39,15 @@ pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLoca
         (None, SecretSource::Inline(_)) => Ok(StateLocation::File(world.folder.join(location))),
         // A text from elsewhere is a secret: it must not turn up as the path of an error.
         (None, _) => Err(world.report.error(place, "expected a postgres:// URL")),
+    }
+}
+
+/// What makes a URL of it. A PostgreSQL URL with a slip in it must not become a file whose name holds a password.
+fn scheme(location: &str) -> Option<&str> {
+    match location.split_once(':') {
+        Some((scheme @ ("postgres" | "postgresql"), _)) => Some(scheme),
+        Some((scheme, rest)) if rest.starts_with("//") => Some(scheme),
+        _ => None,
     }
 }
 

@@ -289,6 +289,7 @@ fn a_state_that_is_no_file_is_refused() {
             "'redis://h'",
             "expected the path of a file, or a postgres:// URL",
         ),
+        ("'postgres:/u:p@h/d'", "PostgreSQL is not built in yet"),
         ("''", "is empty"),
         ("{ env = 'PG' }", "PostgreSQL is not built in yet"),
         ("{ env = 'OTHER' }", "expected a postgres:// URL"),

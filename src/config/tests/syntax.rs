@@ -1,5 +1,7 @@
 //! Files that are no TOML, no text, or no files.
 
+use proptest::prelude::*;
+
 use super::{Folder, TARGET_LAST, assert_errors};
 use crate::config::{Environment, load};
 
@@ -99,4 +101,28 @@ fn an_empty_file_says_what_to_write() {
              nothing below it",
         ]
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_text_damaged_anyhow_is_read_to_its_end(
+        cut in (0_usize..260, 0_usize..30),
+        inserted in "[\\[\\]{}=\"'.,a\n#é]{0,4}",
+    ) {
+        let mut text: Vec<char> = super::WEBHOOK_LAST.chars().collect();
+        let start = cut.0.min(text.len());
+        let end = (start + cut.1).min(text.len());
+        text.splice(start..end, inserted.chars());
+        let text: String = text.into_iter().collect();
+        let lines = text.lines().count() + 1;
+        if let Err(errors) = Folder::with(&[&text]).load() {
+            prop_assert!(errors.iter().count() > 0);
+            for error in errors.iter() {
+                let position = error.position();
+                prop_assert!(position.is_some_and(|position| position.line <= lines), "{error}");
+            }
+        }
+    }
 }
