@@ -104,28 +104,40 @@ impl<'a> Table<'a> {
     }
 
     fn report_unknown_keys(&self) {
-        if self.report.lacks_a_header() {
-            return;
-        }
         for (key, value) in self.entries {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
                 continue;
             }
             let found = field(self.report, &self.place, key, value);
-            let reason = self.foreign.iter().find(|(foreign, _)| *foreign == name);
-            let nearest = || did_you_mean(name, self.known.iter().copied());
-            if !self.report.is_whole() {
-                // Behind an unclosed string, what looks like a key may be a piece of a secret.
-                let place = self.place.key(HIDDEN, key.span().start);
-                self.report
-                    .error(&place, format!("unknown key{}", nearest()));
-            } else if let Some((_, reason)) = reason {
-                found.error(*reason);
+            if self.report.is_whole() {
+                found.error(self.why_unknown(name));
             } else {
-                found.error(format!("unknown key{}", nearest()));
+                self.report_key_of_broken_text(name, found.place.offset());
             }
         }
+    }
+
+    fn why_unknown(&self, name: &str) -> String {
+        let foreign = self.foreign.iter().find(|(foreign, _)| *foreign == name);
+        foreign.map_or_else(
+            || format!("unknown key{}", self.nearest(name)),
+            |(_, reason)| (*reason).to_owned(),
+        )
+    }
+
+    /// Behind an unclosed string, what looks like a key may be a piece of a secret: it is not quoted. Below a broken
+    /// header, it may be a key of another table: only what is near to one of this table's is told.
+    fn report_key_of_broken_text(&self, name: &str, offset: usize) {
+        let nearest = self.nearest(name);
+        if !nearest.is_empty() || !self.report.lacks_a_header() {
+            let place = self.place.key(HIDDEN, offset);
+            self.report.error(&place, format!("unknown key{nearest}"));
+        }
+    }
+
+    fn nearest(&self, name: &str) -> String {
+        did_you_mean(name, self.known.iter().copied())
     }
 }
 

@@ -48,6 +48,21 @@ fn what_stands_behind_a_syntax_error_is_not_called_missing() {
 }
 
 #[test]
+fn a_typo_is_told_also_where_a_header_is_broken() {
+    let folder = Folder::with(&[
+        TARGET_LAST,
+        "[webhooks.x\nurl = 'u'\n[poll]\nintervall = '1s'\n",
+    ]);
+    assert_eq!(
+        folder.errors(),
+        [
+            "config.toml:6:12: not valid TOML: unclosed table, expected `]`",
+            "config.toml:9:1: poll.…: unknown key; did you mean \"interval\"?",
+        ]
+    );
+}
+
+#[test]
 fn a_byte_order_mark_is_no_part_of_the_text() {
     let folder = Folder::with(&["\u{feff}nope = 1\n", TARGET_LAST]);
     assert_eq!(folder.errors(), ["config.toml:1:1: nope: unknown key"]);
