@@ -1,11 +1,35 @@
 //! The config: what a file and the environment say, as types that can't be wrong. The only reader of both.
 //! Connects to nothing that it names.
+//!
+//! This file holds the types that the rest of the program sees; [`load()`] makes them. Below it, `load` calls one file
+//! a table of the config; each reads its keys through `reader`, looks at the world through `secrets`, and puts what
+//! is wrong into `report`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
+
+mod accounts;
+mod finding;
+mod http;
+mod load;
+mod poll;
+mod reader;
+mod report;
+mod secrets;
+mod state;
+mod suggest;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod values;
+mod webhooks;
+
+pub use finding::{ConfigErrors, Finding, Warning};
+pub use load::{Loaded, load};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};
@@ -199,8 +223,8 @@ impl EventPattern {
     }
 }
 
-/// The process's environment, read once at start. Tests make their own.
-#[derive(Clone, Debug, Default)]
+/// The process's environment, read once at start. Tests make their own. Prints as the names alone.
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
 }
@@ -219,6 +243,12 @@ impl Environment {
             .get(OsStr::new(name))
             .map(OsString::as_os_str)
             .filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
     }
 }
 

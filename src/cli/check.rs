@@ -1,11 +1,156 @@
-//! `ucdn-watch check`.
+//! `ucdn-watch check`: says whether the config is valid, and what it comes to.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
 
 use super::{Context, Exit, Failure};
+use crate::config::{Config, StateLocation, TargetFilter, Webhook};
+use crate::model::TargetName;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Also ask the API once for each target
+    #[arg(long)]
+    online: bool,
+}
 
-pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
-    todo!("check")
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    let file = context.config_path();
+    let loaded = context.read_config(&file)?;
+    for warning in &loaded.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    // Whoever closes the pipe has read enough; the exit code still tells.
+    let _ = anstream::stdout().write_all(summary(&file, &loaded.config).as_bytes());
+    if arguments.online {
+        return ask_each_target(&loaded.config);
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes one call to the API for each target: whether keys, endpoint and project are right, only the API can tell.
+fn ask_each_target(_config: &Config) -> Result<Exit, Failure> {
+    todo!("check --online")
+}
+
+fn summary(file: &Path, config: &Config) -> String {
+    let mut text = format!("{}: valid\n", file.display());
+    // Writing into a string can't fail.
+    let _ = summarize(&mut text, config);
+    text
+}
+
+fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
+    let StateLocation::File(state) = &config.state;
+    writeln!(text, "state: {}", state.display())?;
+    for (name, target) in &config.targets {
+        let interval = humantime::format_duration(target.poll.interval);
+        write!(text, "target {name}: {} tasks", target.tasks)?;
+        write!(text, " of account {}", target.account)?;
+        if let Some(account) = config.accounts.get(&target.account) {
+            write!(text, " at {}", account.endpoint)?;
+        }
+        writeln!(text, ", every {interval}")?;
+    }
+    for (name, webhook) in &config.webhooks {
+        writeln!(text, "webhook {name}: {}", receiver(webhook))?;
+    }
+    if config.webhooks.is_empty() {
+        writeln!(text, "no webhooks: events go to the log alone")?;
+    }
+    Ok(())
+}
+
+fn receiver(webhook: &Webhook) -> String {
+    let targets = match &webhook.targets {
+        TargetFilter::All => "all targets".to_owned(),
+        TargetFilter::Only(names) if names.is_empty() => "no target".to_owned(),
+        TargetFilter::Only(names) => {
+            let names: Vec<&str> = names.iter().map(TargetName::as_str).collect();
+            names.join(", ")
+        }
+    };
+    let signed = if webhook.secrets.is_empty() {
+        "unsigned"
+    } else {
+        "signed"
+    };
+    format!("{}, events of {targets}, {signed}", webhook.url)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Arguments, run, summary};
+    use crate::cli::{Context, Exit, LogFormat, SharedArguments};
+    use crate::config::{Environment, load};
+
+    fn context(config: PathBuf) -> Context {
+        Context {
+            arguments: SharedArguments {
+                config: Some(config),
+                verbose: false,
+                quiet: false,
+                log_format: LogFormat::Auto,
+            },
+            environment: Environment::default(),
+        }
+    }
+
+    #[test]
+    fn a_config_that_is_wrong_ends_with_its_own_exit() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "nope = 1\n").unwrap();
+        let failure = run(&Arguments { online: false }, &context(file)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Config);
+        assert!(
+            failure
+                .error
+                .to_string()
+                .contains("config.toml:1:1: nope: unknown key")
+        );
+    }
+
+    #[test]
+    fn a_variable_names_the_config_where_no_argument_does() {
+        let mut context = context("argument.toml".into());
+        let variable = ("UCDN_WATCH_CONFIG".into(), "variable.toml".into());
+        context.environment = [variable].into_iter().collect();
+        assert_eq!(context.config_path(), Path::new("argument.toml"));
+        context.arguments.config = None;
+        assert_eq!(context.config_path(), Path::new("variable.toml"));
+        context.environment = Environment::default();
+        let packaged = Path::new("/etc/ucdn-watch/config.toml");
+        assert_eq!(context.config_path(), packaged);
+    }
+
+    #[test]
+    fn the_summary_tells_what_is_watched_and_who_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let text = "\
+state = '/var/lib/ucdn-watch/state.db'
+[accounts.main]
+public_key = 'a'
+private_key = 'b'
+[targets.shop]
+[webhooks.ops]
+url = 'https://hooks.example.com/token'
+secret = 'c'
+targets = ['shop']
+";
+        std::fs::write(&file, text).unwrap();
+        let config = load(&file, &Environment::default()).unwrap().config;
+        assert_eq!(
+            summary(Path::new("config.toml"), &config),
+            "config.toml: valid\n\
+             state: /var/lib/ucdn-watch/state.db\n\
+             target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 1m\n\
+             webhook ops: https://hooks.example.com/…, events of shop, signed\n"
+        );
+    }
 }

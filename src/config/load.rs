@@ -1,0 +1,199 @@
+//! From a file to a valid [`Config`]: first words, then world. Owns the order of things, and no key.
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::accounts::{self, AccountDraft};
+use super::finding::{ConfigErrors, Warning};
+use super::poll::PollTable;
+use super::reader::{Field, Table};
+use super::report::{Place, Read, Report, SyntaxError};
+use super::secrets::{SecretKey, World, is_open_to_others, reason};
+use super::targets::{self, Around, TargetDraft};
+use super::webhooks::{self, WebhookDraft};
+use super::{Config, Environment, state};
+use crate::model::AccountName;
+
+/// A valid config, and what is unwise in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The config.
+    pub config: Config,
+    /// In the order of the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads a config file and what it names: files of secrets and certificates, variables. Connects to nothing.
+///
+/// Relative paths in the file start at the file's own folder. All that is wrong is reported at once.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
+    let text = read_file(path)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut syntax = syntax_errors(text);
+    let readable = without_stray_keys(text, &syntax);
+    syntax.extend(syntax_errors(&readable));
+    syntax.sort_by_key(|error| error.offset);
+    syntax.dedup();
+    let (table, _) = DeTable::parse_recoverable(&readable);
+    let report = Report::new(path, text, &syntax);
+    let draft = Table::read_root(&report, table.get_ref(), Draft::read);
+    let world = World {
+        report: &report,
+        environment,
+        folder: path.parent().unwrap_or(Path::new("")),
+    };
+    let config = draft.open(&world, path);
+    let (config, warnings) = report.finish(config)?;
+    Ok(Loaded { config, warnings })
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigErrors> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "; name another one with --config or $UCDN_WATCH_CONFIG"
+            }
+            _ => "",
+        };
+        ConfigErrors::of_file(path, format!("can't be read: {}{advice}", reason(&error)))
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
+        let line = good.map_or(0, |good| good.split(|byte| *byte == b'\n').count());
+        ConfigErrors::of_file(path, format!("is not UTF-8 text: see line {line}"))
+    })
+}
+
+fn syntax_errors(text: &str) -> Vec<SyntaxError> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    errors
+        .iter()
+        .map(|error| SyntaxError {
+            offset: error.span().map_or(0, |span| span.start),
+            // Not the error's own Display: it prints the line at fault, which may hold a secret. Its message is a
+            // fixed text.
+            message: error.message().to_owned(),
+        })
+        .collect()
+}
+
+/// The text with spaces for each line that is a key without a value, where the parser would stop: what follows is
+/// to be judged in the same run.
+fn without_stray_keys(text: &str, errors: &[SyntaxError]) -> String {
+    let mut offset = 0;
+    let blanked = text.split_inclusive('\n').map(|line| {
+        let span = offset..offset + line.len();
+        offset = span.end;
+        let is_stray = |error: &SyntaxError| {
+            span.contains(&error.offset) && error.message.starts_with("key with no value")
+        };
+        if errors.iter().any(is_stray) {
+            let content = line.trim_end_matches('\n');
+            " ".repeat(content.len()) + line.get(content.len()..).unwrap_or_default()
+        } else {
+            line.to_owned()
+        }
+    });
+    blanked.collect()
+}
+
+/// All that the file says; what it names is not looked at.
+struct Draft {
+    state: Read<Option<SecretKey>>,
+    poll: Read<PollTable>,
+    accounts: Read<Vec<Read<AccountDraft>>>,
+    targets: Read<Vec<TargetDraft>>,
+    webhooks: Read<Vec<Read<WebhookDraft>>>,
+}
+
+impl Draft {
+    fn read(table: &mut Table<'_>) -> Self {
+        let state = state::read(table);
+        let poll = PollTable::read(table);
+        let account_entries = accounts::entries(table);
+        let target_entries = targets::entries(table);
+        let webhooks = webhooks::read(table, names(&target_entries).as_deref());
+        let around = Around {
+            accounts: names(&account_entries),
+            poll: poll.as_ref().map_err(|reported| *reported),
+        };
+        let targets = target_entries.and_then(|entries| targets::read(&entries, &around));
+        let accounts = account_entries.map(|entries| accounts::read(&entries));
+        refuse_what_is_not_built_in(table);
+        Self {
+            state,
+            poll,
+            accounts,
+            targets,
+            webhooks,
+        }
+    }
+
+    fn open(self, world: &World<'_>, file: &Path) -> Read<Config> {
+        self.warn(world.report, file);
+        let state = self.state.and_then(|key| state::open(world, key.as_ref()));
+        let accounts = self
+            .accounts
+            .and_then(|drafts| accounts::open(drafts, world));
+        let webhooks = self
+            .webhooks
+            .and_then(|drafts| webhooks::open(drafts, world));
+        Ok(Config {
+            state: state?,
+            retention: self.poll?.retention,
+            accounts: accounts?,
+            targets: targets::by_name(self.targets?),
+            webhooks: webhooks?,
+        })
+    }
+
+    fn warn(&self, report: &Report<'_>, file: &Path) {
+        let accounts = self.accounts.as_deref().unwrap_or_default();
+        let webhooks = self.webhooks.as_deref().unwrap_or_default();
+        if let Ok(targets) = &self.targets {
+            let places: Vec<(AccountName, Place)> = accounts
+                .iter()
+                .flatten()
+                .map(|draft| (draft.name().clone(), draft.place.clone()))
+                .collect();
+            targets::warn(report, targets, &places);
+        }
+        let secret = accounts
+            .iter()
+            .flatten()
+            .find_map(AccountDraft::inline_secret)
+            .or_else(|| {
+                webhooks
+                    .iter()
+                    .flatten()
+                    .find_map(WebhookDraft::inline_secret)
+            });
+        if let Some(place) = secret
+            && is_open_to_others(file)
+        {
+            let message = "stands in a file that is open to every user of this machine: chmod 600 it, or move \
+                           the secret out with { file = \"…\" }";
+            report.warn(place, message);
+        }
+    }
+}
+
+fn names<'a>(entries: &Read<Vec<Field<'a>>>) -> Option<Vec<&'a str>> {
+    let entries = entries.as_ref().ok()?;
+    Some(entries.iter().map(Field::name).collect())
+}
+
+/// Tables of the contract that this version can't serve yet: better refused than silently without effect.
+fn refuse_what_is_not_built_in(table: &mut Table<'_>) {
+    for (name, key) in [
+        ("http", "listen"),
+        ("metrics", "textfile"),
+        ("heartbeat", "url"),
+    ] {
+        // The errors are in the report, and there is no value to be had.
+        let _: Read<Option<Option<()>>> = table.get(name, |field| {
+            field.table(|table| table.get(key, |field| Err(field.error("is not built in yet"))))?
+        });
+    }
+}

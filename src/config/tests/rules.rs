@@ -1,0 +1,306 @@
+//! Defaults, and what keys mean together.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST, assert_errors};
+use crate::config::{EventPattern, FirstRun, Format, StateLocation, TargetFilter};
+use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn what_is_not_given_has_the_contracts_default() {
+    let config = Folder::with(&[WEBHOOK_LAST]).config();
+    assert_eq!(config.retention, seconds(30 * DAY));
+    let target = &config.targets[&TargetName::from("main")];
+    assert_eq!(target.account, AccountName::from("main"));
+    assert_eq!((target.project_id.as_deref(), target.is_dcdn), (None, None));
+    assert_eq!(target.tasks, TaskKind::Refresh);
+    assert_eq!(target.poll.interval, seconds(MINUTE));
+    assert_eq!(target.poll.active_interval, seconds(15));
+    assert_eq!(target.poll.lookback, seconds(DAY));
+    assert_eq!(target.poll.page_size, NonZeroU32::new(200).unwrap());
+    assert_eq!(target.poll.stall_after, seconds(10 * MINUTE));
+    assert_eq!(target.poll.fail_after, NonZeroU32::new(3).unwrap());
+    assert_eq!(target.poll.first_run, FirstRun::Baseline);
+    let account = &config.accounts[&AccountName::from("main")];
+    assert_eq!(account.endpoint.expose(), "https://api.sigcalcloud.com/");
+    assert!((account.max_requests_per_second.per_second() - 5.0).abs() < 1e-9);
+    assert_eq!(account.http.timeout, seconds(70));
+    let webhook = &config.webhooks[&WebhookName::from("ops")];
+    assert_eq!(webhook.on, [EventPattern::new("*")]);
+    assert_eq!(webhook.targets, TargetFilter::All);
+    assert_eq!(webhook.format, Format::Json);
+    assert_eq!(webhook.secrets, []);
+    assert_eq!(webhook.give_up_after, seconds(3 * DAY));
+    assert_eq!(webhook.http.timeout, seconds(10));
+    assert_eq!(webhook.http.headers, []);
+}
+
+#[test]
+fn a_targets_own_keys_lie_over_poll_and_touch_no_other_target() {
+    let text = "\
+interval = '30s'
+first_run = 'all'
+[targets.other]
+tasks = 'prefetch'
+[poll]
+interval = '2m'
+active_interval = '20s'
+page_size = 50
+first_run = 'failures'
+";
+    let config = Folder::with(&[TARGET_LAST, text]).config();
+    let poll = |name| &config.targets[&TargetName::from(name)].poll;
+    assert_eq!(poll("main").interval, seconds(30));
+    assert_eq!(poll("main").active_interval, seconds(20));
+    assert_eq!(poll("main").first_run, FirstRun::All);
+    assert_eq!(poll("main").page_size.get(), 50);
+    assert_eq!(poll("other").interval, seconds(120));
+    assert_eq!(poll("other").first_run, FirstRun::Failures);
+}
+
+#[test]
+fn active_interval_follows_a_short_interval_unless_it_is_given() {
+    for (text, expected) in [
+        ("interval = '5s'", 5),
+        ("interval = '15s'", 15),
+        ("interval = '2m'", 15),
+        ("[poll]\ninterval = '5s'", 5),
+        ("interval = '1m'\n[poll]\ninterval = '5s'", 15),
+        ("interval = '5s'\nactive_interval = '1s'", 1),
+    ] {
+        let config = Folder::with(&[TARGET_LAST, text]).config();
+        let poll = &config.targets[&TargetName::from("main")].poll;
+        assert_eq!(poll.active_interval, seconds(expected), "{text}");
+    }
+}
+
+#[test]
+fn active_interval_is_at_most_interval() {
+    assert_errors(
+        TARGET_LAST,
+        &[
+            (
+                "interval = '10s'\nactive_interval = '11s'",
+                "7:1: targets.main.active_interval: active_interval (11s) is longer than interval (10s)",
+            ),
+            (
+                "active_interval = '2m'",
+                "6:1: targets.main.active_interval: active_interval (2m) is longer than interval (1m)",
+            ),
+            (
+                "interval = '10s'\n[poll]\nactive_interval = '15s'",
+                "6:1: targets.main.interval: active_interval (15s) is longer than interval (10s)",
+            ),
+            (
+                "tasks = 'refresh'\n[poll]\nactive_interval = '2m'",
+                "8:1: poll.active_interval: active_interval (2m) is longer than interval (1m)",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn lookback_is_at_most_retention() {
+    let why = "what is forgotten would be reported again";
+    for (text, expected) in [
+        (
+            "lookback = '31d'",
+            "6:1: targets.main.lookback: lookback (1month 13h 26m 24s) is longer than retention (30days)",
+        ),
+        (
+            "[poll]\nlookback = '3h'\nretention = '2h'",
+            "7:1: poll.lookback: lookback (3h) is longer than retention (2h)",
+        ),
+        (
+            "[poll]\nretention = '2h'",
+            "7:1: poll.retention: lookback (1day) is longer than retention (2h)",
+        ),
+        (
+            "lookback = '4h'\n[poll]\nretention = '3h'\nlookback = '2h'",
+            "6:1: targets.main.lookback: lookback (4h) is longer than retention (3h)",
+        ),
+    ] {
+        assert_errors(TARGET_LAST, &[(text, &format!("{expected}: {why}"))]);
+    }
+}
+
+#[test]
+fn an_account_must_be_named_where_there_are_several() {
+    let second = "[accounts.two]\npublic_key = 'a'\nprivate_key = 'b'\n";
+    assert_errors(
+        TARGET_LAST,
+        &[(
+            second,
+            "5:10: targets.main.account: is missing: expected one of the accounts main, two",
+        )],
+    );
+    let config = Folder::with(&[TARGET_LAST, "account = 'two'\n", second]).config();
+    let target = &config.targets[&TargetName::from("main")];
+    assert_eq!(target.account, AccountName::from("two"));
+}
+
+#[test]
+fn a_webhooks_targets_exist() {
+    assert_errors(
+        WEBHOOK_LAST,
+        &[(
+            "targets = ['main', 'mian']",
+            "8:20: webhooks.ops.targets[2]: there is no target \"mian\"; did you mean \"main\"?",
+        )],
+    );
+    let config = Folder::with(&[WEBHOOK_LAST, "targets = ['main']"]).config();
+    let only = TargetFilter::Only([TargetName::from("main")].into());
+    assert_eq!(config.webhooks[&WebhookName::from("ops")].targets, only);
+}
+
+#[test]
+fn a_target_that_is_wrong_in_itself_is_still_known_by_name() {
+    let text = "targets = ['broken']\n[targets.broken]\ntasks = 1";
+    let expected = "10:1: targets.broken.tasks: expected a string, found a whole number";
+    assert_errors(WEBHOOK_LAST, &[(text, expected)]);
+}
+
+#[test]
+fn what_is_not_built_in_is_refused_and_its_empty_table_is_fine() {
+    assert_errors(
+        WEBHOOK_LAST,
+        &[
+            (
+                "[http]\nlisten = 'x'",
+                "9:1: http.listen: is not built in yet",
+            ),
+            (
+                "[metrics]\ntextfile = 'x'",
+                "9:1: metrics.textfile: is not built in yet",
+            ),
+            (
+                "[heartbeat]\nurl = 'x'",
+                "9:1: heartbeat.url: is not built in yet",
+            ),
+            (
+                "format = 'slack'",
+                "8:1: webhooks.ops.format: this format is not built in yet: expected \"json\"",
+            ),
+            (
+                "format = 'jason'",
+                "8:1: webhooks.ops.format: expected one of \"json\", \"cloudevents\", \"alertmanager\", \"slack\", \
+                 \"feishu\", \"dingtalk\", \"wecom\"; did you mean \"json\"?",
+            ),
+        ],
+    );
+    Folder::with(&[TARGET_LAST, "[http]\n[metrics]\n[heartbeat]\n[webhooks]"]).config();
+}
+
+#[test]
+fn headers_are_sendable_and_not_the_programs_own() {
+    assert_errors(
+        ACCOUNT_LAST,
+        &[
+            (
+                "headers = { 'a b' = 'x' }",
+                "6:13: accounts.main.headers.\"a b\": is no valid header name",
+            ),
+            (
+                "headers = { Content-Type = 'x' }",
+                "6:13: accounts.main.headers.Content-Type: is a header that ucdn-watch sets itself",
+            ),
+            (
+                "headers = { webhook-signature = 'x' }",
+                "6:13: accounts.main.headers.webhook-signature: is a header that ucdn-watch sets itself",
+            ),
+            (
+                "headers = { x-a = '1', X-A = '2' }",
+                "6:13: accounts.main.headers.x-a: is given twice: case makes no difference in a header's name",
+            ),
+            (
+                "headers = { x-a = \"a\\nb\" }",
+                "6:13: accounts.main.headers.x-a: holds characters that a header can't carry: expected printable \
+                 ASCII",
+            ),
+        ],
+    );
+    let config = Folder::with(&[ACCOUNT_LAST, "headers = { channel-key = 'x' }"]).config();
+    let headers = &config.accounts[&AccountName::from("main")].http.headers;
+    assert_eq!(headers[0].0, "channel-key");
+    assert_eq!(headers[0].1.expose(), "x");
+}
+
+#[test]
+fn urls_and_proxies_are_checked_and_not_quoted() {
+    let url = "expected an absolute URL such as https://host/path, with http or https and without user or fragment";
+    let proxy = "expected a proxy such as http://[user:password@]host:port, with http or https";
+    for value in [
+        "",
+        "api.example.com",
+        "ftp://h/",
+        "https://u:p@h/",
+        "https://h/#f",
+    ] {
+        let text = format!("endpoint = '{value}'");
+        assert_errors(
+            ACCOUNT_LAST,
+            &[(&text, &format!("6:1: accounts.main.endpoint: {url}"))],
+        );
+    }
+    for value in ["socks5://h:1", "h:1", "http://", "http://h/path"] {
+        let text = format!("proxy = '{value}'");
+        assert_errors(
+            ACCOUNT_LAST,
+            &[(&text, &format!("6:1: accounts.main.proxy: {proxy}"))],
+        );
+    }
+    Folder::with(&[ACCOUNT_LAST, "proxy = 'http://u:p@h:3128'"]).config();
+}
+
+#[test]
+fn the_state_goes_where_it_is_told_or_where_the_environment_says() {
+    let rest = TARGET_LAST.split_once('\n').unwrap().1;
+    let state = |folder: &Folder| {
+        let StateLocation::File(path) = folder.config().state;
+        path
+    };
+    let folder = Folder::with(&[rest]).variable("HOME", "/home/u");
+    assert_eq!(
+        state(&folder),
+        Path::new("/home/u/.local/state/ucdn-watch/state.db")
+    );
+    let folder = folder.variable("XDG_STATE_HOME", "/xdg");
+    assert_eq!(state(&folder), Path::new("/xdg/ucdn-watch/state.db"));
+    let folder = folder.variable("STATE_DIRECTORY", "/var/lib/a:/var/lib/b");
+    assert_eq!(state(&folder), Path::new("/var/lib/a/state.db"));
+    let relative = Folder::with(&[TARGET_LAST]);
+    assert_eq!(state(&relative), relative.path("state.db"));
+}
+
+#[test]
+fn a_state_that_is_no_file_is_refused() {
+    for (value, expected) in [
+        ("'postgres://u:p@h/d'", "PostgreSQL is not built in yet"),
+        (
+            "'redis://h'",
+            "expected the path of a file, or a postgres:// URL",
+        ),
+        ("'postgres:/u:p@h/d'", "PostgreSQL is not built in yet"),
+        ("''", "is empty"),
+        ("{ env = 'PG' }", "PostgreSQL is not built in yet"),
+        ("{ env = 'OTHER' }", "expected a postgres:// URL"),
+    ] {
+        let rest = TARGET_LAST.split_once('\n').unwrap().1;
+        let folder = Folder::with(&["state = ", value, "\n", rest])
+            .variable("PG", "postgresql://u:p@h/d")
+            .variable("OTHER", "text");
+        assert_eq!(
+            folder.errors(),
+            [format!("config.toml:1:1: state: {expected}")]
+        );
+    }
+}

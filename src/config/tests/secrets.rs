@@ -1,0 +1,206 @@
+//! Secrets and certificates from wherever they are.
+
+use super::{ACCOUNT_LAST, Folder, WEBHOOK_LAST, assert_errors};
+use crate::model::{AccountName, WebhookName};
+
+fn token(folder: &Folder) -> String {
+    let config = folder.config();
+    let account = &config.accounts[&AccountName::from("main")];
+    let token = account.security_token.as_ref().unwrap();
+    token.expose().to_owned()
+}
+
+#[test]
+fn a_secret_is_read_from_each_of_its_places_without_its_line_break() {
+    let with = |value: &str| Folder::with(&[ACCOUNT_LAST, "security_token = ", value]);
+    assert_eq!(token(&with("'abc'")), "abc");
+    assert_eq!(token(&with("\"abc\\n\"")), "abc");
+    let file = with("{ file = 'keys/token' }");
+    for (content, expected) in [
+        ("abc", "abc"),
+        ("abc\n", "abc"),
+        ("abc\r\n", "abc"),
+        ("abc\n\n", "abc\n"),
+        (" abc ", " abc "),
+    ] {
+        let variable = with("{ env = 'TOKEN' }").variable("TOKEN", content);
+        assert_eq!(token(&variable), expected);
+        std::fs::create_dir_all(file.path("keys")).unwrap();
+        std::fs::write(file.path("keys/token"), content).unwrap();
+        assert_eq!(token(&file), expected);
+    }
+}
+
+#[test]
+fn a_credential_is_a_file_of_systemds_folder() {
+    let folder = Folder::with(&[ACCOUNT_LAST, "security_token = { credential = 'token' }"]).file(
+        "credentials/token",
+        b"abc\n",
+        0o600,
+    );
+    assert_eq!(
+        folder.errors(),
+        [
+            "config.toml:6:1: accounts.main.security_token: $CREDENTIALS_DIRECTORY is not set: credentials come from \
+          systemd (LoadCredential= in the unit)"
+        ]
+    );
+    let path = folder.path("credentials").into_os_string().into_string();
+    let folder = folder.variable("CREDENTIALS_DIRECTORY", path.unwrap().leak());
+    assert_eq!(token(&folder), "abc");
+}
+
+#[test]
+fn a_credentials_name_leads_nowhere_else() {
+    for (name, expected) in [
+        (
+            "../x",
+            "expected a credential's name, without `/`; for a path, use file",
+        ),
+        ("..", "expected a credential's name"),
+        ("", "expected a string that is not empty"),
+    ] {
+        let text = format!("security_token = {{ credential = '{name}' }}");
+        let expected = format!("6:20: accounts.main.security_token.credential: {expected}");
+        assert_errors(ACCOUNT_LAST, &[(&text, &expected)]);
+    }
+}
+
+#[test]
+fn a_secret_that_is_missing_or_empty_is_an_error_that_names_its_place() {
+    let cases = [
+        ("''", "is empty"),
+        ("\"\\n\"", "is empty"),
+        ("{ file = 'empty' }", "empty is empty"),
+        (
+            "{ file = 'nope' }",
+            "can't read nope: there is no such file",
+        ),
+        ("{ file = 'binary' }", "binary is not UTF-8 text"),
+        (
+            "{ env = 'NOPE' }",
+            "the environment variable NOPE is not set, or empty",
+        ),
+        (
+            "{ env = 'EMPTY' }",
+            "the environment variable EMPTY is not set, or empty",
+        ),
+        (
+            "{ env = 'BREAK' }",
+            "the environment variable BREAK is empty",
+        ),
+        ("{}", "expected exactly one of file, env and credential"),
+        (
+            "{ env = 'A', file = 'b' }",
+            "expected exactly one of file, env and credential",
+        ),
+        (
+            "7",
+            "expected a string, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }, found a whole number",
+        ),
+    ];
+    for (value, expected) in cases {
+        let folder = Folder::with(&[ACCOUNT_LAST, "security_token = ", value])
+            .file("empty", b"\n", 0o600)
+            .file("binary", b"\xff\xfe", 0o600)
+            .variable("EMPTY", "")
+            .variable("BREAK", "\n");
+        let expected = format!("config.toml:6:1: accounts.main.security_token: {expected}");
+        assert_eq!(folder.errors(), [expected]);
+    }
+}
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_it() {
+    let folder = Folder::with(&[ACCOUNT_LAST, "security_token = { file = '/dev/zero' }"]);
+    assert_eq!(
+        folder.errors(),
+        ["config.toml:6:1: accounts.main.security_token: /dev/zero is longer than 4194304 bytes"]
+    );
+}
+
+fn signing_keys(text: &str) -> Vec<Vec<u8>> {
+    let config = Folder::with(&[WEBHOOK_LAST, text]).config();
+    let webhook = &config.webhooks[&WebhookName::from("ops")];
+    webhook
+        .secrets
+        .iter()
+        .map(|secret| secret.expose().to_vec())
+        .collect()
+}
+
+#[test]
+fn a_signing_key_is_what_whsec_encodes_or_the_texts_own_bytes() {
+    assert_eq!(signing_keys("secret = 'plain'"), [b"plain"]);
+    assert_eq!(signing_keys("secret = 'whsec_AAECAw=='"), [[0, 1, 2, 3]]);
+    assert_eq!(
+        signing_keys("secret = ['whsec_AAECAw==', 'plain']").len(),
+        2
+    );
+}
+
+#[test]
+fn a_signing_key_that_can_not_be_is_an_error() {
+    let list = "webhooks.ops.secret: expected one secret, or a list of two while rotating";
+    let base64 = "expected base64 after whsec_";
+    assert_errors(
+        WEBHOOK_LAST,
+        &[
+            (
+                "secret = 'whsec_%%'",
+                &format!("8:1: webhooks.ops.secret: {base64}"),
+            ),
+            (
+                "secret = 'whsec_'",
+                &format!("8:1: webhooks.ops.secret: {base64}"),
+            ),
+            (
+                "secret = ['a', 'whsec_?']",
+                &format!("8:16: webhooks.ops.secret[2]: {base64}"),
+            ),
+            ("secret = []", &format!("8:1: {list}")),
+            ("secret = ['a', 'b', 'c']", &format!("8:1: {list}")),
+            (
+                "secret = ['a', '']",
+                "8:16: webhooks.ops.secret[2]: is empty",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_webhooks_url_may_be_kept_elsewhere() {
+    let text = WEBHOOK_LAST.replace("'https://hooks.example.com/ucdn'", "{ env = 'URL' }");
+    let folder = Folder::with(&[&text]).variable("URL", "https://h.example.com/token\n");
+    let config = folder.config();
+    let url = &config.webhooks[&WebhookName::from("ops")].url;
+    assert_eq!(url.expose(), "https://h.example.com/token");
+}
+
+#[test]
+fn certificates_are_read_and_looked_at() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    let pem = parameters.self_signed(&key).unwrap().pem();
+    let folder =
+        Folder::with(&[ACCOUNT_LAST, "ca_file = 'ca.pem'"]).file("ca.pem", pem.as_bytes(), 0o644);
+    let config = folder.config();
+    let http = &config.accounts[&AccountName::from("main")].http;
+    assert_eq!(http.ca_certificates.as_deref(), Some(pem.as_bytes()));
+
+    let begin = "-----BEGIN CERTIFICATE-----\n";
+    let end = "\n-----END CERTIFICATE-----\n";
+    for content in [
+        String::new(),
+        key.serialize_pem(),
+        format!("{begin}{end}"),
+        format!("{begin}?{end}"),
+        pem.replace(end.trim(), ""),
+    ] {
+        std::fs::write(folder.path("ca.pem"), content).unwrap();
+        assert_eq!(
+            folder.errors(),
+            ["config.toml:6:1: accounts.main.ca_file: ca.pem holds no certificate in PEM form"]
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! Keys and the shapes of their values.
+
+use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST, assert_errors};
+
+#[test]
+fn a_typo_names_the_nearest_key() {
+    assert_errors(
+        TARGET_LAST,
+        &[
+            (
+                "intervall = '5s'",
+                "6:1: targets.main.intervall: unknown key; did you mean \"interval\"?",
+            ),
+            (
+                "  Project-ID = 'x'",
+                "6:3: targets.main.Project-ID: unknown key; did you mean \"project_id\"?",
+            ),
+            ("colour = 'red'", "6:1: targets.main.colour: unknown key"),
+            (
+                "\"in terval\" = '5s'",
+                "6:1: targets.main.\"in terval\": unknown key; did you mean \"interval\"?",
+            ),
+            (
+                "[webhook.ops]",
+                "6:2: webhook: unknown key; did you mean \"webhooks\"?",
+            ),
+            ("[pool]", "6:2: pool: unknown key; did you mean \"poll\"?"),
+            (
+                "[http]\nlisen = 'x'",
+                "7:1: http.lisen: unknown key; did you mean \"listen\"?",
+            ),
+        ],
+    );
+    assert_errors(
+        ACCOUNT_LAST,
+        &[(
+            "privat_key = 'x'",
+            "6:1: accounts.main.privat_key: unknown key; did you mean \"private_key\"?",
+        )],
+    );
+    assert_errors(
+        WEBHOOK_LAST,
+        &[("give_up = '3d'", "8:1: webhooks.ops.give_up: unknown key")],
+    );
+}
+
+#[test]
+fn a_column_counts_characters_and_a_dotted_key_is_found_in_its_line() {
+    assert_errors(
+        "",
+        &[(
+            "state = 'x'\naccounts.main = { 'é…' = 1, public_key = 'a', private_key = 'b' }\ntargets.main = {}",
+            "2:19: accounts.main.\"é…\": unknown key",
+        )],
+    );
+    assert_errors(
+        "state = 'x'\naccounts.main = { public_key = 'é', private_key = 'b', nope = 1 }\ntargets.main = {}",
+        &[("", "2:56: accounts.main.nope: unknown key")],
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_shape_is_named_by_its_shape() {
+    assert_errors(
+        TARGET_LAST,
+        &[
+            (
+                "account = 5",
+                "6:1: targets.main.account: expected a string, found a whole number",
+            ),
+            (
+                "project_id = ''",
+                "6:1: targets.main.project_id: expected a string that is not empty",
+            ),
+            (
+                "is_dcdn = 'yes'",
+                "6:1: targets.main.is_dcdn: expected true or false, found a string",
+            ),
+            (
+                "tasks = 'prefech'",
+                "6:1: targets.main.tasks: expected one of \"refresh\", \"prefetch\"; did you mean \"prefetch\"?",
+            ),
+            (
+                "first_run = 'none'",
+                "6:1: targets.main.first_run: expected one of \"baseline\", \"failures\", \"all\"",
+            ),
+            (
+                "page_size = 0",
+                "6:1: targets.main.page_size: expected a whole number from 1 to 4294967295",
+            ),
+            (
+                "page_size = -1",
+                "6:1: targets.main.page_size: expected a whole number from 1 to 4294967295",
+            ),
+            (
+                "fail_after = 3.5",
+                "6:1: targets.main.fail_after: expected a whole number, found a number",
+            ),
+            (
+                "[poll]\nfail_after = 2026-01-01",
+                "7:1: poll.fail_after: expected a whole number, found a date or time",
+            ),
+            ("[[poll]]", "6:3: poll: expected a table, found a list"),
+            (
+                "[targets]\nshop = true",
+                "7:1: targets.shop: expected a table, found true or false",
+            ),
+        ],
+    );
+    assert_errors(
+        WEBHOOK_LAST,
+        &[
+            (
+                "on = 'task.failure'",
+                "8:1: webhooks.ops.on: expected a list such as [\"task.failure\", \"watch.*\"], found a string",
+            ),
+            (
+                "on = ['*', 7]",
+                "8:12: webhooks.ops.on[2]: expected a string, found a whole number",
+            ),
+            (
+                "targets = 'main'",
+                "8:1: webhooks.ops.targets: expected a list of targets' names, found a string",
+            ),
+            (
+                "headers = ['a']",
+                "8:1: webhooks.ops.headers: expected a table, found a list",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_duration_that_is_none_is_explained() {
+    let expected = "expected a duration such as \"90s\" or \"1h 30m\" (m is minutes, M is months)";
+    for (value, explanation) in [
+        ("60", ", found a whole number"),
+        ("'60'", ": a number lacks its unit, such as s"),
+        ("''", ": it is empty"),
+        ("'5 mn'", ": \"mn\" is no unit: use ms, s, m, h, d or w"),
+        (
+            "'99999999999999999999s'",
+            ": the number is too large or too fine",
+        ),
+        ("'-1s'", ": a number is missing"),
+    ] {
+        assert_errors(
+            TARGET_LAST,
+            &[(
+                &format!("interval = {value}"),
+                &format!("6:1: targets.main.interval: {expected}{explanation}"),
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_duration_has_its_bounds() {
+    assert_errors(
+        TARGET_LAST,
+        &[
+            (
+                "interval = '0s'",
+                "6:1: targets.main.interval: expected at least 100ms",
+            ),
+            (
+                "active_interval = '99ms'",
+                "6:1: targets.main.active_interval: expected at least 100ms",
+            ),
+            (
+                "lookback = '999ms'",
+                "6:1: targets.main.lookback: expected at least 1s",
+            ),
+            (
+                "stall_after = '3000y'",
+                "6:1: targets.main.stall_after: expected at most 10 years",
+            ),
+        ],
+    );
+    let config = Folder::with(&[TARGET_LAST, "interval = '100ms'"]).config();
+    let poll = &config.targets.values().next().unwrap().poll;
+    assert_eq!(poll.interval.as_millis(), 100);
+}
+
+#[test]
+fn a_request_rate_is_a_number_within_reason() {
+    let expected =
+        "6:1: accounts.main.max_requests_per_second: expected a number from 0.001 to 10000";
+    for value in ["0", "-1", "inf", "nan", "1e-9", "1e99"] {
+        let text = format!("max_requests_per_second = {value}");
+        assert_errors(ACCOUNT_LAST, &[(&text, expected)]);
+    }
+    for (value, rate) in [("2", 2.0), ("0.5", 0.5), ("1_000", 1000.0), ("+3", 3.0)] {
+        let text = format!("max_requests_per_second = {value}");
+        let config = Folder::with(&[ACCOUNT_LAST, &text]).config();
+        let account = config.accounts.values().next().unwrap();
+        let found = account.max_requests_per_second.per_second();
+        assert!((found - rate).abs() < 1e-9, "{value}");
+    }
+}
+
+#[test]
+fn names_are_of_a_sane_set() {
+    let rule = "a name has 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`";
+    let long = "x".repeat(65);
+    for name in ["''", "'a b'", "'ü'", "'a/b'", "\"a\\nb\"", long.as_str()] {
+        let errors = Folder::with(&[TARGET_LAST, "[targets.", name, "]"]).errors();
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].ends_with(rule), "{errors:?}");
+        assert!(errors[0].starts_with("config.toml:6:10: targets."));
+        assert!(!errors[0].contains('\n'));
+    }
+    let longest = "x".repeat(64);
+    for name in ["a", "'shop.eu-1_B'", longest.as_str()] {
+        let folder = Folder::with(&[TARGET_LAST, "tasks = 'prefetch'\n[targets.", name, "]"]);
+        assert_eq!(folder.config().targets.len(), 2);
+    }
+}
+
+#[test]
+fn all_errors_of_a_file_come_in_one_run_in_its_order() {
+    let text = "\
+stat = 'x'
+[poll]
+interval = 60
+[accounts.main]
+private_key = { env = 'NOT_SET' }
+[targets.a]
+account = 'mian'
+retention = '1d'
+";
+    assert_eq!(
+        Folder::with(&[text]).errors(),
+        [
+            "config.toml:1:1: stat: unknown key; did you mean \"state\"?",
+            "config.toml:1:1: state: is missing: expected a path, since none of $STATE_DIRECTORY, $XDG_STATE_HOME \
+             and $HOME is set",
+            "config.toml:3:1: poll.interval: expected a duration such as \"90s\" or \"1h 30m\" (m is minutes, M is \
+             months), found a whole number",
+            "config.toml:4:11: accounts.main.public_key: is missing: expected the account's public key",
+            "config.toml:5:1: accounts.main.private_key: the environment variable NOT_SET is not set, or empty",
+            "config.toml:7:1: targets.a.account: there is no account \"mian\"; did you mean \"main\"?",
+            "config.toml:8:1: targets.a.retention: is one for all targets: it belongs in [poll]",
+        ]
+    );
+}
+
+#[test]
+fn the_errors_print_as_a_headline_and_a_line_each() {
+    let folder = Folder::with(&["a = 1\nstate = 'x'\naccounts = {}\n[targets.a]"]);
+    assert_eq!(
+        folder.cut(&folder.load().unwrap_err()),
+        "the config is wrong:\n\
+         config.toml:1:1: a: unknown key\n\
+         config.toml:3:1: accounts: is empty: expected at least one account: write [accounts.main] with public_key \
+         and private_key"
+    );
+}

@@ -1,0 +1,143 @@
+//! Files that are no TOML, no text, or no files.
+
+use proptest::prelude::*;
+
+use super::{Folder, TARGET_LAST, assert_errors};
+use crate::config::{Environment, load};
+
+#[test]
+fn a_syntax_error_has_its_place_and_hides_no_other_error() {
+    assert_eq!(
+        Folder::with(&[
+            TARGET_LAST,
+            "interval = 60s\nlokback = '1d'\npage_size\ntasks = 'none'\n"
+        ])
+        .errors(),
+        [
+            "config.toml:6:12: not valid TOML: string values must be quoted, expected literal string",
+            "config.toml:7:1: targets.main.…: unknown key; did you mean \"lookback\"?",
+            "config.toml:8:10: not valid TOML: key with no value, expected `=`",
+            "config.toml:9:1: targets.main.tasks: expected one of \"refresh\", \"prefetch\"",
+        ]
+    );
+}
+
+#[test]
+fn a_key_given_twice_is_an_error_at_the_second() {
+    assert_errors(
+        TARGET_LAST,
+        &[
+            (
+                "tasks = 'refresh'\ntasks = 'refresh'",
+                "7:1: not valid TOML: duplicate key",
+            ),
+            ("[targets.main]", "6:10: not valid TOML: duplicate key"),
+        ],
+    );
+}
+
+#[test]
+fn what_stands_behind_a_syntax_error_is_not_called_missing() {
+    assert_errors(
+        "",
+        &[(
+            "state = 'x'\n[accounts.main\npublic_key = 'a'",
+            "2:15: not valid TOML: unclosed table, expected `]`",
+        )],
+    );
+}
+
+#[test]
+fn a_typo_is_told_also_where_a_header_is_broken() {
+    let folder = Folder::with(&[
+        TARGET_LAST,
+        "[webhooks.x\nurl = 'u'\n[poll]\nintervall = '1s'\n",
+    ]);
+    assert_eq!(
+        folder.errors(),
+        [
+            "config.toml:6:12: not valid TOML: unclosed table, expected `]`",
+            "config.toml:9:1: poll.…: unknown key; did you mean \"interval\"?",
+        ]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let folder = Folder::with(&["\u{feff}nope = 1\n", TARGET_LAST]);
+    assert_eq!(folder.errors(), ["config.toml:1:1: nope: unknown key"]);
+}
+
+#[test]
+fn line_breaks_of_windows_are_read() {
+    let text = TARGET_LAST.replace('\n', "\r\n");
+    let folder = Folder::with(&[&text, "nope = 1\r\n"]);
+    assert_eq!(
+        folder.errors(),
+        ["config.toml:6:1: targets.main.nope: unknown key"]
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_a_way_out() {
+    let folder = Folder::with(&[]);
+    let errors = load(&folder.path("nope.toml"), &Environment::default()).unwrap_err();
+    assert_eq!(
+        folder.cut(&errors),
+        "the config is wrong:\nnope.toml: can't be read: there is no such file; name another one with --config or \
+         $UCDN_WATCH_CONFIG"
+    );
+}
+
+#[test]
+fn a_folder_is_no_config() {
+    let folder = Folder::with(&[]);
+    let errors = load(folder.directory.path(), &Environment::default()).unwrap_err();
+    assert!(errors.to_string().contains("can't be read: "));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_by_their_line() {
+    let folder = Folder::with(&[]).file("config.toml", b"a = 1\nb = '\xff'\n", 0o600);
+    assert_eq!(
+        folder.errors(),
+        ["config.toml: is not UTF-8 text: see line 2"]
+    );
+}
+
+#[test]
+fn an_empty_file_says_what_to_write() {
+    assert_eq!(
+        Folder::with(&[]).variable("HOME", "/home/u").errors(),
+        [
+            "config.toml:1:1: accounts: is missing: expected at least one account: write [accounts.main] with \
+             public_key and private_key",
+            "config.toml:1:1: targets: is missing: expected at least one target: write [targets.main], even with \
+             nothing below it",
+        ]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_text_damaged_anyhow_is_read_to_its_end(
+        cut in (0_usize..260, 0_usize..30),
+        inserted in "[\\[\\]{}=\"'.,a\n#é]{0,4}",
+    ) {
+        let mut text: Vec<char> = super::WEBHOOK_LAST.chars().collect();
+        let start = cut.0.min(text.len());
+        let end = (start + cut.1).min(text.len());
+        text.splice(start..end, inserted.chars());
+        let text: String = text.into_iter().collect();
+        let lines = text.lines().count() + 1;
+        if let Err(errors) = Folder::with(&[&text]).load() {
+            prop_assert!(errors.iter().count() > 0);
+            for error in errors.iter() {
+                let position = error.position();
+                prop_assert!(position.is_some_and(|position| position.line <= lines), "{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What is allowed but unwise.
+
+use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST};
+
+/// No warning of anything else than the case itself.
+const QUIET: &str = "\
+state = 'state.db'
+[accounts.main]
+public_key = 'public'
+private_key = { env = 'KEY' }
+[targets.main]
+";
+
+fn quiet(text: &str) -> Folder {
+    Folder::with(&[QUIET, text]).variable("KEY", "private")
+}
+
+#[test]
+fn a_careful_config_has_no_warning() {
+    assert_eq!(quiet("").warnings(), Vec::<String>::new());
+    for base in [TARGET_LAST, ACCOUNT_LAST, WEBHOOK_LAST] {
+        assert_eq!(Folder::with(&[base]).warnings(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_secret_file_that_everybody_reads_is_warned_of() {
+    let text = QUIET.replace("{ env = 'KEY' }", "{ file = 'key' }");
+    let folder = Folder::with(&[&text]);
+    for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
+        let folder = Folder::with(&[&text]).file("key", b"private", mode);
+        let expected = "config.toml:4:1: accounts.main.private_key: key is open to every user of this machine: \
+                        chmod 600 it";
+        assert_eq!(folder.warnings().contains(&expected.to_owned()), is_open);
+        assert_eq!(folder.warnings().len(), usize::from(is_open));
+    }
+    drop(folder);
+}
+
+#[test]
+fn a_config_that_everybody_reads_may_hold_no_private_key() {
+    let text = "stands in a file that is open to every user of this machine: chmod 600 it, or move the secret out \
+                with { file = \"…\" }";
+    let open = |text: &str| Folder::with(&[]).file("config.toml", text.as_bytes(), 0o644);
+    assert_eq!(
+        open(TARGET_LAST).warnings(),
+        [format!(
+            "config.toml:4:1: accounts.main.private_key: {text}"
+        )]
+    );
+    let webhook = format!("{QUIET}[webhooks.ops]\nurl = 'https://h/'\nsecret = 'x'");
+    assert_eq!(
+        open(&webhook).variable("KEY", "private").warnings(),
+        [format!("config.toml:8:1: webhooks.ops.secret: {text}")]
+    );
+    assert_eq!(
+        open(QUIET).variable("KEY", "private").warnings(),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
+    for (host, is_warned) in [
+        ("api.example.com", true),
+        ("10.0.0.1:8080", true),
+        ("localhost.example.com", true),
+        ("localhost:80", false),
+        ("127.0.0.1:9", false),
+        ("[::1]:80", false),
+    ] {
+        let endpoint = format!("endpoint = 'http://{host}/'\n");
+        let text = QUIET.replace("[targets.main]", &format!("{endpoint}[targets.main]"));
+        let webhook = format!("[webhooks.ops]\nurl = 'http://{host}/'\n");
+        let folder = Folder::with(&[&text, &webhook]).variable("KEY", "private");
+        let expected = [
+            "config.toml:5:1: accounts.main.endpoint: plain http: what the API answers can be read and changed on \
+             the way",
+            "config.toml:8:1: webhooks.ops.url: plain http: events can be read and changed on the way",
+        ];
+        let expected = if is_warned { &expected[..] } else { &[] };
+        assert_eq!(folder.warnings(), expected, "{host}");
+    }
+}
+
+#[test]
+fn a_webhook_that_no_event_reaches_is_warned_of() {
+    for key in ["on", "targets"] {
+        let text = format!("[webhooks.ops]\nurl = 'https://h/'\n{key} = []");
+        assert_eq!(
+            quiet(&text).warnings(),
+            [format!(
+                "config.toml:8:1: webhooks.ops.{key}: is empty: no event reaches this webhook"
+            )]
+        );
+    }
+}
+
+#[test]
+fn an_account_without_targets_and_a_list_told_twice_are_warned_of() {
+    let text = "\
+account = 'main'
+[targets.same]
+account = 'main'
+interval = '5s'
+[targets.other]
+account = 'main'
+is_dcdn = false
+[accounts.spare]
+public_key = 'a'
+private_key = { env = 'KEY' }
+";
+    assert_eq!(
+        quiet(text).warnings(),
+        [
+            "config.toml:7:10: targets.same: is the same list as target main: each event will be told twice",
+            "config.toml:13:11: accounts.spare: no target uses this account",
+        ]
+    );
+}
