@@ -19,6 +19,8 @@ mod watch;
 /// Watches UCloud CDN refresh tasks and reports every transition to its log and to webhooks.
 #[derive(Debug, Parser)]
 #[command(name = "ucdn-watch", version, max_term_width = 100)]
+// clap names groups after types: without this, `watch::Arguments` would clash with its parent.
+#[group(skip)]
 struct Arguments {
     #[command(flatten)]
     shared: SharedArguments,

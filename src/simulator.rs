@@ -19,6 +19,7 @@ mod faults;
 mod options;
 mod paging;
 mod parameters;
+mod script;
 mod sending;
 mod server;
 mod signature;
@@ -35,7 +36,8 @@ pub use options::{
     Presence, Shift, SpanRule, TaskIdRule, TotalCount, Unfinished, Unit, UnknownWord, UrlOrder,
     WindowField,
 };
-pub use tasks::{Script, Step, TaskSpec, TaskState, UrlProgress, UrlStep};
+pub use script::{Script, Step, UrlStep};
+pub use tasks::{TaskSpec, TaskState, UrlProgress};
 pub use world::RequestRecord;
 
 use crate::model::Timestamp;
@@ -90,6 +92,10 @@ pub struct Simulator {
     world: Arc<Mutex<World>>,
 }
 
+#[expect(
+    clippy::must_use_candidate,
+    reason = "those without the attribute act; what they tell besides is often not needed"
+)]
 impl Simulator {
     /// Listens and answers from here on.
     pub fn start(settings: Settings) -> io::Result<Self> {

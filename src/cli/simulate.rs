@@ -18,7 +18,7 @@ use crate::simulator::{
 #[command(after_long_help = CONTROL_HELP)]
 pub(super) struct Arguments {
     /// Where to listen; loopback only. Port 0: any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
     /// The public key to know [default: the vendor's published example]
     #[arg(long, value_name = "KEY", requires = "private_key")]
@@ -105,6 +105,18 @@ impl Questions {
     }
 }
 
+/// Here too, and not only in the simulator: it is wrong usage.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "expected ADDRESS:PORT".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the simulator listens on loopback only: use 127.0.0.1 or [::1]".to_owned())
+    }
+}
+
 fn option(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
@@ -183,4 +195,64 @@ fn announce(simulator: &Simulator) {
     // Nobody has to read it: it runs on with a closed standard output.
     let _ = output.write_all(block.as_bytes());
     let _ = output.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn options(line: &[&str]) -> Options {
+        let line = Line::try_parse_from([&["simulate"], line].concat()).unwrap();
+        settings(&line.arguments).unwrap().options
+    }
+
+    #[test]
+    fn without_flags_the_options_are_the_defaults() {
+        assert_eq!(options(&[]), Options::default());
+    }
+
+    #[test]
+    fn flags_answer_the_open_questions() {
+        let options = options(&[
+            "--unit=urls",
+            "--max-limit=20",
+            "--insert=2",
+            "--shift-at=back",
+        ]);
+        assert_eq!(options.unit, Unit::Urls);
+        assert_eq!(options.limit, LimitRule::Clamped(20));
+        let inserts = options.inserts.unwrap();
+        assert_eq!((inserts.count, inserts.at), (2, Place::Back));
+    }
+
+    #[test]
+    fn any_option_can_be_set_by_word_or_json() {
+        let set = options(&["--set=key_case=lower", r#"--set=date={"skewed":-90}"#]);
+        assert_eq!(set.key_case, crate::simulator::KeyCase::Lower);
+        assert_eq!(set.date, crate::simulator::DateHeader::Skewed(-90));
+    }
+
+    #[test]
+    fn wrong_words_are_wrong_usage() {
+        for wrong in [
+            "--set=key_case=odd",
+            "--set=unheard=1",
+            "--listen=0.0.0.0:0",
+            "--listen=example.com:80",
+            "--fault={}",
+            "--public-key=alone",
+        ] {
+            assert!(
+                Line::try_parse_from(["simulate", wrong]).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 }

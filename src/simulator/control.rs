@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::faults::{Fault, Reply};
 use super::options::Options;
+use super::script::Step;
 use super::server::Request;
-use super::tasks::{Step, TaskSpec};
+use super::tasks::TaskSpec;
 use super::time::SimulatedClock;
 use super::world::World;
 
@@ -47,7 +48,7 @@ struct Mistake {
 }
 
 impl Mistake {
-    fn bad(text: impl ToString) -> Self {
+    fn bad(text: &(impl ToString + ?Sized)) -> Self {
         Self {
             status: 400,
             text: text.to_string(),
@@ -193,7 +194,7 @@ fn options(world: &mut World, request: &Request) -> Answer {
 }
 
 fn changed(options: &Options, changes: serde_json::Map<String, Value>) -> Result<Options, Mistake> {
-    options_with(options, changes).map_err(Mistake::bad)
+    options_with(options, changes).map_err(|error| Mistake::bad(&error))
 }
 
 /// The options, less those that `changes` names.
@@ -266,9 +267,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMore<T> {
 }
 
 fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Mistake> {
-    serde_json::from_slice(&request.body).map_err(Mistake::bad)
+    serde_json::from_slice(&request.body).map_err(|error| Mistake::bad(&error))
 }
 
 fn written(value: &impl serde::Serialize) -> Answer {
-    serde_json::to_value(value).map_err(Mistake::bad)
+    serde_json::to_value(value).map_err(|error| Mistake::bad(&error))
 }

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::tasks::Script;
+use super::script::Script;
 
 /// How the stand-in reads the vendor's open questions. The default is the reading that the reference page suggests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -145,7 +145,8 @@ fn cut_by_urls<'a>(selected: &[&'a SimulatedTask], wanted: &Range<usize>) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::tasks::{Script, TaskSpec};
+    use crate::simulator::script::Script;
+    use crate::simulator::tasks::TaskSpec;
 
     /// Five tasks with 3, 0, 1, 2 and 4 URLs, created in the seconds 100 to 104.
     fn tasks() -> Vec<SimulatedTask> {
@@ -304,5 +305,43 @@ mod tests {
         assert_eq!(ask(false, DcdnRule::Separate), ["1"]);
         assert_eq!(ask(true, DcdnRule::Overlapping), ["1", "0"]);
         assert_eq!(ask(false, DcdnRule::Ignored), ["1", "0"]);
+    }
+
+    #[test]
+    fn the_window_may_be_about_the_finish_and_so_may_the_order() {
+        let late = Script::new()
+            .wait(std::time::Duration::from_secs(50))
+            .success();
+        let mut tasks = tasks();
+        let spec = TaskSpec::new(["late"], late);
+        tasks.push(SimulatedTask::new("late".to_owned(), 9, 99_000, spec));
+        let question = Question {
+            begin: Some(103),
+            end: Some(200),
+            ..Question::default()
+        };
+        let mut options = Options::default();
+        assert_eq!(list(&tasks, &question, &options), ["4", "3"]);
+        options.window_field = WindowField::Finished;
+        assert_eq!(list(&tasks, &question, &options), ["4", "3", "late"]);
+        options.order = Order::Finish;
+        assert_eq!(list(&tasks, &question, &options), ["late", "4", "3"]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_not_looked_at_or_not_kept() {
+        let question = Question {
+            begin: Some(0),
+            end: Some(104),
+            ..Question::default()
+        };
+        let mut options = Options {
+            span: SpanRule::CutTo(1),
+            ..Options::default()
+        };
+        assert_eq!(list(&tasks(), &question, &options), ["4", "3"]);
+        options.span = SpanRule::Unlimited;
+        options.keep_seconds = Some(96);
+        assert_eq!(list(&tasks(), &question, &options), ["4"]);
     }
 }

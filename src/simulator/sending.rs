@@ -30,26 +30,19 @@ pub(super) fn send(
     if reply.ending == Ending::ResetBefore {
         return reset(stream);
     }
-    let head = head(reply, stays);
     let body = reply.body.as_slice();
+    stream.write_all(head(reply, stays).as_bytes())?;
     match reply.ending {
-        Ending::Whole | Ending::ResetBefore => {
-            stream.write_all(&[head.as_bytes(), body].concat())?;
-        }
+        Ending::Whole | Ending::ResetBefore => stream.write_all(body)?,
         Ending::ResetAfter(bytes) => {
-            stream.write_all(head.as_bytes())?;
             stream.write_all(body.get(..bytes).unwrap_or(body))?;
             return reset(stream);
         }
         Ending::Truncated => {
-            stream.write_all(head.as_bytes())?;
             stream.write_all(body.get(..body.len() / 2).unwrap_or(body))?;
             stream.shutdown(Shutdown::Write)?;
         }
-        Ending::DripMs(pause) => {
-            stream.write_all(head.as_bytes())?;
-            drip(stream, body, Duration::from_millis(pause), stop)?;
-        }
+        Ending::DripMs(pause) => drip(stream, body, Duration::from_millis(pause), stop)?,
     }
     Ok(if stays { After::Keep } else { After::Close })
 }

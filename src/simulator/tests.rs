@@ -248,17 +248,12 @@ fn shifting(at: Place, shift: fn(&mut Options, Shift)) -> (Vec<String>, Vec<Stri
         let spec = TaskSpec::new(["http://a/"], Script::new()).with_id(&age.to_string());
         simulator.add_task(spec.created_at(now - age));
     }
-    let times = Some(1);
-    simulator.change_options(|options| {
-        shift(
-            options,
-            Shift {
-                count: 1,
-                at,
-                times,
-            },
-        )
-    });
+    let moved = Shift {
+        count: 1,
+        at,
+        times: Some(1),
+    };
+    simulator.change_options(|options| shift(options, moved));
     let page = |offset| {
         ids(&call(
             &simulator,

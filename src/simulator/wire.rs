@@ -185,17 +185,14 @@ fn url_value(url: &UrlProgress, created: i64, options: &Options) -> Value {
     fields.insert("Url".to_owned(), json!(url.url));
     fields.insert("Status".to_owned(), status_value(&url.status, options));
     insert_number(&mut fields, "CreateTime", created, options);
-    match url.finished {
-        Some(finished) => {
-            insert_number(&mut fields, "FinishTime", finished, options);
-            insert_number(&mut fields, "Progress", url.progress, options);
-        }
-        None => {
-            let time = unfinished_value(0, options.unfinished_time, options);
-            insert_some(&mut fields, "FinishTime", time);
-            let progress = unfinished_value(url.progress, options.unfinished_progress, options);
-            insert_some(&mut fields, "Progress", progress);
-        }
+    if let Some(finished) = url.finished {
+        insert_number(&mut fields, "FinishTime", finished, options);
+        insert_number(&mut fields, "Progress", url.progress, options);
+    } else {
+        let time = unfinished_value(0, options.unfinished_time, options);
+        insert_some(&mut fields, "FinishTime", time);
+        let progress = unfinished_value(url.progress, options.unfinished_progress, options);
+        insert_some(&mut fields, "Progress", progress);
     }
     Value::Object(fields)
 }
@@ -240,7 +237,8 @@ fn respelled(value: Value, case: KeyCase) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::tasks::{Script, SimulatedTask, TaskSpec};
+    use crate::simulator::script::Script;
+    use crate::simulator::tasks::{SimulatedTask, TaskSpec};
 
     const ACTION: &str = "DescribeNewUcdnRefreshCacheTask";
 
@@ -320,5 +318,62 @@ mod tests {
             body,
             r#"{"Message":"Params [Limit] not available","RetCode":230}"#
         );
+    }
+
+    #[test]
+    fn urls_may_come_twice_and_in_another_order() {
+        let answer = answered(&Options {
+            repeated_url: Presence::Present,
+            url_order: UrlOrder::Reversed,
+            ..Options::default()
+        });
+        let urls = answer["TaskList"][0]["UrlLists"].as_array().unwrap();
+        let names: Vec<&Value> = urls.iter().map(|url| &url["Url"]).collect();
+        assert_eq!(names, ["http://a/1", "http://a/2", "http://a/1"]);
+    }
+
+    #[test]
+    fn a_list_without_entries_may_be_an_object() {
+        let options = Options {
+            empty_list: ListShape::Object,
+            ..Options::default()
+        };
+        let totals = Totals { tasks: 0, urls: 0 };
+        let body = list_body(ACTION, &[], totals, 0, &options);
+        assert!(body.contains(r#""TaskList":{}"#), "{body}");
+        let sudden = answered(&Options {
+            task_list: ListShape::Empty,
+            ..Options::default()
+        });
+        assert_eq!(
+            (&sudden["TaskList"], &sudden["TotalCount"]),
+            (&json!([]), &json!(0))
+        );
+    }
+
+    #[test]
+    fn the_total_is_anything() {
+        let total = |total_count| {
+            let answer = answered(&Options {
+                total_count,
+                ..Options::default()
+            });
+            answer.get("TotalCount").cloned()
+        };
+        assert_eq!(total(TotalCount::Absent), None);
+        assert_eq!(total(TotalCount::Null), Some(Value::Null));
+        assert_eq!(total(TotalCount::Zero), Some(json!(0)));
+        assert_eq!(total(TotalCount::Huge), Some(json!(i64::MAX)));
+        assert_eq!(total(TotalCount::Text), Some(json!("many")));
+    }
+
+    #[test]
+    fn the_unknown_status_has_two_spellings() {
+        let options = Options {
+            unknown_word: UnknownWord::Unkonw,
+            ..Options::default()
+        };
+        assert_eq!(status_value("unknow", &options), "unkonw");
+        assert_eq!(status_value("wait", &options), "wait");
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::faults::Faults;
 use super::options::{Options, Place, Shift};
-use super::tasks::{Script, SimulatedTask, Step, TaskSpec, TaskState};
+use super::script::{Script, Step};
+use super::tasks::{SimulatedTask, TaskSpec, TaskState};
 use super::time::SimulatedClock;
 use crate::model::{TaskKind, Timestamp};
 
