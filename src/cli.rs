@@ -68,7 +68,7 @@ enum Command {
     TestWebhook(test_webhook::Arguments),
     /// Run a local stand-in for the API
     #[cfg(feature = "simulator")]
-    Simulate(simulate::Arguments),
+    Simulate(Box<simulate::Arguments>),
     /// Show simulator, watcher and a webhook receiver at work
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),

@@ -5,7 +5,9 @@
 //!
 //! In this process, [`Simulator`] arranges and observes; other processes use the control API on the same address.
 //!
-#![doc = include_str!("simulator/control.md")]
+//! ```text
+#![doc = include_str!("simulator/control.txt")]
+//! ```
 
 use std::fmt;
 use std::io;
@@ -45,7 +47,7 @@ use server::Server;
 use world::{Keys, World};
 
 /// The control API's description, for `simulate --help`.
-pub const CONTROL_HELP: &str = include_str!("simulator/control.md");
+pub const CONTROL_HELP: &str = include_str!("simulator/control.txt");
 
 /// How a [`Simulator`] starts.
 #[derive(Clone)]

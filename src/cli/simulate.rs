@@ -26,17 +26,20 @@ pub(super) struct Arguments {
     /// Its private key [default: the vendor's published example]
     #[arg(long, value_name = "KEY", requires = "public_key")]
     private_key: Option<String>,
+    /// A `SecurityToken` to know, for those who send one
+    #[arg(long, value_name = "TOKEN")]
+    security_token: Option<String>,
     /// Begin with this many finished tasks, one created each second until now; every tenth failed
     #[arg(long, value_name = "N", default_value_t = 0)]
     tasks: u32,
-    #[command(flatten)]
-    questions: Questions,
     /// Set any option of the control API, as NAME=JSON or NAME=WORD (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = option)]
     set: Vec<(String, Value)>,
     /// Add a fault, in the control API's JSON (repeatable)
     #[arg(long, value_name = "JSON", value_parser = fault)]
     fault: Vec<Fault>,
+    #[command(flatten)]
+    questions: Questions,
 }
 
 /// The vendor's main open questions.
@@ -162,7 +165,7 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
         public_key: or(&arguments.public_key, defaults.public_key),
         private_key: or(&arguments.private_key, defaults.private_key),
         options,
-        security_token: None,
+        security_token: arguments.security_token.clone(),
     })
 }
 

@@ -18,7 +18,8 @@ pub struct TaskSpec {
     /// `Type` of the answer. Default: none.
     #[serde(default)]
     pub r#type: Option<String>,
-    /// When it was submitted, as unix seconds of the stand-in's clock; not listed before. Default: now.
+    /// When it was submitted, as unix seconds of the stand-in's clock; not listed before. Default: that of the task it
+    /// replaces, else now.
     #[serde(default)]
     pub created: Option<i64>,
     /// Whether it belongs to whole-site acceleration.
@@ -29,7 +30,7 @@ pub struct TaskSpec {
     pub project_id: Option<String>,
     /// Its URLs; the same may stand twice.
     pub urls: Vec<String>,
-    /// What becomes of it.
+    /// What becomes of it. In JSON by default that of submitted ones.
     #[serde(default)]
     pub script: Script,
 }

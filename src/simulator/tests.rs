@@ -373,3 +373,18 @@ fn every_option_of_the_defaults_survives_json() {
     let options = Options::default();
     assert_eq!(options.with(serde_json::Map::new()).unwrap(), options);
 }
+
+#[test]
+fn a_replaced_task_keeps_its_time_and_its_place() {
+    let simulator = simulator();
+    let now = simulator.now().unix_seconds();
+    let spec = |id: &str| TaskSpec::new(["http://a/"], Script::new()).with_id(id);
+    simulator.add_task(spec("old").created_at(now - 9));
+    simulator.add_task(spec("new").created_at(now - 9));
+    let list = || ids(&call(&simulator, &[("Action", LIST)]));
+    assert_eq!(list(), ["new", "old"]);
+    simulator.add_task(spec("old"));
+    assert_eq!(list(), ["new", "old"]);
+    simulator.add_task(spec("old").created_at(now - 8));
+    assert_eq!(list(), ["old", "new"]);
+}

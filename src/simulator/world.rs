@@ -92,7 +92,8 @@ impl World {
         }
     }
 
-    /// Adds a task, or puts it in the place of the one with its id. Returns the id.
+    /// Adds a task, or puts it in the place of the one with its id, whose time it keeps if it has none of its own.
+    /// Returns the id.
     pub(super) fn add(&mut self, spec: TaskSpec) -> String {
         self.newest_rank += 1;
         self.add_ranked(spec, self.newest_rank)
@@ -100,16 +101,14 @@ impl World {
 
     fn add_ranked(&mut self, mut spec: TaskSpec, rank: i64) -> String {
         let now_ms = self.clock.now_ms();
-        let created_ms = spec
-            .created
-            .map_or(now_ms, |seconds| seconds.saturating_mul(1000));
-        let id = match spec.id.take() {
-            Some(id) => {
-                self.remove(&id);
-                id
-            }
-            None => self.new_id(now_ms),
+        let id = spec.id.take().unwrap_or_else(|| self.new_id(now_ms));
+        let replaced = self.tasks.iter().find(|task| task.id == id);
+        let (created_ms, rank) = match (spec.created, replaced) {
+            (Some(seconds), _) => (seconds.saturating_mul(1000), rank),
+            (None, Some(replaced)) => (replaced.created_ms, replaced.rank),
+            (None, None) => (now_ms, rank),
         };
+        self.remove(&id);
         let task = SimulatedTask::new(id.clone(), rank, created_ms, spec);
         self.tasks.push(task);
         id
