@@ -80,7 +80,7 @@ enum Command {
     TestWebhook(test_webhook::Arguments),
     /// Run a local stand-in for the API
     #[cfg(feature = "simulator")]
-    Simulate(simulate::Arguments),
+    Simulate(Box<simulate::Arguments>),
     /// Show simulator, watcher and a webhook receiver at work
     #[cfg(feature = "simulator")]
     Demo(demo::Arguments),
@@ -163,13 +163,6 @@ pub fn main() -> Exit {
         Some(Command::Demo(arguments)) => demo::run(&arguments, &context),
     };
     result.unwrap_or_else(|failure| failure.report())
-}
-
-impl Context {
-    /// Placeholder of this branch: the config's engineer writes it.
-    fn load_config(&self) -> Result<crate::config::Config, Failure> {
-        todo!("load_config")
-    }
 }
 
 impl Failure {
