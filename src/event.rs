@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::model::{Status, TargetName, TaskId, TaskKind, Timestamp};
 
+pub mod draft;
+
 /// At most this many changes go into one event; the rest are counted.
 pub const MAX_CHANGES: usize = 100;
 

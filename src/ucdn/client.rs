@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::{Clock, Stop, Woken};
 use crate::config::Account;
 use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
-use crate::model::Timestamp;
+use crate::model::{TaskKind, Timestamp};
 use crate::schedule::{Budget, retry_after};
 use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
@@ -94,12 +94,12 @@ impl ApiClient {
     }
 
     fn call(&self, request: &ListRequest) -> Result<Answer, ApiError> {
-        let mut parameters = Parameters::of_list(request);
+        let mut parameters = parameters_of(request);
         parameters.set("PublicKey", self.public_key.expose());
         if let Some(token) = &self.security_token {
             parameters.set("SecurityToken", token.expose());
         }
-        let body = parameters.signed_form(&self.private_key);
+        let body = parameters.signed_form(self.private_key.expose());
         let call = HttpRequest::Post {
             content_type: "application/x-www-form-urlencoded",
             body: body.as_bytes(),
@@ -178,4 +178,80 @@ fn printable(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// The parameters of a list request, without keys and signature.
+fn parameters_of(request: &ListRequest) -> Parameters {
+    let mut parameters = Parameters::default();
+    parameters.set(
+        "Action",
+        match request.kind {
+            TaskKind::Refresh => "DescribeNewUcdnRefreshCacheTask",
+            TaskKind::Prefetch => "DescribeNewUcdnPrefetchCacheTask",
+        },
+    );
+    for (n, id) in request.task_ids.iter().enumerate() {
+        parameters.set(&format!("TaskId.{n}"), id.as_str());
+    }
+    let number = |n: u64| n.to_string();
+    let optional = [
+        ("ProjectId", request.project_id.clone()),
+        (
+            "BeginTime",
+            request.window.map(|w| w.begin.unix_seconds().to_string()),
+        ),
+        (
+            "EndTime",
+            request.window.map(|w| w.end.unix_seconds().to_string()),
+        ),
+        ("Status", request.status.clone()),
+        ("Offset", request.offset.map(number)),
+        ("Limit", request.limit.map(number)),
+        ("IsDcdn", request.is_dcdn.map(|dcdn| dcdn.to_string())),
+    ];
+    for (key, value) in optional {
+        parameters.set(key, value.as_deref().unwrap_or_default());
+    }
+    parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Window;
+
+    #[test]
+    fn every_parameter_of_the_vendors_page_is_sent_under_its_name() {
+        let request = ListRequest {
+            kind: TaskKind::Refresh,
+            project_id: Some("org-1".to_owned()),
+            task_ids: vec!["a".into(), "b".into()],
+            window: Timestamp::from_unix_seconds(2)
+                .zip(Timestamp::from_unix_seconds(6))
+                .map(|(begin, end)| Window { begin, end }),
+            status: Some("failure".to_owned()),
+            offset: Some(3),
+            limit: Some(9),
+            is_dcdn: Some(true),
+        };
+        let form = parameters_of(&request).signed_form("k");
+        let (sent, signature) = form.split_once("&Signature=").unwrap();
+        assert_eq!(
+            sent,
+            "Action=DescribeNewUcdnRefreshCacheTask&BeginTime=2&EndTime=6&IsDcdn=true&Limit=9&Offset=3\
+             &ProjectId=org-1&Status=failure&TaskId.0=a&TaskId.1=b"
+        );
+        assert_eq!(signature.len(), 40);
+    }
+
+    #[test]
+    fn what_is_absent_or_empty_is_not_sent() {
+        let mut request = ListRequest::of(TaskKind::Prefetch);
+        request.project_id = Some(String::new());
+        let form = parameters_of(&request).signed_form("k");
+        assert!(
+            form.starts_with("Action=DescribeNewUcdnPrefetchCacheTask&Signature="),
+            "{form}"
+        );
+    }
 }
