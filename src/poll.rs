@@ -1,1 +1,321 @@
-//! TODO poll
+//! One poll of one target: walk the list, compare, commit. Sends nothing.
+//!
+//! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
+//! concluded from a [`CompleteWalk`] only.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::Target;
+use crate::event::EventDraft;
+use crate::event::draft::Origin;
+use crate::model::{TargetName, Timestamp};
+use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
+use crate::ucdn::client::ApiClient;
+use crate::ucdn::error::{ApiError, Fault};
+#[cfg(doc)]
+use crate::ucdn::walk::CompleteWalk;
+use crate::ucdn::walk::WalkError;
+
+mod round;
+pub mod routes;
+
+use round::Round;
+use routes::Routes;
+
+/// Polls one target.
+#[derive(Debug)]
+pub struct Poller {
+    name: TargetName,
+    target: Target,
+    /// Which list the target means: if that changes under the same name, what is known of it is void.
+    list: String,
+    client: Arc<ApiClient>,
+    store: Arc<dyn Store>,
+    routes: Arc<Routes>,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    memory: Mutex<Memory>,
+}
+
+/// What a poller remembers between polls: nothing about tasks.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    /// The fault that was logged and has not ended.
+    fault: Option<String>,
+    /// How far the API's clock is ahead of ours, in seconds; none: not known.
+    ahead_seconds: Option<i64>,
+}
+
+/// What polls need besides their target.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The target's account's client.
+    pub client: Arc<ApiClient>,
+    /// The state.
+    pub store: Arc<dyn Store>,
+    /// Who is owed what.
+    pub routes: Arc<Routes>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long finished tasks are kept.
+    pub retention: Duration,
+}
+
+/// How a poll ended.
+#[derive(Debug)]
+pub struct PollReport {
+    /// Tasks seen, repeats included.
+    pub tasks_seen: u64,
+    /// Events recorded.
+    pub events: u64,
+    /// Tasks that failed, or had URLs fail, by those events.
+    pub newly_failed: u64,
+    /// Tasks in flight after it.
+    pub in_flight: u64,
+    /// Polls failed in a row, this one included.
+    pub failed_polls: u32,
+    /// Whether the list was read whole.
+    pub result: Result<(), PollError>,
+}
+
+/// Why a poll failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// A call failed.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The list can't be read.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// The state can't be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PollError {
+    /// Whether the poll ended because the program stops: no fault of anybody's.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::Api(error) if matches!(error.fault, Fault::Stopped))
+    }
+
+    /// How long the server asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after,
+            Self::Walk(_) | Self::Store(_) => None,
+        }
+    }
+}
+
+impl Poller {
+    /// A poller of the target as it is configured.
+    #[must_use]
+    pub fn new(name: TargetName, target: Target, surroundings: Surroundings) -> Self {
+        let list = format!(
+            "{}|{}|{}|{}",
+            surroundings.client.endpoint(),
+            target.project_id.as_deref().unwrap_or_default(),
+            target
+                .is_dcdn
+                .map_or_else(String::new, |dcdn| dcdn.to_string()),
+            target.tasks,
+        );
+        Self {
+            name,
+            target,
+            list,
+            client: surroundings.client,
+            store: surroundings.store,
+            routes: surroundings.routes,
+            clock: surroundings.clock,
+            retention: surroundings.retention,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// The target's settings.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Polls once, to the end or to the first error.
+    pub fn poll(&self) -> PollReport {
+        let mut report = PollReport {
+            tasks_seen: 0,
+            events: 0,
+            newly_failed: 0,
+            in_flight: 0,
+            failed_polls: 0,
+            result: Ok(()),
+        };
+        report.result = self.run(&mut report);
+        if let Ok(in_flight) = self.store.tasks_in_flight(&self.name) {
+            report.in_flight = u64::try_from(in_flight.len()).unwrap_or(u64::MAX);
+        }
+        self.log_fault(report.result.as_ref().err());
+        report
+    }
+
+    fn run(&self, report: &mut PollReport) -> Result<(), PollError> {
+        let state = self.state()?;
+        let mut round = Round::begin(self, state, report);
+        let result = round.run();
+        let (state, report) = round.into_parts();
+        match result {
+            Ok(()) => Ok(self.succeed(state, report)?),
+            Err(error) if error.is_stop() || matches!(error, PollError::Store(_)) => Err(error),
+            Err(error) => {
+                self.fail(state, report, &error)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What the last poll left, or a new beginning if the name now means another list.
+    fn state(&self) -> Result<TargetState, StoreError> {
+        let state = self.store.target(&self.name)?;
+        if state.list == self.list {
+            return Ok(state);
+        }
+        if !state.list.is_empty() {
+            log::warn!(
+                "the target means another list now, and begins anew: target={}",
+                self.name
+            );
+            self.store.forget_target(&self.name)?;
+        }
+        Ok(TargetState {
+            list: self.list.clone(),
+            ..TargetState::default()
+        })
+    }
+
+    fn succeed(&self, mut state: TargetState, report: &mut PollReport) -> Result<(), StoreError> {
+        let mut drafts = Vec::new();
+        if state.failing_reported {
+            drafts.push(self.origin(self.clock.now()).recovered(state.failed_polls));
+        }
+        if state.failed_polls == 0 && !state.failing_reported {
+            return Ok(());
+        }
+        (state.failed_polls, state.failing_reported) = (0, false);
+        self.commit(
+            Commit {
+                target: Some(state),
+                ..Commit::default()
+            },
+            drafts,
+            report,
+        )
+    }
+
+    fn fail(
+        &self,
+        mut state: TargetState,
+        report: &mut PollReport,
+        error: &PollError,
+    ) -> Result<(), StoreError> {
+        state.failed_polls = state.failed_polls.saturating_add(1);
+        report.failed_polls = state.failed_polls;
+        let mut drafts = Vec::new();
+        if state.failed_polls >= self.target.poll.fail_after.get() && !state.failing_reported {
+            state.failing_reported = true;
+            let reason = error.to_string();
+            drafts.push(
+                self.origin(self.clock.now())
+                    .failing(state.failed_polls, &reason),
+            );
+        }
+        self.commit(
+            Commit {
+                target: Some(state),
+                ..Commit::default()
+            },
+            drafts,
+            report,
+        )
+    }
+
+    /// Writes what was learned and what is owed for it in one transaction, then says so.
+    fn commit(
+        &self,
+        mut commit: Commit,
+        drafts: Vec<EventDraft>,
+        report: &mut PollReport,
+    ) -> Result<(), StoreError> {
+        commit.events = drafts
+            .into_iter()
+            .map(|draft| NewEvent {
+                owed_to: self.routes.owed_to(&draft),
+                draft,
+            })
+            .collect();
+        if commit.is_empty() {
+            return Ok(());
+        }
+        commit.time = self.clock.now();
+        self.store.commit(&self.name, &commit)?;
+        if !commit.events.is_empty() {
+            self.routes.ring();
+        }
+        for event in &commit.events {
+            report.events += 1;
+            report.newly_failed += u64::from(event.draft.is_new_failure());
+            log_event(&event.draft);
+        }
+        Ok(())
+    }
+
+    fn origin(&self, time: Timestamp) -> Origin<'_> {
+        Origin {
+            target: &self.name,
+            kind: self.target.tasks,
+            time,
+        }
+    }
+
+    /// A fault is logged when it begins, when it changes and when it ends.
+    fn log_fault(&self, error: Option<&PollError>) {
+        let fault = match error {
+            Some(error) if error.is_stop() => return,
+            Some(error) => Some(chain(error)),
+            None => None,
+        };
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&memory.fault, &fault) {
+            (before, Some(now)) if before.as_ref() != Some(now) => {
+                log::warn!("poll failed: target={} reason={now}", self.name);
+            }
+            (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
+            _ => {}
+        }
+        memory.fault = fault;
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+fn log_event(draft: &EventDraft) {
+    use crate::event::EventType as T;
+    let level = match draft.r#type {
+        T::TaskFailure | T::TaskUrlFailure | T::TaskVanished => log::Level::Error,
+        T::TaskStalled | T::TaskUnknown | T::WatchFailing => log::Level::Warn,
+        _ => log::Level::Info,
+    };
+    log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
+}

@@ -62,6 +62,12 @@ impl ApiClient {
         })
     }
 
+    /// The gateway, without what may be secret.
+    #[must_use]
+    pub fn endpoint(&self) -> &SecretUrl {
+        &self.endpoint
+    }
+
     /// Asks for one page. Waits first if the account's budget is spent.
     pub fn list(&self, request: &ListRequest) -> Result<Answer, ApiError> {
         let wait = self
