@@ -152,6 +152,11 @@ pub fn main() -> Exit {
         arguments: arguments.shared,
         environment: Environment::of_process(),
     };
+    logging::start(
+        context.arguments.level(),
+        context.arguments.log_format.into(),
+        &context.environment,
+    );
     let result = match arguments.command {
         None => watch::run(&arguments.watch, &context),
         Some(Command::Check(arguments)) => check::run(&arguments, &context),
@@ -163,6 +168,16 @@ pub fn main() -> Exit {
         Some(Command::Demo(arguments)) => demo::run(&arguments, &context),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+impl SharedArguments {
+    fn level(&self) -> log::LevelFilter {
+        match (self.verbose, self.quiet) {
+            (true, _) => log::LevelFilter::Debug,
+            (_, true) => log::LevelFilter::Warn,
+            _ => log::LevelFilter::Info,
+        }
+    }
 }
 
 impl Failure {
