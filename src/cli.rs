@@ -35,7 +35,7 @@ struct Arguments {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 struct SharedArguments {
-    /// The config file [default: $UCDN_WATCH_CONFIG, else /etc/ucdn-watch/config.toml]
+    /// The config file [default: `$UCDN_WATCH_CONFIG`, else `/etc/ucdn-watch/config.toml`]
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Log more: one line a request
@@ -167,7 +167,7 @@ pub fn main() -> Exit {
         #[cfg(feature = "simulator")]
         Some(Command::Demo(arguments)) => demo::run(&arguments, &context),
     };
-    result.unwrap_or_else(|failure| failure.report())
+    result.unwrap_or_else(Failure::report)
 }
 
 impl SharedArguments {

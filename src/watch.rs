@@ -82,13 +82,13 @@ struct LastPoll {
 impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
-        config: Config,
+        config: &Config,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         orders: Orders,
         supervisor: Supervisor,
     ) -> Result<Self, SetupError> {
-        let crew = Crew::of(&config, &store, &clock, &orders.stop)?;
+        let crew = Crew::of(config, &store, &clock, &orders.stop)?;
         let (sender, receiver) = mpsc::channel();
         let mut daemon = Self {
             retention: config.retention,
@@ -156,23 +156,20 @@ impl Daemon {
         self.schedule
             .retain(|name, slot| self.crew.pollers.contains_key(name) || slot.running.is_some());
         for (name, poller) in &self.crew.pollers {
-            match self.schedule.get_mut(name) {
-                Some(slot) => {
-                    slot.poller = Arc::clone(poller);
-                    slot.due = slot
-                        .due
-                        .min(now.saturating_add(poller.target().poll.interval));
-                }
-                None => {
-                    let slot = Slot {
-                        poller: Arc::clone(poller),
-                        due: now,
-                        running: None,
-                        last: None,
-                    };
-                    self.schedule.insert(name.clone(), slot);
-                }
+            if let Some(slot) = self.schedule.get_mut(name) {
+                slot.poller = Arc::clone(poller);
+                slot.due = slot
+                    .due
+                    .min(now.saturating_add(poller.target().poll.interval));
+                continue;
             }
+            let slot = Slot {
+                poller: Arc::clone(poller),
+                due: now,
+                running: None,
+                last: None,
+            };
+            self.schedule.insert(name.clone(), slot);
         }
     }
 
@@ -189,7 +186,7 @@ impl Daemon {
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {
-                    log::error!("the new config can't be used, and the old one stays: {error}")
+                    log::error!("the new config can't be used, and the old one stays: {error}");
                 }
             }
         }

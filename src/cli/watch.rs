@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         return Ok(exit_of(&report));
     }
     let supervisor = Supervisor::of(&context.environment);
-    let daemon = Daemon::new(config.clone(), store, clock, orders, supervisor)?;
+    let daemon = Daemon::new(&config, store, clock, orders, supervisor)?;
     if let Some(lost) = lost {
         daemon.report_lost_state(&lost)?;
     }

@@ -125,14 +125,14 @@ impl Crew {
             .filter_map(|desk| desk.thread.take())
             .collect();
         let (sender, joined) = mpsc::channel();
-        let joiner = Builder::new().name("join".to_owned()).spawn(move || {
+        let waiter = Builder::new().name("join".to_owned()).spawn(move || {
             for thread in threads {
                 // A courier that panicked has said so on stderr.
                 let _ = thread.join();
             }
             let _ = sender.send(());
         });
-        if joiner.is_err() || joined.recv_timeout(within).is_err() {
+        if waiter.is_err() || joined.recv_timeout(within).is_err() {
             log::warn!("a delivery did not end in time, and is left behind");
         }
     }
