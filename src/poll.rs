@@ -164,6 +164,19 @@ impl Poller {
         &self.target
     }
 
+    /// Takes over what a poller of the same list remembers: a reload is no new beginning, so a fault that goes on is
+    /// not logged again.
+    pub fn succeed_to(&self, predecessor: &Self) {
+        if self.list == predecessor.list {
+            let memory = predecessor
+                .memory
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+        }
+    }
+
     /// Ends the call under way, for a stop.
     pub fn cut(&self) {
         self.client.shut_down();

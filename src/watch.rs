@@ -178,7 +178,7 @@ impl Daemon {
         if let Some(config) = config {
             match Crew::of(&config, &self.store, &self.clock, &self.orders.stop) {
                 Ok(mut crew) => {
-                    crew.start_couriers_after(&mut self.crew);
+                    crew.succeed_to(&mut self.crew);
                     self.crew = crew;
                     self.retention = config.retention;
                     self.fill_schedule();

@@ -163,8 +163,11 @@ impl ApiClient {
             self.security_token.as_ref(),
         ];
         for secret in secrets.into_iter().flatten() {
-            let encoded: String = form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect();
-            message = message.replace(secret.expose(), "[secret]").replace(&encoded, "[secret]");
+            let encoded: String =
+                form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect();
+            message = message
+                .replace(secret.expose(), "[secret]")
+                .replace(&encoded, "[secret]");
         }
         redact_signatures(message)
     }

@@ -89,9 +89,14 @@ impl Crew {
         }
     }
 
-    /// Starts the couriers of a new config. One whose predecessor is still at a delivery begins when that has ended:
-    /// two of them would break the order.
-    pub(super) fn start_couriers_after(&mut self, old: &mut Self) {
+    /// Takes over from the crew of the config before. A courier whose predecessor is still at a delivery begins when
+    /// that has ended: two of them would break the order.
+    pub(super) fn succeed_to(&mut self, old: &mut Self) {
+        for (name, poller) in &self.pollers {
+            if let Some(predecessor) = old.pollers.get(name) {
+                poller.succeed_to(predecessor);
+            }
+        }
         for desk in old.desks.values() {
             desk.bell.stop().request();
         }
