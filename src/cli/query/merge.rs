@@ -59,12 +59,12 @@ fn add_urls(known: &mut Vec<Url>, seen: Vec<Url>) {
         .map(|(place, url)| (url.url.clone(), place))
         .collect();
     for url in seen {
-        match places.get(&url.url).and_then(|place| known.get_mut(*place)) {
-            Some(earlier) => *earlier = url,
-            None => {
-                places.insert(url.url.clone(), known.len());
-                known.push(url);
-            }
+        let place = places.get(&url.url).copied();
+        if let Some(earlier) = place.and_then(|place| known.get_mut(place)) {
+            *earlier = url;
+        } else {
+            places.insert(url.url.clone(), known.len());
+            known.push(url);
         }
     }
 }
