@@ -9,3 +9,11 @@
 )]
 
 mod architecture;
+mod commands;
+mod deliveries;
+mod harness;
+mod once;
+mod paging;
+mod secrets;
+mod signals;
+mod transitions;
