@@ -35,7 +35,7 @@ struct Arguments {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 struct SharedArguments {
-    /// The config file [default: $UCDN_WATCH_CONFIG, else /etc/ucdn-watch/config.toml]
+    /// The config file [default: `$UCDN_WATCH_CONFIG`, else `/etc/ucdn-watch/config.toml`]
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Log more: one line a request
@@ -152,6 +152,11 @@ pub fn main() -> Exit {
         arguments: arguments.shared,
         environment: Environment::of_process(),
     };
+    logging::start(
+        context.arguments.level(),
+        context.arguments.log_format.into(),
+        &context.environment,
+    );
     let result = match arguments.command {
         None => watch::run(&arguments.watch, &context),
         Some(Command::Check(arguments)) => check::run(&arguments, &context),
@@ -162,7 +167,17 @@ pub fn main() -> Exit {
         #[cfg(feature = "simulator")]
         Some(Command::Demo(arguments)) => demo::run(&arguments, &context),
     };
-    result.unwrap_or_else(|failure| failure.report())
+    result.unwrap_or_else(Failure::report)
+}
+
+impl SharedArguments {
+    fn level(&self) -> log::LevelFilter {
+        match (self.verbose, self.quiet) {
+            (true, _) => log::LevelFilter::Debug,
+            (_, true) => log::LevelFilter::Warn,
+            _ => log::LevelFilter::Info,
+        }
+    }
 }
 
 impl Failure {

@@ -93,6 +93,7 @@ impl Stop {
     }
 
     /// Waits `span`, or until the stop.
+    #[expect(clippy::must_use_candidate, reason = "to have waited is enough")]
     pub fn sleep(&self, span: Duration) -> Woken {
         self.wait_for(Some(span), || false)
     }
@@ -170,6 +171,7 @@ impl Bell {
     }
 
     /// Waits for a ring, a stop, or the end of `span` (`None`: without limit).
+    #[expect(clippy::must_use_candidate, reason = "to have waited is enough")]
     pub fn wait(&self, span: Option<Duration>) -> Woken {
         self.stop
             .wait_for(span, || self.rung.swap(false, Ordering::Relaxed))

@@ -46,6 +46,8 @@ struct Memory {
     fault: Option<String>,
     /// How far the API's clock is ahead of ours, in seconds; none: not known.
     ahead_seconds: Option<i64>,
+    /// When the last page was asked for, by the monotonic clock.
+    last_turn: Duration,
 }
 
 /// What polls need besides their target.
@@ -92,6 +94,25 @@ pub enum PollError {
     /// The state can't be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl PollReport {
+    /// Whether it was the state that failed.
+    #[must_use]
+    pub fn has_state_failed(&self) -> bool {
+        matches!(self.result, Err(PollError::Store(_)))
+    }
+
+    fn begun() -> Self {
+        Self {
+            tasks_seen: 0,
+            events: 0,
+            newly_failed: 0,
+            in_flight: 0,
+            failed_polls: 0,
+            result: Ok(()),
+        }
+    }
 }
 
 impl PollError {
@@ -143,16 +164,54 @@ impl Poller {
         &self.target
     }
 
+    /// Takes over what a poller of the same list remembers: a reload is no new beginning, so a fault that goes on is
+    /// not logged again.
+    pub fn succeed_to(&self, predecessor: &Self) {
+        if self.list == predecessor.list {
+            let memory = predecessor
+                .memory
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+        }
+    }
+
+    /// Ends the call under way, for a stop.
+    pub fn cut(&self) {
+        self.client.shut_down();
+    }
+
+    /// When the poll under way last asked for a page, by the monotonic clock.
+    #[must_use]
+    pub fn last_turn(&self) -> Duration {
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_turn
+    }
+
+    /// How long one page may take: the wait for the account's budget, and the call.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.client.patience()
+    }
+
+    /// Says in an event that what was known of the target is lost; the next good poll says that it is watched again.
+    pub fn report_lost_state(&self, reason: &str) -> Result<(), StoreError> {
+        let mut state = self.state()?;
+        state.failing_reported = true;
+        let lost = self.origin(self.clock.now()).lost_state(reason);
+        let commit = Commit {
+            target: Some(state),
+            ..Commit::default()
+        };
+        self.commit(commit, vec![lost], &mut PollReport::begun())
+    }
+
     /// Polls once, to the end or to the first error.
     pub fn poll(&self) -> PollReport {
-        let mut report = PollReport {
-            tasks_seen: 0,
-            events: 0,
-            newly_failed: 0,
-            in_flight: 0,
-            failed_polls: 0,
-            result: Ok(()),
-        };
+        let mut report = PollReport::begun();
         report.result = self.run(&mut report);
         if let Ok(in_flight) = self.store.tasks_in_flight(&self.name) {
             report.in_flight = u64::try_from(in_flight.len()).unwrap_or(u64::MAX);

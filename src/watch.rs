@@ -1,1 +1,355 @@
-//! TODO watch
+//! The daemon: threads, when to poll, reload and stop. Knows no HTTP, no JSON and no SQL.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use crate::clock::{Clock, Woken};
+use crate::config::Config;
+use crate::model::{TargetName, Timestamp};
+use crate::poll::{PollError, PollReport, Poller};
+use crate::schedule::poll_delay;
+use crate::store::{Store, StoreError};
+use crate::systemd::Supervisor;
+
+mod crew;
+pub mod once;
+mod orders;
+mod status;
+
+use crew::Crew;
+pub use crew::SetupError;
+pub use orders::Orders;
+
+/// Polls under way at the same time, over all targets.
+const MAX_POLLS: usize = 8;
+
+/// Between two clean-ups of what is older than the retention.
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// What is left of the 2 s that a stop may take, for threads to end by themselves. One that is still resolving a name or
+/// connecting is left behind: what it would have done is done by the next start.
+const JOIN_WITHIN: Duration = Duration::from_millis(1500);
+
+/// A poll that makes no progress for so long beyond what its calls may take is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// The running program.
+#[derive(Debug)]
+pub struct Daemon {
+    retention: Duration,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    orders: Orders,
+    supervisor: Supervisor,
+    crew: Crew,
+    schedule: BTreeMap<TargetName, Slot>,
+    reports: Reports,
+    last_prune: Option<Duration>,
+}
+
+/// Where polls say how they ended.
+#[derive(Debug)]
+struct Reports {
+    sender: mpsc::Sender<(TargetName, PollReport)>,
+    receiver: mpsc::Receiver<(TargetName, PollReport)>,
+}
+
+/// A target's place in the schedule. Times are monotonic.
+#[derive(Debug)]
+struct Slot {
+    poller: Arc<Poller>,
+    due: Duration,
+    /// The poll under way, perhaps of a poller that a reload has replaced.
+    running: Option<Running>,
+    last: Option<LastPoll>,
+}
+
+#[derive(Debug)]
+struct Running {
+    poller: Arc<Poller>,
+    since: Duration,
+}
+
+/// What is told of a target.
+#[derive(Debug)]
+struct LastPoll {
+    at: Timestamp,
+    in_flight: u64,
+    failed_polls: u32,
+}
+
+impl Daemon {
+    /// Makes everything ready, and starts nothing yet.
+    pub fn new(
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        orders: Orders,
+        supervisor: Supervisor,
+    ) -> Result<Self, SetupError> {
+        let crew = Crew::of(config, &store, &clock, &orders.stop)?;
+        let (sender, receiver) = mpsc::channel();
+        let mut daemon = Self {
+            retention: config.retention,
+            store,
+            clock,
+            orders,
+            supervisor,
+            crew,
+            schedule: BTreeMap::new(),
+            reports: Reports { sender, receiver },
+            last_prune: None,
+        };
+        daemon.fill_schedule();
+        Ok(daemon)
+    }
+
+    /// Says in an event of every target that what was known is lost.
+    pub fn report_lost_state(&self, reason: &str) -> Result<(), StoreError> {
+        self.crew
+            .pollers
+            .values()
+            .try_for_each(|poller| poller.report_lost_state(reason))
+    }
+
+    /// Watches until the stop. `reload` reads the config again; none: it is not valid, and nothing changes.
+    pub fn run(mut self, mut reload: impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
+        self.crew.start_couriers();
+        status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+        log::info!(
+            "watching: targets={} webhooks={}",
+            self.crew.pollers.len(),
+            self.crew.webhooks().count()
+        );
+        self.supervisor.ready(&self.status());
+        let result = self.turn_until_stopped(&mut reload);
+        self.supervisor.stopping();
+        log::info!("stopping");
+        self.stop();
+        result
+    }
+
+    fn turn_until_stopped(
+        &mut self,
+        reload: &mut impl FnMut() -> Option<Config>,
+    ) -> Result<(), StoreError> {
+        loop {
+            if self.orders.take_reload() {
+                self.reload(reload());
+            }
+            self.take_reports()?;
+            self.start_due_polls();
+            self.prune();
+            if !self.is_stuck() {
+                self.supervisor.keep_alive();
+            }
+            if self.orders.bell.wait(Some(self.wait())) == Woken::Stopped {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A target that is new is polled at once; the others keep their times.
+    fn fill_schedule(&mut self) {
+        let now = self.clock.monotonic();
+        self.schedule
+            .retain(|name, slot| self.crew.pollers.contains_key(name) || slot.running.is_some());
+        for (name, poller) in &self.crew.pollers {
+            if let Some(slot) = self.schedule.get_mut(name) {
+                slot.poller = Arc::clone(poller);
+                slot.due = slot
+                    .due
+                    .min(now.saturating_add(poller.target().poll.interval));
+                continue;
+            }
+            let slot = Slot {
+                poller: Arc::clone(poller),
+                due: now,
+                running: None,
+                last: None,
+            };
+            self.schedule.insert(name.clone(), slot);
+        }
+    }
+
+    fn reload(&mut self, config: Option<Config>) {
+        self.supervisor.reloading();
+        if let Some(config) = config {
+            match Crew::of(&config, &self.store, &self.clock, &self.orders.stop) {
+                Ok(mut crew) => {
+                    crew.succeed_to(&mut self.crew);
+                    self.crew = crew;
+                    self.retention = config.retention;
+                    self.fill_schedule();
+                    status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+                    log::info!("the config was reloaded");
+                }
+                Err(error) => {
+                    log::error!("the new config can't be used, and the old one stays: {error}");
+                }
+            }
+        }
+        self.supervisor.ready(&self.status());
+    }
+
+    fn start_due_polls(&mut self) {
+        let now = self.clock.monotonic();
+        let mut running = self
+            .schedule
+            .values()
+            .filter(|slot| slot.running.is_some())
+            .count();
+        for (name, slot) in &mut self.schedule {
+            let is_configured = self.crew.pollers.contains_key(name);
+            if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_configured {
+                continue;
+            }
+            let (poller, sender) = (Arc::clone(&slot.poller), self.reports.sender.clone());
+            let (name, bell) = (name.clone(), self.orders.bell.clone());
+            let started = std::thread::Builder::new()
+                .name(format!("poll {name}"))
+                .spawn(move || {
+                    let report = poller.poll();
+                    // The daemon may have stopped meanwhile; what matters is in the state.
+                    let _ = sender.send((name, report));
+                    bell.ring();
+                });
+            match started {
+                Ok(_) => {
+                    slot.running = Some(Running {
+                        poller: Arc::clone(&slot.poller),
+                        since: now,
+                    });
+                    running += 1;
+                }
+                Err(error) => {
+                    log::error!("no thread for a poll, trying again later: {error}");
+                    slot.due = now.saturating_add(slot.poller.target().poll.interval);
+                }
+            }
+        }
+    }
+
+    fn take_reports(&mut self) -> Result<(), StoreError> {
+        let mut news = false;
+        while let Ok((name, report)) = self.reports.receiver.try_recv() {
+            news = true;
+            self.reschedule(&name, &report);
+            if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
+                return Err(error);
+            }
+        }
+        if news {
+            self.fill_schedule();
+            self.supervisor.status(&self.status());
+        }
+        Ok(())
+    }
+
+    fn reschedule(&mut self, name: &TargetName, report: &PollReport) {
+        let Some(slot) = self.schedule.get_mut(name) else {
+            return;
+        };
+        let now = self.clock.monotonic();
+        let began = slot.running.take().map_or(now, |running| running.since);
+        slot.last = Some(LastPoll {
+            at: self.clock.now(),
+            in_flight: report.in_flight,
+            failed_polls: report.failed_polls,
+        });
+        let settings = &slot.poller.target().poll;
+        let pause = if report.in_flight > 0 {
+            settings.active_interval
+        } else {
+            settings.interval
+        };
+        slot.due = match &report.result {
+            // Counted from the last beginning, so that slow answers don't stretch the interval; one that took longer is
+            // followed by one poll, not by all that were missed.
+            Ok(()) => began
+                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
+                .max(now),
+            Err(error) => {
+                let delay = poll_delay(
+                    pause,
+                    settings.interval,
+                    report.failed_polls,
+                    fastrand::f64(),
+                );
+                let asked = error.retry_after().unwrap_or_default();
+                now.saturating_add(delay.max(asked))
+            }
+        };
+    }
+
+    fn prune(&mut self) {
+        let now = self.clock.monotonic();
+        if self
+            .last_prune
+            .is_some_and(|last| now < last.saturating_add(PRUNE_EVERY))
+        {
+            return;
+        }
+        self.last_prune = Some(now);
+        match self
+            .store
+            .prune(self.clock.now().saturating_sub(self.retention))
+        {
+            Ok(0) => {}
+            Ok(rows) => log::debug!("forgot what is older than the retention: rows={rows}"),
+            Err(error) => log::warn!("can't forget what is older than the retention: {error}"),
+        }
+    }
+
+    /// Until something is due.
+    fn wait(&self) -> Duration {
+        let now = self.clock.monotonic();
+        let free = self.schedule.values().filter(|slot| slot.running.is_none());
+        let next_poll = free.map(|slot| slot.due.saturating_sub(now)).min();
+        let at_most = self.supervisor.keep_alive_interval().unwrap_or(PRUNE_EVERY);
+        next_poll.unwrap_or(at_most).min(at_most)
+    }
+
+    /// Whether some loop has not turned for longer than anything it does may take.
+    fn is_stuck(&self) -> bool {
+        let now = self.clock.monotonic();
+        let polls = self
+            .schedule
+            .values()
+            .filter_map(|slot| slot.running.as_ref());
+        let stuck_poll = polls
+            .map(|running| {
+                running.poller.last_turn().max(running.since) + running.poller.patience()
+            })
+            .any(|until| now > until.saturating_add(STUCK_AFTER));
+        stuck_poll || self.crew.has_stuck_courier(now, STUCK_AFTER)
+    }
+
+    fn status(&self) -> String {
+        status::line(&self.schedule, &*self.store)
+    }
+
+    fn stop(&mut self) {
+        for slot in self.schedule.values() {
+            slot.poller.cut();
+            if let Some(running) = &slot.running {
+                running.poller.cut();
+            }
+        }
+        self.crew.stop_couriers();
+        let deadline = self.clock.monotonic().saturating_add(JOIN_WITHIN);
+        while self.schedule.values().any(|slot| slot.running.is_some()) {
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            let Ok((name, _)) = self.reports.receiver.recv_timeout(left) else {
+                log::warn!("a poll did not end in time, and is left behind");
+                break;
+            };
+            if let Some(slot) = self.schedule.get_mut(&name) {
+                slot.running = None;
+            }
+        }
+        let left = deadline.saturating_sub(self.clock.monotonic());
+        self.crew.join_couriers(left);
+    }
+}

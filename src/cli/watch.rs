@@ -1,11 +1,154 @@
-//! `ucdn-watch watch`.
+//! The default command: watch, or with `--once` do one round.
+
+use std::io::Write as _;
+use std::sync::Arc;
 
 use super::{Context, Exit, Failure};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, StateLocation};
+use crate::logging;
+use crate::store::sqlite::{SetAside, open};
+use crate::store::{Store, StoreError};
+use crate::systemd::Supervisor;
+use crate::watch::once::{self, OnceReport};
+use crate::watch::{Daemon, Orders, SetupError};
 
-/// The arguments of `watch`.
+/// The arguments of the default command.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Poll every target once, make the deliveries that are due, print a line a target, and exit
+    #[arg(long)]
+    once: bool,
+}
 
-pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
-    todo!("watch")
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    let config = context.load_config()?;
+    let orders = Orders::new();
+    orders.obey_signals().map_err(|error| Failure {
+        exit: Exit::State,
+        error: format!("signals can't be received: {error}").into(),
+    })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let (store, set_aside) = open_state(&config, &*clock)?;
+    let lost = set_aside.map(|set_aside| {
+        let lost = lost_state(&set_aside);
+        log::error!("{lost}");
+        lost
+    });
+    if arguments.once {
+        let report = once::run(&config, &store, &clock, &orders, lost.as_deref())?;
+        print_summary(&report);
+        return Ok(exit_of(&report));
+    }
+    let supervisor = Supervisor::of(&context.environment);
+    let daemon = Daemon::new(&config, store, clock, orders, supervisor)?;
+    if let Some(lost) = lost {
+        daemon.report_lost_state(&lost)?;
+    }
+    daemon.run(|| context.reload_config(&config))?;
+    Ok(Exit::Done)
+}
+
+fn open_state(
+    config: &Config,
+    clock: &dyn Clock,
+) -> Result<(Arc<dyn Store>, Option<SetAside>), StoreError> {
+    let StateLocation::File(path) = &config.state;
+    let opened = open(path, clock.now())?;
+    Ok((Arc::new(opened.store), opened.set_aside))
+}
+
+fn lost_state(set_aside: &SetAside) -> String {
+    format!(
+        "the state was damaged and is begun anew under `first_run`; what was owed is in the damaged file, set aside as {}: {}",
+        set_aside.to.display(),
+        set_aside.why
+    )
+}
+
+impl Context {
+    /// Reads the config again. What is wrong with it is logged, and nothing changes.
+    fn reload_config(&self, running: &Config) -> Option<Config> {
+        match self.read_config(&self.config_path()) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    log::warn!("{warning}");
+                }
+                if loaded.config.state != running.state {
+                    log::warn!("`state` was changed: that takes effect at the next start");
+                }
+                Some(loaded.config)
+            }
+            Err(failure) => {
+                for line in failure.error.to_string().lines() {
+                    log::error!("{line}");
+                }
+                log::error!("the config was not reloaded: the old one stays in effect");
+                None
+            }
+        }
+    }
+}
+
+fn print_summary(report: &OnceReport) {
+    let mut stdout = anstream::stdout().lock();
+    for (name, poll) in &report.polls {
+        let counts = format!(
+            "{} tasks seen, {} in flight, {} events, {} newly failed",
+            poll.tasks_seen, poll.in_flight, poll.events, poll.newly_failed
+        );
+        let line = match &poll.result {
+            Ok(()) => format!("{name}: polled: {counts}"),
+            Err(error) => format!("{name}: not polled: {error} ({counts})"),
+        };
+        // Whoever closes the pipe has read enough; the exit code still tells.
+        let _ = writeln!(stdout, "{}", logging::one_line(&line));
+    }
+}
+
+/// Where several hold, the contract's order: the state, then what is incomplete, then failed tasks.
+fn exit_of(report: &OnceReport) -> Exit {
+    let state_failed = report.polls.iter().any(|(_, poll)| poll.has_state_failed())
+        || report
+            .deliveries
+            .iter()
+            .any(|(_, drained)| drained.is_err())
+        || report.owed.is_err();
+    let not_polled =
+        report.was_stopped || report.polls.iter().any(|(_, poll)| poll.result.is_err());
+    let given_up = report
+        .deliveries
+        .iter()
+        .any(|(_, drained)| drained.as_ref().is_ok_and(|drained| drained.dead > 0));
+    let owed = report
+        .owed
+        .as_ref()
+        .is_ok_and(|owed| owed.iter().any(|owed| owed.pending > 0));
+    if state_failed {
+        Exit::State
+    } else if not_polled || owed || given_up {
+        Exit::Incomplete
+    } else if report.polls.iter().any(|(_, poll)| poll.newly_failed > 0) {
+        Exit::TaskFailed
+    } else {
+        Exit::Done
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self {
+            exit: Exit::State,
+            error: error.into(),
+        }
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self {
+            exit: Exit::Config,
+            error: error.into(),
+        }
+    }
 }

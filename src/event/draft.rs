@@ -48,10 +48,19 @@ impl Origin<'_> {
         self.watch(EventType::WatchFailing, &what, reason)
     }
 
-    /// A poll succeeded after [`Origin::failing`].
+    /// What was known of the target is lost.
+    #[must_use]
+    pub fn lost_state(&self, reason: &str) -> EventDraft {
+        self.watch(EventType::WatchFailing, reason, reason)
+    }
+
+    /// A poll succeeded after [`Origin::failing`] or [`Origin::lost_state`].
     #[must_use]
     pub fn recovered(&self, failed_polls: u32) -> EventDraft {
-        let reason = format!("polls succeed again after {failed_polls} failed ones");
+        let reason = match failed_polls {
+            0 => "the target is watched again".to_owned(),
+            failed => format!("polls succeed again after {failed} failed ones"),
+        };
         self.watch(EventType::WatchRecovered, &reason, &reason)
     }
 

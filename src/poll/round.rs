@@ -216,6 +216,11 @@ impl<'a> Round<'a> {
             limit: Some(ask.limit),
             ..request.clone()
         };
+        self.poller
+            .memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_turn = self.poller.clock.monotonic();
         let answer = self.poller.client.list(&request)?;
         if let Some(theirs) = answer.server_time {
             let ahead = theirs.unix_seconds() - self.poller.clock.now().unix_seconds();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::{Clock, Stop, Woken};
 use crate::config::Account;
@@ -28,6 +29,7 @@ pub struct ApiClient {
     security_token: Option<Secret>,
     http: HttpClient,
     budget: Mutex<Budget>,
+    patience: Duration,
     clock: Arc<dyn Clock>,
     stop: Stop,
 }
@@ -57,6 +59,9 @@ impl ApiClient {
             security_token: account.security_token.clone(),
             http: HttpClient::new(&account.http, BodyLimit::RefuseOver(MAX_ANSWER_BYTES))?,
             budget: Mutex::new(Budget::new(account.max_requests_per_second.per_second())),
+            patience: account.http.timeout.saturating_add(Duration::from_secs_f64(
+                2.0 / account.max_requests_per_second.per_second(),
+            )),
             clock,
             stop,
         })
@@ -66,6 +71,12 @@ impl ApiClient {
     #[must_use]
     pub fn endpoint(&self) -> &SecretUrl {
         &self.endpoint
+    }
+
+    /// How long one call may take, with the wait for its place in the budget.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Asks for one page. Waits first if the account's budget is spent.
@@ -152,7 +163,11 @@ impl ApiClient {
             self.security_token.as_ref(),
         ];
         for secret in secrets.into_iter().flatten() {
-            message = message.replace(secret.expose(), "[secret]");
+            let encoded: String =
+                form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect();
+            message = message
+                .replace(secret.expose(), "[secret]")
+                .replace(&encoded, "[secret]");
         }
         redact_signatures(message)
     }

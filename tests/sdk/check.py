@@ -95,7 +95,9 @@ def main():
     if "--submit-only" not in sys.argv[1:]:
         check(ucdn, refreshed, prefetched)
         check_refusals()
-    print("\n".join([*refreshed, prefetched]))
+    for task_id, (status, _) in refreshed.items():
+        print(task_id, status)
+    print(prefetched, "success")
 
 
 main()

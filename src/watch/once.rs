@@ -1,0 +1,145 @@
+//! `--once`: every target is polled once, what is due is delivered, and that is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use super::crew::Crew;
+use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError};
+use crate::clock::{Clock, Woken};
+use crate::config::Config;
+use crate::deliver::{Courier, DrainReport};
+use crate::model::{TargetName, WebhookName};
+use crate::poll::{PollReport, Poller};
+use crate::store::{Owed, Store, StoreError};
+
+/// What came of one round.
+#[derive(Debug)]
+pub struct OnceReport {
+    /// One for each target that was polled, in the order of names; a stop leaves some out.
+    pub polls: Vec<(TargetName, PollReport)>,
+    /// One for each webhook.
+    pub deliveries: Vec<(WebhookName, Result<DrainReport, StoreError>)>,
+    /// What is owed after it to the webhooks of the config.
+    pub owed: Result<Vec<Owed>, StoreError>,
+    /// Whether a stop cut it short.
+    pub was_stopped: bool,
+}
+
+/// Does one round.
+pub fn run(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    orders: &Orders,
+    lost_state: Option<&str>,
+) -> Result<OnceReport, SetupError> {
+    let mut crew = Crew::of(config, store, clock, &orders.stop)?;
+    if let Some(reason) = lost_state {
+        for poller in crew.pollers.values() {
+            if let Err(error) = poller.report_lost_state(reason) {
+                log::error!("can't record that the state was lost: {error}");
+            }
+        }
+    }
+    let pollers: Vec<_> = crew
+        .pollers
+        .iter()
+        .map(|(name, poller)| (name.clone(), Arc::clone(poller)))
+        .collect();
+    let cut_polls = || pollers.iter().for_each(|(_, poller)| poller.cut());
+    let polled = side_by_side(
+        pollers.clone(),
+        |(name, poller): (TargetName, Arc<Poller>)| (name, poller.poll()),
+        orders,
+        cut_polls,
+    );
+    let mut polls = polled;
+    polls.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Err(error) = store.prune(clock.now().saturating_sub(config.retention)) {
+        log::warn!("can't forget what is older than the retention: {error}");
+    }
+    let couriers = crew.take_couriers();
+    let stop = orders.stop.clone();
+    let deliveries = side_by_side(
+        couriers,
+        move |(name, mut courier): (WebhookName, Courier)| {
+            let report = courier.drain_once(&stop);
+            (name, report)
+        },
+        orders,
+        || crew.stop_couriers(),
+    );
+    let owed = store.owed().map(|owed| {
+        owed.into_iter()
+            .filter(|owed| config.webhooks.contains_key(&owed.webhook))
+            .collect()
+    });
+    Ok(OnceReport {
+        polls,
+        deliveries,
+        owed,
+        was_stopped: orders.stop.is_requested(),
+    })
+}
+
+/// Works on all items with a few threads. At a stop, `cut` is called and what does not end soon is left behind.
+fn side_by_side<T: Send + 'static, R: Send + 'static>(
+    items: Vec<T>,
+    work: impl Fn(T) -> R + Clone + Send + 'static,
+    orders: &Orders,
+    cut: impl Fn(),
+) -> Vec<R> {
+    let expected = items.len();
+    let queue = Arc::new(Mutex::new(VecDeque::from(items)));
+    let (sender, receiver) = mpsc::channel();
+    for _ in 0..MAX_POLLS.min(expected) {
+        let (queue, sender, work) = (Arc::clone(&queue), sender.clone(), work.clone());
+        let (stop, bell) = (orders.stop.clone(), orders.bell.clone());
+        let started = std::thread::Builder::new()
+            .name("once".to_owned())
+            .spawn(move || {
+                loop {
+                    let item = queue
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .pop_front();
+                    let Some(item) = item.filter(|_| !stop.is_requested()) else {
+                        break;
+                    };
+                    if sender.send(work(item)).is_err() {
+                        break;
+                    }
+                    bell.ring();
+                }
+                drop(sender);
+                bell.ring();
+            });
+        if let Err(error) = started {
+            log::error!("no thread to work with: {error}");
+        }
+    }
+    drop(sender);
+    let mut results = Vec::new();
+    loop {
+        match receiver.try_recv() {
+            Ok(result) => results.push(result),
+            Err(mpsc::TryRecvError::Disconnected) => return results,
+            Err(mpsc::TryRecvError::Empty) => {
+                if orders.bell.wait(Some(Duration::from_secs(60))) == Woken::Stopped {
+                    cut();
+                    results.extend(last_results(&receiver));
+                    return results;
+                }
+            }
+        }
+    }
+}
+
+fn last_results<R>(receiver: &mpsc::Receiver<R>) -> Vec<R> {
+    let mut results = Vec::new();
+    while let Ok(result) = receiver.recv_timeout(JOIN_WITHIN) {
+        results.push(result);
+    }
+    results
+}
