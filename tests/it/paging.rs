@@ -183,7 +183,8 @@ fn tasks_that_turn_up_between_pages_push_none_out_of_sight() {
             let first = tellings(&scene.hook.events());
             for number in 0..12 {
                 let key = (format!("t{number:03}"), "wait".to_owned());
-                assert_eq!(first.get(&key), Some(&1), "{unit:?} {at:?}: {key:?}");
+                let reading = format!("{unit:?} {at:?}: {key:?}");
+                assert_eq!(first.get(&key), Some(&1), "{reading}: {:#?}", scene.hook.events());
             }
             scene.once().with_code(0);
             scene.once().with_code(0);
