@@ -15,6 +15,7 @@ mod harness;
 mod once;
 mod paging;
 mod readme;
+mod schedule;
 mod secrets;
 mod signals;
 mod transitions;

@@ -272,6 +272,25 @@ fn what_page_one_showed_is_told_though_page_two_fails() {
 }
 
 #[test]
+fn a_first_poll_that_fails_half_way_leaves_the_baseline_open() {
+    let scene = scene_of(9, 4, Options::default());
+    scene.configure(|config| config.set("poll", "page_size", 4));
+    for number in 0..9 {
+        let status = if number % 2 == 0 {
+            "success"
+        } else {
+            "failure"
+        };
+        scene.change(&format!("t{number:03}"), status);
+    }
+    scene.api.add_fault(Fault::on_page(2, Effect::Reset));
+    scene.once().with_code(75);
+    scene.api.clear_faults();
+    scene.once().with_code(0);
+    assert!(scene.hook.deliveries().is_empty());
+}
+
+#[test]
 fn a_half_read_list_makes_no_task_vanish() {
     let scene = scene_of(9, 4, Options::default());
     scene.once().with_code(0);

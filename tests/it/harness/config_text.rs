@@ -28,6 +28,12 @@ impl ConfigText {
         self.tables.entry(table.to_owned()).or_default();
         self
     }
+
+    /// Takes a table away.
+    pub(crate) fn without(mut self, table: &str) -> Self {
+        self.tables.remove(table);
+        self
+    }
 }
 
 impl fmt::Display for ConfigText {

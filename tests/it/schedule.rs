@@ -1,0 +1,91 @@
+//! When a watcher polls: sooner with tasks in flight, later when it is asked to wait, and on its own through time.
+
+use std::time::Duration;
+
+use ucdn_watch::simulator::{Effect, Fault};
+
+use crate::harness::{Scene, task, types};
+
+/// The pauses between API requests, so far.
+fn pauses(scene: &Scene) -> Vec<Duration> {
+    let requests = scene.api.requests();
+    let pairs = requests.windows(2);
+    let milliseconds = pairs.map(|pair| pair[1].elapsed_ms - pair[0].elapsed_ms);
+    milliseconds
+        .map(|it| Duration::from_millis(it.try_into().unwrap()))
+        .collect()
+}
+
+#[test]
+fn tasks_in_flight_are_polled_at_the_active_interval() {
+    let scene = Scene::with(|config| {
+        config
+            .text("poll", "interval", "1h")
+            .text("poll", "active_interval", "100ms")
+    });
+    scene.api.add_task(task("t"));
+    let mut watcher = scene.watch();
+    scene.wait_for_polls(5);
+    scene.change("t", "success");
+    scene.hook.wait_for_events(2);
+    let count = scene.api.request_count();
+    watcher.stop().0.with_code(0);
+    assert!(
+        scene.api.request_count() <= count + 1,
+        "polled on with nothing in flight"
+    );
+}
+
+#[test]
+fn an_api_that_asks_for_time_gets_it() {
+    let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
+    for code in [429, 503] {
+        scene.api.forget_requests();
+        scene.api.add_fault(Fault::next(
+            1,
+            Effect::Status {
+                code,
+                retry_after: Some("3".to_owned()),
+            },
+        ));
+        let mut watcher = scene.watch();
+        scene.wait_for_polls(2);
+        watcher.stop().0.with_code(0);
+        let pause = pauses(&scene)[0];
+        assert!(
+            pause >= Duration::from_millis(2900),
+            "{code}: asked again after {pause:?}"
+        );
+    }
+}
+
+#[test]
+fn a_task_that_stays_as_it_is_stalls_with_time() {
+    let scene = Scene::with(|config| config.text("poll", "stall_after", "2s"));
+    scene.api.add_task(task("t"));
+    let _watcher = scene.watch();
+    let events = scene.hook.wait_for_events(2);
+    assert_eq!(types(&events), ["task.wait", "task.stalled"]);
+    scene.wait_for_polls(5);
+    assert_eq!(scene.hook.deliveries().len(), 2);
+}
+
+#[test]
+fn one_target_that_hangs_does_not_delay_another() {
+    let scene = Scene::with(|config| {
+        config
+            .table("targets.warm")
+            .text("targets.warm", "tasks", "prefetch")
+    });
+    scene.api.add_fault(Fault {
+        action: Some("DescribeNewUcdnPrefetchCacheTask".to_owned()),
+        ..Fault::always(Effect::DelayMs(600_000))
+    });
+    scene.api.add_task(task("t"));
+    let _watcher = scene.watch();
+    for (count, status) in (1..).zip(["process", "failure", "success"]) {
+        scene.hook.wait_for_events(count);
+        scene.change("t", status);
+    }
+    scene.hook.wait_for_events(4);
+}
