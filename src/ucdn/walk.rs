@@ -303,7 +303,20 @@ impl Walk {
         } else {
             0
         };
-        Ok(self.after_step_back(last, extent, tasks, lag))
+        // A page that ends before the task that was held back does not show that nothing of it is still to come.
+        let is_behind = added.is_empty();
+        let shows = |held: &mut Task| tasks.iter().any(|task| task.id == held.id);
+        let waiting = self.held.take_if(|held| is_behind && !shows(held));
+        let mut sighting = self.after_step_back(last, extent, tasks, lag);
+        if let Some(waiting) = waiting {
+            let seen = match sighting.next {
+                Next::Ask(_) => self.held.replace(waiting),
+                Next::End(_) => Some(waiting),
+            };
+            let seen = self.with_pending(seen.into_iter().collect());
+            sighting.tasks.extend(seen);
+        }
+        Ok(sighting)
     }
 
     /// A page reached by a step back may border on the page that the step was made from: pages of one entry can't

@@ -9,3 +9,12 @@
 )]
 
 mod architecture;
+mod commands;
+mod deliveries;
+mod harness;
+mod once;
+mod paging;
+mod readme;
+mod secrets;
+mod signals;
+mod transitions;

@@ -1,0 +1,237 @@
+//! What reaches a receiver: signed, in order, filtered, tried again; and no webhook is in another one's way.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use standardwebhooks::Webhook;
+
+use crate::harness::{Answer, Delivery, Receiver, Scene, task, types};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const PLAIN_SECRET: &str = "a plain secret";
+
+fn verifies(delivery: &Delivery, key: &Webhook) -> bool {
+    let mut headers = http::HeaderMap::new();
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        headers.insert(name, delivery.header(name).parse().unwrap());
+    }
+    key.verify(delivery.body.as_bytes(), &headers).is_ok()
+}
+
+fn ids(events: &[Value]) -> Vec<&str> {
+    let ids = events.iter().map(|event| event["task"]["id"].as_str());
+    ids.map(Option::unwrap).collect()
+}
+
+#[test]
+fn a_delivery_is_a_post_of_json_with_its_id() {
+    let scene = Scene::with(|config| config.set("webhooks.ops", "headers", "{ x-team = 'cdn' }"));
+    scene.api.add_task(task("t"));
+    scene.once().with_code(0);
+    let delivery = &scene.hook.deliveries()[0];
+    assert_eq!(
+        (delivery.method.as_str(), delivery.path.as_str()),
+        ("POST", "/hook")
+    );
+    assert!(
+        delivery
+            .header("content-type")
+            .starts_with("application/json")
+    );
+    assert_eq!(delivery.header("webhook-id"), delivery.event()["id"]);
+    assert_eq!(delivery.header("x-team"), "cdn");
+    assert!(delivery.header("webhook-timestamp").parse::<u64>().is_ok());
+    assert_eq!(delivery.header("webhook-signature"), "");
+}
+
+#[test]
+fn a_delivery_is_signed_with_the_secret() {
+    let plain = Webhook::from_bytes(PLAIN_SECRET.as_bytes().to_vec()).unwrap();
+    let coded = Webhook::new(SECRET).unwrap();
+    for (secret, right, wrong) in [(SECRET, &coded, &plain), (PLAIN_SECRET, &plain, &coded)] {
+        let scene = Scene::with(|config| config.text("webhooks.ops", "secret", secret));
+        scene.api.add_task(task("t"));
+        scene.once().with_code(0);
+        let delivery = &scene.hook.deliveries()[0];
+        assert!(verifies(delivery, right), "{delivery:?}");
+        assert!(!verifies(delivery, wrong), "{delivery:?}");
+    }
+}
+
+#[test]
+fn while_secrets_are_rotated_both_verify() {
+    let secrets = format!("['{SECRET}', '{PLAIN_SECRET}']");
+    let scene = Scene::with(|config| config.set("webhooks.ops", "secret", secrets));
+    scene.api.add_task(task("t"));
+    scene.once().with_code(0);
+    let delivery = &scene.hook.deliveries()[0];
+    assert!(verifies(delivery, &Webhook::new(SECRET).unwrap()));
+    let plain = Webhook::from_bytes(PLAIN_SECRET.as_bytes().to_vec()).unwrap();
+    assert!(verifies(delivery, &plain));
+}
+
+#[test]
+fn each_try_is_signed_anew_and_sends_the_same_bytes() {
+    let scene = Scene::with(|config| config.text("webhooks.ops", "secret", SECRET));
+    scene.api.add_task(task("t"));
+    scene.hook.answer_next([Answer::status(503)]);
+    let _watcher = scene.watch();
+    let tries = scene.hook.wait_for_deliveries(2);
+    let key = Webhook::new(SECRET).unwrap();
+    assert!(tries.iter().all(|delivery| verifies(delivery, &key)));
+    assert_eq!(tries[0].body, tries[1].body);
+    assert_eq!(tries[0].header("webhook-id"), tries[1].header("webhook-id"));
+    assert_ne!(
+        tries[0].header("webhook-timestamp"),
+        tries[1].header("webhook-timestamp")
+    );
+}
+
+#[test]
+fn a_webhook_gets_the_types_that_it_asks_for() {
+    let scene = Scene::with(|config| {
+        config.set(
+            "webhooks.ops",
+            "on",
+            "['task.failure', 'watch.*', 'task.s*']",
+        )
+    });
+    for id in ["bad", "good"] {
+        scene.api.add_task(task(id));
+    }
+    scene.once().with_code(0);
+    assert!(scene.hook.deliveries().is_empty());
+    scene.change("bad", "failure");
+    scene.change("good", "success");
+    scene.once().with_code(1);
+    let events = scene.hook.events();
+    let mut types = types(&events);
+    types.sort_unstable();
+    assert_eq!(types, ["task.failure", "task.success"]);
+}
+
+#[test]
+fn a_webhook_gets_the_targets_that_it_asks_for() {
+    let other = Receiver::start();
+    let scene = Scene::with(|config| {
+        config
+            .table("targets.warm")
+            .text("targets.warm", "tasks", "prefetch")
+            .set("webhooks.ops", "targets", "['shop']")
+            .text("webhooks.other", "url", &other.url())
+    });
+    scene.api.add_task(task("r"));
+    scene
+        .api
+        .add_task(task("p").of_kind(ucdn_watch::model::TaskKind::Prefetch));
+    scene.once().with_code(0);
+    assert_eq!(ids(&scene.hook.events()), ["r"]);
+    assert_eq!(other.events().len(), 2);
+}
+
+#[test]
+fn the_order_of_events_is_kept_while_one_is_tried_again() {
+    let scene = Scene::new();
+    scene.hook.answer_next([Answer::status(500)]);
+    for id in ["a", "b", "c"] {
+        scene.api.add_task(task(id));
+    }
+    let _watcher = scene.watch();
+    scene.hook.wait_for_deliveries(1);
+    scene.change("b", "process");
+    let events = scene.hook.wait_for_events(4);
+    let sequences: Vec<_> = events
+        .iter()
+        .map(|event| event["sequence"].as_u64())
+        .collect();
+    assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+    let first = &scene.hook.deliveries()[0];
+    assert_eq!(first.header("webhook-id"), events[0]["id"]);
+}
+
+#[test]
+fn a_receiver_that_asks_for_time_gets_it() {
+    let scene = Scene::new();
+    scene.api.add_task(task("t"));
+    let later = Answer::status(429).with_header("Retry-After", "3");
+    scene.hook.answer_next([later]);
+    let _watcher = scene.watch();
+    let tries = scene.hook.wait_for_deliveries(2);
+    let pause = tries[1].at - tries[0].at;
+    assert!(
+        pause >= Duration::from_millis(2900),
+        "tried again after {pause:?}"
+    );
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    for status in [302, 401, 403, 404, 408, 425, 429, 500, 503] {
+        let scene = Scene::new();
+        scene.api.add_task(task("t"));
+        scene.hook.answer_next([Answer::status(status)]);
+        let ended = scene.once();
+        assert_eq!(ended.code, Some(75), "{status}: {ended}");
+    }
+}
+
+#[test]
+fn a_redirection_is_not_followed() {
+    let scene = Scene::new();
+    let elsewhere = Receiver::start();
+    scene.api.add_task(task("t"));
+    scene
+        .hook
+        .answer_next([Answer::status(307).with_header("Location", &elsewhere.url())]);
+    let _watcher = scene.watch();
+    scene.hook.wait_for_events(1);
+    assert!(elsewhere.deliveries().is_empty());
+}
+
+#[test]
+fn a_webhook_that_hangs_delays_no_other_and_no_poll() {
+    let other = Receiver::start();
+    let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
+    scene.hook.answer_always(Answer::hang());
+    scene.api.add_task(task("t"));
+    let _watcher = scene.watch();
+    scene.hook.wait_for_deliveries(1);
+    for (count, status) in (2..).zip(["process", "failure", "success"]) {
+        scene.change("t", status);
+        other.wait_for_events(count);
+    }
+    assert_eq!(scene.hook.deliveries().len(), 1);
+}
+
+#[test]
+fn an_event_that_is_given_up_frees_those_behind_it() {
+    let scene = Scene::with(|config| config.text("webhooks.ops", "give_up_after", "1s"));
+    scene.hook.answer_next(vec![Answer::status(500); 2]);
+    for id in ["a", "b"] {
+        scene.api.add_task(task(id));
+    }
+    let watcher = scene.watch();
+    let events = scene.hook.wait_for_events(1);
+    let tries = scene.hook.deliveries();
+    assert_ne!(tries[0].header("webhook-id"), events[0]["id"]);
+    watcher.wait_for_log(tries[0].header("webhook-id"));
+}
+
+#[test]
+fn a_webhook_that_says_gone_is_left_alone_until_a_reload() {
+    let other = Receiver::start();
+    let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
+    scene.hook.answer_next([Answer::status(410)]);
+    scene.api.add_task(task("t"));
+    let watcher = scene.watch();
+    let first = scene.hook.wait_for_deliveries(1);
+    scene.change("t", "process");
+    other.wait_for_events(2);
+    scene.wait_for_polls(3);
+    assert_eq!(scene.hook.deliveries().len(), 1);
+    watcher.signal(Signal::HUP);
+    let events = scene.hook.wait_for_events(2);
+    assert_eq!(types(&events), ["task.wait", "task.process"]);
+    assert_eq!(events[0]["id"], first[0].header("webhook-id"));
+}

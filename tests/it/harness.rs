@@ -1,0 +1,13 @@
+//! The stage of the tests: the real program between a stand-in for the API and a webhook receiver, each test with its own.
+
+mod config_text;
+mod patience;
+mod program;
+mod receiver;
+mod scene;
+
+pub(crate) use config_text::ConfigText;
+pub(crate) use patience::{Stopwatch, eventually};
+pub(crate) use program::{Ended, Program};
+pub(crate) use receiver::{Answer, Delivery, Receiver};
+pub(crate) use scene::{Scene, task, types};

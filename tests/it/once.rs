@@ -1,0 +1,212 @@
+//! `--once`: one poll of each target, the deliveries that are due, a summary, and an exit code that says how it went.
+
+use ucdn_watch::simulator::{Effect, Fault};
+
+use crate::harness::{Answer, Scene, eventually, task, types};
+
+#[test]
+fn the_first_run_is_silent_about_what_had_finished() {
+    let scene = Scene::new();
+    for id in ["old-1", "old-2"] {
+        scene.api.add_task(task(id));
+    }
+    scene.change("old-1", "failure");
+    scene.change("old-2", "success");
+    scene.once().with_code(0);
+    scene.once().with_code(0);
+    assert!(scene.hook.deliveries().is_empty());
+}
+
+#[test]
+fn the_first_run_tells_of_what_is_in_flight() {
+    let scene = Scene::new();
+    scene.api.add_task(task("t"));
+    scene.once().with_code(0);
+    assert_eq!(types(&scene.hook.events()), ["task.wait"]);
+}
+
+#[test]
+fn the_first_run_reports_old_failures_if_told_to() {
+    let scene = Scene::with(|config| config.text("poll", "first_run", "failures"));
+    for (id, status) in [("bad", "failure"), ("good", "success")] {
+        scene.api.add_task(task(id));
+        scene.change(id, status);
+    }
+    scene.once().with_code(1);
+    let events = scene.hook.events();
+    assert_eq!(types(&events), ["task.failure"]);
+    assert_eq!(events[0]["task"]["id"], "bad");
+    scene.once().with_code(0);
+    assert_eq!(scene.hook.deliveries().len(), 1);
+}
+
+#[test]
+fn the_first_run_reports_everything_if_told_to() {
+    let scene = Scene::with(|config| config.text("poll", "first_run", "all"));
+    for (id, status) in [("bad", "failure"), ("good", "success")] {
+        scene.api.add_task(task(id));
+        scene.change(id, status);
+    }
+    scene.once().with_code(1);
+    let mut found = scene.hook.events();
+    found.sort_by_key(|event| event["type"].to_string());
+    assert_eq!(types(&found), ["task.failure", "task.success"]);
+}
+
+#[test]
+fn a_new_failure_ends_with_1_and_is_an_event() {
+    let scene = Scene::new();
+    scene.once().with_code(0);
+    scene.api.add_task(task("t"));
+    scene.change("t", "failure");
+    scene.once().with_code(1);
+    let events = scene.hook.events();
+    assert_eq!(types(&events), ["task.failure"]);
+    assert_eq!(events[0]["task"]["id"], "t");
+    scene.once().with_code(0);
+    assert_eq!(scene.hook.deliveries().len(), 1);
+}
+
+#[test]
+fn a_new_failure_of_a_url_ends_with_1() {
+    let scene = Scene::new();
+    scene.api.add_task(task("t"));
+    scene.once().with_code(0);
+    scene.change_url("t", 1, "failure");
+    scene.once().with_code(1);
+    scene.once().with_code(0);
+}
+
+#[test]
+fn an_api_that_can_not_be_reached_ends_with_75() {
+    let scene =
+        Scene::with(|config| config.text("accounts.main", "endpoint", "http://127.0.0.1:1/"));
+    let ended = scene.once().with_code(75);
+    assert!(ended.stderr.contains("shop"), "{ended}");
+    assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
+}
+
+#[test]
+fn an_error_of_the_api_ends_with_75_and_says_what_to_look_at() {
+    let scene = Scene::with(|config| config.text("accounts.main", "private_key", "wrong"));
+    let ended = scene.once().with_code(75);
+    assert!(ended.stderr.contains("171"), "{ended}");
+    assert!(ended.stderr.contains("key"), "{ended}");
+}
+
+#[test]
+fn an_owed_delivery_ends_with_75_and_is_made_by_a_later_run_unchanged() {
+    let scene = Scene::new();
+    scene.api.add_task(task("t"));
+    scene.hook.answer_next([Answer::status(500)]);
+    scene.once().with_code(75);
+    let first = scene.hook.deliveries();
+    assert_eq!(first.len(), 1);
+    eventually("a run that makes the delivery", || {
+        let ended = scene.once();
+        (ended.code != Some(75)).then(|| ended.with_code(0))
+    });
+    let all = scene.hook.deliveries();
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[1].body, first[0].body);
+    assert_eq!(all[1].header("webhook-id"), first[0].header("webhook-id"));
+}
+
+#[test]
+fn an_owed_delivery_outranks_a_failed_task() {
+    let scene = Scene::new();
+    scene.once().with_code(0);
+    scene.api.add_task(task("t"));
+    scene.change("t", "failure");
+    scene.hook.answer_next([Answer::status(500)]);
+    scene.once().with_code(75);
+}
+
+#[test]
+fn a_refused_delivery_is_dead_at_once() {
+    for status in [400, 413, 422] {
+        let scene = Scene::new();
+        scene.api.add_task(task("t"));
+        scene.hook.answer_next([Answer::status(status)]);
+        let ended = scene.once().with_code(0);
+        let error = format!("{status}");
+        assert!(ended.stderr.contains(&error), "{ended}");
+        scene.change("t", "process");
+        scene.once().with_code(0);
+        assert_eq!(types(&scene.hook.events()), ["task.process"]);
+        assert_eq!(scene.hook.deliveries().len(), 2);
+    }
+}
+
+#[test]
+fn a_state_that_another_instance_holds_ends_with_74_and_names_it() {
+    let scene = Scene::new();
+    let watcher = scene.watch();
+    scene.wait_for_polls(1);
+    let ended = scene.once().with_code(74);
+    let id = watcher.id().to_string();
+    assert!(ended.stderr.contains(&id), "not {id}: {ended}");
+    assert!(ended.stderr.contains("state.db"), "{ended}");
+}
+
+#[test]
+fn a_state_in_a_place_that_can_not_be_ends_with_74() {
+    let scene = Scene::with(|config| config.text("", "state", "/dev/null/state.db"));
+    let ended = scene.once().with_code(74);
+    assert!(ended.stderr.contains("/dev/null"), "{ended}");
+}
+
+#[test]
+fn a_wrong_config_ends_with_78_and_tells_all_its_errors() {
+    let scene = Scene::new();
+    scene.write_config(
+        "[pol]\n[poll]\nintervall = '60s'\nlookback = 3\n[accounts.main]\npublic_key = 'p'\n[targets.shop]\n",
+    );
+    let ended = scene.once().with_code(78);
+    for part in ["intervall", "lookback", "private_key", "pol", ":3:", ":4:"] {
+        assert!(ended.stderr.contains(part), "no {part}: {ended}");
+    }
+    assert_eq!(ended.stdout, "");
+    assert!(!scene.state_path().exists());
+}
+
+#[test]
+fn a_config_that_is_not_there_ends_with_78() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.config_path()).unwrap();
+    let ended = scene.once().with_code(78);
+    assert!(ended.stderr.contains("config.toml"), "{ended}");
+}
+
+#[test]
+fn stdout_holds_one_line_for_each_target_and_nothing_else() {
+    let scene = Scene::with(|config| {
+        config
+            .table("targets.warm")
+            .text("targets.warm", "tasks", "prefetch")
+    });
+    scene.api.add_task(task("t"));
+    let ended = scene.run(&["--once", "--verbose"]).with_code(0);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{ended}");
+    for (line, target) in lines.iter().zip(["shop", "warm"]) {
+        assert!(line.contains(target), "{ended}");
+    }
+}
+
+#[test]
+fn one_target_that_fails_does_not_keep_the_others_from_being_polled() {
+    let scene = Scene::with(|config| {
+        config
+            .table("targets.warm")
+            .text("targets.warm", "tasks", "prefetch")
+    });
+    scene.api.add_task(task("t"));
+    scene.api.add_fault(Fault {
+        action: Some("DescribeNewUcdnPrefetchCacheTask".to_owned()),
+        ..Fault::always(Effect::Html)
+    });
+    let ended = scene.once().with_code(75);
+    assert_eq!(ended.stdout.lines().count(), 2, "{ended}");
+    assert_eq!(types(&scene.hook.events()), ["task.wait"]);
+}
