@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::Environment;
 use crate::logging;
 
+mod api;
 mod check;
 mod config;
 #[cfg(feature = "simulator")]

@@ -1,12 +1,22 @@
 //! `ucdn-watch check`: says whether the config is valid, and what it comes to.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::api::{AskError, client};
 use super::{Context, Exit, Failure};
-use crate::config::{Config, StateLocation, TargetFilter, Webhook};
-use crate::model::TargetName;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, StateLocation, Target, TargetFilter, Webhook};
+use crate::model::{AccountName, TargetName, Window};
+use crate::ucdn::ListRequest;
+use crate::ucdn::client::ApiClient;
+
+/// How far back the list is asked for: the answer's size does not matter, but the question should be a cheap one.
+const ONLINE_LOOKBACK: Duration = Duration::from_secs(60 * 60);
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -25,14 +35,59 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     // Whoever closes the pipe has read enough; the exit code still tells.
     let _ = anstream::stdout().write_all(summary(&file, &loaded.config).as_bytes());
     if arguments.online {
-        return ask_each_target(&loaded.config);
+        return Ok(ask_each_target(&loaded.config));
     }
     Ok(Exit::Done)
 }
 
 /// Makes one call to the API for each target: whether keys, endpoint and project are right, only the API can tell.
-fn ask_each_target(_config: &Config) -> Result<Exit, Failure> {
-    todo!("check --online")
+fn ask_each_target(config: &Config) -> Exit {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let mut clients = BTreeMap::new();
+    let mut exit = Exit::Done;
+    for (name, target) in &config.targets {
+        let line = match ask(config, target, &clock, &mut clients) {
+            Ok(answered) => format!("target {name}: ok ({answered})\n"),
+            Err(error) => {
+                exit = Exit::Unreachable;
+                format!("target {name}: {error}\n")
+            }
+        };
+        let _ = anstream::stdout().write_all(line.as_bytes());
+    }
+    exit
+}
+
+/// What the API answered, in a few words. Targets of one account share its client, and so its request budget.
+fn ask<'a>(
+    config: &'a Config,
+    target: &'a Target,
+    clock: &Arc<dyn Clock>,
+    clients: &mut BTreeMap<&'a AccountName, ApiClient>,
+) -> Result<String, AskError> {
+    if !clients.contains_key(&target.account) {
+        let made = client(config, target, Arc::clone(clock))?;
+        clients.insert(&target.account, made);
+    }
+    let client = clients.get(&target.account).ok_or(AskError::NoAccount)?;
+    let now = clock.now();
+    let request = ListRequest {
+        project_id: target.project_id.clone(),
+        is_dcdn: target.is_dcdn,
+        window: Some(Window {
+            begin: now.saturating_sub(ONLINE_LOOKBACK),
+            end: now,
+        }),
+        limit: Some(1),
+        ..ListRequest::of(target.tasks)
+    };
+    let begun = clock.monotonic();
+    let page = client.list(&request)?.page;
+    let took = clock.monotonic().saturating_sub(begun).as_millis();
+    Ok(match page.total_count {
+        Some(count) => format!("answered in {took} ms; TotalCount of the last hour: {count}"),
+        None => format!("answered in {took} ms"),
+    })
 }
 
 fn summary(file: &Path, config: &Config) -> String {

@@ -1,11 +1,171 @@
-//! `ucdn-watch demo`.
+//! `ucdn-watch demo`: the stand-in API, the real daemon and a webhook receiver in one process. Needs no account, and
+//! leaves nothing behind.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use super::{Context, Exit, Failure};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Environment, StateLocation, load};
+use crate::simulator::{Settings, Simulator};
+use crate::store::{StoreError, sqlite};
+use crate::systemd::Supervisor;
+use crate::watch::{Daemon, Orders};
+
+mod narrator;
+mod receiver;
+mod script;
+mod signature;
+
+use narrator::Narrator;
+use receiver::Receiver;
+
+/// What deliveries are signed with. No secret: the demo's receiver listens on loopback, and dies with it.
+const SECRET: &str = "known to this demo alone";
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-
-pub(super) fn run(_arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
-    todo!("demo")
+pub(super) struct Arguments {
+    /// How long it runs, unless Ctrl-C ends it
+    #[arg(long = "for", value_name = "SPAN", default_value = "30s", value_parser = humantime::parse_duration)]
+    span: Duration,
 }
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    if !context.arguments.verbose {
+        // Every event would be told twice: by the story on stdout, and by the log on stderr.
+        log::set_max_level(log::LevelFilter::Off);
+    }
+    let orders = Orders::new();
+    orders.obey_signals().map_err(failure)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let folder = tempfile::tempdir().map_err(failure)?;
+    let simulator = Simulator::start(Settings::default()).map_err(failure)?;
+    let narrator = Narrator::new(Arc::clone(&clock));
+    let receiver = Receiver::bind(SECRET.as_bytes()).map_err(failure)?;
+
+    let text = config_text(&simulator, &receiver, folder.path());
+    let config = write_and_load(&folder.path().join("config.toml"), &text)?;
+    Narrator::introduce(&shown(&text), arguments.span);
+    let receiving = receiver
+        .start(narrator, Arc::clone(&clock))
+        .map_err(failure)?;
+    script::begin(&simulator);
+    let watching = watch(&config, Arc::clone(&clock), orders.clone())?;
+    script::follow(&simulator, &orders.stop, arguments.span);
+    orders.stop.request();
+    let result = watching.join();
+    let tally = receiving.stop();
+    tally.conclude(polls(&simulator), clock.monotonic());
+    match result {
+        Ok(Ok(())) => Ok(Exit::Done),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(failure("the daemon's thread panicked")),
+    }
+}
+
+fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
+    Failure {
+        exit: Exit::Unreachable,
+        error: error.into(),
+    }
+}
+
+/// A config like anybody's, but for its haste.
+fn config_text(simulator: &Simulator, receiver: &Receiver, folder: &Path) -> String {
+    // A string of JSON, escapes and all, is one of TOML.
+    let quoted = |text: String| Value::String(text).to_string();
+    format!(
+        "state = {state}
+
+[poll]
+interval        = \"1s\"
+active_interval = \"500ms\"
+stall_after     = \"6s\"
+first_run       = \"all\"
+
+[accounts.main]
+endpoint    = {endpoint}   # the stand-in
+public_key  = {public_key}
+private_key = {private_key}
+
+[targets.shop]
+
+[webhooks.on-call]   # wakes somebody
+url    = {on_call}
+on     = [\"task.failure\", \"task.url_failure\", \"task.stalled\", \"task.vanished\", \"watch.*\"]
+secret = {secret}
+
+[webhooks.chat]      # the rest of the story
+url    = {chat}
+on     = [\"task.wait\", \"task.process\", \"task.success\", \"task.unknown\", \"task.progress\"]
+secret = {secret}
+",
+        state = quoted(folder.join("state.db").display().to_string()),
+        endpoint = quoted(simulator.endpoint()),
+        public_key = quoted(simulator.public_key()),
+        private_key = quoted(simulator.private_key()),
+        on_call = quoted(receiver.url(receiver::ON_CALL_PATH)),
+        chat = quoted(receiver.url("/chat")),
+        secret = quoted(SECRET.to_owned()),
+    )
+}
+
+/// The config without its keys: those are the vendor's published example, and look like real ones.
+fn shown(text: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((name, _)) if name.contains("_key") || name.starts_with("secret") => {
+            format!("{name}= \"…\"\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+fn write_and_load(path: &Path, text: &str) -> Result<Config, Failure> {
+    fs::write(path, text).map_err(failure)?;
+    // Not the process's environment: neither proxies nor paths of it are meant for the demo.
+    load(path, &Environment::default())
+        .map(|loaded| loaded.config)
+        .map_err(|errors| Failure {
+            exit: Exit::Config,
+            error: Box::new(errors),
+        })
+}
+
+/// Runs the daemon until the stop. If it ends by itself, so does the demo.
+fn watch(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    orders: Orders,
+) -> Result<thread::JoinHandle<Result<(), StoreError>>, Failure> {
+    let StateLocation::File(state) = &config.state;
+    let store = Arc::new(sqlite::open(state, clock.now())?.store);
+    let stop = orders.stop.clone();
+    let daemon = Daemon::new(config, store, clock, orders, Supervisor::default())?;
+    thread::Builder::new()
+        .name("daemon".to_owned())
+        .spawn(move || {
+            let result = daemon.run(|| None);
+            stop.request();
+            result
+        })
+        .map_err(failure)
+}
+
+/// Each begins at the list's first entry, and names no tasks.
+fn polls(simulator: &Simulator) -> usize {
+    let requests = simulator.requests();
+    let begins = requests
+        .iter()
+        .filter(|request| request.task_ids.is_empty() && request.offset == Some(0));
+    begins.count()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The demo's plot: which tasks there are, and what becomes of them. Prints nothing.
+
+use std::time::Duration;
+
+use crate::clock::{Stop, Woken};
+use crate::simulator::{Script, Simulator, Step, TaskSpec, UrlStep};
+
+/// The task that the API forgets, and when.
+const FORGOTTEN: &str = "old-campaign";
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(17);
+
+/// Puts all tasks on the list; those of later seconds appear then.
+pub(super) fn begin(simulator: &Simulator) {
+    let now = simulator.now().unix_seconds();
+    let add = |id: &str, created: i64, files: &[&str], script: Script| {
+        let urls: Vec<String> = files
+            .iter()
+            .map(|file| format!("https://shop.example.com/{file}"))
+            .collect();
+        let spec = TaskSpec::new(urls.iter().map(String::as_str), script);
+        simulator.add_task(spec.with_id(id).created_at(now + created));
+    };
+    let quick = || wait(1).process(seconds(2)).success();
+    add("logo", -20, &["logo.svg"], quick());
+    add("front-page", 0, &["index.html", "app.css"], quick());
+    add(
+        "checkout",
+        0,
+        &["cart.js", "pay.js", "pay.css"],
+        wait(2).process(seconds(3)).failure(&[1]),
+    );
+    add(
+        "price-list",
+        2,
+        &["prices.json"],
+        wait(1).process(seconds(3)).success(),
+    );
+    add("trailer", 3, &["trailer.m3u8"], wait(1).becomes("process"));
+    add("news", 6, &["news/1", "news/2"], quick());
+    add("photos", 8, &["a.jpg", "b.jpg", "c.jpg"], one_by_one());
+    add(
+        FORGOTTEN,
+        10,
+        &["campaign.html"],
+        wait(2).becomes("process"),
+    );
+    add(
+        "catalogue",
+        12,
+        &["catalogue.pdf"],
+        wait(1).becomes("unknow").wait(seconds(3)).success(),
+    );
+    add(
+        "terms",
+        15,
+        &["terms.html", "privacy.html"],
+        wait(1).process(seconds(3)).failure(&[]),
+    );
+    add("app", 18, &["app.js", "app.wasm"], quick());
+    add("search-index", 20, &["search.idx"], quick());
+}
+
+/// Waits for the end, and lets the API forget a task meanwhile.
+pub(super) fn follow(simulator: &Simulator, stop: &Stop, span: Duration) {
+    if stop.sleep(span.min(FORGOTTEN_AFTER)) == Woken::Stopped {
+        return;
+    }
+    let rest = span.saturating_sub(FORGOTTEN_AFTER);
+    if !rest.is_zero() {
+        simulator.remove_task(FORGOTTEN);
+        stop.sleep(rest);
+    }
+}
+
+/// A URL fails while the task is still being worked on; then the task fails as a whole.
+fn one_by_one() -> Script {
+    let step = |url, status, after| Step {
+        after_ms: after,
+        urls: vec![UrlStep::new(url, status)],
+        ..Step::default()
+    };
+    wait(1)
+        .becomes("process")
+        .then(step(0, "success", 1500))
+        .then(step(1, "failure", 1500))
+        .wait(seconds(2))
+        .failure(&[1])
+}
+
+fn wait(span: u64) -> Script {
+    Script::new().wait(seconds(span))
+}
+
+fn seconds(span: u64) -> Duration {
+    Duration::from_secs(span)
+}

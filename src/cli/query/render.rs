@@ -1,0 +1,290 @@
+//! How the tasks of an answer look: a table for people, one JSON document for programs. Pure.
+
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
+};
+use serde::Serialize;
+
+use crate::logging::one_line;
+use crate::model::{Status, TargetName, Task, TaskKind, Timestamp, Url};
+
+const HEADER: [&str; 8] = [
+    "STATUS", "TASK", "TYPE", "CREATED", "AGE", "URLS", "DONE", "FAILED",
+];
+const CREATED: usize = 3;
+/// From this column on: numbers.
+const FIRST_NUMBER: usize = 5;
+
+/// A terminal narrower than this goes without `CREATED`: `AGE` tells nearly as much.
+const WIDTH_FOR_ALL: u16 = 80;
+/// One narrower than this is none, or can't be helped.
+const LEAST_WIDTH: u16 = 40;
+
+/// The table. On a terminal it takes the terminal's width and colours; anywhere else a line a task.
+pub(super) fn table(tasks: &[Task], now: Timestamp) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(TableStyle::new())
+        .set_header(HEADER)
+        .style_text_only();
+    for task in tasks {
+        table.add_row(row(task, now));
+    }
+    let width = table.width().filter(|width| *width >= LEAST_WIDTH);
+    if width.is_some() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if index >= FIRST_NUMBER {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        if index == CREATED && width.is_some_and(|width| width < WIDTH_FOR_ALL) {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
+fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
+    let status = task.status.as_ref();
+    let of = |wanted: &Status| {
+        let urls = task.urls.iter();
+        urls.filter(|url| url.status.as_ref() == Some(wanted))
+            .count()
+    };
+    let failed = Cell::new(of(&Status::Failure));
+    vec![
+        coloured(status),
+        Cell::new(one_line(task.id.as_str())),
+        Cell::new(one_line(task.r#type.as_deref().unwrap_or("-"))),
+        Cell::new(task.created.map_or("-".to_owned(), |time| time.to_string())),
+        Cell::new(task.created.map_or("-".to_owned(), |time| age(time, now))),
+        Cell::new(task.urls.len()),
+        Cell::new(of(&Status::Success)),
+        if of(&Status::Failure) > 0 {
+            failed.fg(Color::Red)
+        } else {
+            failed
+        },
+    ]
+}
+
+fn coloured(status: Option<&Status>) -> Cell {
+    let Some(status) = status else {
+        return Cell::new("-");
+    };
+    let cell = Cell::new(one_line(status.as_str()));
+    match status {
+        Status::Wait => cell,
+        Status::Process => cell.fg(Color::Cyan),
+        Status::Success => cell.fg(Color::Green),
+        Status::Failure => cell.fg(Color::Red),
+        Status::Other(_) => cell.fg(Color::Yellow),
+    }
+}
+
+/// In the largest unit: `36s`, `2h`, `12d`.
+fn age(time: Timestamp, now: Timestamp) -> String {
+    let seconds = now.since(time).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// The answer's `TotalCount`. It may count tasks or URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Count {
+    /// One page was asked for; none: its answer had no count.
+    OfPage(Option<u64>),
+    /// All pages were read: the tasks themselves can be counted.
+    OfNoPage,
+}
+
+impl Count {
+    fn is_of_no_page(&self) -> bool {
+        *self == Self::OfNoPage
+    }
+}
+
+/// `query --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Document<'a> {
+    /// As the config names it.
+    pub(super) target: &'a TargetName,
+    /// `refresh` or `prefetch`.
+    pub(super) kind: TaskKind,
+    #[serde(skip_serializing_if = "Count::is_of_no_page")]
+    pub(super) total_count: Count,
+    tasks: Vec<TaskDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskDocument<'a> {
+    id: &'a str,
+    r#type: Option<&'a str>,
+    status: Option<&'a Status>,
+    created: Option<Timestamp>,
+    urls: Vec<UrlDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct UrlDocument<'a> {
+    url: &'a str,
+    status: Option<&'a Status>,
+    progress: Option<u32>,
+    finished: Option<Timestamp>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(
+        target: &'a TargetName,
+        kind: TaskKind,
+        total_count: Count,
+        tasks: &'a [Task],
+    ) -> Self {
+        Self {
+            target,
+            kind,
+            total_count,
+            tasks: tasks.iter().map(TaskDocument::of).collect(),
+        }
+    }
+
+    /// Ends in a line's end.
+    pub(super) fn text(&self) -> String {
+        // Texts, numbers and lists of them can't fail.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+impl<'a> TaskDocument<'a> {
+    fn of(task: &'a Task) -> Self {
+        Self {
+            id: task.id.as_str(),
+            r#type: task.r#type.as_deref(),
+            status: task.status.as_ref(),
+            created: task.created,
+            urls: task.urls.iter().map(UrlDocument::of).collect(),
+        }
+    }
+}
+
+impl<'a> UrlDocument<'a> {
+    fn of(url: &'a Url) -> Self {
+        Self {
+            url: &url.url,
+            status: url.status.as_ref(),
+            progress: url.progress,
+            finished: url.finished,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks() -> Vec<Task> {
+        let url = |url: &str, status: Status| Url {
+            url: url.to_owned(),
+            status: Some(status),
+            progress: Some(100),
+            finished: Timestamp::from_unix_seconds(1_548_051_103),
+        };
+        let half_failed = Task {
+            id: "20190121141137_4d8031d5".into(),
+            r#type: Some("file".to_owned()),
+            status: Some(Status::Failure),
+            created: Timestamp::from_unix_seconds(1_548_051_097),
+            urls: vec![
+                url("http://example.com/a", Status::Success),
+                url("http://example.com/b", Status::Failure),
+            ],
+        };
+        let bare = Task {
+            id: "x\u{1b}[2J\ny".into(),
+            r#type: None,
+            status: None,
+            created: None,
+            urls: Vec::new(),
+        };
+        vec![half_failed, bare]
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_task_and_steers_no_terminal() {
+        let now = Timestamp::from_unix_seconds(1_548_051_097 + 3_725).unwrap();
+        let text = table(&tasks(), now);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], HEADER);
+        let half_failed = [
+            "failure",
+            "20190121141137_4d8031d5",
+            "file",
+            "2019-01-21T06:11:37Z",
+            "1h",
+            "2",
+            "1",
+            "1",
+        ];
+        assert_eq!(lines[1], half_failed);
+        let bare = ["-", r"x\u{1b}[2J\ny", "-", "-", "-", "0", "0", "0"];
+        assert_eq!(lines[2], bare);
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let told = |seconds| {
+            age(
+                Timestamp::EPOCH,
+                Timestamp::from_unix_seconds(seconds).unwrap(),
+            )
+        };
+        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000].map(told);
+        assert_eq!(ages, ["0s", "59s", "1m", "59m", "1h", "23h", "1d", "100d"]);
+    }
+
+    #[test]
+    fn the_document_holds_every_field_of_the_answer() {
+        let (target, tasks) = (TargetName::from("shop"), tasks());
+        let count = Count::OfPage(Some(7));
+        let document = Document::new(&target, TaskKind::Refresh, count, &tasks[..1]);
+        let read: serde_json::Value = serde_json::from_str(&document.text()).unwrap();
+        let expected = serde_json::json!({
+            "target": "shop", "kind": "refresh", "total_count": 7,
+            "tasks": [{
+                "id": "20190121141137_4d8031d5", "type": "file", "status": "failure",
+                "created": "2019-01-21T06:11:37Z",
+                "urls": [
+                    {"url": "http://example.com/a", "status": "success", "progress": 100,
+                     "finished": "2019-01-21T06:11:43Z"},
+                    {"url": "http://example.com/b", "status": "failure", "progress": 100,
+                     "finished": "2019-01-21T06:11:43Z"}
+                ]
+            }]
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_count_that_the_answer_lacks_is_null_and_one_nobody_asked_for_is_absent() {
+        let target = TargetName::from("shop");
+        let text = |count| Document::new(&target, TaskKind::Refresh, count, &[]).text();
+        assert!(!text(Count::OfNoPage).contains("total_count"));
+        assert!(text(Count::OfPage(None)).contains(r#""total_count": null"#));
+    }
+}
