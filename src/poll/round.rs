@@ -84,7 +84,7 @@ impl<'a> Round<'a> {
         let in_flight = self.poller.store.tasks_in_flight(&self.poller.name)?;
         self.unseen = in_flight.iter().map(|task| task.id.clone()).collect();
         let complete = self.walk_list()?;
-        self.state.paging = serde_json::to_string(&complete.paging).unwrap_or_default();
+        self.state.paging = serde_json::to_string(&complete.paging()).unwrap_or_default();
         let created: HashMap<TaskId, Option<Timestamp>> = in_flight
             .into_iter()
             .map(|task| (task.id, task.created))

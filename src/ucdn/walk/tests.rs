@@ -6,156 +6,12 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::*;
-use crate::model::{Status, TaskId, Url};
+use crate::model::Status;
+use crate::ucdn::wire::ListField;
 
-/// A server with one reading of every open question, and a list that may move.
-#[derive(Clone, Debug)]
-struct Server {
-    tasks: Vec<Task>,
-    unit: CountedIn,
-    clamp: Option<u64>,
-    total: Total,
-    /// Before the request of this number, this happens.
-    moves: BTreeMap<usize, Move>,
-    requests: usize,
-    inserted: usize,
-    /// The longest page so far, in the server's unit.
-    longest: u64,
-}
+mod server;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum CountedIn {
-    Tasks,
-    Urls,
-    /// `Limit` is ignored.
-    TasksWithoutLimit,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Total {
-    Tasks,
-    Urls,
-    Page,
-    Absent,
-    Nonsense(u64),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Move {
-    Insert(usize),
-    Remove(usize),
-}
-
-fn task(id: String, urls: usize) -> Task {
-    Task {
-        r#type: None,
-        status: Some(Status::Process),
-        created: None,
-        urls: (0..urls)
-            .map(|n| Url {
-                url: format!("http://example.com/{id}/{n}"),
-                status: Some(Status::Process),
-                progress: None,
-                finished: None,
-            })
-            .collect(),
-        id: TaskId(id),
-    }
-}
-
-impl Server {
-    fn new(url_counts: &[usize], unit: CountedIn) -> Self {
-        Self {
-            tasks: url_counts
-                .iter()
-                .enumerate()
-                .map(|(n, urls)| task(format!("t{n}"), *urls))
-                .collect(),
-            unit,
-            clamp: None,
-            total: Total::Absent,
-            moves: BTreeMap::new(),
-            requests: 0,
-            inserted: 0,
-            longest: 0,
-        }
-    }
-
-    fn answer(&mut self, ask: Ask) -> Page {
-        match self.moves.get(&self.requests) {
-            Some(Move::Insert(place)) => {
-                let place = *place % (self.tasks.len() + 1);
-                self.tasks.insert(
-                    place,
-                    task(format!("new{}", self.inserted), 1 + self.inserted % 3),
-                );
-                self.inserted += 1;
-            }
-            Some(Move::Remove(place)) if !self.tasks.is_empty() => {
-                self.tasks.remove(*place % self.tasks.len());
-            }
-            _ => {}
-        }
-        self.requests += 1;
-        let limit = self.clamp.map_or(ask.limit, |clamp| clamp.min(ask.limit)) as usize;
-        let offset = ask.offset as usize;
-        let tasks: Vec<Task> = match self.unit {
-            CountedIn::TasksWithoutLimit => self.tasks.iter().skip(offset).cloned().collect(),
-            CountedIn::Tasks => self
-                .tasks
-                .iter()
-                .skip(offset)
-                .take(limit)
-                .cloned()
-                .collect(),
-            CountedIn::Urls => self.cut_by_urls(offset, limit),
-        };
-        let urls = |tasks: &[Task]| tasks.iter().map(|task| task.urls.len() as u64).sum::<u64>();
-        self.longest = self.longest.max(match self.unit {
-            CountedIn::Urls => urls(&tasks),
-            _ => tasks.len() as u64,
-        });
-        let total_count = match self.total {
-            Total::Tasks => Some(self.tasks.len() as u64),
-            Total::Urls => Some(urls(&self.tasks)),
-            Total::Page => Some(tasks.len() as u64),
-            Total::Absent => None,
-            Total::Nonsense(total) => Some(total),
-        };
-        Page {
-            tasks,
-            total_count,
-            list: ListField::Present,
-        }
-    }
-
-    fn cut_by_urls(&self, offset: usize, limit: usize) -> Vec<Task> {
-        let mut page: Vec<Task> = Vec::new();
-        let rows = self
-            .tasks
-            .iter()
-            .flat_map(|task| task.urls.iter().map(move |url| (task, url)));
-        for (task, url) in rows.skip(offset).take(limit) {
-            match page.last_mut().filter(|last| last.id == task.id) {
-                Some(last) => last.urls.push(url.clone()),
-                None => page.push(Task {
-                    urls: vec![url.clone()],
-                    ..task.clone()
-                }),
-            }
-        }
-        page
-    }
-
-    /// Entries of the list in the unit of the server's pages, and how many fill a page.
-    fn full_pages(&self) -> u64 {
-        let entries = match self.unit {
-            CountedIn::Urls => self.tasks.iter().map(|task| task.urls.len() as u64).sum(),
-            _ => self.tasks.len() as u64,
-        };
-        entries.div_ceil(self.longest.max(1)).max(1)
-    }
-}
+use server::{CountedIn, Move, Server, Total, task};
 
 struct Walked {
     sightings: Vec<Task>,
@@ -195,7 +51,7 @@ fn walk(server: &mut Server, page_size: u32, paging: Paging) -> Result<Walked, W
                 return Ok(Walked {
                     sightings,
                     requests,
-                    paging: complete.paging,
+                    paging: complete.paging(),
                 });
             }
         }
@@ -240,7 +96,7 @@ proptest! {
             prop_assert_eq!(walked.entries(), entries(&server.tasks), "poll {}", poll);
             for task in &server.tasks {
                 let first = walked.sightings.iter().find(|seen| seen.id == task.id);
-                prop_assert_eq!(first.map(|seen| BTreeSet::from_iter(seen.urls.iter().map(|url| &url.url)).len()),
+                prop_assert_eq!(first.map(|seen| seen.urls.iter().map(|url| &url.url).collect::<BTreeSet<_>>().len()),
                     Some(task.urls.len()), "{} was first given out in part", &task.id);
             }
             let pages = server.full_pages();

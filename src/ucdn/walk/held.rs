@@ -1,0 +1,110 @@
+//! Tasks that were seen and are not given out yet, because a later page may show more of them. Pure.
+
+use crate::model::Task;
+
+/// What is held back.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The last task seen, whose other URLs may be on the next page.
+    last: Option<Task>,
+    /// Tasks of pages that were not accepted: to be given out if they don't come up again.
+    pending: Vec<Task>,
+}
+
+/// Whether a page shows tasks whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Whole,
+    PerhapsInPart,
+}
+
+impl Held {
+    /// All of it, for a walk that can't go on.
+    pub(super) fn into_tasks(self) -> Vec<Task> {
+        let mut tasks = self.pending;
+        tasks.extend(self.last);
+        tasks
+    }
+
+    /// Keeps the tasks of a page that was not accepted.
+    pub(super) fn keep(&mut self, tasks: Vec<Task>) {
+        self.pending.extend(tasks);
+    }
+
+    /// All of it, at the end of a walk whose last page gave `seen`.
+    pub(super) fn release(&mut self, seen: Vec<Task>) -> Vec<Task> {
+        let mut seen = seen;
+        let last: Vec<Task> = self.last.take().into_iter().collect();
+        seen.extend(self.with_pending(last));
+        let mut tasks = std::mem::take(&mut self.pending);
+        tasks.extend(seen);
+        tasks
+    }
+
+    /// Takes the last task out if the page does not show it: one that ends before it does not show that nothing of it is
+    /// still to come.
+    pub(super) fn take_if_behind(&mut self, tasks: &[Task]) -> Option<Task> {
+        self.last
+            .take_if(|held| !tasks.iter().any(|task| task.id == held.id))
+    }
+
+    /// Puts back what [`Held::take_if_behind`] took, and gives out what stands in its place.
+    pub(super) fn put_back(&mut self, task: Task) -> Vec<Task> {
+        let seen = self.last.replace(task).into_iter().collect();
+        self.with_pending(seen)
+    }
+
+    /// Merges the task that was held back into the page, and holds the page's last one back in turn.
+    pub(super) fn hold_back(&mut self, tasks: Vec<Task>, shown: Shown) -> Vec<Task> {
+        let mut seen = Vec::with_capacity(tasks.len() + 1);
+        if !tasks
+            .iter()
+            .any(|task| self.last.as_ref().is_some_and(|held| held.id == task.id))
+        {
+            seen.extend(self.last.take());
+        }
+        for task in tasks {
+            match self.last.take_if(|held| held.id == task.id) {
+                Some(held) => merge(held, task, shown, &mut seen),
+                None => seen.push(task),
+            }
+        }
+        self.last = seen.pop();
+        self.with_pending(seen)
+    }
+
+    /// Puts what was seen of a task on a page that was not accepted before what was seen of it since, if that differs.
+    pub(super) fn with_pending(&mut self, tasks: Vec<Task>) -> Vec<Task> {
+        if self.pending.is_empty() {
+            return tasks;
+        }
+        let mut seen = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let earlier = self.pending.extract_if(.., |pending| pending.id == task.id);
+            seen.extend(earlier.filter(|pending| pending.status != task.status));
+            seen.push(task);
+        }
+        seen
+    }
+}
+
+/// Two sightings of one task: the second part of it, or all of it once more.
+fn merge(first: Task, second: Task, shown: Shown, seen: &mut Vec<Task>) {
+    let changed = second.status.is_some() && second.status != first.status;
+    if shown == Shown::Whole || changed {
+        if first != second {
+            seen.push(first);
+        }
+        seen.push(second);
+        return;
+    }
+    let mut urls = first.urls;
+    urls.extend(second.urls);
+    seen.push(Task {
+        id: second.id,
+        r#type: second.r#type.or(first.r#type),
+        status: second.status.or(first.status),
+        created: second.created.or(first.created),
+        urls,
+    });
+}

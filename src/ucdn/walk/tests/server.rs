@@ -1,0 +1,157 @@
+//! A server of the tests' own, which is of one mind about every open question.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Status, Task, TaskId, Url};
+use crate::ucdn::walk::Ask;
+use crate::ucdn::wire::{ListField, Page};
+
+/// A server with one reading of every open question, and a list that may move.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) tasks: Vec<Task>,
+    pub(super) unit: CountedIn,
+    pub(super) clamp: Option<u64>,
+    pub(super) total: Total,
+    /// Before the request of this number, this happens.
+    pub(super) moves: BTreeMap<usize, Move>,
+    pub(super) requests: usize,
+    inserted: usize,
+    /// The longest page so far, in the server's unit.
+    longest: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum CountedIn {
+    Tasks,
+    Urls,
+    /// `Limit` is ignored.
+    TasksWithoutLimit,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Total {
+    Tasks,
+    Urls,
+    Page,
+    Absent,
+    Nonsense(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Move {
+    Insert(usize),
+    Remove(usize),
+}
+
+pub(super) fn task(id: String, urls: usize) -> Task {
+    Task {
+        r#type: None,
+        status: Some(Status::Process),
+        created: None,
+        urls: (0..urls)
+            .map(|n| Url {
+                url: format!("http://example.com/{id}/{n}"),
+                status: Some(Status::Process),
+                progress: None,
+                finished: None,
+            })
+            .collect(),
+        id: TaskId(id),
+    }
+}
+
+impl Server {
+    pub(super) fn new(url_counts: &[usize], unit: CountedIn) -> Self {
+        Self {
+            tasks: url_counts
+                .iter()
+                .enumerate()
+                .map(|(n, urls)| task(format!("t{n}"), *urls))
+                .collect(),
+            unit,
+            clamp: None,
+            total: Total::Absent,
+            moves: BTreeMap::new(),
+            requests: 0,
+            inserted: 0,
+            longest: 0,
+        }
+    }
+
+    pub(super) fn answer(&mut self, ask: Ask) -> Page {
+        match self.moves.get(&self.requests) {
+            Some(Move::Insert(place)) => {
+                let place = *place % (self.tasks.len() + 1);
+                self.tasks.insert(
+                    place,
+                    task(format!("new{}", self.inserted), 1 + self.inserted % 3),
+                );
+                self.inserted += 1;
+            }
+            Some(Move::Remove(place)) if !self.tasks.is_empty() => {
+                self.tasks.remove(*place % self.tasks.len());
+            }
+            _ => {}
+        }
+        self.requests += 1;
+        let limit = self.clamp.map_or(ask.limit, |clamp| clamp.min(ask.limit));
+        let limit = usize::try_from(limit).unwrap();
+        let offset = usize::try_from(ask.offset).unwrap();
+        let tasks: Vec<Task> = match self.unit {
+            CountedIn::TasksWithoutLimit => self.tasks.iter().skip(offset).cloned().collect(),
+            CountedIn::Tasks => self
+                .tasks
+                .iter()
+                .skip(offset)
+                .take(limit)
+                .cloned()
+                .collect(),
+            CountedIn::Urls => self.cut_by_urls(offset, limit),
+        };
+        let urls = |tasks: &[Task]| tasks.iter().map(|task| task.urls.len() as u64).sum::<u64>();
+        self.longest = self.longest.max(match self.unit {
+            CountedIn::Urls => urls(&tasks),
+            _ => tasks.len() as u64,
+        });
+        let total_count = match self.total {
+            Total::Tasks => Some(self.tasks.len() as u64),
+            Total::Urls => Some(urls(&self.tasks)),
+            Total::Page => Some(tasks.len() as u64),
+            Total::Absent => None,
+            Total::Nonsense(total) => Some(total),
+        };
+        Page {
+            tasks,
+            total_count,
+            list: ListField::Present,
+        }
+    }
+
+    fn cut_by_urls(&self, offset: usize, limit: usize) -> Vec<Task> {
+        let mut page: Vec<Task> = Vec::new();
+        let rows = self
+            .tasks
+            .iter()
+            .flat_map(|task| task.urls.iter().map(move |url| (task, url)));
+        for (task, url) in rows.skip(offset).take(limit) {
+            match page.last_mut().filter(|last| last.id == task.id) {
+                Some(last) => last.urls.push(url.clone()),
+                None => page.push(Task {
+                    urls: vec![url.clone()],
+                    ..task.clone()
+                }),
+            }
+        }
+        page
+    }
+
+    /// Entries of the list in the unit of the server's pages, and how many fill a page.
+    pub(super) fn full_pages(&self) -> u64 {
+        let entries = match self.unit {
+            CountedIn::Urls => self.tasks.iter().map(|task| task.urls.len() as u64).sum(),
+            _ => self.tasks.len() as u64,
+        };
+        entries.div_ceil(self.longest.max(1)).max(1)
+    }
+}

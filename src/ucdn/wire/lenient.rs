@@ -1,0 +1,279 @@
+//! Values that read any JSON: what is of another type than expected is none, not an error. Pure.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::model::{Status, Timestamp};
+
+/// A struct that reads any JSON: an object gives its fields (keys without regard to case, the last of equal ones,
+/// unknown ones passed over), anything else gives none.
+macro_rules! lenient_struct {
+    ($name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
+        #[derive(Debug, Default)]
+        struct $name {
+            $($field: $type,)*
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Fields;
+
+                impl<'de> Visitor<'de> for Fields {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str(stringify!($name))
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        let mut read = $name::default();
+                        while let Some(key) = map.next_key::<Key>()? {
+                            $(if key.is($key) {
+                                read.$field = map.next_value()?;
+                                continue;
+                            })*
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                        Ok(read)
+                    }
+
+                    nothing_else!($name);
+                }
+
+                deserializer.deserialize_any(Fields)
+            }
+        }
+    };
+}
+
+/// The rest of a visitor: every JSON value but an object is read to its end and gives the default.
+macro_rules! nothing_else {
+    ($value:ty) => {
+        fn visit_unit<E>(self) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+        fn visit_str<E>(self, _: &str) -> Result<$value, E> {
+            Ok(<$value>::default())
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<$value, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(<$value>::default())
+        }
+    };
+}
+
+pub(super) use {lenient_struct, nothing_else};
+
+/// A key of an object.
+pub(super) struct Key(String);
+
+impl Key {
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.0.eq_ignore_ascii_case(name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+/// A whole number, or a text of one; anything else is none.
+#[derive(Debug, Default)]
+pub(super) struct Number(pub(super) Option<i64>);
+
+impl Number {
+    /// A time that happened: 0 stands for none.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        self.0
+            .filter(|seconds| *seconds > 0)
+            .and_then(Timestamp::from_unix_seconds)
+    }
+}
+
+/// A text, or a number made one; anything else is none.
+#[derive(Debug, Default)]
+pub(super) struct Text(pub(super) Option<String>);
+
+impl Text {
+    pub(super) fn non_empty(self) -> Option<String> {
+        self.0.filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn status(self) -> Option<Status> {
+        self.non_empty().map(|word| Status::from_word(&word))
+    }
+}
+
+/// A scalar of any type, before it is a [`Number`] or a [`Text`].
+enum Scalar {
+    None,
+    Integer(i64),
+    Fraction(f64),
+    Text(String),
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::None)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+        Ok(i64::try_from(number).map_or(Scalar::None, Scalar::Integer))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Fraction(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::None)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
+            Scalar::Integer(number) => Some(number),
+            Scalar::Fraction(number) => whole(number),
+            Scalar::Text(text) => {
+                let text = text.trim();
+                text.parse()
+                    .ok()
+                    .or_else(|| text.parse().ok().and_then(whole))
+            }
+            Scalar::None => None,
+        }))
+    }
+}
+
+/// Cuts a fraction off; `None` for what is no number or far outside of any meaning.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the range is checked, the fraction is to go"
+    )]
+    (number.abs() < 1e15).then_some(number as i64)
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
+            Scalar::Text(text) => Some(text),
+            Scalar::Integer(number) => Some(number.to_string()),
+            Scalar::Fraction(number) => Some(number.to_string()),
+            Scalar::None => None,
+        }))
+    }
+}
+
+/// A list, which may be missing, null, or an object in place of an array.
+#[derive(Debug, Default)]
+pub(super) enum List<T> {
+    #[default]
+    Missing,
+    Items(Vec<T>),
+    SomethingElse,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<List<T>, E> {
+        Ok(List::Missing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(List::Items(items))
+    }
+
+    /// `{}`, and the numbered object that some servers make of a list.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some((_, item)) = map.next_entry::<IgnoredAny, T>()? {
+            items.push(item);
+        }
+        Ok(List::Items(items))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<List<T>, E> {
+        Ok(List::SomethingElse)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<List<T>, E> {
+        Ok(List::SomethingElse)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<List<T>, E> {
+        Ok(List::SomethingElse)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<List<T>, E> {
+        Ok(List::SomethingElse)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<List<T>, E> {
+        Ok(if text.is_empty() {
+            List::Missing
+        } else {
+            List::SomethingElse
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! What answers look like, and what is read from them.
+
+use super::*;
+use crate::model::{Status, Timestamp};
+
+fn page(json: &str) -> Page {
+    read_page(json.as_bytes()).unwrap()
+}
+
+#[test]
+fn the_vendors_example_is_read_whole() {
+    let page = page(
+        r#"{"Action": "DescribeNewUcdnRefreshCacheTaskResponse", "RetCode": 0, "TaskList": [{
+            "CreateTime": 1548051097, "Status": "success", "TaskId": "20190121141137_4d8031d5", "Type": "file",
+            "UrlLists": [{"CreateTime": 1548051097, "FinishTime": 1548051103, "Progress": 100,
+                "Status": "success", "Url": "http://xxxxx/test2.jpg"}]}], "TotalCount": 2}"#,
+    );
+    assert_eq!(page.total_count, Some(2));
+    let [task] = page.tasks.as_slice() else {
+        panic!("{page:?}")
+    };
+    assert_eq!(task.id.as_str(), "20190121141137_4d8031d5");
+    assert_eq!(task.r#type.as_deref(), Some("file"));
+    assert_eq!(task.status, Some(Status::Success));
+    assert_eq!(task.created, Timestamp::from_unix_seconds(1_548_051_097));
+    let [url] = task.urls.as_slice() else {
+        panic!("{task:?}")
+    };
+    assert_eq!(url.progress, Some(100));
+    assert_eq!(url.finished, Timestamp::from_unix_seconds(1_548_051_103));
+}
+
+#[test]
+fn lists_may_be_missing_null_or_an_empty_object() {
+    for list in ["", r#","TaskList":null"#] {
+        let page = page(&format!(r#"{{"RetCode":0{list}}}"#));
+        assert_eq!((page.tasks.len(), page.list), (0, ListField::Missing));
+    }
+    for list in ["[]", "{}"] {
+        let page = page(&format!(r#"{{"RetCode":0,"TaskList":{list}}}"#));
+        assert_eq!((page.tasks.len(), page.list), (0, ListField::Present));
+    }
+    for urls in ["null", "{}", "[]", "7", r#""x""#, "[null]"] {
+        let page = page(&format!(
+            r#"{{"RetCode":0,"TaskList":[{{"TaskId":"a","UrlLists":{urls}}}]}}"#
+        ));
+        assert_eq!(page.tasks.len(), 1, "{urls}");
+    }
+}
+
+#[test]
+fn numbers_may_be_texts_and_texts_numbers() {
+    let page = page(
+        r#"{"RetCode":"0","TotalCount":"7","TaskList":[{"TaskId":42,"CreateTime":"1548051097",
+            "UrlLists":[{"Url":"u","Progress":"40","FinishTime":"0"},{"Url":"v","Progress":99.6}]}]}"#,
+    );
+    let task = &page.tasks[0];
+    assert_eq!((page.total_count, task.id.as_str()), (Some(7), "42"));
+    assert_eq!(task.created, Timestamp::from_unix_seconds(1_548_051_097));
+    assert_eq!(
+        (task.urls[0].progress, task.urls[0].finished),
+        (Some(40), None)
+    );
+    assert_eq!(task.urls[1].progress, Some(99));
+}
+
+#[test]
+fn keys_are_read_in_any_case() {
+    let page = page(
+        r#"{"retcode":0,"TASKLIST":[{"taskid":"a","STATUS":"wait","urllists":[{"URL":"u"}]}]}"#,
+    );
+    assert_eq!(page.tasks[0].status, Some(Status::Wait));
+    assert_eq!(page.tasks[0].urls[0].url, "u");
+}
+
+#[test]
+fn an_unknown_status_is_kept_to_the_letter() {
+    let page = page(
+        r#"{"RetCode":0,"TaskList":[{"TaskId":"a","Status":"unkonw"},{"TaskId":"b","Status":""}]}"#,
+    );
+    assert_eq!(
+        page.tasks[0].status,
+        Some(Status::Other("unkonw".to_owned()))
+    );
+    assert_eq!(page.tasks[1].status, None);
+}
+
+#[test]
+fn a_time_out_of_all_range_is_no_time() {
+    let page = page(
+        r#"{"RetCode":0,"TaskList":[{"TaskId":"a","CreateTime":1548051097000},{"TaskId":"b","CreateTime":-1},
+            {"TaskId":"c","CreateTime":99999999999999999999}]}"#,
+    );
+    assert!(
+        page.tasks.iter().all(|task| task.created.is_none()),
+        "{page:?}"
+    );
+}
+
+#[test]
+fn an_element_that_is_no_task_still_takes_its_place() {
+    let page = page(r#"{"RetCode":0,"TaskList":[null,7,"x",[1],{"TaskId":"a"}]}"#);
+    assert_eq!(page.tasks.len(), 5);
+    assert!(
+        page.tasks[..4]
+            .iter()
+            .all(|task| task.id.as_str().is_empty())
+    );
+}
+
+#[test]
+fn a_refusal_is_never_a_page() {
+    for (code, json) in [(171, "171"), (-1, "-1"), (230, r#""230""#)] {
+        let json = format!(r#"{{"RetCode":{json},"Message":"no","TaskList":[{{"TaskId":"a"}}]}}"#);
+        let refused = WireError::Refused {
+            code,
+            message: "no".to_owned(),
+        };
+        assert_eq!(read_page(json.as_bytes()), Err(refused));
+    }
+}
+
+#[test]
+fn what_is_not_the_apis_json_is_an_error() {
+    assert_eq!(read_page(b" \n"), Err(WireError::Empty));
+    assert_eq!(read_page(b"{}"), Err(WireError::NoRetCode));
+    assert_eq!(read_page(b"[]"), Err(WireError::NoRetCode));
+    assert_eq!(read_page(br#"{"RetCode":null}"#), Err(WireError::NoRetCode));
+    assert_eq!(
+        read_page(br#"{"RetCode":0,"TaskList":"x"}"#),
+        Err(WireError::NotAList)
+    );
+    for broken in [
+        "<html>",
+        r#"{"RetCode":0,"TaskList":[{"TaskId":"a""#,
+        r#"{"RetCode":0}x"#,
+    ] {
+        assert!(
+            matches!(read_page(broken.as_bytes()), Err(WireError::NotJson { .. })),
+            "{broken}"
+        );
+    }
+}
+
+#[test]
+fn a_url_that_is_not_utf8_spoils_nothing_else() {
+    let body = b"\xef\xbb\xbf{\"RetCode\":0,\"TaskList\":[{\"TaskId\":\"a\",\"UrlLists\":[{\"Url\":\"\xff\"}]}]}";
+    assert_eq!(read_page(body).unwrap().tasks[0].urls[0].url, "\u{fffd}");
+}
