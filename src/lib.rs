@@ -1,4 +1,65 @@
 //! ucdn-watch watches UCloud CDN refresh tasks and reports every transition to its log and to webhooks.
+//!
+//! This page is the architecture: how data flows, which room owns what, and what the state promises. The library holds
+//! everything; the program (`src/main.rs`) calls [`cli::main`] and turns its answer into an exit code.
+//!
+//! # The way data flows
+//!
+//! ```text
+//! watch  ── when ──▶  poll  ── asks ──▶  ucdn::walk ── pages ──▶ ucdn::client ──▶ the API
+//!                       │                    │
+//!                       │        tasks seen, page by page
+//!                       ▼                    ▼
+//!                     diff  (stored task, seen task) ─▶ changes          pure
+//!                       ▼
+//!                     event  changes ─▶ events                           pure
+//!                       ▼
+//!                     store  one transaction: tasks + events + what each webhook is owed
+//!                       ▼
+//!                     deliver  one thread a webhook drains what it is owed, in order
+//! ```
+//!
+//! One direction, no step back. [`poll`] never sends, and [`deliver`] never looks at the API; they meet only in the
+//! [`store`]. So a dead webhook can't delay a poll, and a crash between them loses nothing. Each page is committed when it
+//! is read: memory stays at one page, and what page 1 showed is kept if page 2 fails. Nothing about tasks is kept in
+//! memory between polls: the store is the snapshot, so no cache goes stale and a restart is no special case.
+//!
+//! Conclusions from absence need the whole list. A walk returns a [`ucdn::walk::CompleteWalk`] at its end and only there,
+//! and what concludes absence takes one as an argument: a half-read list can't be used by mistake.
+//!
+//! # Rooms
+//!
+//! Arrows point down: a row may use the rows below it, never those above. `tests/it/architecture.rs` holds this.
+//!
+//! | layer | module | owns | may not |
+//! |---|---|---|---|
+//! | rim | [`crate::cli`] | arguments, wiring, tables, exit codes | decide anything |
+//! | daemon | [`crate::watch`] | threads, when to poll, signals, reload, stop | know HTTP, JSON, SQL |
+//! | | [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
+//! | work | [`crate::poll`] | one poll of one target: walk, diff, commit | send anything |
+//! | | [`crate::deliver`] | draining one webhook's queue | ask the API |
+//! | edges | [`crate::ucdn`] | the vendor's API: calls, pages, what an error means | know disk or webhooks |
+//! | | [`crate::store`] | the only place with SQL: snapshot, events, outbox, lock, migrations | decide what a change means |
+//! | | [`crate::http`] | the only place that names ureq: time limits, size caps, proxies, redaction | try again, know JSON |
+//! | | [`crate::config`], [`crate::secret`] | file and environment to a valid [`config::Config`]; the only reader of both | connect to what it names |
+//! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
+//! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
+//! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
+//! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
+//!
+//! # What the state promises
+//!
+//! A transition and what each webhook is owed for it are one atomic, durable [`store::Commit`]. A crash at any instant
+//! leaves either all of it or nothing: if nothing, the next poll sees the same transition again and reports it for the
+//! first time; if all, the couriers find it owed. An event's id and its bytes are settled by that commit, so a delivery
+//! that was made but not yet noted is made again as the very same one: at least once, and recognizable. The contract of
+//! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
+//!
+//! # Threads
+//!
+//! Blocking throughout, no async runtime. [`watch`] runs a bounded pool for polls (a target never overlaps itself) and a
+//! thread for each webhook. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
+//! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
 
 pub mod cli;
 pub mod clock;

@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     /// From this time on: RFC 3339, unix seconds, or an age such as 2h
     #[arg(long, value_name = "TIME")]
     begin: Option<Moment>,
-    /// Up to this time [default: now, if --begin is given]
+    /// Up to this time; the API takes it only together with --begin [default: now, if --begin is given]
     #[arg(long, value_name = "TIME", requires = "begin")]
     end: Option<Moment>,
     /// Begin at this entry of the list, counted from 0
@@ -167,7 +167,7 @@ fn remark(listed: &Listed) {
     let shown = u64::try_from(listed.tasks.len()).unwrap_or(u64::MAX);
     match listed.total_count {
         Count::OfPage(Some(total)) if total > shown => anstream::eprintln!(
-            "{shown} tasks are shown, and the API's TotalCount is {total}: --all reads all pages"
+            "tasks shown: {shown}; the API's TotalCount: {total}; --all reads all pages"
         ),
         _ if shown == 0 => anstream::eprintln!("no tasks"),
         _ => {}

@@ -14,6 +14,7 @@ mod deliveries;
 mod harness;
 mod once;
 mod paging;
+mod readme;
 mod schedule;
 mod secrets;
 mod signals;

@@ -181,8 +181,8 @@ impl Tally {
             count => format!("{count} with a wrong signature"),
         };
         format!(
-            "\n{BOLD}{:.0} seconds: {polls} polls, {} events, {} deliveries, {signatures}; the on-call person was woken \
-             {} times.{BOLD:#}\n\n\
+            "\n{BOLD}{:.0} seconds: {polls} polls, {} events, {} deliveries, {signatures}; {} of them \
+             woke the on-call person.{BOLD:#}\n\n\
              To watch an account of your own:\n\
              \x20 1. Write a config.toml with your keys, and where to send what happens:\n\n\
              \x20        [accounts.main]\n\

@@ -1,6 +1,8 @@
 //! How the tasks of an answer look: a table for people, one JSON document for programs. Pure.
 
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableStyle};
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
+};
 use serde::Serialize;
 
 use crate::logging::one_line;
@@ -9,23 +11,36 @@ use crate::model::{Status, TargetName, Task, TaskKind, Timestamp, Url};
 const HEADER: [&str; 8] = [
     "STATUS", "TASK", "TYPE", "CREATED", "AGE", "URLS", "DONE", "FAILED",
 ];
+const CREATED: usize = 3;
 /// From this column on: numbers.
 const FIRST_NUMBER: usize = 5;
+
+/// A terminal narrower than this goes without `CREATED`: `AGE` tells nearly as much.
+const WIDTH_FOR_ALL: u16 = 80;
+/// One narrower than this is none, or can't be helped.
+const LEAST_WIDTH: u16 = 40;
 
 /// The table. On a terminal it takes the terminal's width and colours; anywhere else a line a task.
 pub(super) fn table(tasks: &[Task], now: Timestamp) -> String {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new())
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(HEADER);
+        .set_header(HEADER)
+        .style_text_only();
     for task in tasks {
         table.add_row(row(task, now));
     }
+    let width = table.width().filter(|width| *width >= LEAST_WIDTH);
+    if width.is_some() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
+        column.set_padding((0, 1));
         if index >= FIRST_NUMBER {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+        if index == CREATED && width.is_some_and(|width| width < WIDTH_FOR_ALL) {
+            column.set_constraint(ColumnConstraint::Hidden);
         }
     }
     let mut text = table.trim_fmt();
@@ -71,10 +86,15 @@ fn coloured(status: Option<&Status>) -> Cell {
     }
 }
 
-/// The two largest units, as one word: `1d2h`, `3m20s`.
+/// In the largest unit: `36s`, `2h`, `12d`.
 fn age(time: Timestamp, now: Timestamp) -> String {
-    let text = humantime::format_duration(now.since(time)).to_string();
-    text.split(' ').take(2).collect()
+    let seconds = now.since(time).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
 }
 
 /// The answer's `TotalCount`. It may count tasks or URLs.
@@ -215,7 +235,7 @@ mod tests {
             "20190121141137_4d8031d5",
             "file",
             "2019-01-21T06:11:37Z",
-            "1h2m",
+            "1h",
             "2",
             "1",
             "1",
@@ -224,6 +244,18 @@ mod tests {
         let bare = ["-", r"x\u{1b}[2J\ny", "-", "-", "-", "0", "0", "0"];
         assert_eq!(lines[2], bare);
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let told = |seconds| {
+            age(
+                Timestamp::EPOCH,
+                Timestamp::from_unix_seconds(seconds).unwrap(),
+            )
+        };
+        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000].map(told);
+        assert_eq!(ages, ["0s", "59s", "1m", "59m", "1h", "23h", "1d", "100d"]);
     }
 
     #[test]
