@@ -245,7 +245,11 @@ fn simulate_prints_a_block_of_config_that_works() {
         Some(simulator.printed())
             .filter(|text| text.contains("private_key") && text.ends_with('\n'))
     });
-    fs::write(scene.config_path(), format!("state = 's.db'\n{block}\n[targets.shop]\n")).unwrap();
+    fs::write(
+        scene.config_path(),
+        format!("state = 's.db'\n{block}\n[targets.shop]\n"),
+    )
+    .unwrap();
     let ended = scene.run(&["query", "--json"]).with_code(0);
     assert!(ended.stdout.contains("http://example.com/2/a"), "{ended}");
 }
