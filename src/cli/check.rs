@@ -208,4 +208,31 @@ targets = ['shop']
              webhook ops: https://hooks.example.com/…, events of shop, signed\n"
         );
     }
+
+    #[cfg(feature = "simulator")]
+    #[test]
+    fn online_a_target_that_is_refused_ends_with_unreachable() {
+        use crate::simulator::{Settings, Simulator};
+
+        let simulator = Simulator::start(Settings::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let check = |public_key: &str| {
+            let text = format!(
+                "state = '/tmp/state.db'\n[accounts.main]\nendpoint = '{}'\npublic_key = '{public_key}'\n\
+                 private_key = '{}'\n[targets.blog]\n[targets.shop]\n",
+                simulator.endpoint(),
+                simulator.private_key()
+            );
+            std::fs::write(&file, text).unwrap();
+            simulator.forget_requests();
+            run(&Arguments { online: true }, &context(file.clone())).unwrap()
+        };
+        assert_eq!(check(&simulator.public_key()), Exit::Done);
+        let requests = simulator.requests();
+        assert_eq!(requests.len(), 2);
+        assert!(requests.iter().all(|request| request.limit == Some(1)));
+        assert_eq!(check("nobody"), Exit::Unreachable);
+        assert_eq!(simulator.request_count(), 2);
+    }
 }

@@ -41,7 +41,7 @@ pub struct SqliteStore {
     _lock: StateLock,
 }
 
-/// What [`open`] found or made.
+/// What [`open()`] found or made.
 #[derive(Debug)]
 pub struct Opened {
     /// The state, ready for use.

@@ -239,7 +239,9 @@ fn the_table_of_types_is_the_programs() {
 
 #[test]
 fn the_receiver_takes_what_is_signed_and_refuses_what_is_not() {
-    let receiver = Receiver::start();
+    let Some(receiver) = Receiver::start() else {
+        return;
+    };
     let event = blocks("json").remove(0).text;
     let now = SystemClock::start().now().unix_seconds();
     let signature = Webhook::new(SECRET)
@@ -272,26 +274,37 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn start() -> Self {
+    /// None where there is no Python: the tests need nothing but Rust and a C compiler. The gate has it.
+    fn start() -> Option<Self> {
         let code = blocks("python").remove(0).text;
         let ported = code.replace("8000", "0").replace(
             "server.serve_forever()",
             "print(server.server_port, flush=True)\nserver.serve_forever()",
         );
-        let mut python = Command::new("python3")
+        let python = Command::new("python3")
             .args(["-c", &ported])
             .env("OPS_SECRET", SECRET)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn()
-            .expect("python3 is needed to run the README's receiver: install it");
+            .spawn();
+        let mut python = match python {
+            Ok(python) => python,
+            Err(error) => {
+                assert!(
+                    std::env::var_os("CI").is_none(),
+                    "the gate needs python3: {error}"
+                );
+                println!("the README's receiver was not run: no python3 ({error})");
+                return None;
+            }
+        };
         let mut line = String::new();
         let stdout = python.stdout.as_mut().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let port = line.trim().parse();
         let port = port.expect("the README's receiver did not start: run it by hand to see why");
-        Self { python, port }
+        Some(Self { python, port })
     }
 
     /// The status of the answer.
