@@ -157,10 +157,13 @@ impl Daemon {
             .retain(|name, slot| self.crew.pollers.contains_key(name) || slot.running.is_some());
         for (name, poller) in &self.crew.pollers {
             if let Some(slot) = self.schedule.get_mut(name) {
-                slot.poller = Arc::clone(poller);
-                slot.due = slot
-                    .due
-                    .min(now.saturating_add(poller.target().poll.interval));
+                // Of a new config only: a back-off or a `Retry-After` may well be longer than the interval.
+                if !Arc::ptr_eq(&slot.poller, poller) {
+                    slot.poller = Arc::clone(poller);
+                    slot.due = slot
+                        .due
+                        .min(now.saturating_add(poller.target().poll.interval));
+                }
                 continue;
             }
             let slot = Slot {

@@ -10,4 +10,4 @@ pub(crate) use config_text::ConfigText;
 pub(crate) use patience::{Stopwatch, eventually};
 pub(crate) use program::{Ended, Program};
 pub(crate) use receiver::{Answer, Delivery, Receiver};
-pub(crate) use scene::{Scene, task, types};
+pub(crate) use scene::{Scene, only, seconds_ago, task, types};

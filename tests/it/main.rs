@@ -8,6 +8,7 @@
     reason = "in a test each of these is an assertion; clippy.toml's exception covers only functions marked as tests"
 )]
 
+mod absence;
 mod architecture;
 mod commands;
 mod deliveries;

@@ -59,6 +59,20 @@ fn an_api_that_asks_for_time_gets_it() {
     }
 }
 
+/// A schedule that was filled after each poll once cut every back-off to the interval.
+#[test]
+fn an_api_that_fails_is_asked_less_and_less() {
+    let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
+    scene.api.add_fault(Fault::always(Effect::RetCode {
+        code: 153,
+        message: None,
+    }));
+    let _watcher = scene.watch();
+    scene.wait_for_polls(6);
+    let pauses = pauses(&scene);
+    assert!(pauses[4] >= Duration::from_millis(600), "{pauses:?}");
+}
+
 #[test]
 fn a_task_that_stays_as_it_is_stalls_with_time() {
     let scene = Scene::with(|config| config.text("poll", "stall_after", "2s"));

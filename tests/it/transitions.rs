@@ -6,18 +6,7 @@ use serde_json::{Value, json};
 use ucdn_watch::model::{TaskKind, Timestamp};
 use ucdn_watch::simulator::{Effect, Fault, ListShape, Script, TaskSpec, UrlOrder};
 
-use crate::harness::{Scene, eventually, task, types};
-
-/// The only event of a poll, which must be of this type.
-#[track_caller]
-fn only(events: Vec<Value>, r#type: &str) -> Value {
-    assert_eq!(types(&events), [r#type], "{events:#?}");
-    events.into_iter().next().unwrap()
-}
-
-fn seconds_ago(scene: &Scene, seconds: i64) -> i64 {
-    scene.api.now().unix_seconds() - seconds
-}
+use crate::harness::{Scene, eventually, only, seconds_ago, task, types};
 
 #[test]
 fn a_task_is_followed_from_wait_to_failure() {
@@ -179,90 +168,6 @@ fn a_task_that_is_not_finished_in_time_is_stalled_once() {
     only(scene.news(), "task.process");
     scene.change("old", "success");
     only(scene.news(), "task.success");
-}
-
-#[test]
-fn a_task_in_flight_that_is_gone_for_three_polls_has_vanished() {
-    let scene = Scene::new();
-    scene.api.add_task(task("lost"));
-    scene.api.add_task(task("kept"));
-    assert_eq!(scene.news().len(), 2);
-    assert!(scene.api.remove_task("lost"));
-    assert!(scene.news().is_empty());
-    assert!(scene.news().is_empty());
-    let event = only(scene.news(), "task.vanished");
-    assert_eq!(event["task"]["id"], "lost");
-    assert_eq!(event["task"]["status"], "wait");
-    assert!(scene.news().is_empty());
-    scene.api.add_task(task("lost"));
-    scene.change("lost", "success");
-    let event = only(scene.news(), "task.success");
-    assert_eq!(event["task"]["previous_status"], "wait");
-}
-
-#[test]
-fn a_task_that_is_back_after_two_polls_has_not_vanished() {
-    let scene = Scene::new();
-    let created = seconds_ago(&scene, 5);
-    scene.api.add_task(task("t").created_at(created));
-    scene.news();
-    for _ in 0..2 {
-        scene.api.remove_task("t");
-        assert!(scene.news().is_empty());
-        assert!(scene.news().is_empty());
-        scene.api.add_task(task("t").created_at(created));
-        assert!(scene.news().is_empty());
-    }
-}
-
-#[test]
-fn one_sudden_empty_list_means_nothing() {
-    let scene = Scene::new();
-    for id in ["a", "b", "c"] {
-        scene.api.add_task(task(id));
-    }
-    scene.change("c", "success");
-    scene.once();
-    let before = scene.hook.deliveries().len();
-    scene
-        .api
-        .change_options(|options| options.task_list = ListShape::Empty);
-    scene.once();
-    scene
-        .api
-        .change_options(|options| options.task_list = ListShape::Array);
-    for _ in 0..4 {
-        assert!(scene.news().is_empty());
-    }
-    assert_eq!(scene.hook.deliveries().len(), before);
-}
-
-#[test]
-fn a_finished_task_that_leaves_the_list_is_no_event() {
-    let scene = Scene::new();
-    scene.api.add_task(task("t"));
-    scene.news();
-    scene.change("t", "success");
-    only(scene.news(), "task.success");
-    scene.api.remove_task("t");
-    for _ in 0..4 {
-        assert!(scene.news().is_empty());
-    }
-}
-
-#[test]
-fn a_task_that_leaves_the_window_in_flight_is_followed_by_its_id() {
-    let scene = Scene::with(|config| config.text("poll", "lookback", "1h"));
-    let created = seconds_ago(&scene, 3500);
-    scene.api.add_task(task("t").created_at(created));
-    assert_eq!(types(&scene.news()), ["task.wait", "task.stalled"]);
-    scene.api.remove_task("t");
-    scene.api.add_task(task("t").created_at(created - 1000));
-    for _ in 0..4 {
-        assert!(scene.news().is_empty());
-    }
-    scene.change("t", "failure");
-    only(scene.news(), "task.failure");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Answer {
     }
 
     pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push_str(&format!("{name}: {value}\r\n"));
+        self.headers.extend([name, ": ", value, "\r\n"]);
         self
     }
 }

@@ -145,3 +145,15 @@ impl Scene {
         });
     }
 }
+
+/// The only event of a poll, which must be of this type.
+#[track_caller]
+pub(crate) fn only(events: Vec<Value>, r#type: &str) -> Value {
+    assert_eq!(types(&events), [r#type], "{events:#?}");
+    events.into_iter().next().unwrap()
+}
+
+/// A time for a task to have been submitted, by the stand-in's clock.
+pub(crate) fn seconds_ago(scene: &Scene, seconds: i64) -> i64 {
+    scene.api.now().unix_seconds() - seconds
+}
