@@ -57,9 +57,11 @@ pub fn poll_delay(pause: Duration, interval: Duration, failed_polls: u32, jitter
 #[must_use]
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
-    let span = match value.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => Timestamp::from(httpdate::parse_http_date(value).ok()?).since(now),
+    let span = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Digits that overflow mean "very long".
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        Timestamp::from(httpdate::parse_http_date(value).ok()?).since(now)
     };
     Some(span.min(LONGEST_RETRY_AFTER))
 }

@@ -28,7 +28,7 @@ const MIN_LIMIT: u64 = 2;
 const MAX_PAGES: u32 = 10_000;
 
 /// A bound for a server that answers the same page whatever the offset. Inserts during a walk cost a few of these.
-const MAX_PAGES_WITHOUT_PROGRESS: u32 = 24;
+const MAX_PAGES_WITHOUT_PROGRESS: u32 = 50;
 
 /// After this many gaps the unit is no longer concluded from where pages begin.
 const MAX_GAPS_BEFORE_CAUTION: u32 = 2;
@@ -76,8 +76,10 @@ pub enum WalkError {
         /// `TotalCount`.
         total_count: u64,
     },
-    /// The same entries over and over.
-    #[error("the API answers the same tasks whatever the Offset; try a larger `page_size`")]
+    /// No page brings anything new.
+    #[error(
+        "the list moves faster than it can be read, or the API ignores Offset; try a larger `page_size`"
+    )]
     NoProgress,
     /// No end in sight.
     #[error(
@@ -176,7 +178,7 @@ impl Walk {
                 self.counted.reliable = false;
                 Ok(self.go_on(extent, page.tasks, 0))
             }
-            None => Ok(self.step_back(last, extent, page.tasks)),
+            None => self.step_back(last, extent, page.tasks),
         }
     }
 
@@ -224,10 +226,7 @@ impl Walk {
             if overlap.reaches_tail && !goes_on && self.is_short(extent.length) {
                 return Ok(self.end(tasks));
             }
-            self.pages_without_progress += 1;
-            if self.pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS {
-                return Err(WalkError::NoProgress);
-            }
+            self.count_standstill()?;
         } else {
             self.pages_without_progress = 0;
             if self.counted.prove_the_end(self.paging, self.ask.limit) {
@@ -292,7 +291,13 @@ impl Walk {
     }
 
     /// Nothing shared with the page before: entries may lie between.
-    fn step_back(&mut self, last: Extent, extent: Extent, tasks: Vec<Task>) -> Sighting {
+    fn step_back(
+        &mut self,
+        last: Extent,
+        extent: Extent,
+        tasks: Vec<Task>,
+    ) -> Result<Sighting, WalkError> {
+        self.count_standstill()?;
         self.counted.reliable = false;
         self.gaps += 1;
         self.paging.unit = Unit::Open;
@@ -313,10 +318,18 @@ impl Walk {
         self.ask.offset = self.ask.offset.saturating_sub(gap.stepped_back);
         self.gap = Some(gap);
         self.last = Some(last);
-        Sighting {
+        Ok(Sighting {
             tasks: Vec::new(),
             next: Next::Ask(self.ask),
+        })
+    }
+
+    fn count_standstill(&mut self) -> Result<(), WalkError> {
+        self.pages_without_progress += 1;
+        if self.pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS {
+            return Err(WalkError::NoProgress);
         }
+        Ok(())
     }
 
     /// Accepts a page and steps to the next, `lag` entries further than the page's length says.
