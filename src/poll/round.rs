@@ -313,11 +313,13 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Finished so long ago that its record was deleted, or would be: telling of it would be telling twice.
+    /// Finished so long ago that its record may have been deleted: telling of it would be telling twice. A target that
+    /// has not been watched for as long as records are kept has lost none.
     fn is_forgotten(&self, task: &Task, now: Timestamp) -> bool {
-        let finished = task.status.as_ref().is_some_and(Status::is_finished);
         let horizon = now.saturating_sub(self.poller.retention);
-        finished && task.created.is_some_and(|created| created < horizon)
+        let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
+        let finished = task.status.as_ref().is_some_and(Status::is_finished);
+        finished && before(task.created) && before(self.state.first_polled)
     }
 
     fn moment(&self, now: Timestamp) -> Moment {

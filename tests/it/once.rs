@@ -1,7 +1,7 @@
 //! `--once`: one poll of each target, the deliveries that are due, a summary, and an exit code that says how it went.
 
 use ucdn_watch::model::TaskKind;
-use ucdn_watch::simulator::{Effect, Fault};
+use ucdn_watch::simulator::{Effect, Fault, WindowField};
 
 use crate::harness::{Answer, Receiver, Scene, eventually, task, types};
 
@@ -39,6 +39,21 @@ fn the_first_run_reports_old_failures_if_told_to() {
     assert_eq!(events[0]["task"]["id"], "bad");
     scene.once().with_code(0);
     assert_eq!(scene.hook.deliveries().len(), 1);
+}
+
+/// Whether the window is held against the time of creation is open: what was created long ago may still be news.
+#[test]
+fn a_task_created_years_ago_is_reported_like_any_other() {
+    let scene = Scene::new();
+    scene.once().with_code(0);
+    scene
+        .api
+        .change_options(|options| options.window_field = WindowField::Finished);
+    scene.api.add_task(task("t").created_at(1_548_051_097));
+    scene.change("t", "failure");
+    scene.once().with_code(1);
+    assert_eq!(types(&scene.hook.events()), ["task.failure"]);
+    scene.once().with_code(0);
 }
 
 #[test]
