@@ -17,6 +17,7 @@ mod once;
 mod paging;
 mod readme;
 mod schedule;
+mod schema;
 mod secrets;
 mod signals;
 mod transitions;
