@@ -20,4 +20,5 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod tls;
 mod transitions;

@@ -1,0 +1,99 @@
+//! HTTPS: whom the program trusts, and what it says of whom it does not.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::{fs, thread};
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::harness::Scene;
+
+/// An API with an empty list, whose certificate is for `name` alone. Its thread ends with the tests.
+struct Gateway {
+    port: u16,
+    certificate_pem: String,
+}
+
+impl Gateway {
+    fn start(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || serve(&listener, &Arc::new(config)));
+        Self {
+            port,
+            certificate_pem: made.cert.pem(),
+        }
+    }
+}
+
+fn serve(listener: &TcpListener, config: &Arc<ServerConfig>) {
+    for socket in listener.incoming().flatten() {
+        let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+        let mut stream = StreamOwned::new(connection, socket);
+        let mut request = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&request).contains("Signature=") {
+            match stream.read(&mut buffer) {
+                Ok(read @ 1..) => request.extend(&buffer[..read]),
+                // Whoever does not trust the certificate hangs up.
+                Ok(0) | Err(_) => break,
+            }
+        }
+        let body =
+            r#"{"RetCode":0,"Action":"DescribeNewUcdnRefreshCacheTaskResponse","TaskList":[]}"#;
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let _ = stream.write_all(answer.as_bytes());
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    }
+}
+
+fn check(gateway: &Gateway, ca_file: Option<&str>, code: i32) -> String {
+    let scene = Scene::new();
+    let ca = scene.config_path().with_file_name("ca.pem");
+    fs::write(&ca, &gateway.certificate_pem).unwrap();
+    let ca_line = ca_file.map_or_else(String::new, |file| format!("ca_file = \"{file}\"\n"));
+    let config = format!(
+        "state = \"s.db\"\n[accounts.a]\nendpoint = \"https://localhost:{}/\"\npublic_key = \"p\"\n\
+         private_key = \"k\"\n{ca_line}[targets.shop]\n",
+        gateway.port
+    );
+    fs::write(scene.config_path(), config).unwrap();
+    let ended = scene.run(&["check", "--online"]).with_code(code);
+    format!("{}{}", ended.stdout, ended.stderr)
+}
+
+#[test]
+fn an_authority_that_the_config_names_is_trusted() {
+    let gateway = Gateway::start("localhost");
+    let said = check(&gateway, Some("ca.pem"), 0);
+    assert!(said.contains("target shop: ok"), "{said}");
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let gateway = Gateway::start("localhost");
+    let said = check(&gateway, None, 69);
+    assert!(said.contains("TLS"), "{said}");
+}
+
+#[test]
+fn a_certificate_for_another_host_is_refused() {
+    let gateway = Gateway::start("elsewhere.example");
+    let said = check(&gateway, Some("ca.pem"), 69);
+    assert!(said.contains("TLS") && said.contains("name"), "{said}");
+}
