@@ -101,16 +101,21 @@ impl World {
 
     fn add_ranked(&mut self, mut spec: TaskSpec, rank: i64) -> String {
         let now_ms = self.clock.now_ms();
-        let id = spec.id.take().unwrap_or_else(|| self.new_id(now_ms));
-        let replaced = self.tasks.iter().find(|task| task.id == id);
+        // An id that is made up now is nobody's yet: looking for its namesake would make a long list slow to fill.
+        let (id, replaced) = match spec.id.take() {
+            Some(id) => {
+                let place = self.tasks.iter().position(|task| task.id == id);
+                (id, place.map(|place| self.tasks.remove(place)))
+            }
+            None => (self.new_id(now_ms), None),
+        };
         let (created_ms, rank) = match (spec.created, replaced) {
             (Some(seconds), _) => (seconds.saturating_mul(1000), rank),
             (None, Some(replaced)) => (replaced.created_ms, replaced.rank),
             (None, None) => (now_ms, rank),
         };
-        self.remove(&id);
-        let task = SimulatedTask::new(id.clone(), rank, created_ms, spec);
-        self.tasks.push(task);
+        self.tasks
+            .push(SimulatedTask::new(id.clone(), rank, created_ms, spec));
         id
     }
 
