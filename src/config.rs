@@ -54,6 +54,9 @@ pub struct Config {
 pub enum StateLocation {
     /// An SQLite database.
     File(PathBuf),
+    /// A PostgreSQL database that instances share.
+    #[cfg(feature = "postgres")]
+    Postgres(crate::store::postgres::Address),
 }
 
 /// `[poll]`, or what a target makes of it.

@@ -13,12 +13,14 @@ use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
 mod crew;
+mod holding;
 pub mod once;
 mod orders;
 mod status;
 
 use crew::Crew;
 pub use crew::SetupError;
+use holding::Holding;
 pub use orders::Orders;
 
 /// Polls under way at the same time, over all targets.
@@ -43,6 +45,7 @@ pub struct Daemon {
     orders: Orders,
     supervisor: Supervisor,
     crew: Crew,
+    holding: Holding,
     schedule: BTreeMap<TargetName, Slot>,
     reports: Reports,
     last_prune: Option<Duration>,
@@ -97,6 +100,7 @@ impl Daemon {
             orders,
             supervisor,
             crew,
+            holding: Holding::default(),
             schedule: BTreeMap::new(),
             reports: Reports { sender, receiver },
             last_prune: None,
@@ -139,6 +143,7 @@ impl Daemon {
                 self.reload(reload());
             }
             self.take_reports()?;
+            self.tend();
             self.start_due_polls();
             self.prune();
             if !self.is_stuck() {
@@ -184,6 +189,7 @@ impl Daemon {
                     crew.succeed_to(&mut self.crew);
                     self.crew = crew;
                     self.retention = config.retention;
+                    self.holding.look_again();
                     self.fill_schedule();
                     status::tell_of_unknown_webhooks(&*self.store, &self.crew);
                     log::info!("the config was reloaded");
@@ -196,6 +202,19 @@ impl Daemon {
         self.supervisor.ready(&self.status());
     }
 
+    /// Sees to it that the targets are ours. One that is newly held is polled at once: nobody may have done so for a while.
+    fn tend(&mut self) {
+        let now = self.clock.monotonic();
+        let wanted = self.crew.pollers.keys();
+        let under_way = self.schedule.iter().filter(|(_, slot)| slot.running.is_some());
+        let under_way = under_way.map(|(name, _)| name);
+        for name in self.holding.tend(&*self.store, now, wanted, under_way) {
+            if let Some(slot) = self.schedule.get_mut(&name) {
+                slot.due = slot.due.min(now);
+            }
+        }
+    }
+
     fn start_due_polls(&mut self) {
         let now = self.clock.monotonic();
         let mut running = self
@@ -204,8 +223,8 @@ impl Daemon {
             .filter(|slot| slot.running.is_some())
             .count();
         for (name, slot) in &mut self.schedule {
-            let is_configured = self.crew.pollers.contains_key(name);
-            if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_configured {
+            let is_ours = self.crew.pollers.contains_key(name) && self.holding.holds(name);
+            if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_ours {
                 continue;
             }
             let (poller, sender) = (Arc::clone(&slot.poller), self.reports.sender.clone());
@@ -308,8 +327,10 @@ impl Daemon {
     /// Until something is due.
     fn wait(&self) -> Duration {
         let now = self.clock.monotonic();
-        let free = self.schedule.values().filter(|slot| slot.running.is_none());
-        let next_poll = free.map(|slot| slot.due.saturating_sub(now)).min();
+        let is_free = |(name, slot): &(&TargetName, &Slot)| slot.running.is_none() && self.holding.holds(name);
+        let free = self.schedule.iter().filter(is_free).map(|(_, slot)| slot.due);
+        let next_poll = free.chain(self.holding.due()).min();
+        let next_poll = next_poll.map(|due| due.saturating_sub(now));
         let at_most = self.supervisor.keep_alive_interval().unwrap_or(PRUNE_EVERY);
         next_poll.unwrap_or(at_most).min(at_most)
     }

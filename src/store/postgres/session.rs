@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -14,6 +15,7 @@ use tokio_postgres::{Client, IsolationLevel, Row, SimpleQueryMessage, Statement,
 use super::address::{Address, SslMode};
 use super::fault::Fault;
 use super::tls;
+use crate::clock::Stop;
 
 /// How long the server may take for one transaction of ours; connecting included, for the first.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -21,6 +23,16 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The server ends a writer's session that has been silent for so long, and its locks with it: what is frozen or cut off is
 /// replaced. A writer in good health says something every second.
 pub(super) const SILENT_FOR: Duration = Duration::from_secs(6);
+
+/// So long after a look what is held is surely still held. Less than [`SILENT_FOR`], so that one who comes back from being
+/// frozen knows it before anybody else could have begun.
+pub(super) const SURELY_HELD_FOR: Duration = Duration::from_secs(5);
+
+/// What is left of an answer's time when the program is to stop: a server that is well needs less.
+const GRACE_AT_STOP: Duration = Duration::from_millis(300);
+
+/// How often a wait for the server looks whether the program is to stop.
+const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +50,7 @@ pub(super) struct Session {
     statements: Statements,
     /// The server's process for it.
     backend: String,
+    stop: Stop,
     unanswered: bool,
 }
 
@@ -59,7 +72,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// Connects, and makes sure that the session is the program's own from end to end.
-    pub(super) fn open(address: &Address, role: Role) -> Result<Self, Fault> {
+    pub(super) fn open(address: &Address, role: Role, stop: &Stop) -> Result<Self, Fault> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -70,13 +83,14 @@ impl Session {
             let backend = backend(&client).await?;
             Ok::<_, Fault>((client, backend))
         };
-        let opened = runtime.block_on(async { timeout(ANSWER_WITHIN, opening).await });
-        let (client, backend) = opened.map_err(|_| Fault::Unanswered(ANSWER_WITHIN))??;
+        let opened = runtime.block_on(within(ANSWER_WITHIN, stop, opening));
+        let (client, backend) = opened.unwrap_or(Err(Fault::Unanswered(ANSWER_WITHIN)))?;
         Ok(Self {
             runtime,
             client,
             statements: Statements::default(),
             backend,
+            stop: stop.clone(),
             unanswered: false,
         })
     }
@@ -139,13 +153,31 @@ impl Session {
         };
         let outcome = self
             .runtime
-            .block_on(async { timeout(limit, transaction).await });
-        outcome.unwrap_or_else(|_| {
+            .block_on(within(limit, &self.stop, transaction));
+        outcome.unwrap_or_else(|| {
             // Whether it was committed is not known: the next session will see.
             self.unanswered = true;
             Err(Fault::Unanswered(limit))
         })
     }
+}
+
+/// What comes of a future in time. At a stop the time is nearly up.
+async fn within<T>(limit: Duration, stop: &Stop, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let (mut left, mut stopping) = (limit, false);
+    while !left.is_zero() {
+        let slice = left.min(STOP_LOOK);
+        if let Ok(outcome) = timeout(slice, &mut future).await {
+            return Some(outcome);
+        }
+        left -= slice;
+        if stop.is_requested() && !stopping {
+            stopping = true;
+            left = left.min(GRACE_AT_STOP);
+        }
+    }
+    None
 }
 
 impl Work<'_> {

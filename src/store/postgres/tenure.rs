@@ -13,8 +13,7 @@ const ADD_KEYS: &str = "INSERT INTO target_key (name)
     SELECT name FROM unnest($1::text[]) AS name ON CONFLICT (name) DO NOTHING";
 const KEYS: &str = "SELECT name, id FROM target_key WHERE name = ANY($1)";
 /// Of targets that no config may name any more: what they are owed must be delivered all the same.
-const OWING: &str = "SELECT DISTINCT e.target FROM delivery d JOIN event e ON e.sequence = d.sequence
-    WHERE d.state = 'pending'";
+const OWING: &str = "SELECT DISTINCT target FROM delivery WHERE state = 'pending'";
 /// The locks of one schema: its own number tells them from those of other programs and other states in the database.
 const CLASS: &str = "SELECT current_schema()::regnamespace::oid::int8::int4";
 const LOCKS: &str = "SELECT pid = pg_backend_pid(), pid, objid::int8 FROM pg_locks
@@ -23,6 +22,9 @@ const LOCKS: &str = "SELECT pid = pg_backend_pid(), pid, objid::int8 FROM pg_loc
 const TAKE: &str =
     "SELECT id FROM unnest($2::int4[]) AS id WHERE pg_try_advisory_lock($1::int4, id)";
 const RELEASE: &str = "SELECT pg_advisory_unlock($1::int4, id) FROM unnest($2::int4[]) AS id";
+
+/// Those are looked for at each of so many looks.
+const OWING_EVERY: u32 = 10;
 
 /// A target's lock.
 type Key = i32;
@@ -36,6 +38,9 @@ pub(super) struct Tenure {
     held: BTreeMap<TargetName, Hold>,
     free_before: Seen,
     takes: u64,
+    looks: u32,
+    /// Targets that somebody is owed events of, as of a recent look.
+    owing: BTreeSet<TargetName>,
 }
 
 /// Which taking of a target it is: what was read under an earlier one may be out of date.
@@ -54,6 +59,16 @@ impl Tenure {
     /// The targets held.
     pub(super) fn held(&self) -> &BTreeMap<TargetName, Hold> {
         &self.held
+    }
+
+    /// Holds nothing any more: the session is gone. What is taken later is held anew.
+    pub(super) fn begin_anew(&mut self) {
+        let (keys, takes) = (std::mem::take(&mut self.keys), self.takes);
+        *self = Self {
+            keys,
+            takes,
+            ..Self::default()
+        };
     }
 
     /// Says in the lock table that there is this instance. Once a session.
@@ -81,8 +96,11 @@ impl Tenure {
         under_way: &BTreeSet<TargetName>,
     ) -> Result<(), Fault> {
         let class = self.class.ok_or(Fault::Away)?;
-        let mut wanted = wanted.clone();
-        wanted.extend(owing(work).await?);
+        if self.looks.is_multiple_of(OWING_EVERY) {
+            self.owing = owing(work).await?;
+        }
+        self.looks = self.looks.wrapping_add(1);
+        let wanted: BTreeSet<TargetName> = wanted.union(&self.owing).cloned().collect();
         self.learn_keys(work, &wanted).await?;
         let locks = look(work, class).await?;
         self.check_nothing_was_lost(&locks)?;
@@ -246,7 +264,7 @@ impl Tenure {
 pub(super) const POOLED: &str = "its session is shared: a connection pool in transaction mode stands before the server, and locks do not \
      survive there; connect to the server itself, or to a pool in session mode";
 
-async fn owing(work: &Work<'_>) -> Result<Vec<TargetName>, Fault> {
+async fn owing(work: &Work<'_>) -> Result<BTreeSet<TargetName>, Fault> {
     let rows = work.query(OWING, &[]).await?;
     rows.iter()
         .map(|row| Ok(TargetName(row.try_get(0)?)))
