@@ -10,7 +10,7 @@ use crate::logging;
 use crate::store::sqlite::{SetAside, open};
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
-use crate::watch::once::{self, OnceReport};
+use crate::watch::once::{self, OnceError, OnceReport};
 use crate::watch::{Daemon, Orders, SetupError};
 
 /// The arguments of the default command.
@@ -104,6 +104,9 @@ fn print_summary(report: &OnceReport) {
         // Whoever closes the pipe has read enough; the exit code still tells.
         let _ = writeln!(stdout, "{}", logging::one_line(&line));
     }
+    for name in &report.held_elsewhere {
+        let _ = writeln!(stdout, "{name}: not polled: another instance holds it");
+    }
 }
 
 /// Where several hold, the contract's order: the state, then what is incomplete, then failed tasks.
@@ -114,8 +117,9 @@ fn exit_of(report: &OnceReport) -> Exit {
             .iter()
             .any(|(_, drained)| drained.is_err())
         || report.owed.is_err();
-    let not_polled =
-        report.was_stopped || report.polls.iter().any(|(_, poll)| poll.result.is_err());
+    let not_polled = report.was_stopped
+        || !report.held_elsewhere.is_empty()
+        || report.polls.iter().any(|(_, poll)| poll.result.is_err());
     let given_up = report
         .deliveries
         .iter()
@@ -140,6 +144,15 @@ impl From<StoreError> for Failure {
         Self {
             exit: Exit::State,
             error: error.into(),
+        }
+    }
+}
+
+impl From<OnceError> for Failure {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::Setup(error) => error.into(),
+            OnceError::Store(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `--once`: every target is polled once, what is due is delivered, and that is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -18,12 +18,25 @@ use crate::store::{Owed, Store, StoreError};
 pub struct OnceReport {
     /// One for each target that was polled, in the order of names; a stop leaves some out.
     pub polls: Vec<(TargetName, PollReport)>,
+    /// Targets that were not polled, because another instance holds them.
+    pub held_elsewhere: Vec<TargetName>,
     /// One for each webhook.
     pub deliveries: Vec<(WebhookName, Result<DrainReport, StoreError>)>,
     /// What is owed after it to the webhooks of the config.
     pub owed: Result<Vec<Owed>, StoreError>,
     /// Whether a stop cut it short.
     pub was_stopped: bool,
+}
+
+/// Why there was no round.
+#[derive(Debug, thiserror::Error)]
+pub enum OnceError {
+    /// The config makes no program.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The state does not say which targets are ours.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Does one round.
@@ -33,8 +46,16 @@ pub fn run(
     clock: &Arc<dyn Clock>,
     orders: &Orders,
     lost_state: Option<&str>,
-) -> Result<OnceReport, SetupError> {
+) -> Result<OnceReport, OnceError> {
     let mut crew = Crew::of(config, store, clock, &orders.stop)?;
+    let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
+    let tended = store.tend(&wanted, &BTreeSet::new())?;
+    let keep = Keep {
+        store: &**store,
+        // All of them are as good as under way until the round is over.
+        held: &tended.held,
+        within: tended.again_within,
+    };
     if let Some(reason) = lost_state {
         for poller in crew.pollers.values() {
             if let Err(error) = poller.report_lost_state(reason) {
@@ -45,6 +66,7 @@ pub fn run(
     let pollers: Vec<_> = crew
         .pollers
         .iter()
+        .filter(|(name, _)| tended.held.contains(name))
         .map(|(name, poller)| (name.clone(), Arc::clone(poller)))
         .collect();
     let cut_polls = || pollers.iter().for_each(|(_, poller)| poller.cut());
@@ -52,6 +74,7 @@ pub fn run(
         pollers.clone(),
         |(name, poller): (TargetName, Arc<Poller>)| (name, poller.poll()),
         orders,
+        &keep,
         cut_polls,
     );
     let mut polls = polled;
@@ -68,6 +91,7 @@ pub fn run(
             (name, report)
         },
         orders,
+        &keep,
         || crew.stop_couriers(),
     );
     let owed = store.owed().map(|owed| {
@@ -77,10 +101,33 @@ pub fn run(
     });
     Ok(OnceReport {
         polls,
+        held_elsewhere: wanted.difference(&tended.held).cloned().collect(),
         deliveries,
         owed,
         was_stopped: orders.stop.is_requested(),
     })
+}
+
+/// Keeps what is held while others work on it.
+struct Keep<'a> {
+    store: &'a dyn Store,
+    held: &'a BTreeSet<TargetName>,
+    within: Option<Duration>,
+}
+
+impl Keep<'_> {
+    fn wait(&self) -> Duration {
+        self.within.unwrap_or(Duration::from_secs(60))
+    }
+
+    fn tend(&self) {
+        if self.within.is_some()
+            && let Err(error) = self.store.tend(self.held, self.held)
+        {
+            // What it means is said by the polls and deliveries that it stops.
+            log::debug!("the targets may not be held any more: {error}");
+        }
+    }
 }
 
 /// Works on all items with a few threads. At a stop, `cut` is called and what does not end soon is left behind.
@@ -88,6 +135,7 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
     items: Vec<T>,
     work: impl Fn(T) -> R + Clone + Send + 'static,
     orders: &Orders,
+    keep: &Keep<'_>,
     cut: impl Fn(),
 ) -> Vec<R> {
     let expected = items.len();
@@ -126,11 +174,12 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
             Ok(result) => results.push(result),
             Err(mpsc::TryRecvError::Disconnected) => return results,
             Err(mpsc::TryRecvError::Empty) => {
-                if orders.bell.wait(Some(Duration::from_secs(60))) == Woken::Stopped {
+                if orders.bell.wait(Some(keep.wait())) == Woken::Stopped {
                     cut();
                     results.extend(last_results(&receiver));
                     return results;
                 }
+                keep.tend();
             }
         }
     }
