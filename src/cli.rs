@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::causes::with_causes;
 use crate::config::Environment;
 use crate::logging;
 
@@ -183,14 +184,7 @@ impl SharedArguments {
 
 impl Failure {
     fn report(self) -> Exit {
-        let mut line = format!("ucdn-watch: {}", self.error);
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            cause = error.source();
-        }
-        anstream::eprintln!("{line}");
+        anstream::eprintln!("ucdn-watch: {}", with_causes(&*self.error));
         self.exit
     }
 }

@@ -45,6 +45,7 @@
 //! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
 //! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
 //! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
+//! | | [`crate::causes`] | an error and its causes as one line | use anything |
 //! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
 //!
 //! # What the state promises
@@ -61,6 +62,7 @@
 //! thread for each webhook. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
 //! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
 
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

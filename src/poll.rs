@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::event::EventDraft;
@@ -342,7 +343,7 @@ impl Poller {
     fn log_fault(&self, error: Option<&PollError>) {
         let fault = match error {
             Some(error) if error.is_stop() => return,
-            Some(error) => Some(chain(error)),
+            Some(error) => Some(with_causes(error)),
             None => None,
         };
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -355,18 +356,6 @@ impl Poller {
         }
         memory.fault = fault;
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }
 
 fn log_event(draft: &EventDraft) {

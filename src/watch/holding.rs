@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use crate::model::TargetName;
 use crate::store::{Store, Tended};
 
@@ -69,7 +70,7 @@ impl Holding {
                 tended
             }
             Err(error) => {
-                let fault = super::chain(&error);
+                let fault = with_causes(&error);
                 if self.fault.as_ref() != Some(&fault) {
                     log::error!("nothing is polled while the state can't be reached: {fault}");
                 }
