@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::journal::Journal;
 use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Receiver, Verdict};
-use crate::clock::{Bell, Clock, Stop, Woken};
+use crate::clock::{Age, Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
 use crate::http::{HttpAnswer, HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
-use crate::schedule::delivery::{delivery_delay, delivery_wait};
+use crate::schedule::delivery::{delivery_delay, delivery_wait, grace_left};
 use crate::store::{Delivery, Store, StoreError, TryResult};
 
 /// The longest pause between two looks into a state that fails.
@@ -144,7 +144,7 @@ impl Courier {
         if wait.is_zero() {
             return self.try_delivery(&delivery, stop);
         }
-        let left = self.until_given_up(&delivery, self.clock.now());
+        let left = self.until_given_up(&delivery, delivery.tries);
         if left.is_zero() && delivery.tries > 0 {
             return self.give_up_waiting(&delivery);
         }
@@ -164,16 +164,28 @@ impl Courier {
         let appointment = kept.unwrap_or_else(|| Appointment {
             sequence: delivery.sequence,
             next_try,
-            at: now.saturating_add(delivery_wait(Some(next_try), self.clock.now())),
+            at: now.saturating_add(delivery_wait(
+                delivery.last_try,
+                Some(next_try),
+                self.clock.now(),
+            )),
         });
         let wait = appointment.at.saturating_sub(now);
         self.appointment = Some(appointment);
         wait
     }
 
-    fn until_given_up(&self, delivery: &Delivery, now: Timestamp) -> Duration {
-        self.give_up_after
-            .saturating_sub(now.since(delivery.recorded))
+    /// `tries` counts the failed ones. An age that this process has not seen pass may be that of a clock which was
+    /// wrong: it kills nothing that was not tried for a while.
+    fn until_given_up(&self, delivery: &Delivery, tries: u32) -> Duration {
+        match self.clock.age(delivery.recorded) {
+            Age::Witnessed(age) => self.give_up_after.saturating_sub(age),
+            Age::Told { age, witnessed } => self.give_up_after.saturating_sub(age).max(grace_left(
+                self.give_up_after,
+                tries,
+                witnessed,
+            )),
+        }
     }
 
     fn try_delivery(&mut self, delivery: &Delivery, stop: &Stop) -> Result<Turn, StoreError> {
@@ -189,7 +201,11 @@ impl Courier {
             Verdict::Delivered => self.delivered(delivery, &answer, now),
             Verdict::Refused => self.dead(delivery, &answer.to_string(), now),
             Verdict::Gone => Ok(self.pause(delivery, &answer)),
-            Verdict::Retry { .. } if self.until_given_up(delivery, now).is_zero() => {
+            Verdict::Retry { .. }
+                if self
+                    .until_given_up(delivery, delivery.tries.saturating_add(1))
+                    .is_zero() =>
+            {
                 self.journal.failed_for_good(&answer);
                 self.dead(delivery, &answer.to_string(), now)
             }
