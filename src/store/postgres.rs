@@ -20,6 +20,7 @@ mod address;
 mod fault;
 mod outbox;
 mod prune;
+mod records;
 mod row;
 mod schema;
 mod session;
@@ -31,6 +32,7 @@ mod tests;
 mod tls;
 
 pub use address::{Address, NotAnAddress};
+pub use records::PostgresRecords;
 
 /// Between two looks at the lock table. They keep the session from being ended as silent, and are how long a free target waits
 /// for somebody to take it.

@@ -11,6 +11,7 @@ use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
 /// Holds the row until the commit: the next one to add events waits for us.
 const NEXT_SEQUENCES: &str =
     "UPDATE last_event SET sequence = sequence + $1 RETURNING sequence - $1";
+const LAST_SEQUENCE: &str = "SELECT sequence FROM last_event";
 const ADD_EVENT: &str = "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const ADD_WEBHOOKS: &str = "INSERT INTO webhook (name)
@@ -116,6 +117,12 @@ pub(super) async fn owed(work: &Work<'_>) -> Result<Vec<Owed>, Fault> {
             })
         })
         .collect()
+}
+
+/// See [`crate::store::records::Records::last_sequence`].
+pub(super) async fn last_sequence(work: &Work<'_>) -> Result<u64, Fault> {
+    let row = work.query_first(LAST_SEQUENCE, &[]).await?;
+    row.map_or(Ok(0), |row| count(&row, 0))
 }
 
 async fn add_event(

@@ -60,23 +60,51 @@ pub(super) fn prepare(session: &mut Session, schema: &str) -> Result<Identity, F
     })
 }
 
-/// 0: there is nothing yet.
+/// Whether there is a schema of this program's version. Changes nothing.
+pub(super) async fn check(work: &Work<'_>, schema: &str) -> Result<(), Fault> {
+    match find(work, schema).await? {
+        Found::Ours(LATEST) => Ok(()),
+        Found::Ours(version) if version > LATEST => Err(Fault::TooNew(version)),
+        Found::Ours(version) => Err(Fault::Refused(format!(
+            "it is of version {version}, and this program reads version {LATEST}; the daemon brings it up to date when \
+             it starts"
+        ))),
+        Found::Nothing => Err(Fault::Refused(format!(
+            "there is no state in its schema `{schema}` yet; the daemon makes it when it starts"
+        ))),
+    }
+}
+
+/// What stands in the place of our schema.
+enum Found {
+    Nothing,
+    Ours(i64),
+}
+
+/// 0: there is nothing yet, and there is a place for it now.
 async fn version(work: &Work<'_>, schema: &str) -> Result<i64, Fault> {
-    let row = work.query_first(EXISTS, &[&schema]).await?;
-    let row = row.ok_or_else(|| Fault::Damage("the server's catalogue is silent".to_owned()))?;
-    match (row.try_get(0)?, row.try_get(1)?) {
-        (false, false) => {
+    match find(work, schema).await? {
+        Found::Ours(version) => Ok(version),
+        Found::Nothing => {
             // Its name is of plain letters: see `Address`.
             work.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
                 .await?;
             Ok(0)
         }
+    }
+}
+
+async fn find(work: &Work<'_>, schema: &str) -> Result<Found, Fault> {
+    let row = work.query_first(EXISTS, &[&schema]).await?;
+    let row = row.ok_or_else(|| Fault::Damage("the server's catalogue is silent".to_owned()))?;
+    match (row.try_get(0)?, row.try_get(1)?) {
+        (false, false) => Ok(Found::Nothing),
         (false, true) => Err(Fault::Refused(format!(
             "its schema `{schema}` is another program's; name one of our own with `schema=` in the URL"
         ))),
         (true, _) => {
             let version: Option<i64> = meta(work, VERSION).await?.and_then(|it| it.parse().ok());
-            version.ok_or_else(|| {
+            version.map(Found::Ours).ok_or_else(|| {
                 Fault::Refused(format!("its schema `{schema}` does not say its version"))
             })
         }

@@ -200,6 +200,15 @@ impl Work<'_> {
         Ok(self.query(sql, parameters).await?.into_iter().next())
     }
 
+    /// The rows that a statement gives which is not likely to be asked again.
+    pub(super) async fn query_once(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Fault> {
+        Ok(self.transaction.query(sql, parameters).await?)
+    }
+
     /// How many rows a statement wrote.
     pub(super) async fn execute(
         &self,
