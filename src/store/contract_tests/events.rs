@@ -1,7 +1,7 @@
 //! The contract: what onlookers read of events.
 
 use super::records::{commit_elsewhere, with_url};
-use super::{Beside, at, commit_events, commit_tasks, event, shop};
+use super::{Beside, at, commit_events, commit_tasks, event, next, shop};
 use crate::event::{EventType, UrlChange};
 use crate::model::Status;
 use crate::store::filter::{EventFilter, EventSpan, UrlFilter};
@@ -19,7 +19,7 @@ fn newest(records: &dyn Records, filter: &EventFilter) -> Vec<u64> {
 pub(in crate::store) fn events_are_shown_as_they_were_committed(beside: &Beside<'_>) {
     let new = event("a", &["ops"]);
     commit_events(beside.store, std::slice::from_ref(&new), 2_345);
-    let delivery = beside.store.next_delivery(&"ops".into()).unwrap().unwrap();
+    let delivery = next(beside.store, "ops").unwrap();
     let span = EventSpan::OldestFirst { after: 0 };
     let shown = beside
         .records

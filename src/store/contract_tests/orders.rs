@@ -1,6 +1,6 @@
 //! The contract: what onlookers read of deliveries, and what operators order about them.
 
-use super::{Beside, at, commit_events, dead, delivered, drain, event, failed, next, ops};
+use super::{Beside, at, commit_events, dead, delivered, drain, event, failed, next, ops, record};
 use crate::event::EventType;
 use crate::store::Store;
 use crate::store::filter::{DeliveryFilter, EventName};
@@ -13,9 +13,9 @@ fn fill(store: &dyn Store) {
     let mut last = event("d", &["ops", "chat"]);
     last.draft.r#type = EventType::TaskSuccess;
     commit_events(store, &[last], 2_000);
-    store.record_try(&ops(), 1, &dead()).unwrap();
-    store.record_try(&ops(), 2, &delivered()).unwrap();
-    store.record_try(&ops(), 3, &failed()).unwrap();
+    record(store, "ops", &[1], &dead());
+    record(store, "ops", &[2], &delivered());
+    record(store, "ops", &[3], &failed());
 }
 
 fn all(records: &dyn Records) -> Vec<DeliveryRecord> {
@@ -168,10 +168,13 @@ pub(in crate::store) fn orders_reach_what_the_filter_says_and_no_more(beside: &B
         .map(|n| event(&n.to_string(), &["ops", "chat"]))
         .collect();
     commit_events(beside.store, &events, 2_000);
-    for sequence in 1..=1_100 {
-        beside.store.record_try(&ops(), sequence, &dead()).unwrap();
-    }
-    beside.store.record_try(&"chat".into(), 7, &dead()).unwrap();
+    record(
+        beside.store,
+        "ops",
+        &(1..=1_100).collect::<Vec<_>>(),
+        &dead(),
+    );
+    record(beside.store, "chat", &[7], &dead());
     let of_ops = DeliveryFilter {
         webhooks: vec![ops()],
         ..DeliveryFilter::default()

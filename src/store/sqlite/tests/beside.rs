@@ -53,9 +53,7 @@ fn an_order_to_a_closed_state_is_there_at_the_next_start() {
     let path = directory.path().join("state.db");
     let store = open_sound(&path);
     commit_events(&store, &[event("a", &["ops"])], 2_000);
-    store
-        .record_try(&ops(), 1, &contract_tests::dead())
-        .unwrap();
+    contract_tests::record(&store, "ops", &[1], &contract_tests::dead());
     drop(store);
     let outbox = SqliteOutbox::open(&path).unwrap();
     assert_eq!(outbox.retry(&DeliveryFilter::default()).unwrap(), 1);
