@@ -10,8 +10,10 @@ use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookNam
 
 #[cfg(test)]
 mod contract_tests;
+pub mod filter;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod records;
 pub mod sqlite;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.
