@@ -3,11 +3,15 @@
 mod config_text;
 mod patience;
 mod program;
+#[cfg(feature = "postgres")]
+mod proxy;
 mod receiver;
 mod scene;
 
 pub(crate) use config_text::ConfigText;
-pub(crate) use patience::{Stopwatch, eventually};
+pub(crate) use patience::{Stopwatch, eventually, pause};
 pub(crate) use program::{Ended, Program};
+#[cfg(feature = "postgres")]
+pub(crate) use proxy::Proxy;
 pub(crate) use receiver::{Answer, Delivery, Receiver};
 pub(crate) use scene::{Scene, only, seconds_ago, task, types};

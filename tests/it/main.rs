@@ -19,6 +19,8 @@ mod readme;
 mod schedule;
 mod schema;
 mod secrets;
+#[cfg(feature = "postgres")]
+mod shared;
 mod signals;
 mod tls;
 mod transitions;

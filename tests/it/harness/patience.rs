@@ -22,7 +22,8 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     clippy::disallowed_methods,
     reason = "the tests wait for other processes, which nothing wakes them for"
 )]
-fn pause() {
+/// A moment.
+pub(crate) fn pause() {
     thread::sleep(LOOK_EVERY);
 }
 
