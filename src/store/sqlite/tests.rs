@@ -116,7 +116,7 @@ fn a_later_version_is_left_untouched() {
         let before = (content(""), content("-wal"));
         match open(&path, now()).unwrap_err() {
             StoreError::TooNew { found, known, .. } => {
-                assert_eq!((found, known), (open::LATEST + 1, open::LATEST))
+                assert_eq!((found, known), (open::LATEST + 1, open::LATEST));
             }
             other => panic!("{other}"),
         }
