@@ -59,6 +59,16 @@ pub enum StateLocation {
     Postgres(crate::store::postgres::Address),
 }
 
+impl fmt::Display for StateLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(address) => f.write_str(address.said()),
+        }
+    }
+}
+
 /// `[poll]`, or what a target makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollSettings {

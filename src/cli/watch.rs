@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{Context, Exit, Failure};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::logging;
-use crate::store::sqlite::{SetAside, open};
+use crate::store::sqlite::{self, SetAside};
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 use crate::watch::once::{self, OnceError, OnceReport};
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         error: format!("signals can't be received: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let (store, set_aside) = open_state(&config, &*clock)?;
+    let (store, set_aside) = open_state(&config, &clock, &orders.stop)?;
     let lost = set_aside.map(|set_aside| {
         let lost = lost_state(&set_aside);
         log::error!("{lost}");
@@ -49,13 +49,23 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn open_state(
+/// Opens the state for whoever watches.
+pub(super) fn open_state(
     config: &Config,
-    clock: &dyn Clock,
+    clock: &Arc<dyn Clock>,
+    stop: &Stop,
 ) -> Result<(Arc<dyn Store>, Option<SetAside>), StoreError> {
-    let StateLocation::File(path) = &config.state;
-    let opened = open(path, clock.now())?;
-    Ok((Arc::new(opened.store), opened.set_aside))
+    match &config.state {
+        StateLocation::File(path) => {
+            let opened = sqlite::open(path, clock.now())?;
+            Ok((Arc::new(opened.store), opened.set_aside))
+        }
+        #[cfg(feature = "postgres")]
+        StateLocation::Postgres(address) => {
+            let store = crate::store::postgres::open(address, Arc::clone(clock), stop)?;
+            Ok((Arc::new(store), None))
+        }
+    }
 }
 
 fn lost_state(set_aside: &SetAside) -> String {

@@ -29,7 +29,9 @@ pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLoca
     let location: Secret = world.secret(key)?;
     let text = location.expose();
     match (scheme(text), value) {
-        (Some("postgres" | "postgresql"), _) => postgres(&location).map_err(|why| world.report.error(place, &why)),
+        (Some("postgres" | "postgresql"), _) => {
+            postgres(&location).map_err(|why| world.report.error(place, why))
+        }
         (Some(_), _) => {
             let message = "expected the path of a file, or a postgres:// URL";
             Err(world.report.error(place, message))

@@ -1,8 +1,11 @@
 //! What goes wrong between us and the server, sorted by what the caller does next.
 
+use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use tokio_postgres::Error;
+use tokio_postgres::error::Severity;
 
 use crate::model::TargetName;
 use crate::store::StoreError;
@@ -35,6 +38,22 @@ impl From<Error> for Fault {
 }
 
 impl Fault {
+    /// Whether the session is of no more use: the connection is gone, or what the server did is not known.
+    pub(super) fn breaks_the_session(&self) -> bool {
+        match self {
+            Self::Unanswered(_) => true,
+            Self::Engine(error) => match error.as_db_error() {
+                Some(said) => matches!(
+                    said.parsed_severity(),
+                    Some(Severity::Fatal | Severity::Panic)
+                ),
+                // Our own values or rows that did not fit are no fault of the connection's.
+                None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>()),
+            },
+            _ => false,
+        }
+    }
+
     /// Names the row that was read, if that is what is wrong.
     pub(super) fn in_row(self, row: impl FnOnce() -> String) -> Self {
         match self {

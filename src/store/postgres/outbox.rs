@@ -18,7 +18,7 @@ const ADD_WEBHOOKS: &str = "INSERT INTO webhook (name)
     SELECT name FROM unnest($1::text[]) AS name ON CONFLICT DO NOTHING";
 const ADD_DELIVERIES: &str = "INSERT INTO delivery (sequence, webhook, target)
     SELECT $1, name, $3 FROM unnest($2::text[]) AS name ON CONFLICT DO NOTHING";
-const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.target
+const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.last_try, d.next_try, d.target
     FROM delivery d JOIN event e ON e.sequence = d.sequence
     WHERE d.webhook = $1 AND d.state = 'pending' AND d.target = ANY($2)
     ORDER BY d.sequence LIMIT $3";
@@ -170,7 +170,7 @@ fn read_pending(row: &Row) -> Result<Pending, Fault> {
     let sequence = count(row, 0)?;
     let read = || -> Result<Pending, Fault> {
         Ok(Pending {
-            target: TargetName(row.try_get(7)?),
+            target: TargetName(row.try_get(8)?),
             delivery: Delivery {
                 sequence,
                 event_id: row.try_get(1)?,
@@ -178,7 +178,8 @@ fn read_pending(row: &Row) -> Result<Pending, Fault> {
                 document: row.try_get(3)?,
                 recorded: time(row, 4)?,
                 tries: small_count(row, 5)?,
-                next_try: optional_time(row, 6)?,
+                last_try: optional_time(row, 6)?,
+                next_try: optional_time(row, 7)?,
             },
         })
     };

@@ -51,7 +51,7 @@ pub(super) struct Session {
     /// The server's process for it.
     backend: String,
     stop: Stop,
-    unanswered: bool,
+    broken: bool,
 }
 
 /// Prepared once a session, by their text.
@@ -91,13 +91,13 @@ impl Session {
             statements: Statements::default(),
             backend,
             stop: stop.clone(),
-            unanswered: false,
+            broken: false,
         })
     }
 
     /// Whether it can still be used, as far as is known.
     pub(super) fn is_sound(&self) -> bool {
-        !self.unanswered && !self.client.is_closed()
+        !self.broken && !self.client.is_closed()
     }
 
     /// Whether both are served by one process of the server: then there is a pool between us that gives sessions away.
@@ -154,11 +154,10 @@ impl Session {
         let outcome = self
             .runtime
             .block_on(within(limit, &self.stop, transaction));
-        outcome.unwrap_or_else(|| {
-            // Whether it was committed is not known: the next session will see.
-            self.unanswered = true;
-            Err(Fault::Unanswered(limit))
-        })
+        // Whether it was committed is then not known: the next session will see.
+        let outcome = outcome.unwrap_or(Err(Fault::Unanswered(limit)));
+        self.broken |= outcome.as_ref().is_err_and(Fault::breaks_the_session);
+        outcome
     }
 }
 

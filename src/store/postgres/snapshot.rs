@@ -51,8 +51,8 @@ const REACH: &str = "SELECT created, room FROM (
         SELECT created, id, sum(CASE WHEN $4 THEN greatest(url_count, 1) ELSE 1 END)
             OVER (ORDER BY created DESC, id DESC ROWS UNBOUNDED PRECEDING)::bigint AS room
         FROM task WHERE target = $1 AND created >= $2
-        ORDER BY created DESC, id DESC LIMIT $3 + 1
-    ) AS newest WHERE room > $3 ORDER BY room LIMIT 1";
+        ORDER BY created DESC, id DESC LIMIT $3::bigint + 1
+    ) AS newest WHERE room > $3::bigint ORDER BY room LIMIT 1";
 const NEWEST: &str = "SELECT max(created) FROM task WHERE target = $1 AND created >= $2";
 const FORGET_TASKS: &str = "DELETE FROM task WHERE target = $1";
 const FORGET_TARGET: &str = "DELETE FROM target WHERE name = $1";
@@ -311,7 +311,8 @@ fn read_target(row: &Row) -> Result<TargetState, Fault> {
     })
 }
 
-fn read_task(row: &Row) -> Result<KnownTask, Fault> {
+/// Reads what [`TASKS`] selects.
+pub(super) fn read_task(row: &Row) -> Result<KnownTask, Fault> {
     let id = as_it_came(row.try_get(0)?);
     read_task_of(row, &id).map_err(|fault| fault.in_row(|| format!("task {id:?}")))
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Address, PostgresStore, open};
+use super::{Address, PostgresRecords, PostgresStore, open};
 use crate::clock::{Stop, SystemClock};
 use crate::config::Environment;
 use crate::model::TargetName;
 use crate::secret::Secret;
-use crate::store::contract_tests::store_contract;
+use crate::store::contract_tests::{self, store_contract};
 use crate::store::{Store, StoreError};
 
 mod shared;
@@ -55,9 +55,25 @@ pub(super) fn names(targets: &[&str]) -> BTreeSet<TargetName> {
     targets.iter().map(|name| TargetName::from(*name)).collect()
 }
 
-fn with_store(test: fn(&dyn Store)) {
-    let place = Place::new();
-    test(&place.instance(&["shop", "blog", "other"]));
+mod contract {
+    super::store_contract!(#[ignore = "needs a PostgreSQL: tests/postgres/run"] crate::store::postgres::tests::with_store);
+    super::store_contract!(#[ignore = "needs a PostgreSQL: tests/postgres/run"] beside crate::store::postgres::tests::with_beside);
 }
 
-store_contract!(with_store, ignore = "needs a PostgreSQL: tests/postgres/run");
+/// Every target that the contract's tests speak of.
+const TARGETS: [&str; 4] = ["shop", "blog", "other", "a"];
+
+fn with_store(test: fn(&dyn Store)) {
+    test(&Place::new().instance(&TARGETS));
+}
+
+fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
+    let place = Place::new();
+    let store = place.instance(&TARGETS);
+    let beside = PostgresRecords::open(&place.address(), &Stop::default()).unwrap();
+    test(&contract_tests::Beside {
+        store: &store,
+        records: &beside,
+        orders: &beside,
+    });
+}

@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::conditions::Conditions;
 use crate::model::{TargetName, TaskId};
-use crate::store::filter::{EventFilter, EventSpan, needle};
+use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
 use crate::store::postgres::session::Work;
@@ -44,8 +44,10 @@ pub(super) async fn page(
             span = span.beyond(last.record.sequence);
         }
         for one in chunk {
-            let has_url = url.is_named_in(&one.record.document)
-                || one.urls.is_some_and(|urls| url.is_among(&urls));
+            let of_task = one.urls.as_deref().map_or(Ok(false), |urls| url.is_among(urls));
+            let of_task = of_task
+                .map_err(|error| Fault::Damage(format!("a task's URLs can't be read: {error}")))?;
+            let has_url = of_task || url.is_named_in(&one.record.document);
             if has_url {
                 records.push(one.record);
             }
@@ -101,7 +103,7 @@ fn conditions(filter: &EventFilter) -> Conditions {
     conditions.compare("e.recorded >=", filter.since.map(|time| time.unix_seconds()));
     conditions.compare("e.recorded <=", filter.until.map(|time| time.unix_seconds()));
     if let Some(url) = &filter.url {
-        let needle = conditions.place(needle(url));
+        let needle = conditions.place(url.needle());
         conditions.add(&format!(
             "(strpos(lower(e.document), {needle}) > 0 OR strpos(lower(coalesce(t.urls, '')), {needle}) > 0)"
         ));

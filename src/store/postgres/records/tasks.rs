@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::conditions::Conditions;
 use crate::model::{Status, TargetName};
-use crate::store::filter::{TaskCondition, TaskFilter, needle};
+use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
 use crate::store::postgres::session::Work;
@@ -101,7 +101,7 @@ fn conditions(filter: &TaskFilter) -> Conditions {
         .collect();
     conditions.any_of(&alternatives);
     if let Some(url) = &filter.url {
-        let needle = conditions.place(needle(url));
+        let needle = conditions.place(url.needle());
         conditions.add(&format!("strpos(lower(urls), {needle}) > 0"));
     }
     conditions

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::conditions::{Conditions, needle, seconds, text};
+use super::conditions::{Conditions, seconds, text};
 use crate::model::{Status, TargetName};
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::records::{TaskCount, TaskPlace, TaskRecord};
@@ -106,7 +106,7 @@ fn conditions(filter: &TaskFilter) -> Conditions {
     conditions.compare(&format!("{TIME} <="), filter.until.map(seconds));
     conditions.any_of(filter.conditions.iter().map(condition).collect());
     if let Some(url) = &filter.url {
-        conditions.add_with("instr(lower(urls), ?) > 0", [text(&needle(url))]);
+        conditions.add_with("instr(lower(urls), ?) > 0", [text(&url.needle())]);
     }
     conditions
 }
