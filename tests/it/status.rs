@@ -292,6 +292,7 @@ fn a_reload_moves_the_listener_turns_it_off_and_on_and_loses_no_event() {
     reload(&watcher);
     assert!(std::net::TcpStream::connect(first).is_err());
 
+    scene.hook.wait_for_events(2);
     scene.change("t", "success");
     scene.configure(listening);
     reload(&watcher);
