@@ -15,6 +15,8 @@ mod contract {
 }
 mod bytes;
 mod damage;
+mod strangers;
+mod upgrade;
 
 fn with_store(test: fn(&dyn Store)) {
     let directory = tempfile::tempdir().unwrap();
@@ -115,7 +117,7 @@ fn a_later_version_is_left_untouched() {
         let before = (content(""), content("-wal"));
         match open(&path, now()).unwrap_err() {
             StoreError::TooNew { found, known, .. } => {
-                assert_eq!((found, known), (open::LATEST + 1, open::LATEST))
+                assert_eq!((found, known), (open::LATEST + 1, open::LATEST));
             }
             other => panic!("{other}"),
         }
@@ -133,52 +135,6 @@ fn a_later_version_is_left_untouched() {
 }
 
 #[test]
-fn a_database_of_another_program_is_left_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let other = Connection::open(&path).unwrap();
-    other.execute_batch("CREATE TABLE bookmarks (url)").unwrap();
-    drop(other);
-    let before = fs::read(&path).unwrap();
-    let error = open(&path, now()).unwrap_err();
-    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
-    assert!(fs::read(&path).unwrap() == before);
-}
-
-#[test]
-fn what_can_not_be_opened_is_not_taken_for_damaged() {
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("file"), "").unwrap();
-    fs::create_dir(directory.path().join("directory")).unwrap();
-    std::os::unix::fs::symlink("nowhere", directory.path().join("link")).unwrap();
-    for path in ["file/state.db", "file/below/state.db", "directory", "link"] {
-        let error = open(&directory.path().join(path), now()).unwrap_err();
-        assert!(
-            matches!(error, StoreError::Unusable { .. }),
-            "{path}: {error}"
-        );
-    }
-    assert_eq!(names(directory.path()), ["directory", "file", "link"]);
-}
-
-#[test]
-fn a_read_only_directory_is_not_taken_for_damaged() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    drop(open_sound(&path));
-    let set_mode = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode));
-    set_mode(0o500).unwrap();
-    let may_write_anyway = fs::write(directory.path().join("probe"), "").is_ok();
-    let opened = open(&path, now());
-    set_mode(0o700).unwrap();
-    if may_write_anyway {
-        return; // root: what_can_not_be_opened_is_not_taken_for_damaged has to do.
-    }
-    // The lock file and the database are there already, and ours: it is the journal that can't be made.
-    assert!(matches!(opened.unwrap_err(), StoreError::Unusable { .. }));
-}
-
-#[test]
 fn all_that_was_committed_is_there_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
@@ -190,7 +146,7 @@ fn all_that_was_committed_is_there_after_a_crash() {
         commit_events(&store, &[event(&id, &["ops"])], 2_000);
         copies.push(copy_mid_life(&path, &format!("copy-{n}.db")));
     }
-    let first_id = store.next_delivery(&ops()).unwrap().unwrap().event_id;
+    let first_id = contract_tests::next(&store, "ops").unwrap().event_id;
     for (n, copy) in copies.iter().enumerate() {
         let store = open_sound(copy);
         assert_eq!(store.tasks_in_flight(&shop()).unwrap().len(), n + 1);
@@ -206,7 +162,7 @@ fn two_states_give_different_ids() {
     let [one, other] = ["one", "other"].map(|name| {
         let store = open_sound(&directory.path().join(name));
         commit_events(&store, &[event("a", &["ops"])], 2_000);
-        store.next_delivery(&ops()).unwrap().unwrap().event_id
+        contract_tests::next(&store, "ops").unwrap().event_id
     });
     assert_ne!(one, other);
     assert_eq!(one.len(), "evt_".len() + 32);
@@ -230,11 +186,10 @@ fn what_changes_nothing_writes_nothing() {
     store.target(&shop()).unwrap();
     assert!(known(&store, "a").is_some());
     store.tasks_in_flight(&shop()).unwrap();
-    store.next_delivery(&ops()).unwrap();
+    store.pending(&ops(), 9).unwrap();
     store.owed().unwrap();
-    store
-        .record_try(&ops(), 99, &contract_tests::delivered())
-        .unwrap();
+    contract_tests::record(&store, "ops", &[99], &contract_tests::delivered());
+    contract_tests::record(&store, "ops", &[], &contract_tests::delivered());
     store.forget_target(&"blog".into()).unwrap();
     store.prune(at(1_000)).unwrap();
     assert!(files() == before);
@@ -247,7 +202,7 @@ fn no_question_reads_finished_rows() {
     let reader = store.reader.lock().unwrap();
     let statements = [
         (snapshot::IN_FLIGHT, "COVERING INDEX task_in_flight"),
-        (outbox::NEXT_DELIVERY, "INDEX delivery_pending"),
+        (outbox::PENDING, "INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_dead"),
         (prune::TASKS, "INDEX task_prunable"),
@@ -319,5 +274,5 @@ fn a_full_disk_is_not_damage_and_leaves_no_gap() {
     assert!(store.tasks_in_flight(&shop()).unwrap().is_empty());
     limit(1_000_000);
     store.commit(&shop(), &commit).unwrap();
-    assert_eq!(store.next_delivery(&ops()).unwrap().unwrap().sequence, 1);
+    assert_eq!(contract_tests::next(&store, "ops").unwrap().sequence, 1);
 }

@@ -193,10 +193,10 @@ fn sample(length: usize, count: usize) -> Vec<usize> {
 }
 
 /// A changed byte of a closed database changes no row that is read.
-fn check_flips(places: &[usize]) {
+fn check_flips(places: &[usize], masks: &[u8]) {
     let (files, rows) = closed_state();
     for_each_of(places, |&place| {
-        for mask in [0xff, 0x01] {
+        for mask in masks {
             let mut files = files.clone();
             files.database[place] ^= mask;
             match outcome(&files) {
@@ -244,20 +244,23 @@ fn assert_is_of_history(outcome: &Outcome, history: &[Rows], place: usize) {
 #[test]
 fn a_changed_byte_changes_no_row_that_is_read() {
     let (files, _) = closed_state();
-    check_flips(&sample(files.database.len(), 400));
+    check_flips(&sample(files.database.len(), 200), &[0x01]);
 }
 
 #[test]
 #[ignore = "every byte: minutes"]
 fn no_changed_byte_at_all_changes_a_row_that_is_read() {
     let (files, _) = closed_state();
-    check_flips(&(0..files.database.len()).collect::<Vec<_>>());
+    check_flips(
+        &(0..files.database.len()).collect::<Vec<_>>(),
+        &[0xff, 0x01],
+    );
 }
 
 #[test]
 fn a_changed_byte_of_the_journal_loses_no_event_silently() {
     let (files, _) = killed_state();
-    check_journal_flips(&sample(files.journal.len(), 200));
+    check_journal_flips(&sample(files.journal.len(), 100));
 }
 
 #[test]
@@ -313,9 +316,9 @@ fn shared_memory_of_a_dead_process_is_not_believed() {
     for content in [
         &b""[..],
         b"garbage",
-        &[0xff; 32_768],
-        &[0; 32_768],
-        &[1; 40_000],
+        &vec![0xff; 32_768],
+        &vec![0; 32_768],
+        &vec![1; 40_000],
     ] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.db");
@@ -370,7 +373,7 @@ fn an_old_copy_is_used_and_its_ids_are_not_given_again() {
     let Opened { store, loss } = open(&path, now()).unwrap();
     assert_eq!(loss, Some(Loss::RolledBack { has: 20, had: 22 }));
     commit_events(&store, &[event("c", &["late"])], 2_000);
-    let next = store.next_delivery(&"late".into()).unwrap().unwrap();
+    let next = store.pending(&"late".into(), 1).unwrap().remove(0);
     assert_eq!(next.sequence, 23);
     assert!(!sent.contains(&next.event_id));
     drop(store);

@@ -159,7 +159,7 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
 
         let used = [
             store.known_tasks(&shop(), &["a".into()]).map(|_| ()),
-            store.next_delivery(&ops()).map(|_| ()),
+            store.pending(&ops(), 1).map(|_| ()),
             store.target(&shop()).map(|_| ()),
             store.commit(
                 &shop(),
