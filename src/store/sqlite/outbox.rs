@@ -21,7 +21,7 @@ const ADD_DELIVERY: &str =
     "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 /// LEFT: a delivery without its event is damage, and must not hide behind the next one.
 pub(super) const PENDING: &str = concat!(
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, ",
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try, ",
     sound!(event),
     ", ",
     sound!(delivery),
@@ -29,7 +29,7 @@ pub(super) const PENDING: &str = concat!(
     WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2"
 );
 const ALL_PENDING: &str = concat!(
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, ",
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try, ",
     sound!(event),
     ", ",
     sound!(delivery),
@@ -202,8 +202,8 @@ fn add_deliveries(
 fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
     let sequence = count(row, 0)?;
     let read = || -> Result<Delivery, Fault> {
-        checksum::check(row, 7)?;
         checksum::check(row, 8)?;
+        checksum::check(row, 9)?;
         Ok(Delivery {
             sequence,
             event_id: row.get(1)?,
@@ -212,6 +212,7 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
             recorded: time(row, 4)?,
             tries: row.get(5)?,
             next_try: optional_time(row, 6)?,
+            last_try: optional_time(row, 7)?,
         })
     };
     read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))
