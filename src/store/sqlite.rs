@@ -27,11 +27,14 @@ mod meta;
 mod open;
 mod outbox;
 mod prune;
+mod records;
 mod row;
 mod seal;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+
+pub use records::{SqliteOutbox, SqliteRecords};
 
 /// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go.
 #[derive(Debug)]

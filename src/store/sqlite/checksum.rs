@@ -1,4 +1,4 @@
-//! A checksum a row, filled in by the tables themselves (see `migrations/0002.sql`). SQLite has none: a byte that a disk
+//! A checksum a row, filled in by the tables themselves (see `migrations/0003.sql`). SQLite has none: a byte that a disk
 //! changed inside of a text would be read as if it had been written so. Owns how it is computed and which columns it is
 //! over; guards against damage, not against people.
 

@@ -12,7 +12,9 @@ use crate::store::contract_tests::{
 
 mod contract {
     super::store_contract!(crate::store::sqlite::tests::with_store);
+    super::store_contract!(beside crate::store::sqlite::tests::with_beside);
 }
+mod beside;
 mod bytes;
 mod damage;
 mod strangers;
@@ -21,6 +23,16 @@ mod upgrade;
 fn with_store(test: fn(&dyn Store)) {
     let directory = tempfile::tempdir().unwrap();
     test(&open_sound(&directory.path().join("state.db")));
+}
+
+fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    test(&contract_tests::Beside {
+        store: &open_sound(&path),
+        records: &SqliteRecords::open(&path).unwrap(),
+        orders: &SqliteOutbox::open(&path).unwrap(),
+    });
 }
 
 /// 2026-11-23T21:16:30Z
