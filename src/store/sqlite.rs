@@ -15,12 +15,17 @@ use self::lock::{LastUse, StateLock};
 pub use self::loss::{Loss, SetAside};
 use self::open::{Database, Origin};
 use self::seal::Seal;
-use super::{Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, Try};
-use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use super::{
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
+};
+use crate::model::{
+    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+};
 
 mod checksum;
 mod fault;
 mod file;
+mod footprint;
 mod lock;
 mod loss;
 mod meta;
@@ -36,12 +41,16 @@ mod tests;
 
 pub use records::{SqliteOutbox, SqliteRecords};
 
-/// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go.
+/// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go. One that nothing was
+/// written to stays as it is.
 #[derive(Debug)]
 pub struct SqliteStore {
     file: StateFile,
     /// Makes this state's event ids differ from any other's.
     state_id: u64,
+    fingerprint_seed: u64,
+    /// Whether the file is as its seal says: nothing was written yet.
+    sealed: AtomicBool,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     /// Damage was met: the file is not sealed, so that the next open checks everything and sets it aside.
@@ -100,6 +109,7 @@ fn catch_up(
     outbox::set_last_sequence(&database.writer, had)
         .map_err(|fault| fault.into_error(file.said(), "skip the sequences of lost events"))?;
     database.last_sequence = had;
+    database.sealed = false;
     Ok((database, Some(Loss::RolledBack { has, had })))
 }
 
@@ -108,6 +118,8 @@ impl SqliteStore {
         Self {
             file,
             state_id: database.state_id,
+            fingerprint_seed: database.fingerprint_seed,
+            sealed: AtomicBool::new(database.sealed),
             writer: Mutex::new(database.writer),
             reader: Mutex::new(database.reader),
             damaged: AtomicBool::new(false),
@@ -136,7 +148,12 @@ impl SqliteStore {
         let write = |writer: &mut Connection| {
             // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let before = transaction.total_changes();
             let outcome = change(&transaction)?;
+            if transaction.total_changes() > before {
+                // Before the commit: if that fails half way, the file may have been written to all the same.
+                self.sealed.store(false, Ordering::Relaxed);
+            }
             transaction.commit()?;
             Ok(outcome)
         };
@@ -164,11 +181,13 @@ fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection>
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        open::close(&lock_connection(&self.writer));
         let sound = !self.damaged.load(Ordering::Relaxed);
-        if let Some(seal) = Seal::of(self.file.path()).filter(|_| sound) {
-            self.lock.seal(&seal);
+        if sound && self.sealed.load(Ordering::Relaxed) {
+            return;
         }
+        open::close(&lock_connection(&self.writer));
+        let seal = Seal::of(self.file.path()).filter(|_| sound);
+        self.lock.seal(seal.as_ref());
     }
 }
 
@@ -187,9 +206,44 @@ impl Store for SqliteStore {
         })
     }
 
-    fn tasks_in_flight(&self, target: &TargetName) -> Result<Vec<TaskInFlight>, StoreError> {
+    fn fingerprint_seed(&self) -> u64 {
+        self.fingerprint_seed
+    }
+
+    fn footprints(
+        &self,
+        target: &TargetName,
+        sought: &[Sought<'_>],
+    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        self.read("look for tasks", |state| {
+            footprint::footprints(state, target, sought)
+        })
+    }
+
+    fn in_flight_after(
+        &self,
+        target: &TargetName,
+        after: TaskNumber,
+        at_most: u32,
+    ) -> Result<Vec<TaskInFlight>, StoreError> {
         self.read("read the tasks in flight", |state| {
-            snapshot::tasks_in_flight(state, target)
+            snapshot::in_flight_after(state, target, after, at_most)
+        })
+    }
+
+    fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError> {
+        self.read("count the tasks in flight", |state| {
+            snapshot::count_in_flight(state, target)
+        })
+    }
+
+    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+        self.read("read the last task's number", footprint::last_number)
+    }
+
+    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
+        self.read("read the newest tasks", |state| {
+            footprint::reach(state, target, room, from)
         })
     }
 
@@ -199,6 +253,7 @@ impl Store for SqliteStore {
         }
         let last_sequence = self.write("commit what a poll saw", |state| {
             snapshot::set_tasks(state, target, &commit.tasks, commit.time)?;
+            snapshot::retouch(state, target, &commit.retouched)?;
             if let Some(new) = &commit.target {
                 snapshot::set_target(state, target, new)?;
             }

@@ -1,4 +1,4 @@
-//! A checksum a row, filled in by the tables themselves (see `migrations/0003.sql`). SQLite has none: a byte that a disk
+//! A checksum a row, filled in by the tables themselves (see `migrations/0004.sql`). SQLite has none: a byte that a disk
 //! changed inside of a text would be read as if it had been written so. Owns how it is computed and which columns it is
 //! over; guards against damage, not against people.
 
@@ -19,8 +19,8 @@ macro_rules! sound {
             name, list, first_polled, baseline, failed_polls, failing_reported, paging)"
     };
     (task) => {
-        "checksum = row_checksum(target, id, type, status, created, first_seen, changed,
-            stalled, missed_polls, vanished, in_flight, urls)"
+        "checksum = row_checksum(number, target, id, type, status, created, first_seen, changed, stalled,
+            missed_polls, vanished, in_flight, url_count, fingerprint, urls)"
     };
     (event) => {
         "e.checksum = row_checksum(

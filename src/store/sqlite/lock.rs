@@ -1,12 +1,13 @@
 //! One instance a state: a lock of the operating system's, held while the store lives. It ends with the process,
 //! however that ends; the file stays, for removing it would let two instances lock two files of one name.
 //!
-//! The lock file also holds what the database can't say of itself: how far it had come, and that it was closed well. Three
-//! lines: the holder's process id, `last_sequence N`, and after a clean stop `closed` and the [`Seal`].
+//! Who has it the kernel knows. The lock file holds what the database can't say of itself: how far it had come
+//! (`last_sequence N`), and how it was closed (`closed` and the [`Seal`]). As long as nothing is written to the database,
+//! nothing is written here.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, PoisonError};
 
 use super::file::{StateFile, for_owner};
@@ -17,8 +18,11 @@ use crate::store::StoreError;
 const LAST_SEQUENCE: &str = "last_sequence ";
 const CLOSED: &str = "closed ";
 
-/// More than three lines can be.
+/// More than two lines can be.
 const LONGEST: u64 = 1024;
+
+/// Where Linux lists the locks that are held.
+const LOCKS: &str = "/proc/locks";
 
 /// The right to use a state. Dropped last: the database is closed before somebody else may open it.
 #[derive(Debug)]
@@ -38,31 +42,28 @@ pub(super) struct LastUse {
 }
 
 impl StateLock {
-    /// Takes the lock and writes our process id into it, or says who has it. Does not wait.
+    /// Takes the lock, or says who has it. Does not wait.
     pub(super) fn take(state: &StateFile) -> Result<(Self, LastUse), StoreError> {
         let mut file = for_owner()
             .open(state.with_suffix(".lock"))
             .map_err(|error| state.unusable("open its lock file", error))?;
-        let tried = file.try_lock();
-        let content =
-            content(&mut file).map_err(|error| state.unusable("read its lock file", error));
-        match tried {
+        match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Held {
                     state: state.said().to_owned(),
-                    holder: holder(&content.unwrap_or_default()),
+                    holder: holder(&file),
                 });
             }
             Err(TryLockError::Error(error)) => return Err(state.unusable("lock it", error)),
         }
-        let last_use = LastUse::read(&content?);
+        let content =
+            content(&mut file).map_err(|error| state.unusable("read its lock file", error))?;
+        let last_use = LastUse::read(&content);
         let lock = Self {
             file,
             last_sequence: Mutex::new(last_use.last_sequence),
         };
-        lock.write(last_use.last_sequence, None)
-            .map_err(|error| state.unusable("write its lock file", error))?;
         Ok((lock, last_use))
     }
 
@@ -84,9 +85,9 @@ impl StateLock {
         self.try_write(*noted, None);
     }
 
-    /// Notes that the database was closed well.
-    pub(super) fn seal(&self, seal: &Seal) {
-        self.try_write(*self.noted(), Some(seal));
+    /// Notes how the database was closed; none: it is to be checked.
+    pub(super) fn seal(&self, seal: Option<&Seal>) {
+        self.try_write(*self.noted(), seal);
     }
 
     fn noted(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
@@ -105,7 +106,6 @@ impl StateLock {
     fn write(&self, last_sequence: Option<u64>, seal: Option<&Seal>) -> io::Result<()> {
         let line = |key, value: Option<String>| value.map(|it| format!("{key}{it}\n"));
         let content = [
-            line("", Some(std::process::id().to_string())),
             line(LAST_SEQUENCE, last_sequence.map(|it| it.to_string())),
             line(CLOSED, seal.map(Seal::to_string)),
         ];
@@ -134,7 +134,24 @@ fn content(file: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// None between a holder's locking and its signing.
-fn holder(content: &str) -> Option<u32> {
-    content.lines().next()?.trim().parse().ok()
+/// The process that has the lock, where the kernel says so.
+fn holder(file: &File) -> Option<u32> {
+    let place = file.metadata().ok()?;
+    let (major, minor) = (
+        rustix::fs::major(place.dev()),
+        rustix::fs::minor(place.dev()),
+    );
+    let place = format!("{major:02x}:{minor:02x}:{}", place.ino());
+    let locks = std::fs::read_to_string(LOCKS).ok()?;
+    locks.lines().find_map(|line| holder_in(line, &place))
+}
+
+/// Of a line such as `1: FLOCK  ADVISORY  WRITE 29395 fe:00:5965253 0 EOF`.
+fn holder_in(line: &str, place: &str) -> Option<u32> {
+    let mut words = line.split_ascii_whitespace();
+    let is_lock = words.next()?.ends_with(':') && words.next()? == "FLOCK";
+    let pid = words.nth(2)?;
+    (is_lock && words.next()? == place)
+        .then(|| pid.parse().ok())
+        .flatten()
 }

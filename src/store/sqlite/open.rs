@@ -10,14 +10,15 @@ use super::fault::Fault;
 use super::file::{StateFile, Used};
 use super::lock::LastUse;
 use super::seal::Seal;
-use super::{checksum, meta, outbox, prune, snapshot};
+use super::{checksum, footprint, meta, outbox, prune, snapshot};
 use crate::store::StoreError;
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
+    include_str!("../migrations/0004.sql"),
 ];
 
 /// The version that this program writes.
@@ -27,6 +28,8 @@ const VERSION: &str = "PRAGMA user_version";
 
 /// In `meta`: what tells this state's event ids from another's.
 const STATE_ID: &str = "state_id";
+/// In `meta`: see [`crate::store::Store::fingerprint_seed`].
+const FINGERPRINT_SEED: &str = "fingerprint_seed";
 
 /// How long we wait for somebody else's transaction, such as that of an operator's `sqlite3`; and at a stop, which
 /// has two seconds for everything.
@@ -39,8 +42,11 @@ pub(super) struct Database {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
     pub(super) state_id: u64,
+    pub(super) fingerprint_seed: u64,
     pub(super) last_sequence: u64,
     pub(super) origin: Origin,
+    /// Whether its seal holds as long as nothing is written.
+    pub(super) sealed: bool,
 }
 
 /// Where a database comes from.
@@ -74,7 +80,9 @@ pub(super) fn open(file: &StateFile, last_use: &LastUse) -> Result<Database, Sto
     let version = user_version(&writer).map_err(fault)?;
     file.check_version(version, LATEST)?;
     make_ready(&mut writer, version, trust).map_err(fault)?;
-    let state_id = state_id(&writer).map_err(fault)?;
+    let [state_id, fingerprint_seed] =
+        [STATE_ID, FINGERPRINT_SEED].map(|name| number_of(&writer, name));
+    let (state_id, fingerprint_seed) = (state_id.map_err(fault)?, fingerprint_seed.map_err(fault)?);
     let last_sequence = outbox::last_sequence(&writer).map_err(fault)?;
     let reader = connect(file).map_err(fault)?;
     reader
@@ -87,12 +95,14 @@ pub(super) fn open(file: &StateFile, last_use: &LastUse) -> Result<Database, Sto
         writer,
         reader,
         state_id,
+        fingerprint_seed,
         last_sequence,
         origin: if version == 0 {
             Origin::New
         } else {
             Origin::Found
         },
+        sealed: trust == Trust::Sealed && version == LATEST,
     })
 }
 
@@ -251,6 +261,7 @@ fn check_statements(writer: &Connection) -> Result<(), Fault> {
     let lists = [
         meta::STATEMENTS,
         snapshot::STATEMENTS,
+        footprint::STATEMENTS,
         outbox::STATEMENTS,
         prune::STATEMENTS,
     ];
@@ -267,9 +278,10 @@ fn check_rows(writer: &Connection) -> Result<(), Fault> {
     outbox::check_rows(writer)
 }
 
-fn state_id(connection: &Connection) -> Result<u64, Fault> {
-    meta::get(connection, STATE_ID)?
+/// One of the state's own random numbers.
+fn number_of(connection: &Connection, name: &str) -> Result<u64, Fault> {
+    meta::get(connection, name)?
         .filter(|text| text.len() == 16)
         .and_then(|text| u64::from_str_radix(&text, 16).ok())
-        .ok_or_else(|| Fault::Damage(format!("meta `{STATE_ID}` can't be read")))
+        .ok_or_else(|| Fault::Damage(format!("meta `{name}` can't be read")))
 }

@@ -114,7 +114,7 @@ fn killed_state() -> (Files, Vec<Rows>) {
     for n in 0..3 {
         let id = format!("late-{n}");
         let commit = Commit {
-            tasks: vec![task(&id, Status::Failure, Some(n))],
+            tasks: vec![task(&id, Status::Failure, Some(n)).into()],
             events: vec![event(&id, &["ops"])],
             time: at(3_000),
             ..Commit::default()
