@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 mod answer;
+mod batch;
 mod courier;
 mod fault;
 mod format;
@@ -20,7 +21,7 @@ mod tests;
 
 pub use answer::{Answer, Verdict};
 pub use courier::Courier;
-pub use receiver::Receiver;
+pub use receiver::{Outgoing, Receiver};
 pub use sign::signature;
 pub use status::{CourierStatus, DrainReport, Outcome, Snapshot};
 

@@ -42,17 +42,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// another list.
     fn forget_target(&self, target: &TargetName) -> Result<(), StoreError>;
 
-    /// The pending delivery of the lowest sequence that a webhook is owed.
-    fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError>;
+    /// The pending deliveries of the lowest sequences that a webhook is owed, in the order of their sequences: at most
+    /// `limit` of them, and fewer only if there are no more.
+    fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Writes how one try of a pending delivery ended; a failed or dead one counts into [`Delivery::tries`]. Nothing
-    /// happens if it is not pending any more.
-    fn record_try(
-        &self,
-        webhook: &WebhookName,
-        sequence: u64,
-        result: &TryResult,
-    ) -> Result<(), StoreError>;
+    /// Writes how tries of pending deliveries ended, all at once; a failed or dead one counts into
+    /// [`Delivery::tries`]. Nothing happens to one that is not pending any more: the others are written all the same.
+    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError>;
 
     /// What each webhook that was ever owed anything is owed now, by name; also when all of it was pruned.
     fn owed(&self) -> Result<Vec<Owed>, StoreError>;
@@ -150,6 +146,15 @@ pub struct Delivery {
     pub tries: u32,
     /// Not before then; none before the first try.
     pub next_try: Option<Timestamp>,
+}
+
+/// One try of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// Which: [`Delivery::sequence`].
+    pub sequence: u64,
+    /// How it ended.
+    pub result: TryResult,
 }
 
 /// How one try of a delivery ended.

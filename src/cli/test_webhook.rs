@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Webhook;
-use crate::deliver::{Answer, Receiver, Verdict};
+use crate::deliver::{Answer, Outgoing, Receiver, Verdict};
 use crate::event::EventDraft;
 use crate::http::HttpError;
 use crate::model::WebhookName;
@@ -86,7 +86,11 @@ fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<crate::http::HttpAnswe
     let id = format!("evt_test_{:032x}", fastrand::u128(..));
     let now = clock.now();
     let document = EventDraft::test(now).document(&id, 0);
-    receiver.post(&id, &document, now)
+    let event = Outgoing {
+        id: &id,
+        document: &document,
+    };
+    receiver.post(&[event], now)
 }
 
 #[cfg(test)]

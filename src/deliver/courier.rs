@@ -1,17 +1,18 @@
-//! Draining one webhook's queue: head first, nothing past it until it is delivered or dead. Owns the decision what comes
-//! next; what an answer means is [`super::answer`]'s, and when to try again [`crate::schedule`]'s.
+//! Draining one webhook's queue: as many of its head as a request takes, and nothing past them until they are delivered
+//! or dead. Owns the decision what comes next; what an answer means is [`super::answer`]'s, and when to try again [`crate::schedule`]'s.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::{Batch, Width};
 use super::journal::Journal;
-use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Receiver, Verdict};
+use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Verdict};
 use crate::clock::{Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
 use crate::http::{HttpAnswer, HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
 use crate::schedule::delivery::{delivery_delay, delivery_wait};
-use crate::store::{Delivery, Store, StoreError, TryResult};
+use crate::store::{Delivery, Store, StoreError, Try, TryResult};
 
 /// The longest pause between two looks into a state that fails.
 const LONGEST_STORE_DELAY: Duration = Duration::from_secs(60);
@@ -27,16 +28,16 @@ pub struct Courier {
     status: Arc<CourierStatus>,
     /// The receiver answered 410. Kept here alone: a reload or a restart makes a new courier.
     paused: bool,
+    width: Width,
     journal: Journal,
     appointment: Option<Appointment>,
-    /// A try that is made but not written yet. It goes first: trying again what was delivered would be worse.
-    unrecorded: Option<(u64, TryResult)>,
+    /// Tries that are made but not written yet. They go first: trying again what was delivered would be worse.
+    unrecorded: Vec<Try>,
 }
 
 /// When the head of the queue is due, by the monotonic clock: a wall clock that is set can't move it.
 #[derive(Debug)]
 struct Appointment {
-    sequence: u64,
     /// What the store says; something else there (an operator's `retry`) cancels the appointment.
     next_try: Timestamp,
     at: Duration,
@@ -44,8 +45,8 @@ struct Appointment {
 
 /// What one look at the queue came to.
 enum Turn {
-    /// Its head was tried, or given up.
-    Ended(Outcome),
+    /// Some of it was tried, or given up.
+    Ended(DrainReport),
     /// Its head is not due for this long; never zero.
     NotDue(Duration),
     /// Nothing to do: empty, paused, or stopped.
@@ -71,7 +72,8 @@ impl Courier {
             paused: false,
             journal,
             appointment: None,
-            unrecorded: None,
+            unrecorded: Vec::new(),
+            width: Width::of(webhook.format),
         })
     }
 
@@ -124,7 +126,7 @@ impl Courier {
     fn drain(&mut self, stop: &Stop, report: &mut DrainReport) -> Result<Duration, StoreError> {
         loop {
             match self.turn(stop)? {
-                Turn::Ended(outcome) => report.count(outcome),
+                Turn::Ended(ended) => report.add(ended),
                 Turn::NotDue(wait) => return Ok(wait.min(IDLE_LOOK)),
                 Turn::Idle => return Ok(IDLE_LOOK),
             }
@@ -137,32 +139,33 @@ impl Courier {
         if self.paused || stop.is_requested() {
             return Ok(Turn::Idle);
         }
-        let Some(delivery) = self.store.next_delivery(&self.name)? else {
+        let pending = self.store.pending(&self.name, self.width.now())?;
+        let Some(batch) = Batch::new(pending) else {
             return Ok(Turn::Idle);
         };
-        let wait = self.until_due(&delivery);
+        let wait = self.until_due(&batch.head);
         if wait.is_zero() {
-            return self.try_delivery(&delivery, stop);
+            return self.try_batch(&batch, stop);
         }
-        let left = self.until_given_up(&delivery, self.clock.now());
-        if left.is_zero() && delivery.tries > 0 {
-            return self.give_up_waiting(&delivery);
+        let left = self.until_given_up(&batch.head, self.clock.now());
+        if left.is_zero() && batch.head.tries > 0 {
+            return self.give_up_waiting(&batch.head);
         }
         // Wall time is whole seconds: a shorter wait would only turn the loop.
         Ok(Turn::NotDue(wait.min(left.max(Duration::from_secs(1)))))
     }
 
     /// Zero: due. The first look at a stored moment takes it from the wall clock, later ones from the monotonic clock.
-    fn until_due(&mut self, delivery: &Delivery) -> Duration {
+    fn until_due(&mut self, head: &Delivery) -> Duration {
         let now = self.clock.monotonic();
-        let Some(next_try) = delivery.next_try else {
+        let Some(next_try) = head.next_try else {
             return Duration::ZERO;
         };
-        let kept = self.appointment.take().filter(|appointment| {
-            appointment.sequence == delivery.sequence && appointment.next_try == next_try
-        });
+        let kept = self
+            .appointment
+            .take()
+            .filter(|appointment| appointment.next_try == next_try);
         let appointment = kept.unwrap_or_else(|| Appointment {
-            sequence: delivery.sequence,
             next_try,
             at: now.saturating_add(delivery_wait(Some(next_try), self.clock.now())),
         });
@@ -176,129 +179,161 @@ impl Courier {
             .saturating_sub(now.since(delivery.recorded))
     }
 
-    fn try_delivery(&mut self, delivery: &Delivery, stop: &Stop) -> Result<Turn, StoreError> {
-        let result = self.post(delivery);
+    fn try_batch(&mut self, batch: &Batch, stop: &Stop) -> Result<Turn, StoreError> {
+        let result = self.post(batch);
         if result.is_err() && stop.is_requested() {
             // Most likely we cut it off ourselves. If not, the next start finds out what is wrong with the receiver.
-            self.journal.cut_off(delivery);
+            self.journal.cut_off(batch);
             return Ok(Turn::Idle);
         }
         let answer = Answer::of(&result);
         let now = self.clock.now();
         match answer.verdict(now) {
-            Verdict::Delivered => self.delivered(delivery, &answer, now),
-            Verdict::Refused => self.dead(delivery, &answer.to_string(), now),
-            Verdict::Gone => Ok(self.pause(delivery, &answer)),
-            Verdict::Retry { .. } if self.until_given_up(delivery, now).is_zero() => {
-                self.journal.failed_for_good(&answer);
-                self.dead(delivery, &answer.to_string(), now)
+            Verdict::Delivered => self.delivered(batch, &answer, now),
+            Verdict::Refused if batch.len() > 1 => {
+                self.width.narrow(batch.len());
+                self.journal.narrowed(batch, &answer);
+                Ok(Turn::Ended(DrainReport::default()))
             }
-            Verdict::Retry { retry_after } => self.failed(delivery, &answer, now, retry_after),
+            Verdict::Refused => self.refused(&batch.head, &answer, now),
+            Verdict::Gone => Ok(self.pause(batch, &answer)),
+            Verdict::Retry { retry_after } => self.failed(batch, &answer, now, retry_after),
         }
     }
 
-    fn post(&self, delivery: &Delivery) -> Result<HttpAnswer, HttpError> {
+    fn post(&self, batch: &Batch) -> Result<HttpAnswer, HttpError> {
+        let events: Vec<Outgoing<'_>> = batch
+            .iter()
+            .map(|delivery| Outgoing {
+                id: &delivery.event_id,
+                document: &delivery.document,
+            })
+            .collect();
         let begun = self.clock.monotonic();
         self.status
             .call_begins(begun.saturating_add(self.receiver.timeout()));
-        let result = self
-            .receiver
-            .post(&delivery.event_id, &delivery.document, self.clock.now());
+        let result = self.receiver.post(&events, self.clock.now());
         self.status.call_ended();
         let latency = self.clock.monotonic().saturating_sub(begun);
-        self.journal.tried(delivery, &Answer::of(&result), latency);
+        self.journal.tried(batch, &Answer::of(&result), latency);
         result
     }
 
     fn delivered(
         &mut self,
+        batch: &Batch,
+        answer: &Answer<'_>,
+        at: Timestamp,
+    ) -> Result<Turn, StoreError> {
+        self.journal.delivered(batch);
+        self.width.widen();
+        let answer = answer.to_string();
+        self.finish(batch.iter().map(|delivery| Try {
+            sequence: delivery.sequence,
+            result: TryResult::Delivered {
+                at,
+                answer: answer.clone(),
+            },
+        }))
+    }
+
+    fn refused(
+        &mut self,
         delivery: &Delivery,
         answer: &Answer<'_>,
         at: Timestamp,
     ) -> Result<Turn, StoreError> {
-        self.journal.delivered(delivery);
-        let answer = answer.to_string();
-        self.finish(
-            delivery,
-            Outcome::Delivered,
-            TryResult::Delivered { at, answer },
-        )
+        self.width.widen();
+        let dead = self.dead(delivery, &answer.to_string(), at);
+        self.finish([dead])
     }
 
+    /// All of them are put off by the same delay, except those that have become too old.
     fn failed(
         &mut self,
-        delivery: &Delivery,
+        batch: &Batch,
         answer: &Answer<'_>,
         at: Timestamp,
         retry_after: Option<Duration>,
     ) -> Result<Turn, StoreError> {
-        let tries = delivery.tries.saturating_add(1);
+        let tries = batch.head.tries.saturating_add(1);
         let delay = delivery_delay(tries, retry_after, fastrand::f64());
         let next_try = at.saturating_add(in_whole_seconds(delay));
         self.appointment = Some(Appointment {
-            sequence: delivery.sequence,
             next_try,
             at: self.clock.monotonic().saturating_add(delay),
         });
         let answer = answer.to_string();
-        self.journal.failed(delivery, &answer, next_try);
-        self.finish(
-            delivery,
-            Outcome::Failed,
-            TryResult::Failed {
+        let (old, young): (Vec<_>, Vec<_>) = batch
+            .iter()
+            .partition(|delivery| self.until_given_up(delivery, at).is_zero());
+        match young.first() {
+            Some(first) => self.journal.failed(first, &answer, next_try),
+            None => self.journal.failed_for_good(&answer),
+        }
+        let old = old
+            .into_iter()
+            .map(|delivery| self.dead(delivery, &answer, at));
+        let young = young.into_iter().map(|delivery| Try {
+            sequence: delivery.sequence,
+            result: TryResult::Failed {
                 at,
-                answer,
+                answer: answer.clone(),
                 next_try,
             },
-        )
+        });
+        let tries: Vec<Try> = old.chain(young).collect();
+        self.finish(tries)
     }
 
     /// The head is too old and has had its tries, and the next one lies ahead.
-    fn give_up_waiting(&mut self, delivery: &Delivery) -> Result<Turn, StoreError> {
+    fn give_up_waiting(&mut self, head: &Delivery) -> Result<Turn, StoreError> {
         let answer = self
             .journal
             .fault()
-            .map_or_else(|| "given up while waiting".to_owned(), ToOwned::to_owned);
-        self.dead(delivery, &answer, self.clock.now())
+            .unwrap_or("given up while waiting")
+            .to_owned();
+        let dead = self.dead(head, &answer, self.clock.now());
+        self.finish([dead])
     }
 
-    fn dead(
-        &mut self,
-        delivery: &Delivery,
-        answer: &str,
-        at: Timestamp,
-    ) -> Result<Turn, StoreError> {
+    fn dead(&self, delivery: &Delivery, answer: &str, at: Timestamp) -> Try {
         self.journal.dead(delivery, answer);
-        let answer = answer.to_owned();
-        self.finish(delivery, Outcome::Dead, TryResult::Dead { at, answer })
+        Try {
+            sequence: delivery.sequence,
+            result: TryResult::Dead {
+                at,
+                answer: answer.to_owned(),
+            },
+        }
     }
 
-    /// Nothing is written: the event waits as it was, and the next start tries it again.
-    fn pause(&mut self, delivery: &Delivery, answer: &Answer<'_>) -> Turn {
+    /// Nothing is written: the events wait as they were, and the next start tries them again.
+    fn pause(&mut self, batch: &Batch, answer: &Answer<'_>) -> Turn {
         self.paused = true;
         self.status
             .try_ended(Outcome::Paused, Some(answer.to_string()));
-        self.journal.paused(delivery, answer);
-        Turn::Ended(Outcome::Paused)
+        self.journal.paused(batch, answer);
+        Turn::Ended(DrainReport::of([Outcome::Paused]))
     }
 
-    fn finish(
-        &mut self,
-        delivery: &Delivery,
-        outcome: Outcome,
-        result: TryResult,
-    ) -> Result<Turn, StoreError> {
-        let fault = self.journal.fault().map(ToOwned::to_owned);
-        self.status.try_ended(outcome, fault);
-        self.unrecorded = Some((delivery.sequence, result));
+    fn finish(&mut self, tries: impl IntoIterator<Item = Try>) -> Result<Turn, StoreError> {
+        let tries: Vec<Try> = tries.into_iter().collect();
+        let outcomes = tries.iter().map(|one| Outcome::of(&one.result));
+        for outcome in outcomes.clone() {
+            let fault = self.journal.fault().map(ToOwned::to_owned);
+            self.status.try_ended(outcome, fault);
+        }
+        let report = DrainReport::of(outcomes);
+        self.unrecorded.extend(tries);
         self.record_leftover()?;
-        Ok(Turn::Ended(outcome))
+        Ok(Turn::Ended(report))
     }
 
     fn record_leftover(&mut self) -> Result<(), StoreError> {
-        if let Some((sequence, result)) = &self.unrecorded {
-            self.store.record_try(&self.name, *sequence, result)?;
-            self.unrecorded = None;
+        if !self.unrecorded.is_empty() {
+            self.store.record_tries(&self.name, &self.unrecorded)?;
+            self.unrecorded.clear();
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! How an event becomes a request's body: one file a format. Pure, and the same bytes for the same event.
+//! How events become a request's body: one file a format. Pure, and the same bytes for the same events.
 
+use super::Outgoing;
 use crate::config::Format;
 
 mod json;
@@ -13,10 +14,16 @@ pub(super) struct Body<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// Lays an event's document out as `format` wants it.
-#[must_use]
-pub(super) fn body(format: Format, document: &str) -> Body<'_> {
+/// How many events one request carries at the most.
+pub(super) fn events_a_request(format: Format) -> usize {
     match format {
-        Format::Json => json::body(document),
+        Format::Json => 1,
+    }
+}
+
+/// Lays events out as `format` wants them; at least one, and at most [`events_a_request`].
+pub(super) fn body<'a>(format: Format, events: &[Outgoing<'a>]) -> Body<'a> {
+    match format {
+        Format::Json => json::body(events),
     }
 }

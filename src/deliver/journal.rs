@@ -1,9 +1,11 @@
 //! What a courier logs, at which level, and how often: a fault when it begins, changes and ends. No bodies, no secrets.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use super::Answer;
+use super::batch::Batch;
 use super::fault::{Fault, Notice};
 use crate::model::{Timestamp, WebhookName};
 use crate::store::{Delivery, StoreError};
@@ -30,32 +32,42 @@ impl Journal {
         self.receiver.current()
     }
 
-    pub(super) fn tried(&self, delivery: &Delivery, answer: &Answer<'_>, latency: Duration) {
+    pub(super) fn tried(&self, batch: &Batch, answer: &Answer<'_>, latency: Duration) {
         log::debug!(
-            "delivery tried: webhook={} event={} answer={:?} milliseconds={}",
+            "delivery tried: webhook={} {} answer={:?} milliseconds={}",
             self.name,
-            delivery.event_id,
+            Named(batch),
             answer.to_string(),
             latency.as_millis()
         );
     }
 
-    pub(super) fn cut_off(&self, delivery: &Delivery) {
+    pub(super) fn cut_off(&self, batch: &Batch) {
         log::debug!(
-            "delivery cut off by the stop: webhook={} event={}",
+            "delivery cut off by the stop: webhook={} {}",
             self.name,
-            delivery.event_id
+            Named(batch)
         );
     }
 
-    pub(super) fn delivered(&mut self, delivery: &Delivery) {
+    /// A refusal of many, which says nothing yet of any one of them.
+    pub(super) fn narrowed(&self, batch: &Batch, answer: &Answer<'_>) {
+        log::debug!(
+            "delivery of several events refused, they go out in halves: webhook={} {} answer={:?}",
+            self.name,
+            Named(batch),
+            answer.to_string()
+        );
+    }
+
+    pub(super) fn delivered(&mut self, batch: &Batch) {
         let before = self.receiver.ended();
         // The failed tries may be those of an earlier process.
-        if before.is_some() || delivery.tries > 0 {
+        if before.is_some() || batch.head.tries > 0 {
             log::info!(
-                "webhook takes events again: webhook={} event={} before={:?}",
+                "webhook takes events again: webhook={} {} before={:?}",
                 self.name,
-                delivery.event_id,
+                Named(batch),
                 before
                     .as_deref()
                     .unwrap_or("failed tries of an earlier run")
@@ -79,8 +91,8 @@ impl Journal {
     }
 
     /// A failed try without a next one: the line on the event's death says it all, but the fault goes on.
-    pub(super) fn failed_for_good(&mut self, answer: &Answer<'_>) {
-        self.receiver.failed(&answer.to_string());
+    pub(super) fn failed_for_good(&mut self, answer: &str) {
+        self.receiver.failed(answer);
     }
 
     pub(super) fn dead(&self, delivery: &Delivery, answer: &str) {
@@ -93,11 +105,11 @@ impl Journal {
         );
     }
 
-    pub(super) fn paused(&self, delivery: &Delivery, answer: &Answer<'_>) {
+    pub(super) fn paused(&self, batch: &Batch, answer: &Answer<'_>) {
         log::error!(
-            "webhook is paused until reload or restart; give it another `url`, or remove it: webhook={} event={} answer={:?}",
+            "webhook is paused until reload or restart; give it another `url`, or remove it: webhook={} {} answer={:?}",
             self.name,
-            delivery.event_id,
+            Named(batch),
             answer.to_string()
         );
     }
@@ -121,6 +133,19 @@ impl Journal {
                 "deliveries go on, the state works again: webhook={} before={before:?}",
                 self.name
             );
+        }
+    }
+}
+
+/// A batch in a log line.
+struct Named<'a>(&'a Batch);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event={}", self.0.head.event_id)?;
+        match self.0.len() {
+            1 => Ok(()),
+            events => write!(f, " events={events}"),
         }
     }
 }

@@ -12,6 +12,15 @@ use crate::secret::{SecretBytes, SecretUrl};
 /// lets the connection be used again.
 const ANSWER_LIMIT: u64 = 16 * 1024;
 
+/// One event on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgoing<'a> {
+    /// `evt_…`.
+    pub id: &'a str,
+    /// The event's document, as the state keeps it.
+    pub document: &'a str,
+}
+
 /// Where one webhook's events go.
 #[derive(Debug)]
 pub struct Receiver {
@@ -34,17 +43,13 @@ impl Receiver {
         })
     }
 
-    /// Sends one event, signed anew; `time` is that of this try.
-    pub fn post(
-        &self,
-        event_id: &str,
-        document: &str,
-        time: Timestamp,
-    ) -> Result<HttpAnswer, HttpError> {
-        let body = format::body(self.format, document);
+    /// Sends events in one request, signed anew; `time` is that of this try.
+    pub fn post(&self, events: &[Outgoing<'_>], time: Timestamp) -> Result<HttpAnswer, HttpError> {
+        let body = format::body(self.format, events);
+        let id = events.first().map_or("", |event| event.id);
         let seconds = time.unix_seconds().to_string();
-        let signature = sign::signature(&self.secrets, event_id, time, body.bytes);
-        let mut headers = vec![("webhook-id", event_id), ("webhook-timestamp", &*seconds)];
+        let signature = sign::signature(&self.secrets, id, time, body.bytes);
+        let mut headers = vec![("webhook-id", id), ("webhook-timestamp", &*seconds)];
         if let Some(signature) = &signature {
             headers.push(("webhook-signature", signature));
         }

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::store::TryResult;
+
 /// Shared by a courier and its onlookers. Cheap to read at any time.
 #[derive(Debug, Default)]
 pub struct CourierStatus {
@@ -43,6 +45,14 @@ impl Outcome {
     /// Every outcome.
     pub const ALL: [Self; 4] = [Self::Delivered, Self::Failed, Self::Dead, Self::Paused];
 
+    pub(super) fn of(result: &TryResult) -> Self {
+        match result {
+            TryResult::Delivered { .. } => Self::Delivered,
+            TryResult::Failed { .. } => Self::Failed,
+            TryResult::Dead { .. } => Self::Dead,
+        }
+    }
+
     /// In a word, such as `delivered`: for metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -69,7 +79,22 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    pub(super) fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let mut report = Self::default();
+        outcomes
+            .into_iter()
+            .for_each(|outcome| report.count(outcome));
+        report
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.failed += other.failed;
+        self.dead += other.dead;
+        self.paused += other.paused;
+    }
+
+    fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Delivered => &mut self.delivered,
             Outcome::Failed => &mut self.failed,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Commit, Delivery, NewEvent, Store, TryResult};
+use super::{Commit, Delivery, NewEvent, Store, Try, TryResult};
 use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
 use crate::model::{
     Absence, KnownTask, Status, TargetName, TaskKind, Timestamp, UrlState, WebhookName,
@@ -30,6 +30,8 @@ macro_rules! store_contract {
             the_document_carries_the_id_and_the_sequence
             tasks_events_and_deliveries_appear_together
             deliveries_come_in_order_and_dead_ones_free_the_next
+            several_pending_deliveries_come_in_order
+            tries_are_recorded_together
             webhooks_do_not_wait_for_each_other
             a_failed_try_is_counted_and_put_off
             a_try_of_what_is_not_pending_changes_nothing
@@ -169,8 +171,22 @@ fn failed() -> TryResult {
     }
 }
 
-fn next(store: &dyn Store, webhook: &str) -> Option<Delivery> {
-    store.next_delivery(&webhook.into()).unwrap()
+/// Records that tries of these sequences ended so.
+pub(super) fn record(store: &dyn Store, webhook: &str, sequences: &[u64], result: &TryResult) {
+    let tries: Vec<Try> = sequences
+        .iter()
+        .map(|sequence| Try {
+            sequence: *sequence,
+            result: result.clone(),
+        })
+        .collect();
+    store.record_tries(&webhook.into(), &tries).unwrap();
+}
+
+pub(super) fn next(store: &dyn Store, webhook: &str) -> Option<Delivery> {
+    let mut pending = store.pending(&webhook.into(), 1).unwrap();
+    assert!(pending.len() <= 1);
+    pending.pop()
 }
 
 fn next_sequence(store: &dyn Store, webhook: &str) -> Option<u64> {
@@ -181,9 +197,7 @@ fn next_sequence(store: &dyn Store, webhook: &str) -> Option<u64> {
 pub(super) fn drain(store: &dyn Store, webhook: &str) -> Vec<Delivery> {
     let mut drained = Vec::new();
     while let Some(delivery) = next(store, webhook) {
-        store
-            .record_try(&webhook.into(), delivery.sequence, &delivered())
-            .unwrap();
+        record(store, webhook, &[delivery.sequence], &delivered());
         drained.push(delivery);
     }
     drained

@@ -13,7 +13,7 @@ use self::fault::Fault;
 use self::file::StateFile;
 use self::lock::StateLock;
 use self::open::Database;
-use super::{Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, TryResult};
+use super::{Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, Try};
 use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
 
 mod fault;
@@ -185,20 +185,20 @@ impl Store for SqliteStore {
         })
     }
 
-    fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError> {
+    fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         self.read("read the outbox", |state| {
-            outbox::next_delivery(state, webhook)
+            outbox::pending(state, webhook, limit)
         })
     }
 
-    fn record_try(
-        &self,
-        webhook: &WebhookName,
-        sequence: u64,
-        result: &TryResult,
-    ) -> Result<(), StoreError> {
-        self.write("record a delivery", |state| {
-            outbox::record_try(state, webhook, sequence, result)
+    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
+        if tries.is_empty() {
+            return Ok(());
+        }
+        self.write("record deliveries", |state| {
+            tries
+                .iter()
+                .try_for_each(|one| outbox::record_try(state, webhook, one))
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
 use crate::store::{
-    Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, TryResult,
+    Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, Try, TryResult,
 };
 
 #[derive(Debug, Default)]
@@ -95,33 +95,35 @@ fn broken(counter: &mut u32) -> Result<(), StoreError> {
 }
 
 impl Store for FakeStore {
-    fn next_delivery(&self, webhook: &WebhookName) -> Result<Option<Delivery>, StoreError> {
+    fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let mut inner = self.inner.lock().unwrap();
         broken(&mut inner.failing_reads)?;
-        let mut pending = inner
+        let pending = inner
             .rows
             .iter()
             .filter(|row| row.webhook == webhook.as_str() && row.is_pending());
-        Ok(pending.next().map(|row| row.delivery.clone()))
+        Ok(pending
+            .take(limit)
+            .map(|row| row.delivery.clone())
+            .collect())
     }
 
-    fn record_try(
-        &self,
-        webhook: &WebhookName,
-        sequence: u64,
-        result: &TryResult,
-    ) -> Result<(), StoreError> {
+    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
         let mut inner = self.inner.lock().unwrap();
         broken(&mut inner.failing_records)?;
-        let row = inner.rows.iter_mut().find(|row| {
-            row.webhook == webhook.as_str() && row.delivery.sequence == sequence && row.is_pending()
-        });
-        if let Some(row) = row {
-            if let TryResult::Failed { next_try, .. } = result {
-                row.delivery.tries += 1;
-                row.delivery.next_try = Some(*next_try);
+        for one in tries {
+            let row = inner.rows.iter_mut().find(|row| {
+                row.webhook == webhook.as_str()
+                    && row.delivery.sequence == one.sequence
+                    && row.is_pending()
+            });
+            if let Some(row) = row {
+                if let TryResult::Failed { next_try, .. } = &one.result {
+                    row.delivery.tries += 1;
+                    row.delivery.next_try = Some(*next_try);
+                }
+                row.results.push(one.result.clone());
             }
-            row.results.push(result.clone());
         }
         Ok(())
     }

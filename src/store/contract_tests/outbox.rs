@@ -5,10 +5,10 @@ use std::thread;
 
 use super::{
     at, commit_events, dead, delivered, drain, event, failed, known, next, next_sequence, ops,
-    shop, task,
+    record, shop, task,
 };
 use crate::model::Status;
-use crate::store::{Commit, Delivery, Owed, Store, TargetState};
+use crate::store::{Commit, Delivery, Owed, Store, TargetState, Try};
 
 pub(in crate::store) fn sequences_follow_the_order_of_events(store: &dyn Store) {
     commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
@@ -67,18 +67,60 @@ pub(in crate::store) fn deliveries_come_in_order_and_dead_ones_free_the_next(sto
     let events: Vec<_> = ["a", "b", "c"].map(|id| event(id, &["ops"])).into();
     commit_events(store, &events, 2_000);
     assert_eq!(next_sequence(store, "ops"), Some(1));
-    store.record_try(&ops(), 1, &failed()).unwrap();
+    record(store, "ops", &[1], &failed());
     assert_eq!(
         next_sequence(store, "ops"),
         Some(1),
         "a failed one holds its place"
     );
-    store.record_try(&ops(), 1, &dead()).unwrap();
+    record(store, "ops", &[1], &dead());
     assert_eq!(next_sequence(store, "ops"), Some(2));
-    store.record_try(&ops(), 2, &delivered()).unwrap();
+    record(store, "ops", &[2], &delivered());
     assert_eq!(next_sequence(store, "ops"), Some(3));
-    store.record_try(&ops(), 3, &delivered()).unwrap();
+    record(store, "ops", &[3], &delivered());
     assert_eq!(next_sequence(store, "ops"), None);
+}
+
+pub(in crate::store) fn several_pending_deliveries_come_in_order(store: &dyn Store) {
+    let sequences = |limit| -> Vec<u64> {
+        let pending = store.pending(&ops(), limit).unwrap();
+        pending.iter().map(|delivery| delivery.sequence).collect()
+    };
+    let owed = ["a", "b", "c", "d", "e"].map(|id| event(id, &["ops"]));
+    commit_events(store, &owed, 2_000);
+    commit_events(store, &[event("other", &["chat"])], 2_000);
+    record(store, "ops", &[2], &dead());
+    record(store, "ops", &[3], &failed());
+    assert!(sequences(0).is_empty());
+    assert_eq!(sequences(2), [1, 3]);
+    assert_eq!(sequences(4), [1, 3, 4, 5]);
+    assert_eq!(sequences(usize::MAX), [1, 3, 4, 5]);
+    let pending = store.pending(&ops(), 2).unwrap();
+    assert_eq!(pending.first(), next(store, "ops").as_ref());
+    assert_eq!(
+        (pending[1].tries, pending[1].next_try),
+        (1, Some(at(2_200)))
+    );
+    assert!(pending[1].document.contains("shop: c"));
+}
+
+pub(in crate::store) fn tries_are_recorded_together(store: &dyn Store) {
+    let owed = ["a", "b", "c", "d"].map(|id| event(id, &["ops"]));
+    commit_events(store, &owed, 2_000);
+    record(store, "ops", &[2], &delivered());
+    let tries = [
+        (1, delivered()),
+        (2, failed()),
+        (9, dead()),
+        (3, dead()),
+        (4, failed()),
+    ];
+    let tries = tries.map(|(sequence, result)| Try { sequence, result });
+    store.record_tries(&ops(), &tries).unwrap();
+    let pending = store.pending(&ops(), 9).unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!((pending[0].sequence, pending[0].tries), (4, 1));
+    assert_eq!(store.owed().unwrap()[0].dead, 1);
 }
 
 pub(in crate::store) fn webhooks_do_not_wait_for_each_other(store: &dyn Store) {
@@ -87,7 +129,7 @@ pub(in crate::store) fn webhooks_do_not_wait_for_each_other(store: &dyn Store) {
         &[event("a", &["ops", "chat"]), event("b", &["chat"])],
         2_000,
     );
-    store.record_try(&ops(), 1, &failed()).unwrap();
+    record(store, "ops", &[1], &failed());
     assert_eq!(drain(store, "chat").len(), 2);
     assert_eq!(next_sequence(store, "ops"), Some(1));
 }
@@ -96,7 +138,7 @@ pub(in crate::store) fn a_failed_try_is_counted_and_put_off(store: &dyn Store) {
     commit_events(store, &[event("a", &["ops"])], 2_000);
     let first = next(store, "ops").unwrap();
     for tries in 1..=3 {
-        store.record_try(&ops(), 1, &failed()).unwrap();
+        record(store, "ops", &[1], &failed());
         let expected = Delivery {
             tries,
             next_try: Some(at(2_200)),
@@ -108,15 +150,13 @@ pub(in crate::store) fn a_failed_try_is_counted_and_put_off(store: &dyn Store) {
 
 pub(in crate::store) fn a_try_of_what_is_not_pending_changes_nothing(store: &dyn Store) {
     commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
-    store.record_try(&ops(), 1, &delivered()).unwrap();
-    store.record_try(&ops(), 2, &dead()).unwrap();
+    record(store, "ops", &[1], &delivered());
+    record(store, "ops", &[2], &dead());
     let before = store.owed().unwrap();
     for sequence in [0, 1, 2, 3, u64::MAX] {
         for result in [delivered(), failed(), dead()] {
-            store.record_try(&ops(), sequence, &result).unwrap();
-            store
-                .record_try(&"nobody".into(), sequence, &result)
-                .unwrap();
+            record(store, "ops", &[sequence], &result);
+            record(store, "nobody", &[sequence], &result);
         }
     }
     assert_eq!(store.owed().unwrap(), before);
@@ -130,8 +170,8 @@ pub(in crate::store) fn what_is_owed_is_counted_by_webhook(store: &dyn Store) {
         &[event("b", &["ops"]), event("c", &["ops", "all"])],
         3_000,
     );
-    store.record_try(&ops(), 1, &dead()).unwrap();
-    store.record_try(&"chat".into(), 1, &delivered()).unwrap();
+    record(store, "ops", &[1], &dead());
+    record(store, "chat", &[1], &delivered());
     let row = |webhook: &str, pending, dead, oldest: Option<i64>| Owed {
         webhook: webhook.into(),
         pending,

@@ -2,7 +2,7 @@
 
 use super::{
     at, commit_events, commit_tasks, dead, delivered, drain, event, known, next, next_sequence,
-    ops, shop, task,
+    record, shop, task,
 };
 use crate::model::{Absence, KnownTask, Status};
 use crate::store::{Store, TargetState};
@@ -58,8 +58,8 @@ pub(in crate::store) fn prune_keeps_events_that_are_pending_or_dead(store: &dyn 
     commit_events(store, &[event("owed to nobody", &[])], 4_999);
     commit_events(store, &[event("recorded since", &[])], 5_000);
     drain(store, "chat");
-    store.record_try(&ops(), 2, &dead()).unwrap();
-    store.record_try(&ops(), 3, &delivered()).unwrap();
+    record(store, "ops", &[2], &dead());
+    record(store, "ops", &[3], &delivered());
     assert_eq!(
         store.prune(at(5_000)).unwrap(),
         2,
@@ -109,5 +109,5 @@ pub(in crate::store) fn a_webhook_that_is_owed_nothing_any_more_is_still_named(s
 
 /// Like [`drain`], but without reading each document.
 fn drain_at_once(store: &dyn Store, last: u64) {
-    (1..=last).for_each(|sequence| store.record_try(&ops(), sequence, &delivered()).unwrap());
+    (1..=last).for_each(|sequence| record(store, "ops", &[sequence], &delivered()));
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::fault::Fault;
 use super::row::{count, optional_time, seconds, time};
 use crate::model::{Timestamp, WebhookName};
-use crate::store::{Delivery, NewEvent, Owed, TryResult};
+use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
 
 /// Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
 const LAST_SEQUENCE: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
@@ -16,10 +16,10 @@ const ADD_WEBHOOK: &str = "INSERT INTO webhook (name) VALUES (?1) ON CONFLICT DO
 const ADD_DELIVERY: &str =
     "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 /// LEFT: a delivery without its event is damage, and must not hide behind the next one.
-pub(super) const NEXT_DELIVERY: &str =
+pub(super) const PENDING: &str =
     "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try
     FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence
-    WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT 1";
+    WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2";
 const ALL_PENDING: &str =
     "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try
     FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'";
@@ -39,7 +39,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     ADD_EVENT,
     ADD_WEBHOOK,
     ADD_DELIVERY,
-    NEXT_DELIVERY,
+    PENDING,
     ALL_PENDING,
     RECORD_TRY,
     OWED,
@@ -65,24 +65,29 @@ pub(super) fn add_events(
     Ok(())
 }
 
-/// See [`crate::store::Store::next_delivery`].
-pub(super) fn next_delivery(
+/// See [`crate::store::Store::pending`].
+pub(super) fn pending(
     connection: &Connection,
     webhook: &WebhookName,
-) -> Result<Option<Delivery>, Fault> {
-    let mut statement = connection.prepare_cached(NEXT_DELIVERY)?;
-    let mut rows = statement.query([webhook.as_str()])?;
-    rows.next()?.map(read_delivery).transpose()
+    limit: usize,
+) -> Result<Vec<Delivery>, Fault> {
+    let mut statement = connection.prepare_cached(PENDING)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![webhook.as_str(), limit])?;
+    let mut pending = Vec::new();
+    while let Some(row) = rows.next()? {
+        pending.push(read_delivery(row)?);
+    }
+    Ok(pending)
 }
 
-/// See [`crate::store::Store::record_try`].
+/// One of [`crate::store::Store::record_tries`].
 pub(super) fn record_try(
     connection: &Connection,
     webhook: &WebhookName,
-    sequence: u64,
-    result: &TryResult,
+    one: &Try,
 ) -> Result<(), Fault> {
-    let (state, failed, next_try, at, answer) = match result {
+    let (state, failed, next_try, at, answer) = match &one.result {
         TryResult::Delivered { at, answer } => ("delivered", 0, None, at, answer),
         TryResult::Failed {
             at,
@@ -93,7 +98,7 @@ pub(super) fn record_try(
     };
     connection.prepare_cached(RECORD_TRY)?.execute(params![
         // No event has a sequence beyond SQLite's numbers, so none is pending there.
-        i64::try_from(sequence).unwrap_or(i64::MAX),
+        i64::try_from(one.sequence).unwrap_or(i64::MAX),
         webhook.as_str(),
         state,
         failed,

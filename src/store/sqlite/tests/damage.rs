@@ -48,12 +48,15 @@ fn use_all(store: &SqliteStore) -> bool {
         store.owed().map(|_| ()),
     ];
     for _ in 0..40 {
-        let next = store.next_delivery(&ops());
-        if let Ok(Some(delivery)) = &next {
-            let delivered = contract_tests::delivered();
-            results.push(store.record_try(&ops(), delivery.sequence, &delivered));
+        let pending = store.pending(&ops(), 1);
+        for delivery in pending.iter().flatten() {
+            let one = Try {
+                sequence: delivery.sequence,
+                result: contract_tests::delivered(),
+            };
+            results.push(store.record_tries(&ops(), &[one]));
         }
-        results.push(next.map(|_| ()));
+        results.push(pending.map(|_| ()));
     }
     results.push(store.commit(&shop(), &commit));
     results.push(store.prune(now()).map(|_| ()));
@@ -218,9 +221,7 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
 
         let store = open_sound(&path);
         let read = store.known_tasks(&shop(), &["a".into()]).map(|_| ());
-        let error = read
-            .and(store.next_delivery(&ops()).map(|_| ()))
-            .unwrap_err();
+        let error = read.and(store.pending(&ops(), 1).map(|_| ())).unwrap_err();
         assert!(
             matches!(error, StoreError::Damaged { .. }),
             "{sql}: {error}"
