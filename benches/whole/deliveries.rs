@@ -48,14 +48,25 @@ pub(crate) fn latency(rounds: usize, report: &mut Report) -> io::Result<()> {
             bound,
         });
     };
-    add("API's answer to the POST's first byte", spans.shown(milliseconds), "");
-    add("the same, 99th percentile", milliseconds(spans.percentile(99.0)), "≤ 20 ms");
+    add(
+        "API's answer to the POST's first byte",
+        spans.shown(milliseconds),
+        "",
+    );
+    add(
+        "the same, 99th percentile",
+        milliseconds(spans.percentile(99.0)),
+        "≤ 20 ms",
+    );
     Ok(())
 }
 
 /// An API whose one task has a new status in each answer.
 fn changing_task(sent: Sent) -> io::Result<Server> {
-    let created = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let created = std::time::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs();
     Server::start(move |_, body| {
         let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
         let word = format!("step-{}", sent.len());
@@ -87,7 +98,9 @@ pub(crate) fn deliveries(rounds: usize, report: &mut Report) -> io::Result<()> {
         }
         report.add(Finding {
             benchmark: "deliveries",
-            what: format!("events a second to {webhooks} webhook(s), over {connections} connection(s)"),
+            what: format!(
+                "events a second to {webhooks} webhook(s), over {connections} connection(s)"
+            ),
             figure: Sample::of(rates).shown(whole),
             bound: "",
         });

@@ -1,4 +1,4 @@
-//! The least that reading a list can cost: the same requests with the program's own HTTP client, and serde_json reading
+//! The least that reading a list can cost: the same requests with the program's own HTTP client, and `serde_json` reading
 //! each answer without keeping anything.
 
 use std::io::{self, BufRead, Write};

@@ -32,9 +32,18 @@ pub(crate) fn idle(minutes: f64, report: &mut Report) -> io::Result<()> {
             bound: "",
         });
     };
-    add("one target, every minute: RSS".to_owned(), mebibytes(float(memory)));
-    add(format!("one target, every minute: CPU in {minutes} minutes"), milliseconds(used.as_secs_f64()));
-    add("the program's file".to_owned(), mebibytes(float(fs::metadata(PROGRAM)?.len())));
+    add(
+        "one target, every minute: RSS".to_owned(),
+        mebibytes(float(memory)),
+    );
+    add(
+        format!("one target, every minute: CPU in {minutes} minutes"),
+        milliseconds(used.as_secs_f64()),
+    );
+    add(
+        "the program's file".to_owned(),
+        mebibytes(float(fs::metadata(PROGRAM)?.len())),
+    );
     Ok(())
 }
 
@@ -97,7 +106,10 @@ fn start_until_ready(place: &Place) -> io::Result<Started> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below the numbers that lose any")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "far below the numbers that lose any"
+)]
 fn float(number: u64) -> f64 {
     number as f64
 }

@@ -14,16 +14,23 @@
     reason = "a benchmark is its own main, reads the clock, and ends where a test would"
 )]
 
+use std::io;
+
 use clap::{Parser, Subcommand};
 
+mod deliveries;
 mod floor;
+mod idle;
 mod list_server;
 mod measured;
 mod place;
 mod polls;
+mod receiver;
 mod report;
+mod requests;
 mod script;
 mod shelf;
+mod simulator;
 mod sockets;
 mod statistics;
 mod syncs;
@@ -39,6 +46,9 @@ struct Line {
     /// How many measurements a median is taken of
     #[arg(long, global = true, default_value_t = 5)]
     rounds: usize,
+    /// How long the idle watcher is looked at
+    #[arg(long, global = true, default_value_t = 5.0)]
+    idle_minutes: f64,
     /// Print a table in Markdown
     #[arg(long, global = true)]
     markdown: bool,
@@ -59,6 +69,14 @@ enum What {
     Script,
     /// Quiet polls of 1,000 to 1,000,000 tasks
     Growth,
+    /// How many requests a quiet poll makes
+    Requests,
+    /// From the API's answer to the webhook's first byte
+    Latency,
+    /// Events a second
+    Deliveries,
+    /// A watcher that has nothing to do, and its start
+    Idle,
     /// All of these: the default
     All,
     #[command(hide = true)]
@@ -72,27 +90,15 @@ enum What {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = Line::parse();
-    let mut report = Report::default();
-    let (rounds, all) = (line.rounds, What::All);
-    match line.what.unwrap_or(all) {
+    let what = match line.what.unwrap_or(What::All) {
         What::ServeList(size) => return Ok(list_server::serve(size)?),
         What::Floor { url } => return floor::fetch(url),
-        What::Quiet => polls::quiet(rounds, &mut report)?,
-        What::Busy => polls::busy(rounds, &mut report)?,
-        What::First => polls::first(rounds, &mut report)?,
-        What::Script => polls::script(rounds, &mut report)?,
-        What::Growth => polls::growth(rounds, &mut report)?,
-        What::All => {
-            for benchmark in [
-                polls::quiet,
-                polls::busy,
-                polls::first,
-                polls::script,
-                polls::growth,
-            ] {
-                benchmark(rounds, &mut report)?;
-            }
-        }
+        What::All => ALL.to_vec(),
+        one => vec![one],
+    };
+    let mut report = Report::default();
+    for one in what {
+        measure(&one, line.rounds, line.idle_minutes, &mut report)?;
     }
     report.print(if line.markdown {
         Form::Markdown
@@ -100,4 +106,35 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Form::Text
     });
     Ok(())
+}
+
+/// In the order of the table.
+const ALL: [What; 9] = [
+    What::Quiet,
+    What::Busy,
+    What::First,
+    What::Script,
+    What::Growth,
+    What::Requests,
+    What::Latency,
+    What::Deliveries,
+    What::Idle,
+];
+
+fn measure(what: &What, rounds: usize, idle_minutes: f64, report: &mut Report) -> io::Result<()> {
+    match what {
+        What::Quiet => polls::quiet(rounds, report),
+        What::Busy => polls::busy(rounds, report),
+        What::First => polls::first(rounds, report),
+        What::Script => polls::script(rounds, report),
+        What::Growth => polls::growth(rounds, report),
+        What::Requests => requests::requests(rounds, report),
+        What::Latency => deliveries::latency(rounds, report),
+        What::Deliveries => deliveries::deliveries(rounds, report),
+        What::Idle => {
+            idle::idle(idle_minutes, report)?;
+            idle::start(rounds, report)
+        }
+        What::All | What::ServeList(_) | What::Floor { .. } => Ok(()),
+    }
 }

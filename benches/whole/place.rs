@@ -33,9 +33,9 @@ impl Place {
     pub(crate) fn new(config: &Config<'_>) -> io::Result<Self> {
         let place = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?);
         let mut text = format!(
-            "state = {:?}\n[poll]\n{}\n[accounts.main]\nendpoint = {:?}\npublic_key = {PUBLIC_KEY:?}\n\
+            "state = \"{}\"\n[poll]\n{}\n[accounts.main]\nendpoint = {:?}\npublic_key = {PUBLIC_KEY:?}\n\
              private_key = {PRIVATE_KEY:?}\nmax_requests_per_second = 10000\n[targets.shop]\n",
-            place.state(),
+            place.state().display(),
             config.poll,
             config.api,
         );

@@ -27,7 +27,6 @@ const LIST: ListSize = ListSize {
 struct Stage {
     server: ListServer,
     place: Place,
-    first: Cost,
     forms: Vec<String>,
 }
 
@@ -39,7 +38,7 @@ impl Stage {
             poll: POLL,
             webhooks: Vec::new(),
         })?;
-        let first = run(&mut place.once(), ENDS)?;
+        run(&mut place.once(), ENDS)?;
         server.forget_requests()?;
         // What the first poll learned of the paging shortens the second.
         run(&mut place.once(), ENDS)?;
@@ -47,7 +46,6 @@ impl Stage {
         Ok(Self {
             server,
             place,
-            first,
             forms,
         })
     }
@@ -266,8 +264,8 @@ fn memory(costs: &[Cost]) -> Sample {
 }
 
 /// Of the two of each round, which ran one after the other.
-fn ratio(these: &[Cost], those: &[Cost]) -> Sample {
-    let pairs = these.iter().zip(those);
+fn ratio(costs: &[Cost], rivals: &[Cost]) -> Sample {
+    let pairs = costs.iter().zip(rivals);
     Sample::of(pairs.map(|(a, b)| a.cpu.as_secs_f64() / b.cpu.as_secs_f64()))
 }
 

@@ -49,9 +49,11 @@ impl Receiver {
 
     /// Waits for the next one.
     pub(crate) fn next(&self) -> io::Result<Arrival> {
-        self.arrivals.recv_timeout(PATIENCE).map_err(|error| match error {
-            RecvTimeoutError::Timeout => io::Error::other("no request came for a minute"),
-            RecvTimeoutError::Disconnected => io::ErrorKind::BrokenPipe.into(),
-        })
+        self.arrivals
+            .recv_timeout(PATIENCE)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => io::Error::other("no request came for a minute"),
+                RecvTimeoutError::Disconnected => io::ErrorKind::BrokenPipe.into(),
+            })
     }
 }

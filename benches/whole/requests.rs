@@ -12,7 +12,8 @@ use crate::statistics::{Sample, whole};
 
 /// Polls that are left out: the first reads the whole list, the second may still learn from it.
 const SETTLING: usize = 2;
-const POLL: &str = "interval = '200ms'\nactive_interval = '200ms'\npage_size = 1000\nstall_after = '100d'";
+const POLL: &str =
+    "interval = '200ms'\nactive_interval = '200ms'\npage_size = 1000\nstall_after = '100d'";
 
 /// Lists of three lengths, with none, one and a hundred old tasks in flight.
 pub(crate) fn requests(rounds: usize, report: &mut Report) -> io::Result<()> {
@@ -24,7 +25,9 @@ pub(crate) fn requests(rounds: usize, report: &mut Report) -> io::Result<()> {
             let counts = counts(tasks, in_flight, rounds)?;
             report.add(Finding {
                 benchmark: "requests",
-                what: format!("requests a quiet poll: {tasks} tasks in the lookback, {in_flight} in flight"),
+                what: format!(
+                    "requests a quiet poll: {tasks} tasks in the lookback, {in_flight} in flight"
+                ),
                 figure: Sample::of(counts).shown(whole),
                 bound: if in_flight == 0 { "1" } else { "" },
             });

@@ -45,10 +45,12 @@ impl Simulator {
             .spawn()?;
         let said = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
         let lines = said.lines().map_while(Result::ok);
-        let endpoint = lines.filter(|it| it.starts_with("endpoint")).find_map(|it| {
-            let quoted = it.split('"').nth(1);
-            quoted.map(str::to_owned)
-        });
+        let endpoint = lines
+            .filter(|it| it.starts_with("endpoint"))
+            .find_map(|it| {
+                let quoted = it.split('"').nth(1);
+                quoted.map(str::to_owned)
+            });
         let settings = HttpSettings {
             timeout: Duration::from_secs(60),
             headers: Vec::new(),
@@ -57,14 +59,18 @@ impl Simulator {
         };
         Ok(Self {
             child,
-            client: HttpClient::new(&settings, BodyLimit::RefuseOver(64 << 20)).map_err(io::Error::other)?,
+            client: HttpClient::new(&settings, BodyLimit::RefuseOver(64 << 20))
+                .map_err(io::Error::other)?,
             endpoint: endpoint.ok_or(io::ErrorKind::UnexpectedEof)?,
         })
     }
 
     /// Adds tasks, the oldest first, so many of the very oldest in flight.
     pub(crate) fn fill(&self, tasks: usize, in_flight: usize) -> io::Result<()> {
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        let now = std::time::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_secs();
         let numbers: Vec<usize> = (0..tasks).collect();
         for numbers in numbers.chunks(TASKS_AT_A_TIME) {
             let specs: Vec<Value> = numbers
@@ -102,11 +108,17 @@ impl Simulator {
                 body: body.as_bytes(),
             },
         };
-        let answer = self.client.call(&url, request, &[]).map_err(io::Error::other)?;
+        let answer = self
+            .client
+            .call(&url, request, &[])
+            .map_err(io::Error::other)?;
         if answer.status == 200 {
             return Ok(answer.body);
         }
-        Err(io::Error::other(format!("the simulator answered {}", answer.status)))
+        Err(io::Error::other(format!(
+            "the simulator answered {}",
+            answer.status
+        )))
     }
 }
 

@@ -12,7 +12,6 @@ use std::time::Instant;
 pub(crate) struct Request {
     /// When its first byte was read.
     pub(crate) begun: Instant,
-    pub(crate) path: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -92,11 +91,9 @@ fn read(stream: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Request> {
         if let Some(end) = end_of_request(unread) {
             let mut rest = unread.split_off(end.head);
             let body = rest.drain(..end.body).collect();
-            let head = String::from_utf8_lossy(unread).into_owned();
             *unread = rest;
-            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
             let begun = begun.unwrap_or_else(Instant::now);
-            return Ok(Request { begun, path, body });
+            return Ok(Request { begun, body });
         }
         let count = stream.read(&mut part)?;
         begun.get_or_insert_with(Instant::now);
