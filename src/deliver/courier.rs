@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::batch::{Batch, Width};
 use super::journal::Journal;
 use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Verdict};
-use crate::clock::{Bell, Clock, Stop, Woken};
+use crate::clock::{Age, Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
 use crate::http::{HttpAnswer, HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
-use crate::schedule::delivery::{delivery_delay, delivery_wait};
+use crate::schedule::delivery::{delivery_delay, delivery_wait, grace_left};
 use crate::store::{Delivery, Store, StoreError, Try, TryResult};
 
 /// The longest pause between two looks into a state that fails.
@@ -147,7 +147,7 @@ impl Courier {
         if wait.is_zero() {
             return self.try_batch(&batch, stop);
         }
-        let left = self.until_given_up(&batch.head, self.clock.now());
+        let left = self.until_given_up(&batch.head, batch.head.tries);
         if left.is_zero() && batch.head.tries > 0 {
             return self.give_up_waiting(&batch.head);
         }
@@ -167,16 +167,28 @@ impl Courier {
             .filter(|appointment| appointment.next_try == next_try);
         let appointment = kept.unwrap_or_else(|| Appointment {
             next_try,
-            at: now.saturating_add(delivery_wait(Some(next_try), self.clock.now())),
+            at: now.saturating_add(delivery_wait(
+                head.last_try,
+                Some(next_try),
+                self.clock.now(),
+            )),
         });
         let wait = appointment.at.saturating_sub(now);
         self.appointment = Some(appointment);
         wait
     }
 
-    fn until_given_up(&self, delivery: &Delivery, now: Timestamp) -> Duration {
-        self.give_up_after
-            .saturating_sub(now.since(delivery.recorded))
+    /// `tries` counts the failed ones. An age that this process has not seen pass may be that of a clock which was
+    /// wrong: it kills nothing that was not tried for a while.
+    fn until_given_up(&self, delivery: &Delivery, tries: u32) -> Duration {
+        match self.clock.age(delivery.recorded) {
+            Age::Witnessed(age) => self.give_up_after.saturating_sub(age),
+            Age::Told { age, witnessed } => self.give_up_after.saturating_sub(age).max(grace_left(
+                self.give_up_after,
+                tries,
+                witnessed,
+            )),
+        }
     }
 
     fn try_batch(&mut self, batch: &Batch, stop: &Stop) -> Result<Turn, StoreError> {
@@ -264,9 +276,10 @@ impl Courier {
             at: self.clock.monotonic().saturating_add(delay),
         });
         let answer = answer.to_string();
-        let (old, young): (Vec<_>, Vec<_>) = batch
-            .iter()
-            .partition(|delivery| self.until_given_up(delivery, at).is_zero());
+        let (old, young): (Vec<_>, Vec<_>) = batch.iter().partition(|delivery| {
+            self.until_given_up(delivery, delivery.tries.saturating_add(1))
+                .is_zero()
+        });
         match young.first() {
             Some(first) => self.journal.failed(first, &answer, next_try),
             None => self.journal.failed_for_good(&answer),

@@ -2,9 +2,12 @@
 
 use std::sync::Mutex;
 
-use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use crate::model::{
+    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+};
 use crate::store::{
-    Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, Try, TryResult,
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
+    TryResult,
 };
 
 #[derive(Debug, Default)]
@@ -54,6 +57,7 @@ impl FakeStore {
                     document: format!(r#"{{"sequence": {sequence}, "summary": "刷新"}}"#),
                     recorded,
                     tries: 0,
+                    last_try: None,
                     next_try: None,
                 },
                 results: Vec::new(),
@@ -118,8 +122,9 @@ impl Store for FakeStore {
                     && row.is_pending()
             });
             if let Some(row) = row {
-                if let TryResult::Failed { next_try, .. } = &one.result {
+                if let TryResult::Failed { at, next_try, .. } = &one.result {
                     row.delivery.tries += 1;
+                    row.delivery.last_try = Some(*at);
                     row.delivery.next_try = Some(*next_try);
                 }
                 row.results.push(one.result.clone());
@@ -136,7 +141,36 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn tasks_in_flight(&self, _: &TargetName) -> Result<Vec<TaskInFlight>, StoreError> {
+    fn fingerprint_seed(&self) -> u64 {
+        unreachable!()
+    }
+
+    fn footprints(
+        &self,
+        _: &TargetName,
+        _: &[Sought<'_>],
+    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        unreachable!()
+    }
+
+    fn in_flight_after(
+        &self,
+        _: &TargetName,
+        _: TaskNumber,
+        _: u32,
+    ) -> Result<Vec<TaskInFlight>, StoreError> {
+        unreachable!()
+    }
+
+    fn count_in_flight(&self, _: &TargetName) -> Result<u64, StoreError> {
+        unreachable!()
+    }
+
+    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+        unreachable!()
+    }
+
+    fn reach(&self, _: &TargetName, _: Room, _: Timestamp) -> Result<Reach, StoreError> {
         unreachable!()
     }
 
