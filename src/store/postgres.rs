@@ -12,9 +12,13 @@ use self::fault::Fault;
 use self::schema::Identity;
 use self::session::{Role, Session, Work};
 use self::tenure::{Hold, POOLED, Tenure};
-use super::{Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Tended, Try};
+use super::{
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Tended, Try,
+};
 use crate::clock::{Clock, Stop};
-use crate::model::{Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName};
+use crate::model::{
+    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+};
 
 mod address;
 mod fault;
@@ -77,7 +81,8 @@ pub fn open(
     clock: Arc<dyn Clock>,
     stop: &Stop,
 ) -> Result<PostgresStore, StoreError> {
-    let error = |fault: Fault| fault.into_error(address.said(), "open its database", schema::LATEST);
+    let error =
+        |fault: Fault| fault.into_error(address.said(), "open its database", schema::LATEST);
     let mut session = Session::open(address, Role::Writer, stop).map_err(error)?;
     let reader = Session::open(address, Role::Reader, stop).map_err(error)?;
     // Before anything is written: a pool could give our locks to others.
@@ -186,8 +191,14 @@ impl PostgresStore {
         work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.reconnect_reader(&mut reader).and_then(|session| session.read(work));
-        if reader.session.as_ref().is_some_and(|session| !session.is_sound()) {
+        let result = self
+            .reconnect_reader(&mut reader)
+            .and_then(|session| session.read(work));
+        if reader
+            .session
+            .as_ref()
+            .is_some_and(|session| !session.is_sound())
+        {
             reader.session = None;
         }
         result.map_err(|fault| self.error(fault, action))
@@ -308,12 +319,7 @@ impl Store for PostgresStore {
         })
     }
 
-    fn reach(
-        &self,
-        target: &TargetName,
-        room: Room,
-        from: Timestamp,
-    ) -> Result<Reach, StoreError> {
+    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
         self.read("see how far tasks reach", async |work| {
             snapshot::reach(work, target, room, from).await
         })

@@ -7,6 +7,7 @@ mod program;
 mod proxy;
 mod receiver;
 mod scene;
+pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
 pub(crate) use patience::{Stopwatch, eventually, pause};

@@ -22,5 +22,6 @@ mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;
 mod signals;
+mod status;
 mod tls;
 mod transitions;

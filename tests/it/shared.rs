@@ -30,7 +30,10 @@ fn variable(name: &str) -> Option<String> {
 
 fn server_port() -> u16 {
     let url = variable("UCDN_WATCH_TEST_POSTGRES").expect("run these by tests/postgres/run");
-    let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next());
+    let port = url
+        .rsplit(':')
+        .next()
+        .and_then(|rest| rest.split('/').next());
     port.and_then(|port| port.parse().ok()).unwrap()
 }
 
@@ -151,7 +154,9 @@ impl Cluster {
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
 fn an_instance_that_joins_gets_its_share_and_one_that_ends_is_replaced() {
     let mut cluster = Cluster::new(12, 1);
-    eventually("all held by the first", || (cluster.held(0) == 12).then_some(()));
+    eventually("all held by the first", || {
+        (cluster.held(0) == 12).then_some(())
+    });
     cluster.ways.push(Proxy::to(server_port()));
     let second = cluster.start(1);
     cluster.instances.push(second);
@@ -159,15 +164,22 @@ fn an_instance_that_joins_gets_its_share_and_one_that_ends_is_replaced() {
         (cluster.held(0) == 6 && cluster.held(1) == 6).then_some(())
     });
     cluster.instances[0].stop().0.with_code(0);
-    eventually("all held by the second", || (cluster.held(1) == 12).then_some(()));
+    eventually("all held by the second", || {
+        (cluster.held(1) == 12).then_some(())
+    });
     let task = cluster.add_task(1, 3);
-    eventually("the task's end", || cluster.finished().contains(&task).then_some(()));
+    eventually("the task's end", || {
+        cluster.finished().contains(&task).then_some(())
+    });
     cluster.check_what_was_told();
 }
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-#[expect(clippy::print_stderr, reason = "how long it took is worth knowing, and no condition")]
+#[expect(
+    clippy::print_stderr,
+    reason = "how long it took is worth knowing, and no condition"
+)]
 fn one_that_is_frozen_or_cut_off_is_replaced_and_comes_back_harmless() {
     let cluster = Cluster::new(6, 2);
     eventually("equal shares", || {
@@ -179,17 +191,26 @@ fn one_that_is_frozen_or_cut_off_is_replaced_and_comes_back_harmless() {
             _ => cluster.ways[0].cut(),
         }
         let watch = Stopwatch::start();
-        eventually(&format!("all held by the other while one is {trouble}"), || {
-            (cluster.held(1) == 6).then_some(())
-        });
+        eventually(
+            &format!("all held by the other while one is {trouble}"),
+            || (cluster.held(1) == 6).then_some(()),
+        );
         let tasks: Vec<String> = (0..6)
-            .map(|target| cluster.add_task(target + if trouble == "frozen" { 0 } else { 100 }, target))
+            .map(|target| {
+                cluster.add_task(target + if trouble == "frozen" { 0 } else { 100 }, target)
+            })
             .collect();
         eventually("the ends of all tasks", || {
             let finished = cluster.finished();
-            tasks.iter().all(|task| finished.contains(task)).then_some(())
+            tasks
+                .iter()
+                .all(|task| finished.contains(task))
+                .then_some(())
         });
-        eprintln!("{trouble}: taken over, and all told, after {:?}", watch.elapsed());
+        eprintln!(
+            "{trouble}: taken over, and all told, after {:?}",
+            watch.elapsed()
+        );
         cluster.instances[0].signal(Signal::CONT);
         cluster.ways[0].mend();
         eventually("equal shares again", || {
@@ -250,8 +271,17 @@ fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
     }
     let told = Stopwatch::start();
     while !cluster.finished().is_superset(&tasks) {
-        let missing = || tasks.difference(&cluster.finished()).cloned().collect::<Vec<_>>();
-        assert!(told.elapsed() < Duration::from_secs(60), "never told of the end of {:?}", missing());
+        let missing = || {
+            tasks
+                .difference(&cluster.finished())
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert!(
+            told.elapsed() < Duration::from_secs(60),
+            "never told of the end of {:?}",
+            missing()
+        );
         pause();
     }
     cluster.check_what_was_told();
@@ -273,12 +303,16 @@ fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
 fn a_server_that_is_away_for_a_while_loses_nothing() {
     let cluster = Cluster::new(3, 1);
     let first = cluster.add_task(1, 0);
-    eventually("the first task's end", || cluster.finished().contains(&first).then_some(()));
+    eventually("the first task's end", || {
+        cluster.finished().contains(&first).then_some(())
+    });
     cluster.ways[0].cut();
     let second = cluster.add_task(2, 1);
     cluster.instances[0].wait_for_log("nothing is polled while the state can't be reached");
     cluster.ways[0].mend();
-    eventually("the second task's end", || cluster.finished().contains(&second).then_some(()));
+    eventually("the second task's end", || {
+        cluster.finished().contains(&second).then_some(())
+    });
     cluster.instances[0].wait_for_log("the state can be reached again");
     cluster.check_what_was_told();
 }

@@ -48,7 +48,9 @@ impl Fault {
                     Some(Severity::Fatal | Severity::Panic)
                 ),
                 // Our own values or rows that did not fit are no fault of the connection's.
-                None => error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>()),
+                None => {
+                    error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>())
+                }
             },
             _ => false,
         }

@@ -12,7 +12,8 @@ use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
 const NEXT_SEQUENCES: &str =
     "UPDATE last_event SET sequence = sequence + $1 RETURNING sequence - $1";
 const LAST_SEQUENCE: &str = "SELECT sequence FROM last_event";
-const ADD_EVENT: &str = "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
+const ADD_EVENT: &str =
+    "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const ADD_WEBHOOKS: &str = "INSERT INTO webhook (name)
     SELECT name FROM unnest($1::text[]) AS name ON CONFLICT DO NOTHING";

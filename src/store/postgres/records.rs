@@ -73,9 +73,8 @@ impl PostgresRecords {
         let (mut changed, mut after) = (0, None);
         loop {
             let step = self.run(action, |session| {
-                session.write(async |work| {
-                    deliveries::step(work, filter, order, after.as_ref()).await
-                })
+                session
+                    .write(async |work| deliveries::step(work, filter, order, after.as_ref()).await)
             })?;
             changed += step.changed;
             if step.last.is_none() {

@@ -16,7 +16,8 @@ const MIGRATE_WITHIN: Duration = Duration::from_secs(600);
 
 /// Held while the schema is looked at and changed: any number will do that nobody else's program uses.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('ucdn-watch schema ' || $1, 0))";
-const EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta'),
+const EXISTS: &str =
+    "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta'),
     EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace($1))";
 const META: &str = "SELECT value FROM meta WHERE name = $1";
 const SET_META: &str = "INSERT INTO meta (name, value) VALUES ($1, $2)

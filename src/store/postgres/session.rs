@@ -228,7 +228,10 @@ impl Work<'_> {
             return Ok(statement.clone());
         }
         let statement = self.transaction.prepare(sql).await?;
-        self.statements.0.borrow_mut().insert(sql, statement.clone());
+        self.statements
+            .0
+            .borrow_mut()
+            .insert(sql, statement.clone());
         Ok(statement)
     }
 }

@@ -92,7 +92,11 @@ mod tests {
                 instances: self.held.len(),
                 free_before: self.free_before[at],
             };
-            self.free_before[at] = if census.free > 0 { Seen::Before } else { Seen::Now };
+            self.free_before[at] = if census.free > 0 {
+                Seen::Before
+            } else {
+                Seen::Now
+            };
             match step(census) {
                 Step::Take(count) => {
                     assert!(count <= self.free());

@@ -24,7 +24,8 @@ const SET_TARGET: &str = "INSERT INTO target
     ON CONFLICT (name) DO UPDATE SET list = excluded.list, first_polled = excluded.first_polled,
         baseline = excluded.baseline, failed_polls = excluded.failed_polls,
         failing_reported = excluded.failing_reported, paging = excluded.paging";
-const TASKS: &str = "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
+const TASKS: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
     FROM task WHERE target = $1 AND id = ANY($2)";
 const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
     FROM task WHERE target = $1 AND id = ANY($2)";
@@ -268,7 +269,8 @@ impl Columns {
         self.vanished.push(vanished);
         self.in_flight.push(task.is_in_flight());
         self.url_counts.push(kept(task.urls.len() as u64));
-        self.fingerprints.push(fingerprint.map(Fingerprint::to_bits));
+        self.fingerprints
+            .push(fingerprint.map(Fingerprint::to_bits));
         let urls = serde_json::to_string(&task.urls)
             .map_err(|error| Fault::Refused(format!("URLs can't be written: {error}")))?;
         self.urls.push(urls);

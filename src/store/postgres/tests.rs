@@ -56,7 +56,10 @@ pub(super) fn names(targets: &[&str]) -> BTreeSet<TargetName> {
 }
 
 mod contract {
-    super::store_contract!(#[ignore = "needs a PostgreSQL: tests/postgres/run"] crate::store::postgres::tests::with_store);
+    super::store_contract!(
+        #[ignore = "needs a PostgreSQL: tests/postgres/run"]
+        crate::store::postgres::tests::with_store
+    );
     super::store_contract!(#[ignore = "needs a PostgreSQL: tests/postgres/run"] beside crate::store::postgres::tests::with_beside);
 }
 

@@ -47,7 +47,8 @@ impl Conditions {
     /// One of these holds; anything, if there are none.
     pub(super) fn any_of(&mut self, alternatives: &[String]) {
         if !alternatives.is_empty() {
-            self.clauses.push(format!("({})", alternatives.join(" OR ")));
+            self.clauses
+                .push(format!("({})", alternatives.join(" OR ")));
         }
     }
 
@@ -62,6 +63,8 @@ impl Conditions {
     /// In the order of their places.
     pub(super) fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
         let values = self.values.iter();
-        values.map(|value| &**value as &(dyn ToSql + Sync)).collect()
+        values
+            .map(|value| &**value as &(dyn ToSql + Sync))
+            .collect()
     }
 }

@@ -69,7 +69,9 @@ pub(super) async fn step(
     if let Some(place) = after {
         let sequence = conditions.place(kept(place.sequence));
         let webhook = conditions.place(place.webhook.as_str().to_owned());
-        conditions.add(&format!("(d.sequence, d.webhook) > ({sequence}, {webhook})"));
+        conditions.add(&format!(
+            "(d.sequence, d.webhook) > ({sequence}, {webhook})"
+        ));
     }
     let limit = conditions.place(kept(STEP as u64));
     let sql = format!(

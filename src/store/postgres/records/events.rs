@@ -44,7 +44,10 @@ pub(super) async fn page(
             span = span.beyond(last.record.sequence);
         }
         for one in chunk {
-            let of_task = one.urls.as_deref().map_or(Ok(false), |urls| url.is_among(urls));
+            let of_task = one
+                .urls
+                .as_deref()
+                .map_or(Ok(false), |urls| url.is_among(urls));
             let of_task = of_task
                 .map_err(|error| Fault::Damage(format!("a task's URLs can't be read: {error}")))?;
             let has_url = of_task || url.is_named_in(&one.record.document);
@@ -100,8 +103,14 @@ fn conditions(filter: &EventFilter) -> Conditions {
     let types = filter.types.iter().map(|one| one.as_str().to_owned());
     conditions.one_of("e.type", types.collect());
     conditions.compare("e.task =", filter.task.as_ref().map(|id| text(id.as_str())));
-    conditions.compare("e.recorded >=", filter.since.map(|time| time.unix_seconds()));
-    conditions.compare("e.recorded <=", filter.until.map(|time| time.unix_seconds()));
+    conditions.compare(
+        "e.recorded >=",
+        filter.since.map(|time| time.unix_seconds()),
+    );
+    conditions.compare(
+        "e.recorded <=",
+        filter.until.map(|time| time.unix_seconds()),
+    );
     if let Some(url) = &filter.url {
         let needle = conditions.place(url.needle());
         conditions.add(&format!(

@@ -12,7 +12,8 @@ use crate::store::postgres::snapshot::read_task;
 use crate::store::records::{TaskCount, TaskPlace, TaskRecord};
 
 /// What [`read_task`] reads, then the rest of a record.
-const COLUMNS: &str = "id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, target, changed";
+const COLUMNS: &str =
+    "id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, target, changed";
 const TIME: &str = "coalesce(created, first_seen)";
 const COUNTS: &str = "SELECT target, status, count(*), count(*) FILTER (WHERE stalled AND in_flight),
     count(*) FILTER (WHERE vanished) FROM task GROUP BY target, status ORDER BY target, status COLLATE \"C\"";

@@ -19,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let (clock, stop) = (SystemClock::start(), Stop::default());
     while !holds() {
-        assert!(clock.monotonic() < PATIENCE, "it never came to this: {what}");
+        assert!(
+            clock.monotonic() < PATIENCE,
+            "it never came to this: {what}"
+        );
         stop.sleep(Duration::from_millis(50));
     }
 }
