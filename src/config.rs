@@ -66,7 +66,7 @@ pub enum StateLocation {
     File(PathBuf),
     /// A PostgreSQL database that instances share.
     #[cfg(feature = "postgres")]
-    Postgres(crate::store::postgres::Address),
+    Postgres(Box<crate::store::postgres::Address>),
 }
 
 impl fmt::Display for StateLocation {

@@ -176,10 +176,6 @@ fn an_instance_that_joins_gets_its_share_and_one_that_ends_is_replaced() {
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-#[expect(
-    clippy::print_stderr,
-    reason = "how long it took is worth knowing, and no condition"
-)]
 fn one_that_is_frozen_or_cut_off_is_replaced_and_comes_back_harmless() {
     let cluster = Cluster::new(6, 2);
     eventually("equal shares", || {
@@ -223,7 +219,6 @@ fn one_that_is_frozen_or_cut_off_is_replaced_and_comes_back_harmless() {
 /// Sixty targets and three instances that are killed, frozen and cut off at random, for `UCDN_WATCH_TEST_SECONDS` (30).
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-#[expect(clippy::print_stderr, reason = "a failure is repeated by its seed")]
 fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
     let seed = variable("UCDN_WATCH_TEST_SEED").and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));

@@ -49,7 +49,10 @@ impl Fault {
                 ),
                 // Our own values or rows that did not fit are no fault of the connection's.
                 None => {
-                    error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>())
+                    error.is_closed()
+                        || error
+                            .source()
+                            .is_some_and(<dyn std::error::Error>::is::<io::Error>)
                 }
             },
             _ => false,

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::conditions::Conditions;
-use crate::model::{TargetName, TaskId};
+use crate::model::{TargetName, TaskId, Timestamp};
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
@@ -103,14 +103,8 @@ fn conditions(filter: &EventFilter) -> Conditions {
     let types = filter.types.iter().map(|one| one.as_str().to_owned());
     conditions.one_of("e.type", types.collect());
     conditions.compare("e.task =", filter.task.as_ref().map(|id| text(id.as_str())));
-    conditions.compare(
-        "e.recorded >=",
-        filter.since.map(|time| time.unix_seconds()),
-    );
-    conditions.compare(
-        "e.recorded <=",
-        filter.until.map(|time| time.unix_seconds()),
-    );
+    conditions.compare("e.recorded >=", filter.since.map(Timestamp::unix_seconds));
+    conditions.compare("e.recorded <=", filter.until.map(Timestamp::unix_seconds));
     if let Some(url) = &filter.url {
         let needle = conditions.place(url.needle());
         conditions.add(&format!(

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::conditions::Conditions;
-use crate::model::{Status, TargetName};
+use crate::model::{Status, TargetName, Timestamp};
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
@@ -92,7 +92,7 @@ fn conditions(filter: &TaskFilter) -> Conditions {
     conditions.one_of("target", targets.collect());
     conditions.compare("id =", filter.id.as_ref().map(|id| text(id.as_str())));
     conditions.compare("type =", filter.r#type.as_deref().map(text));
-    let seconds = |time: Option<crate::model::Timestamp>| time.map(|time| time.unix_seconds());
+    let seconds = |time: Option<Timestamp>| time.map(Timestamp::unix_seconds);
     conditions.compare(&format!("{TIME} >="), seconds(filter.since));
     conditions.compare(&format!("{TIME} <="), seconds(filter.until));
     let alternatives: Vec<String> = filter
