@@ -56,6 +56,9 @@
 //! that was made but not yet noted is made again as the very same one: at least once, and recognizable. The contract of
 //! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
 //!
+//! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
+//! [`store::Store::tend`] says which are ours, and what is not ours is neither polled nor delivered nor written.
+//!
 //! # Threads
 //!
 //! Blocking throughout, no async runtime. [`watch`] runs a bounded pool for polls (a target never overlaps itself) and a
