@@ -59,6 +59,17 @@ pub enum Remedy {
     Operator,
 }
 
+impl Fault {
+    /// The same words for the same fault, whatever the API's message says besides the code.
+    #[must_use]
+    pub fn sameness(&self) -> String {
+        match self {
+            Self::Refused { code, .. } => format!("RetCode {code}"),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl ApiError {
     /// An error of which only the fault is known.
     #[must_use]

@@ -56,7 +56,9 @@ pub fn run(
     );
     let mut polls = polled;
     polls.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Err(error) = store.prune(clock.now().saturating_sub(config.retention)) {
+    if let Some(present) = crew.vouched_now()
+        && let Err(error) = store.prune(present.saturating_sub(config.retention))
+    {
         log::warn!("can't forget what is older than the retention: {error}");
     }
     let couriers = crew.take_couriers();
