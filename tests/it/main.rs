@@ -20,5 +20,6 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod time;
 mod tls;
 mod transitions;
