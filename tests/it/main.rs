@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
 mod deliveries;
