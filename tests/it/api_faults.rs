@@ -263,16 +263,16 @@ fn an_answer_that_comes_too_slowly_ends_with_the_accounts_timeout() {
 #[test]
 fn the_same_refusal_in_other_words_is_told_once() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
-    for number in 0..4 {
+    // The first of several refusals is the one that is sent.
+    for (times, message) in [(2, "ticket 17"), (4, "ticket 18")] {
         scene.api.add_fault(Fault::next(
-            1,
+            times,
             Effect::RetCode {
                 code: 150,
-                message: Some(format!("unavailable, ticket {number}")),
+                message: Some(message.to_owned()),
             },
         ));
     }
-    // The first fault strikes the first request, and so on.
     let mut watcher = scene.watch();
     watcher.wait_for_log("polls succeed again: target=shop");
     let (ended, _) = watcher.stop();

@@ -24,3 +24,5 @@ mod signals;
 mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;
