@@ -21,6 +21,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod status;
 mod time;
 mod tls;
 mod transitions;
