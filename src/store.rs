@@ -8,6 +8,7 @@ use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookNam
 
 #[cfg(test)]
 mod contract_tests;
+mod documents;
 pub mod filter;
 pub mod records;
 pub mod sqlite;

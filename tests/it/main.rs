@@ -20,5 +20,6 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state_commands;
 mod tls;
 mod transitions;
