@@ -1,7 +1,7 @@
 //! What is known of a config without its secrets.
 
 use crate::config::outline;
-use crate::model::TaskKind;
+use crate::model::{TaskKind, WebhookName};
 
 use super::*;
 
@@ -32,13 +32,7 @@ url = { file = 'not there' }
         kinds,
         [("shop", TaskKind::Refresh), ("warm", TaskKind::Prefetch)]
     );
-    assert!(
-        outline
-            .webhooks
-            .iter()
-            .map(|name| name.as_str())
-            .eq(["ops"])
-    );
+    assert!(outline.webhooks.iter().map(WebhookName::as_str).eq(["ops"]));
     let state = folder.path().join("state.db");
     assert_eq!(outline.state, crate::config::StateLocation::File(state));
 }
