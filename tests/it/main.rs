@@ -21,5 +21,6 @@ mod schema;
 mod secrets;
 mod signals;
 mod state_commands;
+mod status;
 mod tls;
 mod transitions;
