@@ -21,6 +21,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state_commands;
 mod status;
 mod time;
 mod tls;
