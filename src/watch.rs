@@ -9,9 +9,7 @@ use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::metrics::{Metrics, Reload};
 use crate::model::TargetName;
-use crate::poll::{PollError, PollReport, Poller};
-use crate::schedule::poll_delay;
-use crate::status::LastPoll;
+use crate::poll::{PollError, PollReport};
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
@@ -21,6 +19,7 @@ mod holding;
 pub mod once;
 mod orders;
 mod outlets;
+mod slot;
 mod status;
 
 use crew::Crew;
@@ -28,6 +27,7 @@ pub use crew::SetupError;
 use holding::Holding;
 pub use orders::Orders;
 use outlets::Outlets;
+use slot::{Running, Slot};
 
 /// Polls under way at the same time, over all targets.
 const MAX_POLLS: usize = 8;
@@ -66,22 +66,6 @@ pub struct Daemon {
 struct Reports {
     sender: mpsc::Sender<(TargetName, PollReport)>,
     receiver: mpsc::Receiver<(TargetName, PollReport)>,
-}
-
-/// A target's place in the schedule. Times are monotonic.
-#[derive(Debug)]
-struct Slot {
-    poller: Arc<Poller>,
-    due: Duration,
-    /// The poll under way, perhaps of a poller that a reload has replaced.
-    running: Option<Running>,
-    last: Option<LastPoll>,
-}
-
-#[derive(Debug)]
-struct Running {
-    poller: Arc<Poller>,
-    since: Duration,
 }
 
 impl Daemon {
@@ -307,40 +291,9 @@ impl Daemon {
     }
 
     fn reschedule(&mut self, name: &TargetName, report: &PollReport) {
-        let Some(slot) = self.schedule.get_mut(name) else {
-            return;
-        };
-        let now = self.clock.monotonic();
-        let began = slot.running.take().map_or(now, |running| running.since);
-        slot.last = Some(LastPoll {
-            at: self.clock.now(),
-            in_flight: report.in_flight,
-            failed_polls: report.failed_polls,
-            fault: report.result.as_ref().err().map(ToString::to_string),
-        });
-        let settings = &slot.poller.target().poll;
-        let pause = if report.in_flight > 0 {
-            settings.active_interval
-        } else {
-            settings.interval
-        };
-        slot.due = match &report.result {
-            // Counted from the last beginning, so that slow answers don't stretch the interval; one that took longer is
-            // followed by one poll, not by all that were missed.
-            Ok(()) => began
-                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
-                .max(now),
-            Err(error) => {
-                let delay = poll_delay(
-                    pause,
-                    settings.interval,
-                    report.failed_polls,
-                    fastrand::f64(),
-                );
-                let asked = error.retry_after().unwrap_or_default();
-                now.saturating_add(delay.max(asked))
-            }
-        };
+        if let Some(slot) = self.schedule.get_mut(name) {
+            slot.polled(report, &*self.clock);
+        }
     }
 
     fn prune(&mut self) {
@@ -351,11 +304,12 @@ impl Daemon {
         {
             return;
         }
+        // Before the first answer, nobody but our own clock says what is old.
+        let Some(present) = self.crew.vouched_now() else {
+            return;
+        };
         self.last_prune = Some(now);
-        match self
-            .store
-            .prune(self.clock.now().saturating_sub(self.retention))
-        {
+        match self.store.prune(present.saturating_sub(self.retention)) {
             Ok(0) => {}
             Ok(rows) => log::debug!("forgot what is older than the retention: rows={rows}"),
             Err(error) => log::warn!("can't forget what is older than the retention: {error}"),

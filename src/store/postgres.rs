@@ -4,14 +4,15 @@
 //! writes goes through that very session: with the session the lock is gone, and so is the right to write. Nothing
 //! else is agreed upon between instances. Another session reads, so that no reader waits for a commit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::fault::Fault;
 use self::schema::Identity;
 use self::session::{Role, Session, Work};
-use self::tenure::{Hold, POOLED, Tenure};
+use self::tenure::POOLED;
+use self::writer::Writer;
 use super::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Tended, Try,
 };
@@ -34,6 +35,7 @@ mod tenure;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod writer;
 
 pub use address::{Address, NotAnAddress};
 pub use records::PostgresRecords;
@@ -54,19 +56,6 @@ pub struct PostgresStore {
     stop: Stop,
     writer: Mutex<Writer>,
     reader: Mutex<Reader>,
-}
-
-/// The session that holds locks and writes, and what it holds.
-#[derive(Debug, Default)]
-struct Writer {
-    session: Option<Session>,
-    tenure: Tenure,
-    /// Under which hold a target's poll began: what it read is good for no other.
-    polls: BTreeMap<TargetName, Hold>,
-    /// Whose events a webhook's courier has in hand.
-    in_hand: BTreeMap<WebhookName, BTreeSet<TargetName>>,
-    looked: Option<Duration>,
-    reconnect_at: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -103,71 +92,6 @@ pub fn open(
             reconnect_at: Duration::ZERO,
         }),
     })
-}
-
-impl Writer {
-    /// Takes a new session into use. What was held under the one before is gone.
-    fn enlist(&mut self, mut session: Session) -> Result<(), Fault> {
-        self.lose();
-        let tenure = &mut self.tenure;
-        session.write(async |work| tenure.enlist(work).await)?;
-        self.session = Some(session);
-        Ok(())
-    }
-
-    fn lose(&mut self) {
-        self.session = None;
-        self.looked = None;
-        self.in_hand.clear();
-        self.tenure.begin_anew();
-    }
-
-    /// Runs one transaction in the session. A session that it breaks is given up, and all that it held.
-    fn write<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let session = self.session.as_mut().ok_or(Fault::Away)?;
-        let result = session.write(work);
-        if !session.is_sound() {
-            self.lose();
-        }
-        result
-    }
-
-    /// What a poll read under another hold, or under none, may be out of date.
-    fn check_hold(&self, target: &TargetName) -> Result<(), Fault> {
-        let held = self.tenure.held().get(target);
-        let began = self.polls.get(target);
-        if held.is_some() && (began.is_none() || began == held) {
-            return Ok(());
-        }
-        Err(Fault::NotOurs(target.clone()))
-    }
-
-    fn look(
-        &mut self,
-        wanted: &BTreeSet<TargetName>,
-        under_way: &BTreeSet<TargetName>,
-    ) -> Result<(), Fault> {
-        let mut busy = under_way.clone();
-        busy.extend(self.in_hand.values().flatten().cloned());
-        let session = self.session.as_mut().ok_or(Fault::Away)?;
-        let tenure = &mut self.tenure;
-        let looked = session.write(async |work| tenure.tend(work, wanted, &busy).await);
-        if looked.is_err() {
-            // Also a sound session's: what it holds is not known any more.
-            self.lose();
-        }
-        looked
-    }
-
-    fn tended(&self) -> Tended {
-        Tended {
-            held: self.tenure.held().keys().cloned().collect(),
-            again_within: Some(LOOK_EVERY),
-        }
-    }
 }
 
 impl PostgresStore {

@@ -11,6 +11,8 @@ use ucdn_watch::simulator::{Script, Settings, TaskSpec};
 
 use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, pause};
 
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// Instances with one config, each with a way to the server of its own.
 struct Cluster {
     scene: Scene,
@@ -237,7 +239,7 @@ fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
         }
         let step = Stopwatch::start();
         while step.elapsed() < Duration::from_millis(500) {
-            pause();
+            pause(LOOK_EVERY);
         }
         match trouble {
             Some((at, until)) if watch.elapsed() >= until => {
@@ -277,7 +279,7 @@ fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
             "never told of the end of {:?}",
             missing()
         );
-        pause();
+        pause(LOOK_EVERY);
     }
     cluster.check_what_was_told();
     let deliveries = cluster.scene.hook.deliveries().len();

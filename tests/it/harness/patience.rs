@@ -14,7 +14,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return seen;
         }
         assert!(watch.elapsed() < PATIENCE, "waited in vain for: {what}");
-        pause();
+        pause(LOOK_EVERY);
     }
 }
 
@@ -22,9 +22,9 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     clippy::disallowed_methods,
     reason = "the tests wait for other processes, which nothing wakes them for"
 )]
-/// A moment.
-pub(crate) fn pause() {
-    thread::sleep(LOOK_EVERY);
+/// A moment that nothing but time ends.
+pub(crate) fn pause(span: Duration) {
+    thread::sleep(span);
 }
 
 /// How long something took.

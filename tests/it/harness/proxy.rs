@@ -5,8 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::pause;
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Forwards connections until the test process ends.
 pub(crate) struct Proxy {
@@ -56,7 +59,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, cut: &Arc<AtomicBool>) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             while cut.load(Ordering::SeqCst) {
-                pause();
+                pause(LOOK_EVERY);
             }
             if to.write_all(&buffer[..count]).is_err() {
                 break;
@@ -64,7 +67,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, cut: &Arc<AtomicBool>) {
         }
         // An end is told at once where the way is open.
         while cut.load(Ordering::SeqCst) {
-            pause();
+            pause(LOOK_EVERY);
         }
         let _ = to.shutdown(std::net::Shutdown::Both);
         let _ = from.shutdown(std::net::Shutdown::Both);
