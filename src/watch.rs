@@ -96,6 +96,7 @@ impl Daemon {
             last_prune: None,
         };
         daemon.fill_schedule();
+        daemon.tend();
         daemon.tell();
         Ok(daemon)
     }
@@ -111,7 +112,6 @@ impl Daemon {
 
     /// Watches until the stop. `reload` reads the config again; none: it is not valid, and nothing changes.
     pub fn run(mut self, mut reload: impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
-        self.tend();
         self.crew.start_couriers();
         status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         log::info!(
