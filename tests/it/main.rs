@@ -11,7 +11,9 @@
 mod absence;
 mod architecture;
 mod commands;
+mod configs;
 mod deliveries;
+mod full_disk;
 mod harness;
 mod once;
 mod paging;
@@ -20,5 +22,6 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state;
 mod tls;
 mod transitions;
