@@ -23,5 +23,6 @@ mod schema;
 mod secrets;
 mod signals;
 mod state;
+mod status;
 mod tls;
 mod transitions;
