@@ -23,6 +23,7 @@ mod schema;
 mod secrets;
 mod signals;
 mod state;
+mod state_commands;
 mod status;
 mod tls;
 mod transitions;
