@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
 mod configs;
@@ -25,5 +26,8 @@ mod signals;
 mod state;
 mod state_commands;
 mod status;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;
