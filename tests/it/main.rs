@@ -12,7 +12,9 @@ mod absence;
 mod api_faults;
 mod architecture;
 mod commands;
+mod configs;
 mod deliveries;
+mod full_disk;
 mod harness;
 mod once;
 mod paging;
@@ -23,6 +25,7 @@ mod secrets;
 #[cfg(feature = "postgres")]
 mod shared;
 mod signals;
+mod state;
 mod state_commands;
 mod status;
 mod time;
