@@ -3,7 +3,7 @@
 use crate::event::{EventDraft, EventType};
 
 /// An error with its causes, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

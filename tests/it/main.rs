@@ -21,6 +21,8 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state_commands;
+mod status;
 mod time;
 mod tls;
 mod transitions;
