@@ -7,7 +7,7 @@ mod receiver;
 mod scene;
 
 pub(crate) use config_text::ConfigText;
-pub(crate) use patience::{Stopwatch, eventually};
-pub(crate) use program::{Ended, Program};
+pub(crate) use patience::{Stopwatch, eventually, pause};
+pub(crate) use program::{Ended, Program, can_trace};
 pub(crate) use receiver::{Answer, Delivery, Receiver};
 pub(crate) use scene::{Scene, only, seconds_ago, task, types};

@@ -11,14 +11,17 @@
 mod absence;
 mod architecture;
 mod commands;
+mod crash;
 mod deliveries;
 mod harness;
 mod once;
 mod paging;
+mod power;
 mod readme;
 mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod stops;
 mod tls;
 mod transitions;

@@ -14,16 +14,17 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return seen;
         }
         assert!(watch.elapsed() < PATIENCE, "waited in vain for: {what}");
-        pause();
+        pause(LOOK_EVERY);
     }
 }
 
+/// For those who give other processes time; to wait for something, take [`eventually`].
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests wait for other processes, which nothing wakes them for"
 )]
-fn pause() {
-    thread::sleep(LOOK_EVERY);
+pub(crate) fn pause(span: Duration) {
+    thread::sleep(span);
 }
 
 /// How long something took.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 
 use super::{Stopwatch, eventually};
@@ -43,6 +44,15 @@ pub(crate) struct Delivery {
 pub(crate) struct Answer {
     status: u16,
     headers: String,
+    ending: Ending,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Answered,
+    Silent,
+    Reset,
 }
 
 impl Answer {
@@ -50,12 +60,24 @@ impl Answer {
         Self {
             status,
             headers: String::new(),
+            ending: Ending::Answered,
         }
     }
 
     /// None, ever.
     pub(crate) fn hang() -> Self {
-        Self::status(0)
+        Self {
+            ending: Ending::Silent,
+            ..Self::status(0)
+        }
+    }
+
+    /// None: the connection is reset when the request was read whole.
+    pub(crate) fn reset() -> Self {
+        Self {
+            ending: Ending::Reset,
+            ..Self::status(0)
+        }
     }
 
     pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
@@ -99,6 +121,18 @@ impl Receiver {
     /// Answers all requests so, but for those that [`Self::answer_next`] speaks of.
     pub(crate) fn answer_always(&self, answer: Answer) {
         self.state.lock().unwrap().usual = answer;
+    }
+
+    /// From now on each request is answered 204.
+    pub(crate) fn be_well(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.next.clear();
+        state.usual = Answer::status(204);
+    }
+
+    /// How many requests there were.
+    pub(crate) fn delivery_count(&self) -> usize {
+        self.state.lock().unwrap().deliveries.len()
     }
 
     /// Every request so far.
@@ -154,12 +188,24 @@ fn serve(connection: TcpStream, state: &Mutex<State>) {
             state.deliveries.push(delivery);
             answer
         };
-        if answer.status == 0 {
-            // Ends when the other side has had enough.
-            let _ = io::copy(&mut reader, &mut io::sink());
-            return;
+        let Answer {
+            status,
+            headers,
+            ending,
+        } = answer;
+        match ending {
+            Ending::Answered => {}
+            Ending::Silent => {
+                // Ends when the other side has had enough.
+                let _ = io::copy(&mut reader, &mut io::sink());
+                return;
+            }
+            Ending::Reset => {
+                // With no time to linger, closing sends a reset.
+                let _ = set_socket_linger(reader.get_ref(), Some(Duration::ZERO));
+                return;
+            }
         }
-        let Answer { status, headers } = answer;
         let head = format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: 0\r\n\r\n");
         if reader.get_mut().write_all(head.as_bytes()).is_err() {
             return;
