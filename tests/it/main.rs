@@ -22,6 +22,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod soak;
 mod stops;
 mod tls;
 mod transitions;
