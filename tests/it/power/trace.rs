@@ -211,9 +211,9 @@ impl Reader {
     }
 }
 
-/// Shared memory and lock say nothing after a power loss.
+/// Shared memory says nothing after a power loss.
 fn is_of_state(name: &str) -> bool {
-    name.starts_with("state.db") && !name.ends_with("-shm") && name != "state.db.lock"
+    name.starts_with("state.db") && !name.ends_with("-shm")
 }
 
 fn numbers_after_string(arguments: &str) -> Vec<usize> {
