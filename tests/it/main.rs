@@ -23,6 +23,7 @@ mod schema;
 mod secrets;
 mod signals;
 mod soak;
+mod status;
 mod stops;
 mod tls;
 mod transitions;
