@@ -23,6 +23,7 @@ mod schema;
 mod secrets;
 mod signals;
 mod soak;
+mod state_commands;
 mod status;
 mod stops;
 mod tls;

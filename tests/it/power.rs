@@ -96,8 +96,9 @@ fn the_folders_that_are_made_for_the_state_are_synced_into_theirs() {
     stage.scene.api.add_task(task("a"));
     let log = folder.join("trace");
     let options = trace::options(log.to_str().unwrap());
-    let ended = stage.scene.start_traced(&options, &["--once"]).wait();
-    ended.with_code(75);
+    let mut program = stage.scene.start_traced(&options, &["--once"]);
+    program.wait().with_code(75);
+    trace::wait_for_end(&log, &program);
     let synced = trace::synced_before_the_first_word(&log);
     for made in [folder.clone(), folder.join("new"), folder.join("new/deep")] {
         assert!(synced.contains(&made), "{made:?} is not among {synced:?}");
@@ -152,6 +153,7 @@ impl Stage {
         act(&mut program);
         let ended = program.wait();
         assert!(matches!(ended.code, Some(0 | 75)), "{ended}");
+        trace::wait_for_end(&log, &program);
         assert!(self.down.delivery_count() > 0);
         (trace::read(&log, self.scene.folder()), before)
     }

@@ -46,6 +46,9 @@ struct Sight<'a> {
     poll: usize,
     certainty: Certainty,
     task: &'a Task,
+    /// Together with what an earlier page of the poll showed of it: if pages may cut tasks, two sights are taken for two
+    /// parts, and of a URL in both the worse status holds until the next poll.
+    merged: Option<Task>,
 }
 
 /// What is known of a task after a while, and how many of its events have been told by then.
@@ -85,14 +88,17 @@ impl Polls {
         for (number, poll) in self.0.iter().enumerate() {
             for task in poll.answers.iter().flatten().flatten() {
                 let of_task = sights.entry(&task.id).or_default();
+                let mut merged = None;
                 // Pages overlap: of two sights in one poll, the first may have been laid under the second.
                 if let Some(before) = of_task.last_mut().filter(|it| it.poll == number) {
                     before.certainty = Certainty::Perhaps;
+                    merged = before.merged.as_ref().unwrap_or(before.task).with(task);
                 }
                 of_task.push(Sight {
                     poll: number,
                     certainty: poll.certainty,
                     task,
+                    merged,
                 });
             }
         }
@@ -143,9 +149,28 @@ impl Task {
         }
     }
 
+    /// None for two sights that can't be parts of one.
+    fn with(&self, later: &Self) -> Option<Self> {
+        let mut task = self.clone();
+        for (url, status) in &later.urls {
+            let worst = task.urls.entry(url.clone()).or_insert(status.clone());
+            if severity(status) > severity(worst) {
+                worst.clone_from(status);
+            }
+        }
+        (self.status == later.status).then_some(task)
+    }
+
     fn is_finished(&self) -> bool {
         matches!(self.status.as_str(), "success" | "failure")
     }
+}
+
+/// The further from success, the worse.
+fn severity(status: &str) -> (usize, &str) {
+    let known = ["success", "process", "wait", "unknow", "failure"];
+    let rank = known.iter().position(|it| *it == status);
+    (rank.unwrap(), status)
 }
 
 /// Each task's events are those that its sights give, and events come in the order of the polls.
@@ -188,7 +213,13 @@ fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>
     for sight in sights {
         let mut next: Vec<History> = Vec::new();
         for history in &histories {
-            if let Some(after) = history.after(sight.task, told) {
+            for task in [Some(sight.task), sight.merged.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                let Some(after) = history.after(task, told) else {
+                    continue;
+                };
                 for range in &mut ranges[history.told..after.told] {
                     *range = PollRange(range.0.min(sight.poll), range.1.max(sight.poll));
                 }
@@ -199,13 +230,13 @@ fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>
             }
         }
         next.dedup();
-        histories = next;
+        let before = std::mem::replace(&mut histories, next);
         assert!(
             !histories.is_empty(),
-            "poll {}: {:?} was seen and not told; next is {:#?}",
+            "poll {}: {:?} was seen and not told; what fitted before: {before:#?}, and then came {:#?}",
             sight.poll,
             sight.task,
-            told
+            told.get(before[0].told)
         );
     }
     histories.retain(|history| history.told == told.len());

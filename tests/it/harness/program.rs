@@ -56,7 +56,7 @@ impl Program {
     /// The same under strace with these options, which see to it that the process is the program's own.
     pub(crate) fn start_traced<S: AsRef<OsStr>>(options: &[&str], arguments: &[S]) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-qq"]).args(options);
+        command.args(["-D", "-f", "-q"]).args(options);
         command.arg(PROGRAM).args(arguments);
         Self::spawn(command, &[])
     }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::harness::{Program, eventually};
+
 /// One call, in the order of their beginnings.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -66,6 +68,18 @@ pub(super) fn options(log: &str) -> [&str; 8] {
         log,
         CALLS,
     ]
+}
+
+/// Waits until strace has written down the end of the program, which it does after that end.
+pub(super) fn wait_for_end(log: &Path, program: &Program) {
+    let is_end = |line: &str| {
+        let of_program = line.strip_prefix(&program.id().to_string());
+        of_program.is_some_and(|line| line.trim_start().starts_with("+++ "))
+    };
+    eventually("the end of the trace", || {
+        let text = fs::read_to_string(log).unwrap();
+        text.lines().rev().any(is_end).then_some(())
+    });
 }
 
 /// The files and folders that were synced before anything was sent to anybody.
