@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
 mod crash;
@@ -26,5 +27,8 @@ mod soak;
 mod state_commands;
 mod status;
 mod stops;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;

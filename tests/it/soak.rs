@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ucdn_watch::simulator::{Script, Step, TaskSpec};
 
-use crate::harness::{Answer, ConfigText, Program, Receiver, Scene, Stopwatch, pause, task};
+use crate::harness::{
+    Answer, ConfigText, Manner, Program, Receiver, Scene, Stopwatch, pause, task,
+};
 
 /// One look at a process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,7 +119,7 @@ fn descriptors_and_threads_do_not_grow_with_polls_and_deliveries() {
     let receivers = [Receiver::start(), Receiver::start()];
     // A connection of every other request is broken: those are the ones that leak.
     let broken = (0..200).map(|n| match n % 4 {
-        0 => Answer::reset(),
+        0 => Answer::status(0).sent(Manner::Reset),
         _ => Answer::status(200),
     });
     receivers[0].answer_next(broken);

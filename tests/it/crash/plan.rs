@@ -8,7 +8,7 @@ use fastrand::Rng;
 use ucdn_watch::config::Environment;
 use ucdn_watch::simulator::{Effect, Fault, Script, Step, TaskSpec, UrlStep};
 
-use crate::harness::Answer;
+use crate::harness::{Answer, Manner};
 
 /// Where all choices come from; printed if the test fails.
 pub(super) struct Seed(u64);
@@ -135,7 +135,7 @@ pub(super) fn instant(rng: &mut Rng, receivers: usize) -> Instant {
 pub(super) fn flaky_answer(rng: &mut Rng) -> Answer {
     match rng.u8(..40) {
         0 => Answer::status(503),
-        1 => Answer::reset(),
+        1 => Answer::status(0).sent(Manner::Reset),
         2 => Answer::hang(),
         3 => Answer::status(422),
         _ => Answer::status(200),
