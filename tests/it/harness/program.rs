@@ -64,6 +64,11 @@ impl Program {
     fn spawn(mut command: Command, variables: &[(&str, OsString)]) -> Self {
         command.env_clear();
         command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Self::of(command)
+    }
+
+    /// Starts it by way of another program, which must become it.
+    pub(crate) fn of(mut command: Command) -> Self {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
