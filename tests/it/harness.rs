@@ -13,7 +13,7 @@ pub(crate) mod visitor;
 pub(crate) use config_text::ConfigText;
 pub(crate) use manner::Manner;
 pub(crate) use patience::{Stopwatch, eventually, pause};
-pub(crate) use program::{Ended, Program};
+pub(crate) use program::{Ended, Program, can_trace};
 #[cfg(feature = "postgres")]
 pub(crate) use proxy::Proxy;
 pub(crate) use receiver::{Answer, Delivery, Receiver};
