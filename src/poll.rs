@@ -1,7 +1,7 @@
 //! One poll of one target: walk the list, compare, commit. Sends nothing.
 //!
 //! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
-//! concluded from a [`CompleteWalk`] only.
+//! concluded from a [`CompleteWalk`] of the whole list only.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,9 +18,14 @@ use crate::ucdn::error::{ApiError, Fault};
 use crate::ucdn::walk::CompleteWalk;
 use crate::ucdn::walk::WalkError;
 
+mod absent;
+mod reading;
 mod round;
 pub mod routes;
+mod seen;
+mod sight;
 
+use reading::Progress;
 use round::Round;
 use routes::Routes;
 
@@ -48,6 +53,8 @@ struct Memory {
     ahead_seconds: Option<i64>,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
+    /// What the last poll can be built upon; none if it failed, or was none.
+    progress: Option<Progress>,
 }
 
 /// What polls need besides their target.
@@ -173,6 +180,11 @@ impl Poller {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
+            // The settings may say another lookback now, or other pages.
+            let memory = Memory {
+                progress: None,
+                ..memory
+            };
             *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
         }
     }
