@@ -11,6 +11,8 @@ use crate::model::{
 
 #[cfg(test)]
 mod contract_tests;
+pub mod filter;
+pub mod records;
 pub mod sqlite;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.

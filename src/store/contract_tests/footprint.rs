@@ -136,7 +136,7 @@ pub(in crate::store) fn a_record_that_is_written_again_has_the_fingerprint_that_
 
 pub(in crate::store) fn a_retouch_changes_the_fingerprint_and_nothing_else(store: &dyn Store) {
     let old = task("a", Status::Success, Some(1_000));
-    commit_tasks(store, &[old.clone()], 1_000);
+    commit_tasks(store, std::slice::from_ref(&old), 1_000);
     let before = footprint(store, "a", None).unwrap();
     let retouch = |number| Commit {
         retouched: vec![Retouch {
