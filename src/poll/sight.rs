@@ -7,7 +7,7 @@ use crate::config::FirstRun;
 use crate::diff::{Moment, compare, is_known, other_words};
 use crate::event::EventDraft;
 use crate::model::{Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, Timestamp};
-use crate::store::{Commit, Retouch, StoreError, TaskRecord};
+use crate::store::{Commit, LearnedTask, Retouch, StoreError};
 use crate::ucdn::wire::Listed;
 
 /// A task of which a sighting may teach something.
@@ -106,7 +106,7 @@ impl Round<'_> {
             }
             known.insert(task.id.clone(), difference.task.clone());
             // Of two records of one task, the store keeps the later.
-            commit.tasks.push(TaskRecord {
+            commit.tasks.push(LearnedTask {
                 task: difference.task,
                 fingerprint: *fingerprint,
             });

@@ -45,12 +45,31 @@ pub struct SqliteStore {
     fingerprint_seed: u64,
     /// Whether the file says so, and a clean stop has to be marked.
     in_use: AtomicBool,
-    writer: Mutex<Connection>,
+    /// Whether the database has its journal for writing.
+    has_wal: AtomicBool,
+    /// Dropped before the writer, which is to be the last to have the database open.
     reader: Mutex<Connection>,
+    writer: Mutex<Writer>,
     /// Damage was met: no clean stop is marked, so that the next open checks everything and sets the file aside.
     damaged: AtomicBool,
     /// The last field, for fields are dropped in order.
     _lock: StateLock,
+}
+
+/// The connection that writes.
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    /// Whether it leaves the database at rest.
+    rests_at_close: bool,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.rests_at_close {
+            open::rest(&self.connection);
+        }
+    }
 }
 
 /// What [`open()`] found or made.
@@ -97,8 +116,12 @@ impl SqliteStore {
             state_id: database.state_id,
             fingerprint_seed: database.fingerprint_seed,
             in_use: AtomicBool::new(database.in_use),
-            writer: Mutex::new(database.writer),
+            has_wal: AtomicBool::new(database.has_wal),
             reader: Mutex::new(database.reader),
+            writer: Mutex::new(Writer {
+                connection: database.writer,
+                rests_at_close: false,
+            }),
             damaged: AtomicBool::new(false),
             _lock: lock,
         }
@@ -121,8 +144,12 @@ impl SqliteStore {
         action: &'static str,
         change: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut writer = lock_connection(&self.writer);
+        let mut writer = self.lock_writer();
         let write = |writer: &mut Connection| {
+            if !self.has_wal.load(Ordering::Relaxed) {
+                let has_wal = open::begin_writing(writer)?;
+                self.has_wal.store(has_wal, Ordering::Relaxed);
+            }
             // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before = transaction.total_changes();
@@ -138,7 +165,13 @@ impl SqliteStore {
             }
             Ok(outcome)
         };
-        write(&mut writer).map_err(|fault| self.error(fault, action))
+        write(&mut writer.connection).map_err(|fault| self.error(fault, action))
+    }
+
+    fn lock_writer(&self) -> MutexGuard<'_, Writer> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        roll_back(&writer.connection);
+        writer
     }
 
     fn error(&self, fault: Fault, action: &'static str) -> StoreError {
@@ -154,10 +187,14 @@ impl SqliteStore {
 /// dropped. If that failed too, it is rolled back here.
 fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    roll_back(&connection);
+    connection
+}
+
+fn roll_back(connection: &Connection) {
     if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
         log::debug!("state: a transaction was left open; the next statement will say why");
     }
-    connection
 }
 
 impl Drop for SqliteStore {
@@ -165,7 +202,9 @@ impl Drop for SqliteStore {
         let sound = !self.damaged.load(Ordering::Relaxed);
         // A state that nothing was written to stays as it is.
         if !sound || self.in_use.load(Ordering::Relaxed) {
-            open::close(&lock_connection(&self.writer), sound);
+            let mut writer = self.lock_writer();
+            open::close(&writer.connection, sound);
+            writer.rests_at_close = sound;
         }
     }
 }
@@ -270,7 +309,15 @@ impl Store for SqliteStore {
 
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut gone = 0;
-        for sql in [prune::TASKS, prune::EVENTS] {
+        for (any, sql) in [
+            (prune::ANY_TASKS, prune::TASKS),
+            (prune::ANY_EVENTS, prune::EVENTS),
+        ] {
+            if !self.read("look for what is old", |state| {
+                prune::any(state, any, before)
+            })? {
+                continue;
+            }
             loop {
                 let batch = self.write("forget what is old", |state| {
                     prune::batch(state, sql, before)

@@ -142,4 +142,4 @@ lenient_struct!(RawTask {
 });
 
 #[cfg(test)]
-pub(in crate::ucdn) mod tests;
+pub(super) mod tests;

@@ -12,6 +12,7 @@ mod absence;
 mod architecture;
 mod commands;
 mod deliveries;
+mod frugal;
 mod harness;
 mod once;
 mod paging;

@@ -46,6 +46,8 @@ pub(super) struct Database {
     pub(super) fingerprint_seed: u64,
     /// Whether it is marked as in use: see [`mark_in_use`].
     pub(super) in_use: bool,
+    /// Whether it has its journal for writing: see [`begin_writing`].
+    pub(super) has_wal: bool,
 }
 
 /// Opens it, or creates it. `StoreError::Damaged`: it should be set aside; all connections to it are closed.
@@ -63,6 +65,7 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
     let [state_id, fingerprint_seed] =
         [STATE_ID, FINGERPRINT_SEED].map(|name| number_of(&writer, name));
     let (state_id, fingerprint_seed) = (state_id.map_err(fault)?, fingerprint_seed.map_err(fault)?);
+    let has_wal = has_wal(&writer).map_err(fault)?;
     let reader = connect(file).map_err(fault)?;
     reader
         .pragma_update(None, "query_only", true)
@@ -76,6 +79,7 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
         state_id,
         fingerprint_seed,
         in_use,
+        has_wal,
     })
 }
 
@@ -95,6 +99,39 @@ pub(super) fn close(writer: &Connection, sound: bool) {
     if folded.is_err() {
         log::debug!("state: the journal could not be folded in; the next start will do it");
     }
+}
+
+/// Does away with the journal for writing, and with the memory that is shared for it: opening a database at rest makes
+/// no file. Only the last connection can do it; others keep what they need.
+pub(super) fn rest(writer: &Connection) {
+    let rested = writer.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
+    if rested.is_err() {
+        log::debug!("state: somebody else has it open; its journal stays");
+    }
+}
+
+/// Gives a database at rest its journal for writing. Returns whether it has one now: as long as somebody reads it, it can
+/// get none, and is written without; that is as safe, but slower, and readers wait.
+pub(super) fn begin_writing(writer: &Connection) -> Result<bool, Fault> {
+    let mode =
+        writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+    match mode {
+        Ok(mode) if mode == "wal" => Ok(true),
+        Ok(mode) => Err(Fault::Refused(format!(
+            "its file system can't share memory, which the journal needs (mode `{mode}`); use a local disk"
+        ))),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::DatabaseBusy =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn has_wal(connection: &Connection) -> Result<bool, Fault> {
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    Ok(mode == "wal")
 }
 
 fn connect(file: &StateFile) -> Result<Connection, Fault> {
@@ -128,6 +165,9 @@ fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Resu
         check_pages(writer)?;
     }
     settle(writer)?;
+    if unclean || version < LATEST {
+        begin_writing(writer)?;
+    }
     migrate(writer, version)?;
     check_statements(writer)?;
     if unclean {
@@ -187,20 +227,13 @@ pub(super) fn is_io_error(found: &str) -> bool {
 
 /// The settings that the promise of the store rests on.
 fn settle(writer: &Connection) -> Result<(), Fault> {
-    let mode: String =
-        writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(Fault::Refused(format!(
-            "its file system can't share memory, which the journal needs (mode `{mode}`); use a local disk"
-        )));
-    }
     settle_connection(writer)?;
     // A burst's journal is given back at the next checkpoint.
     writer.pragma_update(None, "journal_size_limit", 16 << 20)?;
     Ok(())
 }
 
-/// Those of them that are a connection's own, for whoever writes.
+/// Those of them that hold for whoever writes.
 pub(super) fn settle_connection(connection: &Connection) -> Result<(), Fault> {
     // FULL: a commit is on disk when it returns, also if the machine then loses power.
     connection.pragma_update(None, "synchronous", "FULL")?;

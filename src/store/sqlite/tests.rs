@@ -17,6 +17,7 @@ mod contract {
 }
 mod beside;
 mod damage;
+mod rest;
 mod upgrade;
 
 fn with_store(test: fn(&dyn Store)) {
@@ -117,6 +118,7 @@ fn a_later_version_is_left_untouched() {
     commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
     let writer = store.writer.lock().unwrap();
     writer
+        .connection
         .pragma_update(None, "user_version", open::LATEST + 1)
         .unwrap();
     drop(writer);
@@ -256,51 +258,6 @@ fn what_changes_nothing_writes_nothing() {
 }
 
 #[test]
-fn a_state_that_was_only_read_is_as_it_was_byte_for_byte() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
-    let look = || -> Vec<_> {
-        let files = names(directory.path()).into_iter();
-        files
-            .map(|name| {
-                let file = directory.path().join(&name);
-                let changed = fs::metadata(&file).unwrap().modified().unwrap();
-                (name, fs::read(file).unwrap(), changed)
-            })
-            .collect()
-    };
-    let before = look();
-    let store = open_sound(&path);
-    assert!(known(&store, "a").is_some());
-    assert_eq!(store.prune(at(1_000)).unwrap(), 0);
-    drop(store);
-    assert!(look() == before);
-}
-
-#[test]
-fn a_stop_without_a_close_is_noticed_once_something_was_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
-    let marked = |path: &Path| -> String {
-        let sql = "SELECT value FROM meta WHERE name = 'clean_stop'";
-        let look = Connection::open(path).unwrap();
-        look.query_row(sql, [], |row| row.get(0)).unwrap()
-    };
-    let store = open_sound(&path);
-    assert_eq!(marked(&copy_mid_life(&path, "quiet.db")), "1");
-    commit_tasks(&store, &[task("b", Status::Wait, None)], 2_000);
-    let crashed = copy_mid_life(&path, "crashed.db");
-    assert_eq!(marked(&crashed), "0");
-    drop(store);
-    assert_eq!(marked(&path), "1");
-    // Opened and closed, without a word written: it was checked, and that is noted.
-    drop(open_sound(&crashed));
-    assert_eq!(marked(&crashed), "1");
-}
-
-#[test]
 fn no_question_reads_finished_rows() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
@@ -369,7 +326,7 @@ fn a_full_disk_is_not_damage_and_leaves_no_gap() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
     let limit = |pages: u32| {
-        let writer = store.writer.lock().unwrap();
+        let writer = &store.writer.lock().unwrap().connection;
         writer
             .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
             .unwrap();

@@ -4,6 +4,7 @@
 //! usually share a single task, so URLs are read of those tasks alone that two pages show.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use twox_hash::XxHash3_64;
 
@@ -213,8 +214,26 @@ impl Extent {
 struct Known<'a> {
     page: &'a Extent,
     unit: Unit,
-    ids: HashSet<u64>,
+    ids: HashSet<u64, BuildHasherDefault<Hashed>>,
     urls: HashMap<u64, KnownUrls>,
+}
+
+/// Takes hashes for what they are.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = XxHash3_64::oneshot_with_seed(self.0, bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 /// What of a task's URLs a page shows.

@@ -25,25 +25,24 @@ impl Listed {
     #[must_use]
     pub fn fingerprint(&self, seed: u64) -> Option<Fingerprint> {
         let urls = self.urls.text()?;
-        let mut head = Vec::with_capacity(64);
         let created = self.created.map_or(-1, Timestamp::unix_seconds);
-        head.extend_from_slice(&created.to_le_bytes());
-        for word in [
-            self.status.as_ref().map(Status::as_str),
-            self.r#type.as_deref(),
-        ] {
-            let word = word.unwrap_or_default();
-            head.extend_from_slice(&word.len().to_le_bytes());
-            head.extend_from_slice(word.as_bytes());
-        }
-        let of_urls = XxHash3_64::oneshot_with_seed(seed, urls.as_bytes());
-        Some(Fingerprint::of_hash(XxHash3_64::oneshot_with_seed(
-            of_urls, &head,
-        )))
+        let status = self.status.as_ref().map_or("", Status::as_str);
+        let r#type = self.r#type.as_deref().unwrap_or_default();
+        // Each is hashed with the hash of those before it for a seed, so what is moved from one to the next is another hash.
+        let hash = [
+            urls.as_bytes(),
+            status.as_bytes(),
+            r#type.as_bytes(),
+            &created.to_le_bytes(),
+        ]
+        .into_iter()
+        .fold(seed, |seed, part| XxHash3_64::oneshot_with_seed(seed, part));
+        Some(Fingerprint::of_hash(hash))
     }
 
     /// Its URLs, unread.
-    pub(in crate::ucdn) fn urls(&self) -> &UrlList {
+    #[must_use]
+    pub fn urls(&self) -> &UrlList {
         &self.urls
     }
 

@@ -25,7 +25,7 @@ fn page(json: &str) -> ReadPage {
 }
 
 /// An answer that shows these tasks.
-pub(in crate::ucdn) fn render(tasks: &[Task]) -> String {
+pub(crate) fn render(tasks: &[Task]) -> String {
     let status = |status: &Option<Status>| status.as_ref().map(|it| it.as_str().to_owned());
     let tasks: Vec<Value> = tasks
         .iter()

@@ -19,7 +19,7 @@ lenient_struct!(RawUrl {
 
 /// A task's URLs.
 #[derive(Clone, Debug)]
-pub(in crate::ucdn) enum UrlList {
+pub enum UrlList {
     /// In the answer's own words.
     Text(UrlText),
     /// Put together from several pages.
@@ -28,7 +28,7 @@ pub(in crate::ucdn) enum UrlList {
 
 /// A part of an answer, which is kept as long as this is.
 #[derive(Clone, Debug)]
-pub(in crate::ucdn) struct UrlText {
+pub struct UrlText {
     body: Arc<String>,
     /// From the first URL's first byte to the last one's last: the list without its brackets.
     place: Range<usize>,
@@ -47,7 +47,7 @@ enum Shape {
 
 impl UrlList {
     /// How many there are, repeats included.
-    pub(in crate::ucdn) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Self::Text(text) => text.count,
             Self::Read(urls) => urls.len(),
@@ -63,7 +63,7 @@ impl UrlList {
     }
 
     /// All of them.
-    pub(in crate::ucdn) fn read(&self) -> Vec<Url> {
+    pub fn read(&self) -> Vec<Url> {
         match self {
             Self::Text(text) => text.read(),
             Self::Read(urls) => urls.clone(),
