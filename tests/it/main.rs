@@ -21,5 +21,6 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod status;
 mod tls;
 mod transitions;
