@@ -20,12 +20,15 @@ use crate::ucdn::walk::CompleteWalk;
 use crate::ucdn::walk::WalkError;
 
 mod absent;
+mod log_lines;
 mod reading;
 mod round;
 pub mod routes;
 mod seen;
 mod sight;
 
+pub(crate) use log_lines::chain;
+use log_lines::log_event;
 use reading::Progress;
 use round::Round;
 use routes::Routes;
@@ -381,26 +384,4 @@ impl Poller {
         }
         memory.fault = fault;
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}
-
-fn log_event(draft: &EventDraft) {
-    use crate::event::EventType as T;
-    let level = match draft.r#type {
-        T::TaskFailure | T::TaskUrlFailure | T::TaskVanished => log::Level::Error,
-        T::TaskStalled | T::TaskUnknown | T::WatchFailing => log::Level::Warn,
-        _ => log::Level::Info,
-    };
-    log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
 }

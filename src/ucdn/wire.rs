@@ -118,7 +118,7 @@ impl RawTask<'_> {
     fn listed(self, body: &Arc<String>) -> Listed {
         Listed {
             id: TaskId(self.task_id.into_string()),
-            r#type: self.kind.non_empty(),
+            r#type: self.kind.word(&["file", "dir", "m3u8"]),
             status: self.status.status(),
             created: self.create_time.time(),
             urls: self.url_lists.in_body(body),
@@ -142,4 +142,4 @@ lenient_struct!(RawTask {
 });
 
 #[cfg(test)]
-pub(super) mod tests;
+pub mod tests;

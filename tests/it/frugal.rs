@@ -162,7 +162,11 @@ fn more_old_tasks_in_flight_than_the_list_has_pages_are_looked_for_in_the_list()
 
 #[test]
 fn a_list_that_fits_on_a_page_is_read_whole_by_every_poll() {
-    let scene = Scene::with(|config| config.set("poll", "page_size", PAGE));
+    let scene = Scene::with(|config| {
+        config
+            .set("poll", "page_size", PAGE)
+            .text("poll", "stall_after", "30d")
+    });
     for minutes in 1..=9 {
         add(&scene, &format!("old-{minutes}"), minutes * 3600, "success");
     }

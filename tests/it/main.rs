@@ -16,6 +16,7 @@ mod frugal;
 mod harness;
 mod once;
 mod paging;
+mod parts;
 mod readme;
 mod schedule;
 mod schema;

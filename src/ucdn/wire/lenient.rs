@@ -143,8 +143,13 @@ impl Text<'_> {
         self.0.map_or_else(String::new, Cow::into_owned)
     }
 
-    pub(super) fn non_empty(self) -> Option<String> {
-        self.0.filter(|text| !text.is_empty()).map(Cow::into_owned)
+    /// One of these words, or another; none if it is empty.
+    pub(super) fn word(&self, usual: &[&'static str]) -> Option<Cow<'static, str>> {
+        let word = self.0.as_deref().filter(|text| !text.is_empty())?;
+        Some(match usual.iter().find(|usual| **usual == word) {
+            Some(usual) => Cow::Borrowed(usual),
+            None => Cow::Owned(word.to_owned()),
+        })
     }
 
     pub(super) fn status(&self) -> Option<Status> {

@@ -1,5 +1,7 @@
 //! A task as a page lists it, before its URLs are read: of most tasks of most polls nobody asks for them. Pure.
 
+use std::borrow::Cow;
+
 use twox_hash::XxHash3_64;
 
 use super::urls::UrlList;
@@ -10,8 +12,8 @@ use crate::model::{Fingerprint, Status, Task, TaskId, Timestamp};
 pub struct Listed {
     /// See [`Task::id`].
     pub id: TaskId,
-    /// See [`Task::type`].
-    pub r#type: Option<String>,
+    /// See [`Task::type`]. The vendor's own words are not copied.
+    pub r#type: Option<Cow<'static, str>>,
     /// See [`Task::status`].
     pub status: Option<Status>,
     /// See [`Task::created`].
@@ -51,7 +53,7 @@ impl Listed {
     pub fn to_task(&self) -> Task {
         Task {
             id: self.id.clone(),
-            r#type: self.r#type.clone(),
+            r#type: self.r#type.clone().map(Cow::into_owned),
             status: self.status.clone(),
             created: self.created,
             urls: self.urls.read(),
@@ -63,7 +65,7 @@ impl From<Task> for Listed {
     fn from(task: Task) -> Self {
         Self {
             id: task.id,
-            r#type: task.r#type,
+            r#type: task.r#type.map(Cow::Owned),
             status: task.status,
             created: task.created,
             urls: UrlList::Read(task.urls),
