@@ -14,24 +14,26 @@ use crate::event::{EventDraft, EventType};
 use crate::model::{TargetName, Timestamp};
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{ApiError, Fault};
 #[cfg(doc)]
 use crate::ucdn::walk::CompleteWalk;
-use crate::ucdn::walk::WalkError;
 
 mod absent;
-mod log_lines;
+mod journal;
 mod reading;
+mod report;
 mod round;
 pub mod routes;
 mod seen;
+mod server_clock;
 mod sight;
 
-pub(crate) use log_lines::chain;
-use log_lines::log_event;
+pub(crate) use journal::chain;
+use journal::log_event;
 use reading::Progress;
+pub use report::{PollError, PollReport};
 use round::Round;
 use routes::Routes;
+use server_clock::ServerClock;
 
 /// Polls one target.
 #[derive(Debug)]
@@ -51,10 +53,9 @@ pub struct Poller {
 /// What a poller remembers between polls: nothing about tasks.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// The fault that was logged and has not ended.
+    /// The fault that was logged and has not ended, without what differs each time.
     fault: Option<String>,
-    /// How far the API's clock is ahead of ours, in seconds; none: not known.
-    ahead_seconds: Option<i64>,
+    server_clock: ServerClock,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
     /// What the last poll can be built upon; none if it failed, or was none.
@@ -74,82 +75,6 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// How long finished tasks are kept.
     pub retention: Duration,
-}
-
-/// How a poll ended.
-#[derive(Debug)]
-pub struct PollReport {
-    /// Tasks seen, repeats included.
-    pub tasks_seen: u64,
-    /// Events recorded.
-    pub events: u64,
-    /// Tasks that failed, or had URLs fail, by those events.
-    pub newly_failed: u64,
-    /// Tasks in flight after it.
-    pub in_flight: u64,
-    /// Polls failed in a row, this one included.
-    pub failed_polls: u32,
-    /// The events by their types.
-    pub types: BTreeMap<EventType, u64>,
-    /// How long the tasks took that those events tell the end of, where the API says.
-    pub durations: Vec<Duration>,
-    /// How long it took itself.
-    pub took: Duration,
-    /// Whether the list was read whole.
-    pub result: Result<(), PollError>,
-}
-
-/// Why a poll failed.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// A call failed.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// The list can't be read.
-    #[error(transparent)]
-    Walk(#[from] WalkError),
-    /// The state can't be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl PollReport {
-    /// Whether it was the state that failed.
-    #[must_use]
-    pub fn has_state_failed(&self) -> bool {
-        matches!(self.result, Err(PollError::Store(_)))
-    }
-
-    fn begun() -> Self {
-        Self {
-            tasks_seen: 0,
-            events: 0,
-            newly_failed: 0,
-            in_flight: 0,
-            failed_polls: 0,
-            types: BTreeMap::new(),
-            durations: Vec::new(),
-            took: Duration::ZERO,
-            result: Ok(()),
-        }
-    }
-}
-
-impl PollError {
-    /// Whether the poll ended because the program stops: no fault of anybody's.
-    #[must_use]
-    pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Api(error) if matches!(error.fault, Fault::Stopped))
-    }
-
-    /// How long the server asked to be left alone.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Api(error) => error.retry_after,
-            Self::Walk(_) | Self::Store(_) => None,
-        }
-    }
 }
 
 impl Poller {
@@ -214,6 +139,20 @@ impl Poller {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .last_turn
+    }
+
+    /// The present as far as both the API's clock and ours vouch for it; none before the API's first answer. What is
+    /// forgotten for its age is not forgotten for a clock of ours that is ahead.
+    #[must_use]
+    pub fn vouched_now(&self) -> Option<Timestamp> {
+        self.server_clock().vouched_now(&*self.clock)
+    }
+
+    fn server_clock(&self) -> ServerClock {
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .server_clock
     }
 
     /// How long one page may take: the wait for the account's budget, and the call.
@@ -369,15 +308,14 @@ impl Poller {
 
     /// A fault is logged when it begins, when it changes and when it ends.
     fn log_fault(&self, error: Option<&PollError>) {
-        let fault = match error {
-            Some(error) if error.is_stop() => return,
-            Some(error) => Some(chain(error)),
-            None => None,
-        };
+        if error.is_some_and(PollError::is_stop) {
+            return;
+        }
+        let fault = error.map(PollError::sameness);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&memory.fault, &fault) {
-            (before, Some(now)) if before.as_ref() != Some(now) => {
-                log::warn!("poll failed: target={} reason={now}", self.name);
+        match (&memory.fault, error) {
+            (before, Some(error)) if *before != fault => {
+                log::warn!("poll failed: target={} reason={}", self.name, chain(error));
             }
             (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
             _ => {}

@@ -48,15 +48,20 @@ impl Round<'_> {
     }
 
     fn ask_for(&mut self, tasks: &[TaskInFlight]) -> Result<Option<CompleteWalk>, PollError> {
-        let oldest = tasks.iter().filter_map(|task| task.created).min();
+        let times = || tasks.iter().filter_map(|task| task.created);
+        let (oldest, newest) = (times().min(), times().max());
         let window = self.window();
         let begin = oldest.map_or_else(
             || window.end.saturating_sub(self.poller.retention),
             |oldest| oldest.saturating_sub(WINDOW_AROUND_IDS),
         );
+        // Where the API does not tell its time, our clock may have been set back: what was seen is still there.
+        let end = newest.map_or(window.end, |newest| {
+            newest.saturating_add(WINDOW_AROUND_IDS)
+        });
         let mut request = self.request(Window {
             begin: begin.min(window.begin),
-            ..window
+            end: end.max(window.end),
         });
         request.task_ids = tasks.iter().map(|task| task.id.clone()).collect();
         Ok(match self.walk(&request, self.paging(), ClockCheck::Off)? {

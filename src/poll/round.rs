@@ -158,15 +158,22 @@ impl<'a> Round<'a> {
         let check = ClockCheck::Against(self.ahead_seconds());
         match self.walk_list(self.window(), self.paging(), check)? {
             Walked::Whole(walk) => return Ok(WholeList { _walk: walk }),
-            Walked::WrongClock => log::warn!(
-                "the clocks differ, and the API's is used: target={} ours_is_behind_by={}s",
-                self.poller.name,
-                self.ahead_seconds()
-            ),
+            Walked::WrongClock => self.tell_of_clocks(),
         }
         match self.walk_list(self.window(), Paging::default(), ClockCheck::Off)? {
             Walked::Whole(walk) => Ok(WholeList { _walk: walk }),
             Walked::WrongClock => unreachable!("the clock is not checked twice"),
+        }
+    }
+
+    fn tell_of_clocks(&self) {
+        let (name, ahead) = (&self.poller.name, self.ahead_seconds());
+        if ahead.abs() > CLOCKS_DIFFER_SECONDS {
+            log::warn!(
+                "the clocks differ, and the API's is used: target={name} ours_is_behind_by={ahead}s"
+            );
+        } else {
+            log::info!("the clocks agree again: target={name}");
         }
     }
 
@@ -201,9 +208,8 @@ impl<'a> Round<'a> {
                 Ok(sighting) => sighting,
                 Err(error) => return Err(self.interrupted(walk, error.into())),
             };
-            self.state
-                .first_polled
-                .get_or_insert(self.poller.clock.now());
+            let api_now = self.api_now();
+            self.state.first_polled.get_or_insert(api_now);
             self.see(sighting.tasks)?;
             if let ClockCheck::Against(assumed) = check
                 && (self.ahead_seconds() - assumed).abs() > CLOCKS_DIFFER_SECONDS
@@ -235,10 +241,10 @@ impl<'a> Round<'a> {
         self.requests += 1;
         self.memory().last_turn = self.poller.clock.monotonic();
         let answer = self.poller.client.list(&request)?;
-        if let Some(theirs) = answer.server_time {
-            let ahead = theirs.unix_seconds() - self.poller.clock.now().unix_seconds();
-            self.memory().ahead_seconds = Some(ahead);
-        }
+        let mut memory = self.memory();
+        memory
+            .server_clock
+            .hear(answer.server_time, &*self.poller.clock);
         Ok(answer.page)
     }
 
@@ -260,14 +266,14 @@ impl<'a> Round<'a> {
     }
 
     pub(super) fn api_now(&self) -> Timestamp {
-        let now = self.poller.clock.now();
-        Timestamp::from_unix_seconds(now.unix_seconds().saturating_add(self.ahead_seconds()))
-            .unwrap_or(now)
+        self.poller.server_clock().now(&*self.poller.clock)
     }
 
     /// How far the API's clock is ahead of ours; 0 as long as it is not known.
     fn ahead_seconds(&self) -> i64 {
-        self.memory().ahead_seconds.unwrap_or(0)
+        self.poller
+            .server_clock()
+            .ahead_seconds(&*self.poller.clock)
     }
 
     fn clocks(&self) -> Clocks {

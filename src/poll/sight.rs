@@ -86,7 +86,7 @@ impl Round<'_> {
         } in unread
         {
             let before = known.get(&task.id);
-            if before.is_none() && self.is_forgotten(task, now) {
+            if before.is_none() && self.is_forgotten(task) {
                 continue;
             }
             let Some(difference) = compare(before, &task.to_task(), self.moment(now)) else {
@@ -171,9 +171,10 @@ impl Round<'_> {
     }
 
     /// Finished so long ago that its record may have been deleted: telling of it would be telling twice. A target that
-    /// has not been watched for as long as records are kept has lost none.
-    fn is_forgotten(&self, task: &Listed, now: Timestamp) -> bool {
-        let horizon = now.saturating_sub(self.poller.retention);
+    /// has not been watched for as long as records are kept has lost none. By the API's clock, which stamped the task:
+    /// under one of ours that is a year ahead, all tasks would be that old.
+    fn is_forgotten(&self, task: &Listed) -> bool {
+        let horizon = self.api_now().saturating_sub(self.poller.retention);
         let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
         let finished = task.status.as_ref().is_some_and(Status::is_finished);
         finished && before(task.created) && before(self.state.first_polled)

@@ -18,7 +18,7 @@ mod urls;
 use lenient::{Key, List, Number, Text, lenient_struct, no_scalar, nothing_else};
 pub use listed::Listed;
 use urls::RawUrls;
-pub(in crate::ucdn) use urls::UrlList;
+pub use urls::UrlList;
 
 /// One page of a list, as an answer with `RetCode` 0 gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
 mod deliveries;
@@ -22,6 +23,10 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state_commands;
 mod status;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;

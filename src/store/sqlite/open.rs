@@ -31,6 +31,9 @@ const STATE_ID: &str = "state_id";
 /// In `meta`: see [`crate::store::Store::fingerprint_seed`].
 const FINGERPRINT_SEED: &str = "fingerprint_seed";
 
+/// How long the journal may grow, in pages of 4 KiB, before a commit folds it in.
+const JOURNAL_PAGES: u32 = 16_384;
+
 /// How long we wait for somebody else's transaction, such as that of an operator's `sqlite3`; and at a stop, which
 /// has two seconds for everything.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -256,6 +259,8 @@ fn settle(writer: &Connection) -> Result<(), Fault> {
         return Err(Fault::Refused("its file may only be read".to_owned()));
     }
     settle_connection(writer)?;
+    // Folding the journal in takes syncs of its own: a poll with many changes is not to pay for it every few pages.
+    writer.pragma_update(None, "wal_autocheckpoint", JOURNAL_PAGES)?;
     // A burst's journal is given back at the next checkpoint.
     writer.pragma_update(None, "journal_size_limit", 16 << 20)?;
     Ok(())

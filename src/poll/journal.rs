@@ -1,6 +1,6 @@
-//! What a poll says in the log. Concludes nothing.
+//! What a poll says in the log: levels and wording. Decides nothing about when.
 
-use crate::event::EventDraft;
+use crate::event::{EventDraft, EventType};
 
 /// An error with its causes, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
@@ -14,12 +14,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// One line for an event, as loud as its type asks for.
+/// At the level that the contract gives its type.
 pub(super) fn log_event(draft: &EventDraft) {
-    use crate::event::EventType as T;
     let level = match draft.r#type {
-        T::TaskFailure | T::TaskUrlFailure | T::TaskVanished => log::Level::Error,
-        T::TaskStalled | T::TaskUnknown | T::WatchFailing => log::Level::Warn,
+        EventType::TaskFailure | EventType::TaskUrlFailure | EventType::TaskVanished => {
+            log::Level::Error
+        }
+        EventType::TaskStalled | EventType::TaskUnknown | EventType::WatchFailing => {
+            log::Level::Warn
+        }
         _ => log::Level::Info,
     };
     log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
