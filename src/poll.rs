@@ -3,14 +3,13 @@
 //! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
 //! concluded from a [`CompleteWalk`] of the whole list only.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Target;
+use crate::event::EventDraft;
 use crate::event::draft::Origin;
-use crate::event::{EventDraft, EventType};
 use crate::model::{TargetName, Timestamp};
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;

@@ -1,8 +1,10 @@
 //! How a poll ended, and why if it failed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::journal::chain;
+use crate::event::EventType;
 use crate::store::StoreError;
 use crate::ucdn::error::{ApiError, Fault};
 use crate::ucdn::walk::WalkError;

@@ -105,10 +105,10 @@ impl<'a> Round<'a> {
             return Ok(());
         }
         let before = self.requests;
-        let list = self.read_whole_list()?;
+        let whole = self.read_whole_list()?;
         let whole_requests = self.requests - before;
         let asked = self.ask_for_unseen()?;
-        self.conclude(&list, &asked)?;
+        self.conclude(&whole, &asked)?;
         let last = self.clocks_at_begin();
         self.memory().progress = Some(Progress {
             whole_at: last.monotonic,

@@ -68,7 +68,7 @@ fn next_polls(scene: &Scene, count: usize) -> Vec<Vec<RequestRecord>> {
         let polls = polls(scene);
         (polls.len() > count).then_some(polls)
     });
-    polls.drain(..=polls.len() - count - 1);
+    polls.drain(..polls.len() - count);
     polls
 }
 

@@ -38,7 +38,7 @@ impl Listed {
             &created.to_le_bytes(),
         ]
         .into_iter()
-        .fold(seed, |seed, part| XxHash3_64::oneshot_with_seed(seed, part));
+        .fold(seed, XxHash3_64::oneshot_with_seed);
         Some(Fingerprint::of_hash(hash))
     }
 

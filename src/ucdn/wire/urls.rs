@@ -47,6 +47,7 @@ enum Shape {
 
 impl UrlList {
     /// How many there are, repeats included.
+    #[must_use]
     pub fn count(&self) -> usize {
         match self {
             Self::Text(text) => text.count,
@@ -63,6 +64,7 @@ impl UrlList {
     }
 
     /// All of them.
+    #[must_use]
     pub fn read(&self) -> Vec<Url> {
         match self {
             Self::Text(text) => text.read(),
