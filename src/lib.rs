@@ -24,6 +24,10 @@
 //! is read: memory stays at one page, and what page 1 showed is kept if page 2 fails. Nothing about tasks is kept in
 //! memory between polls: the store is the snapshot, so no cache goes stale and a restart is no special case.
 //!
+//! What a poll costs follows what changed. A page's tasks are looked up by fingerprint first; of those that come in known
+//! words no URL is parsed and no row is read, and a page of them writes nothing. Between whole readings a poll asks for what
+//! one page shows of the list's newest part, and for older tasks in flight by their ids.
+//!
 //! Conclusions from absence need the whole list. A walk returns a [`ucdn::walk::CompleteWalk`] at its end and only there,
 //! and what concludes absence takes one as an argument: a half-read list can't be used by mistake.
 //!

@@ -195,14 +195,14 @@ pub enum Reach {
 
 /// A record, and the text that it was learned from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskRecord {
+pub struct LearnedTask {
     /// The record, URLs included.
     pub task: KnownTask,
     /// Of the text that shows the task whole and as the record has it; none if there is no such text.
     pub fingerprint: Option<Fingerprint>,
 }
 
-impl From<KnownTask> for TaskRecord {
+impl From<KnownTask> for LearnedTask {
     fn from(task: KnownTask) -> Self {
         Self {
             task,
@@ -216,7 +216,7 @@ impl From<KnownTask> for TaskRecord {
 pub struct Retouch {
     /// Which record.
     pub number: TaskNumber,
-    /// See [`TaskRecord::fingerprint`].
+    /// See [`LearnedTask::fingerprint`].
     pub fingerprint: Fingerprint,
 }
 
@@ -224,7 +224,7 @@ pub struct Retouch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// Records to insert or to replace; of two for one task the last one holds. A task keeps its number.
-    pub tasks: Vec<TaskRecord>,
+    pub tasks: Vec<LearnedTask>,
     /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
     pub retouched: Vec<Retouch>,
     /// Events, in the order that they happened.

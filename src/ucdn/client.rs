@@ -134,14 +134,15 @@ impl ApiClient {
             content_type: "application/x-www-form-urlencoded",
             body: body.as_bytes(),
         };
-        let answer = self.http.call(&self.endpoint, call, &[]).map_err(|error| {
+        let mut answer = self.http.call(&self.endpoint, call, &[]).map_err(|error| {
             ApiError::of(if self.stop.is_requested() {
                 Fault::Stopped
             } else {
                 Fault::Call(error)
             })
         })?;
-        self.read(&answer).map_err(|fault| ApiError {
+        let body = std::mem::take(&mut answer.body);
+        self.read(&answer, body).map_err(|fault| ApiError {
             fault,
             request_id: answer.header("x-ucloud-request-uuid").map(printable),
             retry_after: answer
@@ -150,11 +151,11 @@ impl ApiClient {
         })
     }
 
-    fn read(&self, answer: &HttpAnswer) -> Result<Answer, Fault> {
+    fn read(&self, answer: &HttpAnswer, body: Vec<u8>) -> Result<Answer, Fault> {
         if !(200..300).contains(&answer.status) {
             return Err(Fault::Http(answer.status));
         }
-        let page = read_page(&answer.body).map_err(|error| match error {
+        let page = read_page(body).map_err(|error| match error {
             WireError::Refused { code, message } => Fault::Refused {
                 code,
                 message: printable(&self.without_secrets(message)),
