@@ -14,7 +14,7 @@ use crate::statistics::{Sample, mebibytes, milliseconds, times, whole};
 /// Reads the list in pages of a thousand.
 pub(crate) const POLL: &str = "page_size = 1000";
 /// Each hundredth task.
-const CHANGED: usize = 100;
+pub(crate) const CHANGED: usize = 100;
 /// How a poll may end: with or without tasks that newly failed.
 const ENDS: &[i32] = &[0, 1];
 /// How long the list is that is read many times.
