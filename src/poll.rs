@@ -3,13 +3,14 @@
 //! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
 //! concluded from a [`CompleteWalk`] only.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Target;
-use crate::event::EventDraft;
 use crate::event::draft::Origin;
+use crate::event::{EventDraft, EventType};
 use crate::model::{TargetName, Timestamp};
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;
@@ -18,11 +19,16 @@ use crate::ucdn::error::{ApiError, Fault};
 use crate::ucdn::walk::CompleteWalk;
 use crate::ucdn::walk::WalkError;
 
+mod journal;
 mod round;
 pub mod routes;
+mod server_clock;
 
+pub(crate) use journal::chain;
+use journal::log_event;
 use round::Round;
 use routes::Routes;
+use server_clock::ServerClock;
 
 /// Polls one target.
 #[derive(Debug)]
@@ -42,10 +48,9 @@ pub struct Poller {
 /// What a poller remembers between polls: nothing about tasks.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// The fault that was logged and has not ended.
+    /// The fault that was logged and has not ended, without what differs each time.
     fault: Option<String>,
-    /// How far the API's clock is ahead of ours, in seconds; none: not known.
-    ahead_seconds: Option<i64>,
+    server_clock: ServerClock,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
 }
@@ -78,6 +83,12 @@ pub struct PollReport {
     pub in_flight: u64,
     /// Polls failed in a row, this one included.
     pub failed_polls: u32,
+    /// The events by their types.
+    pub types: BTreeMap<EventType, u64>,
+    /// How long the tasks took that those events tell the end of, where the API says.
+    pub durations: Vec<Duration>,
+    /// How long it took itself.
+    pub took: Duration,
     /// Whether the list was read whole.
     pub result: Result<(), PollError>,
 }
@@ -110,6 +121,9 @@ impl PollReport {
             newly_failed: 0,
             in_flight: 0,
             failed_polls: 0,
+            types: BTreeMap::new(),
+            durations: Vec::new(),
+            took: Duration::ZERO,
             result: Ok(()),
         }
     }
@@ -120,6 +134,14 @@ impl PollError {
     #[must_use]
     pub fn is_stop(&self) -> bool {
         matches!(self, Self::Api(error) if matches!(error.fault, Fault::Stopped))
+    }
+
+    /// The same words for the same fault: a request id, or what the API adds to its code, differs each time.
+    fn sameness(&self) -> String {
+        match self {
+            Self::Api(error) => error.fault.sameness(),
+            Self::Walk(_) | Self::Store(_) => chain(self),
+        }
     }
 
     /// How long the server asked to be left alone.
@@ -191,6 +213,20 @@ impl Poller {
             .last_turn
     }
 
+    /// The present as far as both the API's clock and ours vouch for it; none before the API's first answer. What is
+    /// forgotten for its age is not forgotten for a clock of ours that is ahead.
+    #[must_use]
+    pub fn vouched_now(&self) -> Option<Timestamp> {
+        self.server_clock().vouched_now(&*self.clock)
+    }
+
+    fn server_clock(&self) -> ServerClock {
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .server_clock
+    }
+
     /// How long one page may take: the wait for the account's budget, and the call.
     #[must_use]
     pub fn patience(&self) -> Duration {
@@ -211,12 +247,14 @@ impl Poller {
 
     /// Polls once, to the end or to the first error.
     pub fn poll(&self) -> PollReport {
+        let begun = self.clock.monotonic();
         let mut report = PollReport::begun();
         report.result = self.run(&mut report);
         if let Ok(in_flight) = self.store.count_in_flight(&self.name) {
             report.in_flight = in_flight;
         }
         self.log_fault(report.result.as_ref().err());
+        report.took = self.clock.monotonic().saturating_sub(begun);
         report
     }
 
@@ -325,6 +363,8 @@ impl Poller {
         for event in &commit.events {
             report.events += 1;
             report.newly_failed += u64::from(event.draft.is_new_failure());
+            *report.types.entry(event.draft.r#type).or_default() += 1;
+            report.durations.extend(event.draft.took);
             log_event(&event.draft);
         }
         Ok(())
@@ -340,41 +380,18 @@ impl Poller {
 
     /// A fault is logged when it begins, when it changes and when it ends.
     fn log_fault(&self, error: Option<&PollError>) {
-        let fault = match error {
-            Some(error) if error.is_stop() => return,
-            Some(error) => Some(chain(error)),
-            None => None,
-        };
+        if error.is_some_and(PollError::is_stop) {
+            return;
+        }
+        let fault = error.map(PollError::sameness);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&memory.fault, &fault) {
-            (before, Some(now)) if before.as_ref() != Some(now) => {
-                log::warn!("poll failed: target={} reason={now}", self.name);
+        match (&memory.fault, error) {
+            (before, Some(error)) if *before != fault => {
+                log::warn!("poll failed: target={} reason={}", self.name, chain(error));
             }
             (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
             _ => {}
         }
         memory.fault = fault;
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}
-
-fn log_event(draft: &EventDraft) {
-    use crate::event::EventType as T;
-    let level = match draft.r#type {
-        T::TaskFailure | T::TaskUrlFailure | T::TaskVanished => log::Level::Error,
-        T::TaskStalled | T::TaskUnknown | T::WatchFailing => log::Level::Warn,
-        _ => log::Level::Info,
-    };
-    log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
 }

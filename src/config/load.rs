@@ -1,19 +1,21 @@
 //! From a file to a valid [`Config`]: first words, then world. Owns the order of things, and no key.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::accounts::{self, AccountDraft};
-use super::finding::{ConfigErrors, Warning};
+use super::finding::{ConfigErrors, Position, Warning};
+use super::heartbeat::{self, HeartbeatDraft};
 use super::poll::PollTable;
 use super::reader::{Field, Table};
-use super::report::{Place, Read, Report, SyntaxError};
+use super::report::{Place, Placed, Read, Report, SyntaxError};
 use super::secrets::{SecretKey, World, is_open_to_others, reason};
 use super::targets::{self, Around, TargetDraft};
 use super::webhooks::{self, WebhookDraft};
-use super::{Config, Environment, state};
-use crate::model::AccountName;
+use super::{Config, Environment, Listen, StateLocation, listen, metrics, state};
+use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 /// A valid config, and what is unwise in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,33 @@ pub struct Loaded {
 ///
 /// Relative paths in the file start at the file's own folder. All that is wrong is reported at once.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
+    let (config, warnings) = read(path, environment, |draft, world| draft.open(world, path))?;
+    Ok(Loaded { config, warnings })
+}
+
+/// What a config says of its state, and by which names. Made without reading a secret of an account or a webhook, so
+/// that whoever may read the state can do so where the service's credentials are out of reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Where the state is kept.
+    pub state: StateLocation,
+    /// The targets, and which kind of tasks they watch; at least one.
+    pub targets: BTreeMap<TargetName, TaskKind>,
+    /// The webhooks.
+    pub webhooks: BTreeSet<WebhookName>,
+}
+
+/// Reads the outline of a config file: its text must be right, and what it names need not be there.
+pub fn outline(path: &Path, environment: &Environment) -> Result<Outline, ConfigErrors> {
+    let (outline, _) = read(path, environment, Draft::outline)?;
+    Ok(outline)
+}
+
+fn read<T>(
+    path: &Path,
+    environment: &Environment,
+    open: impl FnOnce(Draft, &World<'_>) -> Read<T>,
+) -> Result<(T, Vec<Warning>), ConfigErrors> {
     let text = read_file(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut syntax = syntax_errors(text);
@@ -43,9 +72,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
         environment,
         folder: path.parent().unwrap_or(Path::new("")),
     };
-    let config = draft.open(&world, path);
-    let (config, warnings) = report.finish(config)?;
-    Ok(Loaded { config, warnings })
+    let opened = open(draft, &world);
+    report.finish(opened)
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigErrors> {
@@ -60,8 +88,13 @@ fn read_file(path: &Path) -> Result<String, ConfigErrors> {
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
-        let line = good.map_or(0, |good| good.split(|byte| *byte == b'\n').count());
-        ConfigErrors::of_file(path, format!("is not UTF-8 text: see line {line}"))
+        let good = String::from_utf8_lossy(good.unwrap_or_default());
+        let line = good.rsplit('\n').next().unwrap_or_default();
+        let position = Position {
+            line: good.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+        };
+        ConfigErrors::at(path, position, "is not UTF-8 text".to_owned())
     })
 }
 
@@ -105,6 +138,9 @@ struct Draft {
     accounts: Read<Vec<Read<AccountDraft>>>,
     targets: Read<Vec<TargetDraft>>,
     webhooks: Read<Vec<Read<WebhookDraft>>>,
+    http: Read<Option<Listen>>,
+    textfile: Read<Option<Placed<PathBuf>>>,
+    heartbeat: Read<Option<HeartbeatDraft>>,
 }
 
 impl Draft {
@@ -120,13 +156,15 @@ impl Draft {
         };
         let targets = target_entries.and_then(|entries| targets::read(&entries, &around));
         let accounts = account_entries.map(|entries| accounts::read(&entries));
-        refuse_what_is_not_built_in(table);
         Self {
             state,
             poll,
             accounts,
             targets,
             webhooks,
+            http: listen::read(table),
+            textfile: metrics::read(table),
+            heartbeat: heartbeat::read(table),
         }
     }
 
@@ -139,12 +177,33 @@ impl Draft {
         let webhooks = self
             .webhooks
             .and_then(|drafts| webhooks::open(drafts, world));
+        let heartbeat = self.heartbeat.and_then(|draft| {
+            let heartbeat = draft.map(|draft| draft.open(world)).transpose()?;
+            Ok(heartbeat.flatten())
+        });
+        let textfile = self
+            .textfile
+            .map(|textfile| metrics::open(world, textfile.as_ref()));
         Ok(Config {
             state: state?,
             retention: self.poll?.retention,
             accounts: accounts?,
             targets: targets::by_name(self.targets?),
             webhooks: webhooks?,
+            http: self.http?,
+            textfile: textfile?,
+            heartbeat: heartbeat?,
+        })
+    }
+
+    fn outline(self, world: &World<'_>) -> Read<Outline> {
+        let state = self.state.and_then(|key| state::open(world, key.as_ref()));
+        let targets = targets::by_name(self.targets?).into_iter();
+        let webhooks = self.webhooks?.into_iter().flatten();
+        Ok(Outline {
+            state: state?,
+            targets: targets.map(|(name, target)| (name, target.tasks)).collect(),
+            webhooks: webhooks.map(WebhookDraft::into_name).collect(),
         })
     }
 
@@ -181,19 +240,11 @@ impl Draft {
 
 fn names<'a>(entries: &Read<Vec<Field<'a>>>) -> Option<Vec<&'a str>> {
     let entries = entries.as_ref().ok()?;
-    Some(entries.iter().map(Field::name).collect())
-}
-
-/// Tables of the contract that this version can't serve yet: better refused than silently without effect.
-fn refuse_what_is_not_built_in(table: &mut Table<'_>) {
-    for (name, key) in [
-        ("http", "listen"),
-        ("metrics", "textfile"),
-        ("heartbeat", "url"),
-    ] {
-        // The errors are in the report, and there is no value to be had.
-        let _: Read<Option<Option<()>>> = table.get(name, |field| {
-            field.table(|table| table.get(key, |field| Err(field.error("is not built in yet"))))?
-        });
-    }
+    // What is no table was reported as such, and is nobody's name.
+    let tables: Vec<&str> = entries
+        .iter()
+        .filter(|entry| entry.is_table())
+        .map(Field::name)
+        .collect();
+    (!tables.is_empty()).then_some(tables)
 }

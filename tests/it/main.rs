@@ -9,9 +9,12 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
+mod configs;
 mod deliveries;
+mod full_disk;
 mod harness;
 mod once;
 mod paging;
@@ -20,5 +23,11 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state;
+mod state_commands;
+mod status;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;
