@@ -117,6 +117,7 @@ fn count(place: &Place) -> io::Result<u64> {
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .status()
         .map_err(|error| io::Error::other(format!("valgrind can't be run: {error}")))?;
     if !matches!(status.code(), Some(0 | 1)) {
