@@ -11,6 +11,7 @@ use crate::model::TargetName;
 use crate::poll::{PollError, PollReport, Poller, chain};
 use crate::schedule::poll_delay;
 use crate::status::LastPoll;
+use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
@@ -57,6 +58,15 @@ pub struct Daemon {
     last_prune: Option<Duration>,
 }
 
+/// The state, from both sides.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// For those who work.
+    pub store: Arc<dyn Store>,
+    /// For those who look on.
+    pub records: Arc<dyn Records>,
+}
+
 /// Where polls say how they ended.
 #[derive(Debug)]
 struct Reports {
@@ -84,12 +94,12 @@ impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
         config: &Config,
-        store: Arc<dyn Store>,
+        State { store, records }: State,
         clock: Arc<dyn Clock>,
         orders: Orders,
         supervisor: Supervisor,
     ) -> Result<Self, SetupError> {
-        let metrics = Arc::new(Metrics::new(Arc::clone(&store), Arc::clone(&clock)));
+        let metrics = Arc::new(Metrics::new(records, Arc::clone(&clock)));
         let crew = Crew::of(config, &store, &clock, &orders.stop, &metrics)?;
         let mut outlets = Outlets::new(metrics, Arc::clone(&clock));
         outlets.obey(config)?;

@@ -15,7 +15,7 @@ use crate::config::{Config, Environment, StateLocation, load};
 use crate::simulator::{Settings, Simulator};
 use crate::store::{StoreError, sqlite};
 use crate::systemd::Supervisor;
-use crate::watch::{Daemon, Orders};
+use crate::watch::{Daemon, Orders, State};
 
 mod narrator;
 mod receiver;
@@ -145,9 +145,12 @@ fn watch(
     orders: Orders,
 ) -> Result<thread::JoinHandle<Result<(), StoreError>>, Failure> {
     let StateLocation::File(state) = &config.state;
-    let store = Arc::new(sqlite::open(state, clock.now())?.store);
+    let state = State {
+        store: Arc::new(sqlite::open(state, clock.now())?.store),
+        records: Arc::new(sqlite::SqliteRecords::open(state)?),
+    };
     let stop = orders.stop.clone();
-    let daemon = Daemon::new(config, store, clock, orders, Supervisor::default())?;
+    let daemon = Daemon::new(config, state, clock, orders, Supervisor::default())?;
     thread::Builder::new()
         .name("daemon".to_owned())
         .spawn(move || {

@@ -7,11 +7,11 @@ use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::logging;
-use crate::store::sqlite::{Loss, open};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
+use crate::store::sqlite::{Loss, SqliteRecords, open};
 use crate::systemd::Supervisor;
 use crate::watch::once::{self, OnceReport};
-use crate::watch::{Daemon, Orders, SetupError};
+use crate::watch::{Daemon, Orders, SetupError, State};
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
@@ -29,18 +29,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         error: format!("signals can't be received: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let (store, loss) = open_state(&config, &*clock)?;
+    let (state, loss) = open_state(&config, &*clock)?;
     let reason = loss.map(|loss| loss.to_string());
     if let Some(reason) = &reason {
         log::error!("{reason}");
     }
     if arguments.once {
-        let report = once::run(&config, &store, &clock, &orders, reason.as_deref())?;
+        let report = once::run(&config, &state, &clock, &orders, reason.as_deref())?;
         print_summary(&report);
         return Ok(exit_of(&report));
     }
     let supervisor = Supervisor::of(&context.environment);
-    let daemon = Daemon::new(&config, store, clock, orders, supervisor)?;
+    let daemon = Daemon::new(&config, state, clock, orders, supervisor)?;
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
@@ -48,13 +48,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn open_state(
-    config: &Config,
-    clock: &dyn Clock,
-) -> Result<(Arc<dyn Store>, Option<Loss>), StoreError> {
+fn open_state(config: &Config, clock: &dyn Clock) -> Result<(State, Option<Loss>), StoreError> {
     let StateLocation::File(path) = &config.state;
     let opened = open(path, clock.now())?;
-    Ok((Arc::new(opened.store), opened.loss))
+    let state = State {
+        store: Arc::new(opened.store),
+        records: Arc::new(SqliteRecords::open(path)?),
+    };
+    Ok((state, opened.loss))
 }
 
 impl Context {

@@ -143,34 +143,25 @@ impl Outlets {
     fn open(&mut self, settings: &Listen) -> io::Result<Server> {
         let address = settings.address;
         let opened = Server::listen(address, self.site(settings));
-        let is_own_port =
-            |old: &mut Kept<Listen, Server>| old.at_work.address().port() == address.port();
-        match opened {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let Some(old) = self.listening.take_if(is_own_port) else {
-                    return Err(error);
-                };
-                let Kept {
-                    settings: old,
-                    at_work,
-                } = old;
-                drop(at_work);
-                let opened = Server::listen(address, self.site(settings));
-                if opened.is_err() {
-                    self.listening = Server::listen(old.address, self.site(&old))
-                        .inspect_err(|error| {
-                            log::error!("nothing is listened to any more: {error}");
-                        })
-                        .ok()
-                        .map(|at_work| Kept {
-                            settings: old,
-                            at_work,
-                        });
-                }
-                opened
-            }
-            opened => opened,
+        if !matches!(&opened, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+            return opened;
         }
+        let is_in_the_way =
+            |old: &mut Kept<Listen, Server>| old.at_work.address().port() == address.port();
+        let Some(old) = self.listening.take_if(is_in_the_way) else {
+            return opened;
+        };
+        let old_address = old.at_work.address();
+        drop(old.at_work);
+        Server::listen(address, self.site(settings)).inspect_err(|_| {
+            self.listening = Server::listen(old_address, self.site(&old.settings))
+                .inspect_err(|error| log::error!("nothing is listened to any more: {error}"))
+                .map(|at_work| Kept {
+                    settings: old.settings,
+                    at_work,
+                })
+                .ok();
+        })
     }
 
     fn site(&self, settings: &Listen) -> Site {

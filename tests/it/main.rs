@@ -13,6 +13,8 @@ mod architecture;
 mod commands;
 mod deliveries;
 mod harness;
+mod heartbeat;
+mod metrics;
 mod once;
 mod paging;
 mod readme;
