@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Age, Clock};
 use crate::config::Config;
 use crate::deliver::Outcome;
 use crate::model::{AccountName, TargetName, Timestamp, WebhookName};
@@ -38,7 +38,8 @@ pub struct Metrics {
 /// What tasks there were when they were last counted.
 #[derive(Debug, Default)]
 struct Counted {
-    tasks: Vec<TaskCount>,
+    /// None: the state could not be read.
+    tasks: Option<Vec<TaskCount>>,
     /// How many polls had ended by then.
     polls: u64,
     /// By the monotonic clock.
@@ -224,7 +225,7 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         self.count_tasks(&mut counted);
-        self.set_tasks(&counted.tasks);
+        self.set_tasks(counted.tasks.as_deref());
         self.set_health();
         self.set_owed();
         self.families.text()
@@ -237,18 +238,19 @@ impl Metrics {
         if counted.polls == polls || begun < counted.not_before {
             return;
         }
-        // A state that can't be read leaves these out: they would be wrong.
-        counted.tasks = self.records.task_counts().unwrap_or_default();
+        counted.tasks = self.records.task_counts().ok();
         counted.polls = polls;
         let now = self.clock.monotonic();
         let took = now.saturating_sub(begun);
         counted.not_before = now.saturating_add(took.saturating_mul(COUNTING_SHARE));
     }
 
-    fn set_tasks(&self, counts: &[TaskCount]) {
+    /// What could not be counted is left out: 0 would be wrong.
+    fn set_tasks(&self, counts: Option<&[TaskCount]>) {
         let (tasks, stalled) = (&self.families.tasks, &self.families.stalled_tasks);
         tasks.clear();
         stalled.clear();
+        let Some(counts) = counts else { return };
         for target in self.watched().targets.keys() {
             for status in ByStatus::all(target) {
                 drop(tasks.get_or_create(&status));
@@ -287,19 +289,20 @@ impl Metrics {
         let Ok(owed) = self.records.owed() else {
             return;
         };
-        let now = self.clock.now();
         for webhook in &self.watched().webhooks {
             let owed = owed.iter().find(|owed| owed.webhook == *webhook);
             let age = owed
                 .and_then(|owed| owed.oldest_pending)
-                .map_or(0, |oldest| now.since(oldest).as_secs());
+                .map_or(Duration::ZERO, |oldest| match self.clock.age(oldest) {
+                    Age::Witnessed(age) | Age::Told { age, .. } => age,
+                });
             let by_webhook = ByWebhook::of(webhook);
             let set = |family: &families::Gauges<ByWebhook>, value: u64| {
                 family.get_or_create(&by_webhook).set(gauge(value));
             };
             set(&families.pending, owed.map_or(0, |owed| owed.pending));
             set(&families.dead, owed.map_or(0, |owed| owed.dead));
-            set(&families.oldest_pending, age);
+            set(&families.oldest_pending, age.as_secs());
         }
     }
 

@@ -8,9 +8,7 @@ use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::metrics::{Metrics, Reload};
 use crate::model::TargetName;
-use crate::poll::{PollError, PollReport, Poller, chain};
-use crate::schedule::poll_delay;
-use crate::status::LastPoll;
+use crate::poll::{PollError, PollReport, chain};
 use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
@@ -20,12 +18,14 @@ mod errand;
 pub mod once;
 mod orders;
 mod outlets;
+mod slot;
 mod status;
 
 use crew::Crew;
 pub use crew::SetupError;
 pub use orders::Orders;
 use outlets::Outlets;
+use slot::{Running, Slot};
 
 /// Polls under way at the same time, over all targets.
 const MAX_POLLS: usize = 8;
@@ -72,22 +72,6 @@ pub struct State {
 struct Reports {
     sender: mpsc::Sender<(TargetName, PollReport)>,
     receiver: mpsc::Receiver<(TargetName, PollReport)>,
-}
-
-/// A target's place in the schedule. Times are monotonic.
-#[derive(Debug)]
-struct Slot {
-    poller: Arc<Poller>,
-    due: Duration,
-    /// The poll under way, perhaps of a poller that a reload has replaced.
-    running: Option<Running>,
-    last: Option<LastPoll>,
-}
-
-#[derive(Debug)]
-struct Running {
-    poller: Arc<Poller>,
-    since: Duration,
 }
 
 impl Daemon {
@@ -278,7 +262,9 @@ impl Daemon {
         while let Ok((name, report)) = self.reports.receiver.try_recv() {
             news = true;
             self.outlets.polled(&name, &report);
-            self.reschedule(&name, &report);
+            if let Some(slot) = self.schedule.get_mut(&name) {
+                slot.poll_ended(&report, &*self.clock);
+            }
             if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
                 return Err(error);
             }
@@ -289,43 +275,6 @@ impl Daemon {
             self.supervisor.status(&self.status());
         }
         Ok(())
-    }
-
-    fn reschedule(&mut self, name: &TargetName, report: &PollReport) {
-        let Some(slot) = self.schedule.get_mut(name) else {
-            return;
-        };
-        let now = self.clock.monotonic();
-        let began = slot.running.take().map_or(now, |running| running.since);
-        slot.last = Some(LastPoll {
-            at: self.clock.now(),
-            in_flight: report.in_flight,
-            failed_polls: report.failed_polls,
-            fault: report.result.as_ref().err().map(ToString::to_string),
-        });
-        let settings = &slot.poller.target().poll;
-        let pause = if report.in_flight > 0 {
-            settings.active_interval
-        } else {
-            settings.interval
-        };
-        slot.due = match &report.result {
-            // Counted from the last beginning, so that slow answers don't stretch the interval; one that took longer is
-            // followed by one poll, not by all that were missed.
-            Ok(()) => began
-                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
-                .max(now),
-            Err(error) => {
-                let delay = poll_delay(
-                    pause,
-                    settings.interval,
-                    report.failed_polls,
-                    fastrand::f64(),
-                );
-                let asked = error.retry_after().unwrap_or_default();
-                now.saturating_add(delay.max(asked))
-            }
-        };
     }
 
     fn prune(&mut self) {
