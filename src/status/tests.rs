@@ -1,6 +1,6 @@
 //! The listener over real sockets, with pages of the tests' own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -156,7 +156,7 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
         ),
     ] {
         let targets = ["a", "b"].map(TargetName::from);
-        board.tell(BTreeMap::from_iter(targets.into_iter().zip(polls)));
+        board.tell(targets.into_iter().zip(polls).collect());
         let answer = get(&server, "/readyz");
         let code = if expected == "ok\n" { "200" } else { "503" };
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
