@@ -33,7 +33,7 @@ mod values;
 mod webhooks;
 
 pub use finding::{ConfigErrors, Finding, Warning};
-pub use load::{Loaded, load};
+pub use load::{Loaded, Outline, load, outline};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};
