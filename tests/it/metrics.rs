@@ -192,6 +192,12 @@ fn a_tasks_life_is_counted() {
         "ucdn_watch_deliveries_total{webhook=\"ops\",outcome=\"delivered\"}",
         3.0,
     );
+    // What a poll counts at its end; the state tells of a task before that.
+    wait_for(
+        &watcher,
+        "ucdn_watch_refresh_duration_seconds_count{target=\"shop\"}",
+        1.0,
+    );
     let metrics = Metrics::of(&watcher);
     for (sample, value) in [
         (
