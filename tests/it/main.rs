@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
 mod deliveries;
@@ -24,5 +25,8 @@ mod secrets;
 mod signals;
 mod state_commands;
 mod status;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;
