@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::metrics::{Metrics, Reload};
 use crate::model::TargetName;
 use crate::poll::{PollError, PollReport};
+use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
@@ -61,6 +62,15 @@ pub struct Daemon {
     last_prune: Option<Duration>,
 }
 
+/// The state, from both sides.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// For those who work.
+    pub store: Arc<dyn Store>,
+    /// For those who look on.
+    pub records: Arc<dyn Records>,
+}
+
 /// Where polls say how they ended.
 #[derive(Debug)]
 struct Reports {
@@ -72,12 +82,12 @@ impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
         config: &Config,
-        store: Arc<dyn Store>,
+        State { store, records }: State,
         clock: Arc<dyn Clock>,
         orders: Orders,
         supervisor: Supervisor,
     ) -> Result<Self, SetupError> {
-        let metrics = Arc::new(Metrics::new(Arc::clone(&store), Arc::clone(&clock)));
+        let metrics = Arc::new(Metrics::new(records, Arc::clone(&clock)));
         let crew = Crew::of(config, &store, &clock, &orders.stop, &metrics)?;
         let mut outlets = Outlets::new(metrics, Arc::clone(&clock));
         outlets.obey(config)?;
@@ -277,7 +287,9 @@ impl Daemon {
         while let Ok((name, report)) = self.reports.receiver.try_recv() {
             news = true;
             self.outlets.polled(&name, &report);
-            self.reschedule(&name, &report);
+            if let Some(slot) = self.schedule.get_mut(&name) {
+                slot.poll_ended(&report, &*self.clock);
+            }
             if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
                 return Err(error);
             }
@@ -288,12 +300,6 @@ impl Daemon {
             self.supervisor.status(&self.status());
         }
         Ok(())
-    }
-
-    fn reschedule(&mut self, name: &TargetName, report: &PollReport) {
-        if let Some(slot) = self.schedule.get_mut(name) {
-            slot.polled(report, &*self.clock);
-        }
     }
 
     fn prune(&mut self) {

@@ -16,7 +16,7 @@ use crate::config::{Config, Environment, load};
 use crate::simulator::{Settings, Simulator};
 use crate::store::StoreError;
 use crate::systemd::Supervisor;
-use crate::watch::{Daemon, Orders};
+use crate::watch::{Daemon, Orders, State};
 
 mod narrator;
 mod receiver;
@@ -145,9 +145,9 @@ fn watch(
     clock: Arc<dyn Clock>,
     orders: Orders,
 ) -> Result<thread::JoinHandle<Result<(), StoreError>>, Failure> {
-    let (store, _) = open_state(config, &clock, &orders.stop)?;
+    let (state, _) = open_state(config, &clock, &orders.stop)?;
     let stop = orders.stop.clone();
-    let daemon = Daemon::new(config, store, clock, orders, Supervisor::default())?;
+    let daemon = Daemon::new(config, state, clock, orders, Supervisor::default())?;
     thread::Builder::new()
         .name("daemon".to_owned())
         .spawn(move || {

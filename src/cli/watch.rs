@@ -7,11 +7,13 @@ use super::{Context, Exit, Failure};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::logging;
-use crate::store::sqlite::{self, Loss};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{self, PostgresRecords};
+use crate::store::sqlite::{self, Loss, SqliteRecords};
 use crate::systemd::Supervisor;
 use crate::watch::once::{self, OnceError, OnceReport};
-use crate::watch::{Daemon, Orders, SetupError};
+use crate::watch::{Daemon, Orders, SetupError, State};
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
@@ -29,18 +31,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         error: format!("signals can't be received: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let (store, loss) = open_state(&config, &clock, &orders.stop)?;
+    let (state, loss) = open_state(&config, &clock, &orders.stop)?;
     let reason = loss.map(|loss| loss.to_string());
     if let Some(reason) = &reason {
         log::error!("{reason}");
     }
     if arguments.once {
-        let report = once::run(&config, &store, &clock, &orders, reason.as_deref())?;
+        let report = once::run(&config, &state, &clock, &orders, reason.as_deref())?;
         print_summary(&report);
         return Ok(exit_of(&report));
     }
     let supervisor = Supervisor::of(&context.environment);
-    let daemon = Daemon::new(&config, store, clock, orders, supervisor)?;
+    let daemon = Daemon::new(&config, state, clock, orders, supervisor)?;
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
@@ -53,16 +55,23 @@ pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,
     stop: &Stop,
-) -> Result<(Arc<dyn Store>, Option<Loss>), StoreError> {
+) -> Result<(State, Option<Loss>), StoreError> {
     match &config.state {
         StateLocation::File(path) => {
             let opened = sqlite::open(path, clock.now())?;
-            Ok((Arc::new(opened.store), opened.loss))
+            let state = State {
+                store: Arc::new(opened.store),
+                records: Arc::new(SqliteRecords::open(path)?),
+            };
+            Ok((state, opened.loss))
         }
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            let store = crate::store::postgres::open(address, Arc::clone(clock), stop)?;
-            Ok((Arc::new(store), None))
+            let state = State {
+                store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
+                records: Arc::new(PostgresRecords::open(address, stop)?),
+            };
+            Ok((state, None))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::crew::Crew;
-use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError};
+use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError, State};
 use crate::clock::{Clock, Woken};
 use crate::config::{self, Config};
 use crate::deliver::{Courier, DrainReport};
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::metrics::textfile::Textfile;
 use crate::model::{TargetName, WebhookName};
 use crate::poll::{PollReport, Poller};
-use crate::store::{Owed, Store, StoreError};
+use crate::store::{Owed, StoreError};
 
 /// What came of one round.
 #[derive(Debug)]
@@ -46,13 +46,13 @@ pub enum OnceError {
 /// Does one round.
 pub fn run(
     config: &Config,
-    store: &Arc<dyn Store>,
+    State { store, records }: &State,
     clock: &Arc<dyn Clock>,
     orders: &Orders,
     lost_state: Option<&str>,
 ) -> Result<OnceReport, OnceError> {
     let heartbeat = config.heartbeat.as_ref().map(heartbeat).transpose()?;
-    let metrics = Arc::new(Metrics::new(Arc::clone(store), Arc::clone(clock)));
+    let metrics = Arc::new(Metrics::new(Arc::clone(records), Arc::clone(clock)));
     metrics.watch(config);
     let mut crew = Crew::of(config, store, clock, &orders.stop, &metrics)?;
     let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();

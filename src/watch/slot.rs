@@ -1,4 +1,4 @@
-//! A target's place in the schedule: when it is due, and how its last poll ended.
+//! A target's place in the schedule: when it is polled next. Polls nothing itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::poll::{PollReport, Poller};
 use crate::schedule::poll_delay;
 use crate::status::LastPoll;
 
-/// One target's. Times are monotonic.
+/// A target's place in the schedule. Times are monotonic.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) poller: Arc<Poller>,
@@ -18,7 +18,6 @@ pub(super) struct Slot {
     pub(super) last: Option<LastPoll>,
 }
 
-/// A poll under way.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) poller: Arc<Poller>,
@@ -26,8 +25,8 @@ pub(super) struct Running {
 }
 
 impl Slot {
-    /// A poll has ended: says when the next one is due.
-    pub(super) fn polled(&mut self, report: &PollReport, clock: &dyn Clock) {
+    /// Notes how the poll under way ended, and when the next one is due.
+    pub(super) fn poll_ended(&mut self, report: &PollReport, clock: &dyn Clock) {
         let now = clock.monotonic();
         let began = self.running.take().map_or(now, |running| running.since);
         self.last = Some(LastPoll {

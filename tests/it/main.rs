@@ -18,6 +18,8 @@ mod deliveries;
 mod frugal;
 mod full_disk;
 mod harness;
+mod heartbeat;
+mod metrics;
 mod once;
 mod paging;
 mod parts;

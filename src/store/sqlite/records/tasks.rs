@@ -20,9 +20,9 @@ const COLUMNS: &str = concat!(
 );
 const TIME: &str = "coalesce(created, first_seen)";
 const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id DESC";
-/// All that it needs is in the index `task_newest`.
+/// All that it needs is in the index `task_status`, and in order.
 const COUNTS: &str = "SELECT target, status, count(*), sum(stalled AND in_flight), sum(vanished)
-    FROM task INDEXED BY task_newest GROUP BY target, status ORDER BY target, status";
+    FROM task INDEXED BY task_status GROUP BY target, status ORDER BY target, status";
 
 /// See [`crate::store::records::Records::tasks`].
 pub(super) fn page(
