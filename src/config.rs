@@ -14,6 +14,7 @@ use std::time::Duration;
 
 mod accounts;
 mod finding;
+mod format;
 mod http;
 mod load;
 mod poll;
@@ -29,6 +30,7 @@ mod values;
 mod webhooks;
 
 pub use finding::{ConfigErrors, Finding, Warning};
+pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, load};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
@@ -178,13 +180,6 @@ pub enum TargetFilter {
     All,
     /// Those of the targets named, each of which exists.
     Only(BTreeSet<TargetName>),
-}
-
-/// `format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// The event itself.
-    Json,
 }
 
 /// One entry of `on`: an event type, or a pattern in which `*` stands for any text.

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Width};
+use super::format;
 use super::journal::Journal;
-use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Verdict};
+use super::{
+    Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Reply, Verdict,
+};
 use crate::clock::{Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
-use crate::http::{HttpAnswer, HttpClient, HttpError};
+use crate::http::{HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
 use crate::schedule::delivery::{delivery_delay, delivery_wait};
 use crate::store::{Delivery, Store, StoreError, Try, TryResult};
@@ -29,6 +32,10 @@ pub struct Courier {
     /// The receiver answered 410. Kept here alone: a reload or a restart makes a new courier.
     paused: bool,
     width: Width,
+    /// At least so long from one request to the next.
+    pace: Duration,
+    /// When the last one began, by the monotonic clock.
+    last_request: Option<Duration>,
     journal: Journal,
     appointment: Option<Appointment>,
     /// Tries that are made but not written yet. They go first: trying again what was delivered would be worse.
@@ -43,12 +50,23 @@ struct Appointment {
     at: Duration,
 }
 
+/// How long a courier rests before the next look, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// For its pace: the queue's head is due.
+    Pace(Duration),
+    /// Because there is nothing due.
+    Queue(Duration),
+}
+
 /// What one look at the queue came to.
 enum Turn {
     /// Some of it was tried, or given up.
     Ended(DrainReport),
     /// Its head is not due for this long; never zero.
     NotDue(Duration),
+    /// Its head is due, but the last request was made too short a time ago: not for this long; never zero.
+    Paced(Duration),
     /// Nothing to do: empty, paused, or stopped.
     Idle,
 }
@@ -73,7 +91,9 @@ impl Courier {
             journal,
             appointment: None,
             unrecorded: Vec::new(),
-            width: Width::of(webhook.format),
+            width: Width::of(&webhook.format),
+            pace: format::pace(&webhook.format),
+            last_request: None,
         })
     }
 
@@ -97,7 +117,7 @@ impl Courier {
         let mut store_failures: u32 = 0;
         loop {
             let wait = match self.drain(bell.stop(), &mut DrainReport::default()) {
-                Ok(wait) => {
+                Ok(Rest::Pace(wait) | Rest::Queue(wait)) => {
                     store_failures = 0;
                     self.journal.store_works();
                     wait
@@ -114,21 +134,29 @@ impl Courier {
         }
     }
 
-    /// Makes every delivery that is due, and returns when the head of the queue is not due, when the queue is empty, when
+    /// Makes every delivery that is due, at the format's pace, and returns when the head of the queue is not due, when the queue is empty, when
     /// the webhook is paused, or at the stop. Goes on past those given up.
     pub fn drain_once(&mut self, stop: &Stop) -> Result<DrainReport, StoreError> {
         let mut report = DrainReport::default();
-        self.drain(stop, &mut report)?;
+        while let Rest::Pace(wait) = self.drain(stop, &mut report)? {
+            if stop.sleep(wait) == Woken::Stopped {
+                break;
+            }
+        }
         Ok(report)
     }
 
-    /// Returns how long to wait before the next look.
-    fn drain(&mut self, stop: &Stop, report: &mut DrainReport) -> Result<Duration, StoreError> {
+    pub(super) fn drain(
+        &mut self,
+        stop: &Stop,
+        report: &mut DrainReport,
+    ) -> Result<Rest, StoreError> {
         loop {
             match self.turn(stop)? {
                 Turn::Ended(ended) => report.add(ended),
-                Turn::NotDue(wait) => return Ok(wait.min(IDLE_LOOK)),
-                Turn::Idle => return Ok(IDLE_LOOK),
+                Turn::Paced(wait) => return Ok(Rest::Pace(wait)),
+                Turn::NotDue(wait) => return Ok(Rest::Queue(wait.min(IDLE_LOOK))),
+                Turn::Idle => return Ok(Rest::Queue(IDLE_LOOK)),
             }
         }
     }
@@ -145,6 +173,10 @@ impl Courier {
         };
         let wait = self.until_due(&batch.head);
         if wait.is_zero() {
+            let pause = self.until_pace_allows();
+            if !pause.is_zero() {
+                return Ok(Turn::Paced(pause));
+            }
             return self.try_batch(&batch, stop);
         }
         let left = self.until_given_up(&batch.head, self.clock.now());
@@ -174,6 +206,12 @@ impl Courier {
         wait
     }
 
+    fn until_pace_allows(&self) -> Duration {
+        let next = self.last_request.map(|last| last.saturating_add(self.pace));
+        next.unwrap_or_default()
+            .saturating_sub(self.clock.monotonic())
+    }
+
     fn until_given_up(&self, delivery: &Delivery, now: Timestamp) -> Duration {
         self.give_up_after
             .saturating_sub(now.since(delivery.recorded))
@@ -201,7 +239,7 @@ impl Courier {
         }
     }
 
-    fn post(&self, batch: &Batch) -> Result<HttpAnswer, HttpError> {
+    fn post(&mut self, batch: &Batch) -> Result<Reply, HttpError> {
         let events: Vec<Outgoing<'_>> = batch
             .iter()
             .map(|delivery| Outgoing {
@@ -210,6 +248,7 @@ impl Courier {
             })
             .collect();
         let begun = self.clock.monotonic();
+        self.last_request = Some(begun);
         self.status
             .call_begins(begun.saturating_add(self.receiver.timeout()));
         let result = self.receiver.post(&events, self.clock.now());
