@@ -5,7 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::model::Timestamp;
+
+mod history;
+
+pub use history::{Age, Reading, WallHistory};
 
 /// Where the time comes from. The program has [`SystemClock`]; tests drive one of their own.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -14,12 +20,18 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Time since some fixed moment of this process: for schedules. It never goes back.
     fn monotonic(&self) -> Duration;
+
+    /// How old something is that was stamped with [`Clock::now`], by this process or by an earlier one. Setting the wall
+    /// clock makes it no older; a suspension does.
+    fn age(&self, stamp: Timestamp) -> Age;
 }
 
 /// The machine's own clocks.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
+    suspended_before: Duration,
+    history: Mutex<WallHistory>,
 }
 
 impl SystemClock {
@@ -27,20 +39,48 @@ impl SystemClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
     pub fn start() -> Self {
+        let first = Reading {
+            wall: SystemTime::now().into(),
+            steady: Duration::ZERO,
+        };
         Self {
             started: Instant::now(),
+            suspended_before: suspended(),
+            history: Mutex::new(WallHistory::beginning(first)),
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
+    fn reading(&self) -> Reading {
+        let suspended = suspended().saturating_sub(self.suspended_before);
+        Reading {
+            wall: SystemTime::now().into(),
+            steady: self.started.elapsed().saturating_add(suspended),
+        }
+    }
+
+    /// A reading, and what it is to be held against.
+    fn noted(&self) -> (Reading, MutexGuard<'_, WallHistory>) {
+        // Whoever panicked under this lock left a history that lacks a reading at worst.
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = self.reading();
+        history.note(reading);
+        (reading, history)
     }
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
     fn now(&self) -> Timestamp {
-        SystemTime::now().into()
+        self.noted().0.wall
     }
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn age(&self, stamp: Timestamp) -> Age {
+        let (reading, history) = self.noted();
+        history.age(stamp, reading)
     }
 }
 
@@ -48,7 +88,19 @@ impl Clock for SystemClock {
 /// [`Clock::monotonic`].
 #[must_use]
 pub fn since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    read(ClockId::Monotonic)
+}
+
+/// How long the machine has been suspended since it was booted: what the monotonic clock leaves out.
+fn suspended() -> Duration {
+    #[cfg(target_os = "linux")]
+    return read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic));
+    #[cfg(not(target_os = "linux"))]
+    return Duration::ZERO;
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     // The kernel gives neither a time before the boot nor a second of nanoseconds.
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),

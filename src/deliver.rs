@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+mod agenda;
 mod answer;
 mod batch;
 mod courier;

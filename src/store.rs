@@ -144,6 +144,8 @@ pub struct Delivery {
     pub recorded: Timestamp,
     /// How many tries have failed.
     pub tries: u32,
+    /// When the last of them was made, by our clock.
+    pub last_try: Option<Timestamp>,
     /// Not before then; none before the first try.
     pub next_try: Option<Timestamp>,
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agenda::Agenda;
 use super::batch::{Batch, Width};
-use super::format;
 use super::journal::Journal;
 use super::{
     Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Reply, Verdict,
@@ -14,7 +14,7 @@ use crate::clock::{Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
 use crate::http::{HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
-use crate::schedule::delivery::{delivery_delay, delivery_wait};
+use crate::schedule::delivery::delivery_delay;
 use crate::store::{Delivery, Store, StoreError, Try, TryResult};
 
 /// The longest pause between two looks into a state that fails.
@@ -25,29 +25,16 @@ const LONGEST_STORE_DELAY: Duration = Duration::from_secs(60);
 pub struct Courier {
     name: WebhookName,
     receiver: Receiver,
-    give_up_after: Duration,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     status: Arc<CourierStatus>,
     /// The receiver answered 410. Kept here alone: a reload or a restart makes a new courier.
     paused: bool,
     width: Width,
-    /// At least so long from one request to the next.
-    pace: Duration,
-    /// When the last one began, by the monotonic clock.
-    last_request: Option<Duration>,
     journal: Journal,
-    appointment: Option<Appointment>,
+    agenda: Agenda,
     /// Tries that are made but not written yet. They go first: trying again what was delivered would be worse.
     unrecorded: Vec<Try>,
-}
-
-/// When the head of the queue is due, by the monotonic clock: a wall clock that is set can't move it.
-#[derive(Debug)]
-struct Appointment {
-    /// What the store says; something else there (an operator's `retry`) cancels the appointment.
-    next_try: Timestamp,
-    at: Duration,
 }
 
 /// How long a courier rests before the next look, and what for.
@@ -83,17 +70,14 @@ impl Courier {
         Ok(Self {
             name,
             receiver: Receiver::new(webhook)?,
-            give_up_after: webhook.give_up_after,
+            agenda: Agenda::new(webhook, Arc::clone(&clock)),
             store,
             clock,
             status: Arc::default(),
             paused: false,
             journal,
-            appointment: None,
             unrecorded: Vec::new(),
             width: Width::of(&webhook.format),
-            pace: format::pace(&webhook.format),
-            last_request: None,
         })
     }
 
@@ -171,50 +155,20 @@ impl Courier {
         let Some(batch) = Batch::new(pending) else {
             return Ok(Turn::Idle);
         };
-        let wait = self.until_due(&batch.head);
+        let wait = self.agenda.until_due(&batch.head);
         if wait.is_zero() {
-            let pause = self.until_pace_allows();
+            let pause = self.agenda.until_pace_allows();
             if !pause.is_zero() {
                 return Ok(Turn::Paced(pause));
             }
             return self.try_batch(&batch, stop);
         }
-        let left = self.until_given_up(&batch.head, self.clock.now());
+        let left = self.agenda.until_given_up(&batch.head, batch.head.tries);
         if left.is_zero() && batch.head.tries > 0 {
             return self.give_up_waiting(&batch.head);
         }
         // Wall time is whole seconds: a shorter wait would only turn the loop.
         Ok(Turn::NotDue(wait.min(left.max(Duration::from_secs(1)))))
-    }
-
-    /// Zero: due. The first look at a stored moment takes it from the wall clock, later ones from the monotonic clock.
-    fn until_due(&mut self, head: &Delivery) -> Duration {
-        let now = self.clock.monotonic();
-        let Some(next_try) = head.next_try else {
-            return Duration::ZERO;
-        };
-        let kept = self
-            .appointment
-            .take()
-            .filter(|appointment| appointment.next_try == next_try);
-        let appointment = kept.unwrap_or_else(|| Appointment {
-            next_try,
-            at: now.saturating_add(delivery_wait(Some(next_try), self.clock.now())),
-        });
-        let wait = appointment.at.saturating_sub(now);
-        self.appointment = Some(appointment);
-        wait
-    }
-
-    fn until_pace_allows(&self) -> Duration {
-        let next = self.last_request.map(|last| last.saturating_add(self.pace));
-        next.unwrap_or_default()
-            .saturating_sub(self.clock.monotonic())
-    }
-
-    fn until_given_up(&self, delivery: &Delivery, now: Timestamp) -> Duration {
-        self.give_up_after
-            .saturating_sub(now.since(delivery.recorded))
     }
 
     fn try_batch(&mut self, batch: &Batch, stop: &Stop) -> Result<Turn, StoreError> {
@@ -248,7 +202,7 @@ impl Courier {
             })
             .collect();
         let begun = self.clock.monotonic();
-        self.last_request = Some(begun);
+        self.agenda.request_begins(begun);
         self.status
             .call_begins(begun.saturating_add(self.receiver.timeout()));
         let result = self.receiver.post(&events, self.clock.now());
@@ -298,14 +252,13 @@ impl Courier {
         let tries = batch.head.tries.saturating_add(1);
         let delay = delivery_delay(tries, retry_after, fastrand::f64());
         let next_try = at.saturating_add(in_whole_seconds(delay));
-        self.appointment = Some(Appointment {
-            next_try,
-            at: self.clock.monotonic().saturating_add(delay),
-        });
+        self.agenda.put_off(next_try, delay);
         let answer = answer.to_string();
-        let (old, young): (Vec<_>, Vec<_>) = batch
-            .iter()
-            .partition(|delivery| self.until_given_up(delivery, at).is_zero());
+        let (old, young): (Vec<_>, Vec<_>) = batch.iter().partition(|delivery| {
+            self.agenda
+                .until_given_up(delivery, delivery.tries.saturating_add(1))
+                .is_zero()
+        });
         match young.first() {
             Some(first) => self.journal.failed(first, &answer, next_try),
             None => self.journal.failed_for_good(&answer),

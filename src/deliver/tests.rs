@@ -24,6 +24,7 @@ struct Scene {
     store: Arc<FakeStore>,
     clock: Arc<ManualClock>,
     receiver: StubReceiver,
+    webhook: Webhook,
     courier: Courier,
     stop: Stop,
 }
@@ -44,19 +45,35 @@ impl Scene {
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(ManualClock::default());
         store.owe(OPS, events, clock.now());
-        let courier = Courier::new(
-            WebhookName::from(OPS),
-            &webhook,
-            store.clone(),
-            clock.clone(),
-        );
+        let courier = courier(&webhook, &store, &clock);
         Self {
             store,
             clock,
             receiver,
-            courier: courier.unwrap(),
+            webhook,
+            courier,
             stop: Stop::default(),
         }
+    }
+
+    /// Another process takes over, with the clock at hand.
+    fn restart(&mut self) {
+        self.courier = courier(&self.webhook, &self.store, &self.clock);
+    }
+
+    /// The same after so many seconds in which nothing ran.
+    fn reboot(&mut self, seconds: u64) {
+        let wall = self
+            .clock
+            .now()
+            .saturating_add(Duration::from_secs(seconds));
+        self.clock = Arc::new(ManualClock::at(wall));
+        self.restart();
+    }
+
+    /// So many more events are owed as of now.
+    fn owe(&self, events: u64) {
+        self.store.owe(OPS, events, self.clock.now());
     }
 
     fn drain(&mut self) -> super::DrainReport {
@@ -67,4 +84,27 @@ impl Scene {
     fn pass(&self, seconds: u64) {
         self.clock.pass(Duration::from_secs(seconds));
     }
+
+    /// Somebody sets the wall clock ahead.
+    fn step(&self, seconds: u64) {
+        let ahead = self
+            .clock
+            .now()
+            .saturating_add(Duration::from_secs(seconds));
+        self.clock.set_wall(ahead);
+    }
+
+    /// Somebody sets the wall clock back.
+    fn step_back(&self, seconds: u64) {
+        let back = self
+            .clock
+            .now()
+            .saturating_sub(Duration::from_secs(seconds));
+        self.clock.set_wall(back);
+    }
+}
+
+fn courier(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<ManualClock>) -> Courier {
+    let name = WebhookName::from(OPS);
+    Courier::new(name, webhook, store.clone(), clock.clone()).unwrap()
 }

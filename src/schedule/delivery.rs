@@ -11,6 +11,12 @@ const DELIVERY_DELAYS_SECONDS: [u32; 7] = [1, 5, 30, 120, 600, 1_800, 3_600];
 /// A delay is up to this part longer or shorter than the table says.
 const DELIVERY_JITTER: f64 = 0.2;
 
+/// A clock that is kept right is set back by no more than this.
+const CLOCK_CORRECTION: Duration = Duration::from_secs(5);
+
+/// The longest that [`grace_left`] asks for.
+const LONGEST_GRACE: Duration = Duration::from_secs(60 * 60);
+
 /// How long to wait before a delivery is tried again, after `tries` failed tries (1 or more).
 ///
 /// `jitter` is from [0, 1): 0 makes the shortest delay, 1 the longest. Never sooner than `retry_after`, of which at
@@ -29,9 +35,17 @@ pub fn delivery_delay(tries: u32, retry_after: Option<Duration>, jitter: f64) ->
 
 /// How long until a stored `next_try`, by wall time; zero: it is due.
 ///
-/// One that lies further ahead than any delay that we give was written under another clock, and says nothing: due.
+/// One that lies further ahead than any delay that we give was written under another clock, and so was one of a
+/// `last_try` that lies ahead. They say nothing: due.
 #[must_use]
-pub fn delivery_wait(next_try: Option<Timestamp>, now: Timestamp) -> Duration {
+pub fn delivery_wait(
+    last_try: Option<Timestamp>,
+    next_try: Option<Timestamp>,
+    now: Timestamp,
+) -> Duration {
+    if last_try.is_some_and(|last_try| last_try.since(now) > CLOCK_CORRECTION) {
+        return Duration::ZERO;
+    }
     let wait = next_try.map_or(Duration::ZERO, |next_try| next_try.since(now));
     // A second of room: a stored moment is that much later than the delay, being whole seconds.
     if wait > LONGEST_RETRY_AFTER + Duration::from_secs(1) {
@@ -40,13 +54,38 @@ pub fn delivery_wait(next_try: Option<Timestamp>, now: Timestamp) -> Duration {
     wait
 }
 
+/// For how long an event still has to be tried before it dies of an age that this process has not seen pass: its clock,
+/// or that of the process before, may have been wrong. Zero: it had its chance.
+///
+/// That is a tenth of `give_up_after` and an hour at the most, by the process's own time (`witnessed`), or as many
+/// `tries` as are made in that time, which is what counts where each process lives for a moment.
+#[must_use]
+pub fn grace_left(give_up_after: Duration, tries: u32, witnessed: Duration) -> Duration {
+    let grace = (give_up_after / 10).min(LONGEST_GRACE);
+    if tries >= tries_within(grace) {
+        return Duration::ZERO;
+    }
+    grace.saturating_sub(witnessed)
+}
+
+/// How many tries an event gets in its first `span` at least.
+fn tries_within(span: Duration) -> u32 {
+    let mut elapsed = Duration::ZERO;
+    let mut tries = 0;
+    while elapsed <= span {
+        tries += 1;
+        elapsed += delivery_delay(tries, None, 1.0);
+    }
+    tries
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
 
-    use super::{delivery_delay, delivery_wait};
+    use super::{delivery_delay, delivery_wait, grace_left, tries_within};
     use crate::model::Timestamp;
     use crate::schedule::LONGEST_RETRY_AFTER;
 
@@ -64,16 +103,45 @@ mod tests {
     fn a_moment_that_no_delay_reaches_is_due() {
         let now = Timestamp::from_unix_seconds(1_000_000).unwrap();
         let ahead = |span| Some(now.saturating_add(span));
-        assert_eq!(delivery_wait(None, now), Duration::ZERO);
-        assert_eq!(delivery_wait(Some(Timestamp::EPOCH), now), Duration::ZERO);
+        assert_eq!(delivery_wait(None, None, now), Duration::ZERO);
         assert_eq!(
-            delivery_wait(ahead(LONGEST_RETRY_AFTER), now),
+            delivery_wait(None, Some(Timestamp::EPOCH), now),
+            Duration::ZERO
+        );
+        assert_eq!(
+            delivery_wait(None, ahead(LONGEST_RETRY_AFTER), now),
             LONGEST_RETRY_AFTER
         );
         assert_eq!(
-            delivery_wait(ahead(LONGEST_RETRY_AFTER * 2), now),
+            delivery_wait(None, ahead(LONGEST_RETRY_AFTER * 2), now),
             Duration::ZERO
         );
+    }
+
+    /// A clock that was an hour ahead when a try failed, and is right again after a restart, once held the next try
+    /// back for that hour.
+    #[test]
+    fn a_moment_of_a_clock_that_was_set_back_since_is_due() {
+        let now = Timestamp::from_unix_seconds(1_000_000).unwrap();
+        let ahead = |seconds| Some(now.saturating_add(Duration::from_secs(seconds)));
+        assert_eq!(delivery_wait(ahead(3600), ahead(3602), now), Duration::ZERO);
+        assert_eq!(delivery_wait(ahead(1), ahead(3), now).as_secs(), 3);
+    }
+
+    #[test]
+    fn an_age_that_nobody_saw_kills_after_a_while_or_some_tries() {
+        let (second, hour, days) = (1, 3600, 3 * 86_400);
+        let left = |give_up_after, tries, witnessed| {
+            let span = Duration::from_secs;
+            grace_left(span(give_up_after), tries, span(witnessed)).as_secs()
+        };
+        assert_eq!(left(days, 1, 0), hour);
+        assert_eq!(left(days, 6, hour - 1), 1);
+        assert_eq!(left(days, 1, hour), 0);
+        assert_eq!(left(days, 7, 0), 0);
+        assert_eq!(left(second, 1, 0), 0);
+        assert_eq!(left(hour, 1, 0), 360);
+        assert_eq!(tries_within(Duration::from_secs(10)), 3);
     }
 
     proptest! {

@@ -139,7 +139,6 @@ impl Source<'_> {
         match self.event.r#type {
             Some(EventType::TaskVanished) => {
                 statements.push(self.fires(labels(Name::TaskVanished)));
-                return statements;
             }
             Some(EventType::TaskStalled) => {
                 statements.push(self.fires(labels(Name::TaskStalled)));
@@ -154,8 +153,8 @@ impl Source<'_> {
         }
         if task.status.is_finished() {
             statements.push(Statement::resolved(labels(Name::TaskStalled)));
+            statements.push(Statement::resolved(labels(Name::TaskVanished)));
         }
-        statements.push(Statement::resolved(labels(Name::TaskVanished)));
         statements
     }
 

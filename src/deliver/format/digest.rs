@@ -12,7 +12,7 @@ use crate::model::{Status, Timestamp};
 /// So many URLs of a task are listed if its message tells of others too.
 const URLS_BESIDE_OTHERS: usize = 5;
 
-/// So many entries that nobody has to look into are listed one by one.
+/// So many entries are listed one by one if nobody has to look into any of them.
 const QUIET_ENTRIES: usize = 5;
 
 /// Events, summed up.
@@ -91,8 +91,9 @@ impl Category {
         }
     }
 
-    fn is_quiet(self) -> bool {
-        self >= Self::Mended
+    /// Whether somebody has to look into it. What is not understood may be anything.
+    fn is_urgent(self) -> bool {
+        matches!(self.mood(), Mood::Bad | Mood::Worrying) || self == Self::Other
     }
 }
 
@@ -120,38 +121,44 @@ impl Digest {
         worst.map_or(Mood::Plain, |entry| entry.category.mood())
     }
 
-    /// How many of each, in a few words.
+    /// How many of each, in a few words: of what somebody has to look into, if there is anything of that.
     pub(super) fn headline(&self, words: Words) -> String {
-        let counts = Category::ALL.into_iter().filter_map(|category| {
-            let of_it = |entry: &&Entry| entry.category == category;
-            let count = self.entries.iter().filter(of_it).count();
-            (count > 0).then(|| words.count(category, count))
-        });
-        words.list(counts)
+        self.counts(words, |category| !self.is_urgent() || category.is_urgent())
     }
 
     /// All that there is to tell, the worst first.
     pub(super) fn lines(&self, words: Words) -> Vec<Line> {
-        let most_urls = match self.entries.len() {
-            1 => usize::MAX,
-            _ => URLS_BESIDE_OTHERS,
-        };
+        let count = self.entries.len();
         let mut lines = Vec::new();
-        for of_category in self.entries.chunk_by(|a, b| a.category == b.category) {
-            let is_quiet = of_category.iter().all(|entry| entry.category.is_quiet());
-            let listed = match is_quiet {
-                true => QUIET_ENTRIES.min(of_category.len()),
-                false => of_category.len(),
-            };
-            let (shown, counted) = of_category.split_at(listed);
-            for entry in shown {
-                lines.extend(words.entry(entry, most_urls));
-            }
-            if !counted.is_empty() {
-                lines.push(Line::note(words.more(counted.len(), 0)));
-            }
+        if self.is_urgent() {
+            let most_urls = if count == 1 { usize::MAX } else { URLS_BESIDE_OTHERS };
+            let urgent = self.entries.iter().filter(|entry| entry.category.is_urgent());
+            lines.extend(urgent.flat_map(|entry| words.entry(entry, most_urls)));
+            let also = self.counts(words, |category| !category.is_urgent());
+            lines.extend((!also.is_empty()).then(|| Line::note(words.also(&also))));
+            return lines;
         }
+        if let [entry] = self.entries.as_slice() {
+            return words.entry(entry, usize::MAX);
+        }
+        let listed = self.entries.iter().take(QUIET_ENTRIES);
+        lines.extend(listed.map(|entry| words.brief(entry)));
+        let unlisted = count.saturating_sub(QUIET_ENTRIES);
+        lines.extend((unlisted > 0).then(|| Line::note(words.more(unlisted, 0))));
         lines
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.entries.iter().any(|entry| entry.category.is_urgent())
+    }
+
+    fn counts(&self, words: Words, wanted: impl Fn(Category) -> bool) -> String {
+        let categories = Category::ALL.into_iter().filter(|category| wanted(*category));
+        words.list(categories.filter_map(|category| {
+            let of_it = |entry: &&Entry| entry.category == category;
+            let count = self.entries.iter().filter(of_it).count();
+            (count > 0).then(|| words.count(category, count))
+        }))
     }
 }
 

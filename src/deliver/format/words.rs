@@ -1,5 +1,7 @@
 //! What messages say, in English and in Chinese. Pure; knows no vendor's markup.
 
+use std::time::Duration;
+
 use super::digest::{Category, Entry};
 use super::event::Task;
 use super::text::Tells;
@@ -7,7 +9,7 @@ use crate::config::{Chat, Language};
 use crate::model::{Status, TaskKind, Timestamp};
 
 /// Beijing is so far ahead of UTC, all year round.
-const BEIJING: std::time::Duration = std::time::Duration::from_secs(8 * 3600);
+const BEIJING: Duration = Duration::from_secs(8 * 3600);
 
 /// The words of one language.
 #[derive(Clone, Copy, Debug)]
@@ -82,17 +84,27 @@ impl Words {
 
     /// What was left out.
     pub(super) fn more(self, entries: usize, urls: usize) -> String {
-        let counted = match self.0 {
-            Language::En => [(entries, "more"), (urls, "more failed URLs")],
-            Language::Zh => [(entries, "项"), (urls, "个失败的 URL")],
-        };
-        let counted = counted
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"));
+        let entries = (entries > 0).then(|| match self.0 {
+            Language::En => format!("{entries} more"),
+            Language::Zh => format!("{entries} 项"),
+        });
+        let urls = (urls > 0).then(|| match (self.0, urls) {
+            (Language::En, 1) => "1 more failed URL".to_owned(),
+            (Language::En, _) => format!("{urls} more failed URLs"),
+            (Language::Zh, _) => format!("{urls} 个失败的 URL"),
+        });
+        let counted = self.list(entries.into_iter().chain(urls));
         match self.0 {
-            Language::En => format!("… and {}", self.list(counted)),
-            Language::Zh => format!("……另有 {}", self.list(counted)),
+            Language::En => format!("… and {counted}"),
+            Language::Zh => format!("……另有 {counted}"),
+        }
+    }
+
+    /// What nobody has to look into, beside what somebody has to.
+    pub(super) fn also(self, counts: &str) -> String {
+        match self.0 {
+            Language::En => format!("Also: {counts}"),
+            Language::Zh => format!("此外：{counts}"),
         }
     }
 
@@ -123,17 +135,21 @@ impl Words {
         }
     }
 
+    /// An entry's first line alone.
+    pub(super) fn brief(self, entry: &Entry) -> Line {
+        Line {
+            role: Role::Head(entry.category),
+            parts: match &entry.task {
+                Some(task) => self.task_head(entry, task),
+                None => self.target_head(entry),
+            },
+            tells: Tells::Entry,
+        }
+    }
+
     /// The lines of one entry, and at most so many of its URLs.
     pub(super) fn entry(self, entry: &Entry, most_urls: usize) -> Vec<Line> {
-        let head = match &entry.task {
-            Some(task) => self.task_head(entry, task),
-            None => self.target_head(entry),
-        };
-        let mut lines = vec![Line {
-            role: Role::Head(entry.category),
-            parts: head,
-            tells: Tells::Entry,
-        }];
+        let mut lines = vec![self.brief(entry)];
         lines.push(Line {
             role: Role::Detail,
             parts: self.detail(entry),
@@ -193,12 +209,15 @@ impl Words {
                 parts.push(self.status(&task.status));
             }
             Category::Mended => {
-                parts.push(Part::Ours(
-                    self.pick(" succeeded after failing", " 失败后成功"),
-                ));
+                parts.push(Part::Ours(self.pick(" succeeded after failing", " 失败后成功")));
+            }
+            Category::Succeeded => parts.push(Part::Ours(self.pick(" succeeded", " 成功"))),
+            Category::Unknown => {
+                parts.push(Part::Ours(self.pick(" is in an unknown status: ", " 状态未知：")));
+                parts.push(self.status(&task.status));
             }
             _ => {
-                parts.push(Part::Ours(self.pick(" is now: ", " 当前状态：")));
+                parts.push(Part::Ours(self.pick(" is ", " ")));
                 parts.push(self.status(&task.status));
             }
         }
@@ -243,16 +262,59 @@ impl Words {
                     &format!("{total} 个 URL 中有 {failed} 个失败"),
                 )));
             }
-            facts.extend(task.created.map(|created| {
-                let created = self.moment(created);
-                Part::Ours(self.pick(&format!("created {created}"), &format!("创建于 {created}")))
-            }));
         }
-        facts.extend(entry.time.map(|time| {
-            let time = self.moment(time);
-            Part::Ours(self.pick(&format!("seen {time}"), &format!("发现于 {time}")))
-        }));
+        let created = entry.task.as_ref().and_then(|task| task.created);
+        facts.extend(self.times(created, entry.time).map(Part::Ours));
         self.separated(facts)
+    }
+
+    /// `created …, seen 6s later`.
+    fn times(
+        self,
+        created: Option<Timestamp>,
+        seen: Option<Timestamp>,
+    ) -> impl Iterator<Item = String> {
+        let age = match (created, seen) {
+            (Some(created), Some(seen)) if created <= seen => Some(seen.since(created)),
+            _ => None,
+        };
+        let created = created.map(|created| {
+            let created = self.moment(created);
+            self.pick(&format!("created {created}"), &format!("创建于 {created}"))
+        });
+        let seen = match age {
+            Some(age) => {
+                let age = self.age(age);
+                Some(self.pick(&format!("seen {age} later"), &format!("{age}后发现")))
+            }
+            None => seen.map(|seen| {
+                let seen = self.moment(seen);
+                self.pick(&format!("seen {seen}"), &format!("发现于 {seen}"))
+            }),
+        };
+        created.into_iter().chain(seen)
+    }
+
+    /// In its two largest units.
+    fn age(self, age: Duration) -> String {
+        let seconds = age.as_secs();
+        let units = [
+            (seconds / 86_400, "d", " 天"),
+            (seconds / 3_600 % 24, "h", " 小时"),
+            (seconds / 60 % 60, "m", " 分"),
+            (seconds % 60, "s", " 秒"),
+        ];
+        let shown: Vec<String> = units
+            .iter()
+            .skip_while(|(count, _, _)| *count == 0)
+            .take(2)
+            .filter(|(count, _, _)| *count > 0)
+            .map(|(count, en, zh)| format!("{count}{}", self.pick(en, zh)))
+            .collect();
+        match shown.is_empty() {
+            true => self.pick("0s", "0 秒"),
+            false => shown.join(" "),
+        }
     }
 
     /// Puts separators between facts; what comes from outside belongs to our words before it.
@@ -260,7 +322,7 @@ impl Words {
         let mut parts: Vec<Part> = Vec::new();
         for fact in facts {
             if !parts.is_empty() && matches!(fact, Part::Ours(_)) {
-                parts.push(Part::Ours(self.pick(" · ", " · ")));
+                parts.push(Part::Ours(" · ".to_owned()));
             }
             parts.push(fact);
         }

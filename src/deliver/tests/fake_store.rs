@@ -54,6 +54,7 @@ impl FakeStore {
                     document: format!(r#"{{"sequence": {sequence}, "summary": "刷新"}}"#),
                     recorded,
                     tries: 0,
+                    last_try: None,
                     next_try: None,
                 },
                 results: Vec::new(),
@@ -118,8 +119,9 @@ impl Store for FakeStore {
                     && row.is_pending()
             });
             if let Some(row) = row {
-                if let TryResult::Failed { next_try, .. } = &one.result {
+                if let TryResult::Failed { at, next_try, .. } = &one.result {
                     row.delivery.tries += 1;
+                    row.delivery.last_try = Some(*at);
                     row.delivery.next_try = Some(*next_try);
                 }
                 row.results.push(one.result.clone());

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Age, Clock, Reading, WallHistory};
 use crate::config::{EventPattern, Format, HttpSettings, TargetFilter, Webhook};
 use crate::model::Timestamp;
 use crate::secret::{Secret, SecretUrl};
@@ -11,39 +11,69 @@ use crate::secret::{Secret, SecretUrl};
 /// Stands still until told otherwise.
 #[derive(Debug)]
 pub(super) struct ManualClock {
-    times: Mutex<(Timestamp, Duration)>,
+    times: Mutex<Times>,
+}
+
+#[derive(Debug)]
+struct Times {
+    now: Reading,
+    history: WallHistory,
 }
 
 impl Default for ManualClock {
     fn default() -> Self {
-        let now = Timestamp::from_unix_seconds(1_700_000_000).unwrap();
-        Self {
-            times: Mutex::new((now, Duration::from_secs(5))),
-        }
+        Self::at(Timestamp::from_unix_seconds(1_700_000_000).unwrap())
     }
 }
 
 impl ManualClock {
+    /// A process that begins at this wall time.
+    pub(super) fn at(wall: Timestamp) -> Self {
+        let now = Reading {
+            wall,
+            steady: Duration::from_secs(5),
+        };
+        Self {
+            times: Mutex::new(Times {
+                now,
+                history: WallHistory::beginning(now),
+            }),
+        }
+    }
+
     /// Time passes.
     pub(super) fn pass(&self, span: Duration) {
-        let mut times = self.times.lock().unwrap();
-        times.0 = times.0.saturating_add(span);
-        times.1 += span;
+        self.change(|now| {
+            now.wall = now.wall.saturating_add(span);
+            now.steady += span;
+        });
     }
 
     /// Somebody sets the wall clock.
-    pub(super) fn set_wall(&self, now: Timestamp) {
-        self.times.lock().unwrap().0 = now;
+    pub(super) fn set_wall(&self, wall: Timestamp) {
+        self.change(|now| now.wall = wall);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reading)) {
+        let mut times = self.times.lock().unwrap();
+        change(&mut times.now);
+        let now = times.now;
+        times.history.note(now);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.times.lock().unwrap().0
+        self.times.lock().unwrap().now.wall
     }
 
     fn monotonic(&self) -> Duration {
-        self.times.lock().unwrap().1
+        self.times.lock().unwrap().now.steady
+    }
+
+    fn age(&self, stamp: Timestamp) -> Age {
+        let times = self.times.lock().unwrap();
+        times.history.age(stamp, times.now)
     }
 }
 

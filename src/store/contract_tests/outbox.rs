@@ -141,6 +141,7 @@ pub(in crate::store) fn a_failed_try_is_counted_and_put_off(store: &dyn Store) {
         record(store, "ops", &[1], &failed());
         let expected = Delivery {
             tries,
+            last_try: Some(at(2_100)),
             next_try: Some(at(2_200)),
             ..first.clone()
         };

@@ -17,11 +17,11 @@ const ADD_DELIVERY: &str =
     "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 /// LEFT: a delivery without its event is damage, and must not hide behind the next one.
 pub(super) const PENDING: &str =
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try
     FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence
     WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2";
 const ALL_PENDING: &str =
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try
     FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'";
 const RECORD_TRY: &str = "UPDATE delivery
     SET state = ?3, tries = tries + ?4, next_try = ?5, last_try = ?6, last_answer = ?7
@@ -197,6 +197,7 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
             recorded: time(row, 4)?,
             tries: row.get(5)?,
             next_try: optional_time(row, 6)?,
+            last_try: optional_time(row, 7)?,
         })
     };
     read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))
