@@ -8,6 +8,8 @@ use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookNam
 
 #[cfg(test)]
 mod contract_tests;
+pub mod filter;
+pub mod records;
 pub mod sqlite;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.

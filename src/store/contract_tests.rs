@@ -1,15 +1,20 @@
 //! The contract of [`Store`], as tests that any engine runs: `store_contract!(with_store)`, where `with_store` calls
-//! a test with a new, empty state. Here: the macro, and what the tests are made of.
+//! a test with a new, empty state; and `store_contract!(beside with_beside)`, where the test also gets what others have
+//! opened beside it. Here: the macro, and what the tests are made of.
 
 use std::collections::BTreeMap;
 
+use super::records::{OutboxOrders, Records};
 use super::{Commit, Delivery, NewEvent, Store, Try, TryResult};
 use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
 use crate::model::{
     Absence, KnownTask, Status, TargetName, TaskKind, Timestamp, UrlState, WebhookName,
 };
 
+pub(super) mod events;
+pub(super) mod orders;
 pub(super) mod outbox;
+pub(super) mod records;
 pub(super) mod retention;
 pub(super) mod snapshot;
 
@@ -49,6 +54,30 @@ macro_rules! store_contract {
             a_webhook_that_is_owed_nothing_any_more_is_still_named
         );
     };
+    (beside $with_beside:path) => {
+        $crate::store::contract_tests::store_contract!($with_beside, records:
+            an_empty_state_shows_nothing
+            a_task_is_shown_as_it_is_known
+            tasks_come_newest_first_page_by_page
+            tasks_are_chosen_by_all_that_a_filter_says
+            tasks_are_chosen_by_their_urls
+            tasks_are_counted_by_target_and_status
+        );
+        $crate::store::contract_tests::store_contract!($with_beside, events:
+            events_are_shown_as_they_were_committed
+            events_are_read_from_either_end
+            events_are_chosen_by_all_that_a_filter_says
+            events_are_chosen_by_the_urls_of_their_task
+        );
+        $crate::store::contract_tests::store_contract!($with_beside, orders:
+            deliveries_are_shown_with_what_came_of_them
+            deliveries_come_page_by_page
+            deliveries_are_chosen_by_all_that_a_filter_says
+            a_retry_makes_the_dead_and_the_waiting_due_at_once
+            a_discarded_delivery_is_not_owed_any_more
+            orders_reach_what_the_filter_says_and_no_more
+        );
+    };
     ($with_store:path, $part:ident: $($name:ident)*) => {
         mod $part {
             $(#[test]
@@ -59,6 +88,13 @@ macro_rules! store_contract {
     };
 }
 pub(super) use store_contract;
+
+/// A state, and what is opened beside it while its daemon runs.
+pub(super) struct Beside<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) records: &'a dyn Records,
+    pub(super) orders: &'a dyn OutboxOrders,
+}
 
 pub(super) fn shop() -> TargetName {
     "shop".into()
@@ -156,7 +192,7 @@ pub(super) fn delivered() -> TryResult {
     }
 }
 
-fn dead() -> TryResult {
+pub(super) fn dead() -> TryResult {
     TryResult::Dead {
         at: at(2_100),
         answer: "HTTP 400".to_owned(),

@@ -22,10 +22,13 @@ mod lock;
 mod open;
 mod outbox;
 mod prune;
+mod records;
 mod row;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+
+pub use records::{SqliteOutbox, SqliteRecords};
 
 /// A state in a file. Dropped, it marks a clean stop, folds its journal in and lets the lock go.
 #[derive(Debug)]

@@ -33,12 +33,7 @@ pub(super) struct StateFile {
 impl StateFile {
     /// Finds the file, and makes its directory if that is missing.
     pub(super) fn find(path: &Path) -> Result<Self, StoreError> {
-        let mut file = Self {
-            path: path.to_path_buf(),
-            said: path.display().to_string(),
-        };
-        file.path =
-            std::path::absolute(path).map_err(|error| file.unusable("find its path", error))?;
+        let mut file = Self::called(path)?;
         if let Some(directory) = file.path.parent() {
             DirBuilder::new()
                 .recursive(true)
@@ -55,6 +50,36 @@ impl StateFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(file.unusable("find its path", error)),
         }
+        Ok(file)
+    }
+
+    /// Finds a file that is there, for those who only look. Makes nothing.
+    pub(super) fn existing(path: &Path) -> Result<Self, StoreError> {
+        let mut file = Self::called(path)?;
+        match fs::canonicalize(&file.path) {
+            Ok(path) => file.path = path,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let why = "there is none yet: it is made when watching begins; check `state` in the config, and whose \
+                           home it is in";
+                return Err(StoreError::Unusable {
+                    state: file.said,
+                    action: "open it",
+                    source: why.into(),
+                });
+            }
+            Err(error) => return Err(file.unusable("find its path", error)),
+        }
+        Ok(file)
+    }
+
+    /// What it is called, made absolute.
+    fn called(path: &Path) -> Result<Self, StoreError> {
+        let mut file = Self {
+            path: path.to_path_buf(),
+            said: path.display().to_string(),
+        };
+        file.path =
+            std::path::absolute(path).map_err(|error| file.unusable("find its path", error))?;
         Ok(file)
     }
 

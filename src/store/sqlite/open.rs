@@ -12,7 +12,10 @@ use super::{outbox, prune, snapshot};
 use crate::store::StoreError;
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+];
 
 /// The version that this program writes.
 pub(super) const LATEST: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -92,12 +95,12 @@ fn connect(file: &StateFile) -> Result<Connection, Fault> {
 }
 
 /// Whether the last connection to close folds the journal into the database and removes it.
-fn fold_at_close(connection: &Connection, fold: bool) -> Result<(), Fault> {
+pub(super) fn fold_at_close(connection: &Connection, fold: bool) -> Result<(), Fault> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)?;
     Ok(())
 }
 
-fn user_version(connection: &Connection) -> Result<i64, Fault> {
+pub(super) fn user_version(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.query_row(VERSION, [], |row| row.get(0))?)
 }
 
@@ -171,12 +174,18 @@ fn settle(writer: &Connection) -> Result<(), Fault> {
             "its file system can't share memory, which the journal needs (mode `{mode}`); use a local disk"
         )));
     }
-    // FULL: a commit is on disk when it returns, also if the machine then loses power.
-    writer.pragma_update(None, "synchronous", "FULL")?;
-    writer.pragma_update(None, "foreign_keys", true)?;
-    writer.pragma_update(None, "cell_size_check", true)?;
+    settle_connection(writer)?;
     // A burst's journal is given back at the next checkpoint.
     writer.pragma_update(None, "journal_size_limit", 16 << 20)?;
+    Ok(())
+}
+
+/// Those of them that are a connection's own, for whoever writes.
+pub(super) fn settle_connection(connection: &Connection) -> Result<(), Fault> {
+    // FULL: a commit is on disk when it returns, also if the machine then loses power.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
     Ok(())
 }
 

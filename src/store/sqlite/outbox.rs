@@ -137,7 +137,7 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-fn last_sequence(connection: &Connection) -> Result<i64, Fault> {
+pub(super) fn last_sequence(connection: &Connection) -> Result<i64, Fault> {
     let last = connection
         .prepare_cached(LAST_SEQUENCE)?
         .query_row([], |row| row.get(0))

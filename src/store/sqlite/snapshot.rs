@@ -180,7 +180,7 @@ fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
     })
 }
 
-fn read_task(row: &Row<'_>) -> Result<KnownTask, Fault> {
+pub(super) fn read_task(row: &Row<'_>) -> Result<KnownTask, Fault> {
     let id: String = row
         .get(0)
         .map_err(|error| Fault::from(error).in_row(|| "a task's id".to_owned()))?;

@@ -12,12 +12,24 @@ use crate::store::contract_tests::{
 
 mod contract {
     super::store_contract!(crate::store::sqlite::tests::with_store);
+    super::store_contract!(beside crate::store::sqlite::tests::with_beside);
 }
+mod beside;
 mod damage;
 
 fn with_store(test: fn(&dyn Store)) {
     let directory = tempfile::tempdir().unwrap();
     test(&open_sound(&directory.path().join("state.db")));
+}
+
+fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    test(&contract_tests::Beside {
+        store: &open_sound(&path),
+        records: &SqliteRecords::open(&path).unwrap(),
+        orders: &SqliteOutbox::open(&path).unwrap(),
+    });
 }
 
 /// 2026-11-23T21:16:30Z
@@ -113,7 +125,9 @@ fn a_later_version_is_left_untouched() {
         let content = |suffix: &str| fs::read(format!("{}{suffix}", path.display())).ok();
         let before = (content(""), content("-wal"));
         match open(&path, now()).unwrap_err() {
-            StoreError::TooNew { found, known, .. } => assert_eq!((found, known), (2, 1)),
+            StoreError::TooNew { found, known, .. } => {
+                assert_eq!((found, known), (open::LATEST + 1, open::LATEST));
+            }
             other => panic!("{other}"),
         }
         assert!(

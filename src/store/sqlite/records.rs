@@ -1,0 +1,183 @@
+//! The state seen from beside its daemon: opened without its lock, by commands and onlookers. Never creates, checks, mends
+//! or sets aside anything; an older version is not brought up to date here.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::fault::Fault;
+use super::file::StateFile;
+use super::{lock_connection, open, outbox};
+use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
+use crate::store::records::{
+    DeliveryPlace, DeliveryRecord, EventRecord, OutboxOrders, Records, TaskCount, TaskPlace,
+    TaskRecord,
+};
+use crate::store::{Owed, StoreError};
+
+mod conditions;
+mod deliveries;
+mod events;
+mod orders;
+mod tasks;
+
+/// How long an order waits for a commit of the daemon's; readers wait for nobody.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads the state at `path`, whether or not a daemon has it open.
+#[derive(Debug)]
+pub struct SqliteRecords {
+    file: StateFile,
+    connection: Mutex<Connection>,
+}
+
+/// Changes the outbox of the state at `path`, whether or not a daemon has it open.
+#[derive(Debug)]
+pub struct SqliteOutbox {
+    file: StateFile,
+    connection: Mutex<Connection>,
+}
+
+impl SqliteRecords {
+    /// Opens it read-only. Leaves the database as it is; empty journals that may be left beside it mean nothing.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = StateFile::existing(path)?;
+        let connection = Mutex::new(connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+        Ok(Self { file, connection })
+    }
+
+    fn read<T>(
+        &self,
+        action: &'static str,
+        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut connection = lock_connection(&self.connection);
+        let read = |connection: &mut Connection| query(&*connection.transaction()?);
+        read(&mut connection).map_err(|fault| fault.into_error(self.file.said(), action))
+    }
+}
+
+impl SqliteOutbox {
+    /// Opens it for orders.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = StateFile::existing(path)?;
+        let connection = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        open::settle_connection(&connection)
+            .map_err(|fault| fault.into_error(file.said(), "open its database"))?;
+        let connection = Mutex::new(connection);
+        Ok(Self { file, connection })
+    }
+
+    /// Takes steps, each of them durable when it ends, until one finds nothing more.
+    fn in_steps(
+        &self,
+        action: &'static str,
+        mut step: impl FnMut(&Connection) -> Result<orders::Step, Fault>,
+    ) -> Result<u64, StoreError> {
+        let mut connection = lock_connection(&self.connection);
+        let mut write = |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let step = step(&transaction)?;
+            transaction.commit()?;
+            Ok(step)
+        };
+        let mut changed = 0;
+        loop {
+            let step = write(&mut connection)
+                .map_err(|fault: Fault| fault.into_error(self.file.said(), action))?;
+            changed += step.changed;
+            if step.is_last {
+                return Ok(changed);
+            }
+        }
+    }
+}
+
+/// Opens what is there, if it is of our version.
+fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, StoreError> {
+    let open = || -> Result<(Connection, i64), Fault> {
+        let connection =
+            Connection::open_with_flags(file.path(), mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Whether the journal is sound is the daemon's to find out: it stays as it is.
+        open::fold_at_close(&connection, false)?;
+        let version = open::user_version(&connection)?;
+        Ok((connection, version))
+    };
+    let (connection, version) =
+        open().map_err(|fault| fault.into_error(file.said(), "open its database"))?;
+    file.check_version(version, open::LATEST)?;
+    if version < open::LATEST {
+        let why = format!(
+            "it is of version {version}, and this program reads version {}; the daemon brings it up to date when it \
+             starts",
+            open::LATEST
+        );
+        return Err(Fault::Refused(why).into_error(file.said(), "read it yet"));
+    }
+    Ok(connection)
+}
+
+impl Records for SqliteRecords {
+    fn tasks(
+        &self,
+        filter: &TaskFilter,
+        after: Option<&TaskPlace>,
+        limit: usize,
+    ) -> Result<Vec<TaskRecord>, StoreError> {
+        self.read("read tasks", |state| {
+            tasks::page(state, filter, after, limit)
+        })
+    }
+
+    fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError> {
+        self.read("count tasks", tasks::counts)
+    }
+
+    fn events(
+        &self,
+        filter: &EventFilter,
+        span: EventSpan,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        self.read("read events", |state| {
+            events::page(state, filter, span, limit)
+        })
+    }
+
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        self.read("read events", |state| {
+            outbox::last_sequence(state).map(i64::unsigned_abs)
+        })
+    }
+
+    fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<&DeliveryPlace>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read("read the outbox", |state| {
+            deliveries::page(state, filter, after, limit)
+        })
+    }
+
+    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+        self.read("count the outbox", outbox::owed)
+    }
+}
+
+impl OutboxOrders for SqliteOutbox {
+    fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+        let mut walk = orders::Walk::new(filter, orders::RETRY);
+        self.in_steps("make deliveries due", |state| walk.step(state))
+    }
+
+    fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+        let mut walk = orders::Walk::new(filter, orders::DISCARD);
+        self.in_steps("drop deliveries", |state| walk.step(state))
+    }
+}

@@ -1,0 +1,95 @@
+//! Deliveries for onlookers.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::conditions::{Conditions, sequence, text};
+use super::events;
+use crate::model::WebhookName;
+use crate::store::filter::{DeliveryFilter, EventName};
+use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState};
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::row::optional_time;
+
+/// See [`crate::store::records::Records::deliveries`].
+pub(super) fn page(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    after: Option<&DeliveryPlace>,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>, Fault> {
+    let mut conditions = conditions(filter);
+    if let Some(place) = after {
+        let number = sequence(place.sequence);
+        conditions.add_with(
+            "d.sequence <= ? AND (d.sequence < ? OR d.webhook > ?)",
+            [number.clone(), number, text(place.webhook.as_str())],
+        );
+    }
+    let sql = format!(
+        "SELECT {}, d.webhook, d.state, d.tries, d.next_try, d.last_try, d.last_answer
+         FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence {}
+         ORDER BY d.sequence DESC, d.webhook LIMIT ?",
+        events::COLUMNS,
+        conditions.sql()
+    );
+    let mut values = conditions.into_values();
+    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(read(row)?);
+    }
+    Ok(records)
+}
+
+/// On `delivery d` joined with its `event e`.
+pub(super) fn conditions(filter: &DeliveryFilter) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.one_of("d.webhook", filter.webhooks.iter().map(WebhookName::as_str));
+    // Spelt out: a parameter would keep SQLite from the indexes of the pending and the dead.
+    let states = filter.states.iter();
+    let states = states.map(|state| (format!("d.state = '{state}'"), Vec::new()));
+    conditions.any_of(states.collect());
+    conditions.one_of("e.type", events::words(&filter.types));
+    conditions.any_of(filter.events.iter().map(named).collect());
+    conditions
+}
+
+fn named(event: &EventName) -> (String, Vec<Value>) {
+    match event {
+        EventName::Sequence(number) => ("d.sequence = ?".to_owned(), vec![sequence(*number)]),
+        // Its end is its sequence, which is quicker to find than an id.
+        EventName::Id(id) => {
+            let end = id.get(id.len().saturating_sub(16)..).unwrap_or_default();
+            let number = u64::from_str_radix(end, 16).unwrap_or_default();
+            (
+                "(d.sequence = ? AND e.id = ?)".to_owned(),
+                vec![sequence(number), text(id)],
+            )
+        }
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<DeliveryRecord, Fault> {
+    let event = events::read(row, 0)?;
+    let of_event = event.sequence;
+    let read = || -> Result<DeliveryRecord, Fault> {
+        let first = events::COLUMN_COUNT;
+        let state: String = row.get(first + 1)?;
+        Ok(DeliveryRecord {
+            webhook: WebhookName(row.get(first)?),
+            state: DeliveryState::ALL
+                .into_iter()
+                .find(|known| known.as_str() == state)
+                .ok_or_else(|| Fault::Damage(format!("{state:?} is no state")))?,
+            tries: row.get(first + 2)?,
+            next_try: optional_time(row, first + 3)?,
+            last_try: optional_time(row, first + 4)?,
+            last_answer: row.get(first + 5)?,
+            event,
+        })
+    };
+    read().map_err(|fault| fault.in_row(|| format!("delivery of event {of_event}")))
+}

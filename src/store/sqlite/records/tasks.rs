@@ -1,0 +1,134 @@
+//! Tasks for onlookers.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::conditions::{Conditions, needle, seconds, text};
+use crate::model::{Status, TargetName};
+use crate::store::filter::{TaskCondition, TaskFilter};
+use crate::store::records::{TaskCount, TaskPlace, TaskRecord};
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::row::{count, time};
+use crate::store::sqlite::snapshot::read_task;
+
+/// What [`read_task`] reads, then the rest of a record.
+const COLUMNS: &str = "t.id, t.type, t.status, t.created, t.first_seen, t.stalled, t.missed_polls, t.vanished, t.urls,
+    t.target, t.changed";
+const TIME: &str = "coalesce(created, first_seen)";
+const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id DESC";
+/// All that it needs is in the index `task_newest`.
+const COUNTS: &str = "SELECT target, status, count(*), sum(stalled AND in_flight), sum(vanished)
+    FROM task INDEXED BY task_newest GROUP BY target, status ORDER BY target, status";
+
+/// See [`crate::store::records::Records::tasks`].
+pub(super) fn page(
+    connection: &Connection,
+    filter: &TaskFilter,
+    after: Option<&TaskPlace>,
+    limit: usize,
+) -> Result<Vec<TaskRecord>, Fault> {
+    let mut conditions = conditions(filter);
+    if let Some(place) = after {
+        conditions.add_with(&format!("{TIME} <= ?"), [seconds(place.time)]);
+        let (target, id) = (place.target.as_str(), place.id.as_str());
+        conditions.add_with(
+            &format!("({TIME} < ? OR target < ? OR (target = ? AND id < ?))"),
+            [seconds(place.time), text(target), text(target), text(id)],
+        );
+    }
+    let sql = match filter.url {
+        // Chosen within the index, so that only the rows of the page are read.
+        None => format!(
+            "SELECT {COLUMNS} FROM
+                (SELECT target AS chosen_target, id AS chosen_id FROM task INDEXED BY task_newest {}
+                 ORDER BY {NEWEST_FIRST} LIMIT ?)
+                CROSS JOIN task t ON t.target = chosen_target AND t.id = chosen_id
+             ORDER BY {NEWEST_FIRST}",
+            conditions.sql()
+        ),
+        // Read until enough have such a URL.
+        Some(_) => format!(
+            "SELECT {COLUMNS} FROM task t INDEXED BY task_newest {} ORDER BY {NEWEST_FIRST} LIMIT ?",
+            conditions.sql()
+        ),
+    };
+    let mut values = conditions.into_values();
+    // Where rows are looked through here, the limit is counted here too.
+    let rows_limit = if filter.url.is_none() {
+        limit
+    } else {
+        usize::MAX
+    };
+    values.push(Value::Integer(
+        i64::try_from(rows_limit).unwrap_or(i64::MAX),
+    ));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut records = Vec::new();
+    while records.len() < limit {
+        let Some(row) = rows.next()? else { break };
+        let record = read(row)?;
+        if filter
+            .url
+            .as_ref()
+            .is_none_or(|url| record.task.urls.keys().any(|one| url.matches(one)))
+        {
+            records.push(record);
+        }
+    }
+    Ok(records)
+}
+
+/// See [`crate::store::records::Records::task_counts`].
+pub(super) fn counts(connection: &Connection) -> Result<Vec<TaskCount>, Fault> {
+    let mut statement = connection.prepare_cached(COUNTS)?;
+    let mut rows = statement.query([])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let status: String = row.get(1)?;
+        counts.push(TaskCount {
+            target: TargetName(row.get(0)?),
+            status: Status::from_word(&status),
+            total: count(row, 2)?,
+            stalled: count(row, 3)?,
+            vanished: count(row, 4)?,
+        });
+    }
+    Ok(counts)
+}
+
+fn conditions(filter: &TaskFilter) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.one_of("target", filter.targets.iter().map(TargetName::as_str));
+    conditions.compare("id =", filter.id.as_ref().map(|id| text(id.as_str())));
+    conditions.compare("type =", filter.r#type.as_deref().map(text));
+    conditions.compare(&format!("{TIME} >="), filter.since.map(seconds));
+    conditions.compare(&format!("{TIME} <="), filter.until.map(seconds));
+    conditions.any_of(filter.conditions.iter().map(condition).collect());
+    if let Some(url) = &filter.url {
+        conditions.add_with("instr(lower(urls), ?) > 0", [text(&needle(url))]);
+    }
+    conditions
+}
+
+fn condition(condition: &TaskCondition) -> (String, Vec<Value>) {
+    let (sql, values) = match condition {
+        TaskCondition::Status(status) => ("status = ?", vec![text(status.as_str())]),
+        TaskCondition::Unknown => (
+            "status NOT IN ('wait', 'process', 'success', 'failure')",
+            Vec::new(),
+        ),
+        TaskCondition::InFlight => ("in_flight = 1", Vec::new()),
+        TaskCondition::Stalled => ("(stalled = 1 AND in_flight = 1)", Vec::new()),
+        TaskCondition::Vanished => ("vanished = 1", Vec::new()),
+    };
+    (sql.to_owned(), values)
+}
+
+fn read(row: &Row<'_>) -> Result<TaskRecord, Fault> {
+    Ok(TaskRecord {
+        task: read_task(row)?,
+        target: TargetName(row.get(9)?),
+        changed: time(row, 10)?,
+    })
+}
