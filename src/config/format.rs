@@ -94,25 +94,30 @@ enum Word {
     Chat(Vendor),
 }
 
-impl Format {
-    pub(super) fn secrets(&self) -> Secrets {
+/// What a webhook's table says of its format.
+pub(super) struct FormatDraft {
+    pub(super) format: Read<Format>,
+    /// Known also if another key of the format is wrong.
+    pub(super) secrets: Secrets,
+}
+
+impl Word {
+    fn secrets(self) -> Secrets {
         match self {
             Self::Json | Self::CloudEvents => Secrets::Two,
-            Self::Alertmanager(_) => Secrets::None(
+            Self::Alertmanager => Secrets::None(
                 "an Alertmanager checks no signature: remove it; what a proxy before it asks for goes into `headers`",
             ),
-            Self::Chat(chat) => match chat.vendor {
-                Vendor::Feishu | Vendor::DingTalk => Secrets::One,
-                Vendor::Slack | Vendor::WeCom => Secrets::None(
-                    "this format signs nothing, the URL itself is the secret: remove it",
-                ),
-            },
+            Self::Chat(Vendor::Feishu | Vendor::DingTalk) => Secrets::One,
+            Self::Chat(Vendor::Slack | Vendor::WeCom) => {
+                Secrets::None("this format signs nothing, the URL itself is the secret: remove it")
+            }
         }
     }
 }
 
 /// Reads `format` and the keys of formats from a webhook's table.
-pub(super) fn read(table: &mut Table<'_>) -> Read<Format> {
+pub(super) fn read(table: &mut Table<'_>) -> FormatDraft {
     let word = table.get("format", |field| {
         field.word(&[
             ("json", Word::Json),
@@ -125,31 +130,32 @@ pub(super) fn read(table: &mut Table<'_>) -> Read<Format> {
         ])
     });
     let word = word.map(|word| word.unwrap_or(Word::Json));
+    FormatDraft {
+        secrets: word.as_ref().map_or(Secrets::Two, |word| word.secrets()),
+        format: keys(table, word),
+    }
+}
+
+fn keys(table: &mut Table<'_>, word: Read<Word>) -> Read<Format> {
     let chat_keys = given(table, &CHAT_KEYS);
     let alertmanager_keys = given(table, &ALERTMANAGER_KEYS);
-    let refuse_chat = || {
-        refuse(
-            &chat_keys,
-            "is for the formats slack, feishu, dingtalk and wecom alone",
-        )
+    let no_chat = || {
+        let reason = "is for the formats slack, feishu, dingtalk and wecom alone";
+        refuse(&chat_keys, reason)
     };
-    let refuse_alertmanager = || refuse(&alertmanager_keys, "is for the format alertmanager alone");
+    let no_alertmanager = || refuse(&alertmanager_keys, "is for the format alertmanager alone");
     match word? {
-        Word::Json => refuse_chat()
-            .and(refuse_alertmanager())
-            .map(|()| Format::Json),
-        Word::CloudEvents => refuse_chat()
-            .and(refuse_alertmanager())
-            .map(|()| Format::CloudEvents),
+        Word::Json => all([no_chat(), no_alertmanager()]).map(|_| Format::Json),
+        Word::CloudEvents => all([no_chat(), no_alertmanager()]).map(|_| Format::CloudEvents),
         Word::Alertmanager => {
+            let refused = no_chat();
             let alerts = alerts(table);
-            refuse_chat()?;
-            Ok(Format::Alertmanager(alerts?))
+            refused.and(alerts).map(Format::Alertmanager)
         }
         Word::Chat(vendor) => {
+            let refused = no_alertmanager();
             let chat = chat(table, vendor);
-            refuse_alertmanager()?;
-            Ok(Format::Chat(chat?))
+            refused.and(chat).map(Format::Chat)
         }
     }
 }

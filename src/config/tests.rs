@@ -8,6 +8,7 @@ use super::{Config, Environment, Loaded, load};
 
 mod canary;
 mod example;
+mod formats;
 mod patterns;
 mod rules;
 mod secrets;

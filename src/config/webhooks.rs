@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::format::{self, Secrets};
+use super::format::{self, FormatDraft, Secrets};
 use super::http::HttpDraft;
 use super::reader::{Field, Table, all};
 use super::report::{Place, Read};
@@ -51,8 +51,11 @@ pub(super) fn read(
 fn webhook(field: &Field<'_>, targets: Option<&[&str]>) -> Read<WebhookDraft> {
     let name = field.own_name();
     let draft = field.table(|table| {
-        let format = format::read(table);
-        let secrets = table.get("secret", |field| secrets(field, format.as_ref().ok()));
+        let FormatDraft {
+            format,
+            secrets: usable,
+        } = format::read(table);
+        let secrets = table.get("secret", |field| secrets(field, usable));
         let secrets = secrets.map(Option::unwrap_or_default);
         WebhookDraft {
             name: WebhookName(field.name().to_owned()),
@@ -120,9 +123,8 @@ fn warn_of_silence(field: &Field<'_>) {
     field.report().warn(field.place(), message);
 }
 
-/// As many as `format` has a use for; two if it is not known.
-fn secrets(field: &Field<'_>, format: Option<&Format>) -> Read<Vec<SecretKey>> {
-    let usable = format.map_or(Secrets::Two, Format::secrets);
+/// As many as the format has a use for.
+fn secrets(field: &Field<'_>, usable: Secrets) -> Read<Vec<SecretKey>> {
     if let Secrets::None(reason) = usable {
         return Err(field.error(reason));
     }

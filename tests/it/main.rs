@@ -9,7 +9,9 @@
 )]
 
 mod absence;
+mod alertmanager;
 mod architecture;
+mod chats;
 mod commands;
 mod deliveries;
 mod harness;

@@ -186,15 +186,6 @@ fn what_is_not_built_in_is_refused_and_its_empty_table_is_fine() {
                 "[heartbeat]\nurl = 'x'",
                 "9:1: heartbeat.url: is not built in yet",
             ),
-            (
-                "format = 'slack'",
-                "8:1: webhooks.ops.format: this format is not built in yet: expected \"json\"",
-            ),
-            (
-                "format = 'jason'",
-                "8:1: webhooks.ops.format: expected one of \"json\", \"cloudevents\", \"alertmanager\", \"slack\", \
-                 \"feishu\", \"dingtalk\", \"wecom\"; did you mean \"json\"?",
-            ),
         ],
     );
     Folder::with(&[TARGET_LAST, "[http]\n[metrics]\n[heartbeat]\n[webhooks]"]).config();

@@ -6,7 +6,7 @@
 //! | `UcdnUrlFailed` | target, kind, url | each URL that failed | the same URL's success, in this task or a later one |
 //! | `UcdnTaskFailed` | target, kind, task | `task.failure` of which not all failed URLs are listed | `task.success` |
 //! | `UcdnTaskStalled` | target, kind, task | `task.stalled` | the task's end, either way |
-//! | `UcdnTaskVanished` | target, kind, task | `task.vanished` | whatever the task does next |
+//! | `UcdnTaskVanished` | target, kind, task | `task.vanished` | the task's end, either way |
 //! | `UcdnWatchFailing` | target | `watch.failing` | `watch.recovered` |
 //! | `UcdnTest` | | `test` | a minute |
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Event, Task};
+use super::text::Tells;
 use super::words::{Line, Words};
 use crate::deliver::Outgoing;
 use crate::event::EventType;
@@ -11,6 +12,9 @@ use crate::model::{Status, Timestamp};
 
 /// So many URLs of a task are listed if its message tells of others too.
 const URLS_BESIDE_OTHERS: usize = 5;
+
+/// So many entries that somebody has to look into are listed: more would push the first ones off the screen.
+const URGENT_ENTRIES: usize = 20;
 
 /// So many entries are listed one by one if nobody has to look into any of them.
 const QUIET_ENTRIES: usize = 5;
@@ -131,9 +135,19 @@ impl Digest {
         let count = self.entries.len();
         let mut lines = Vec::new();
         if self.is_urgent() {
-            let most_urls = if count == 1 { usize::MAX } else { URLS_BESIDE_OTHERS };
-            let urgent = self.entries.iter().filter(|entry| entry.category.is_urgent());
-            lines.extend(urgent.flat_map(|entry| words.entry(entry, most_urls)));
+            let most_urls = if count == 1 {
+                usize::MAX
+            } else {
+                URLS_BESIDE_OTHERS
+            };
+            let mut urgent = self
+                .entries
+                .iter()
+                .filter(|entry| entry.category.is_urgent());
+            let listed = urgent.by_ref().take(URGENT_ENTRIES);
+            lines.extend(listed.flat_map(|entry| words.entry(entry, most_urls)));
+            let unlisted = urgent.fold(Tells::NOTHING, |sum, entry| sum + entry.tells());
+            lines.extend(words.unlisted(unlisted));
             let also = self.counts(words, |category| !category.is_urgent());
             lines.extend((!also.is_empty()).then(|| Line::note(words.also(&also))));
             return lines;
@@ -144,7 +158,10 @@ impl Digest {
         let listed = self.entries.iter().take(QUIET_ENTRIES);
         lines.extend(listed.map(|entry| words.brief(entry)));
         let unlisted = count.saturating_sub(QUIET_ENTRIES);
-        lines.extend((unlisted > 0).then(|| Line::note(words.more(unlisted, 0))));
+        lines.extend(words.unlisted(Tells {
+            entries: unlisted,
+            urls: 0,
+        }));
         lines
     }
 
@@ -153,7 +170,9 @@ impl Digest {
     }
 
     fn counts(&self, words: Words, wanted: impl Fn(Category) -> bool) -> String {
-        let categories = Category::ALL.into_iter().filter(|category| wanted(*category));
+        let categories = Category::ALL
+            .into_iter()
+            .filter(|category| wanted(*category));
         words.list(categories.filter_map(|category| {
             let of_it = |entry: &&Entry| entry.category == category;
             let count = self.entries.iter().filter(of_it).count();
@@ -184,6 +203,13 @@ impl Entry {
             has_failed: false,
             is_stalled: false,
             is_vanished: false,
+        }
+    }
+
+    fn tells(&self) -> Tells {
+        Tells {
+            entries: 1,
+            urls: self.failing.len() + self.failing_unnamed(),
         }
     }
 

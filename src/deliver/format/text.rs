@@ -4,6 +4,7 @@
 //! which leads to the same place, elsewhere by characters that look alike.
 
 use std::fmt::Write as _;
+use std::ops::Add;
 
 use super::words::Words;
 
@@ -99,15 +100,39 @@ pub(super) struct Rendered {
     pub(super) tells: Tells,
 }
 
-/// What a line tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tells {
-    /// Nothing that could be counted.
-    Nothing,
-    /// That something happened to a task or a target.
-    Entry,
-    /// A URL that failed.
-    Url,
+/// How much a line tells of, so that it can be counted if it is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tells {
+    /// Tasks, or targets.
+    pub(super) entries: usize,
+    /// URLs that failed.
+    pub(super) urls: usize,
+}
+
+impl Tells {
+    pub(super) const NOTHING: Self = Self {
+        entries: 0,
+        urls: 0,
+    };
+    pub(super) const ENTRY: Self = Self {
+        entries: 1,
+        urls: 0,
+    };
+
+    pub(super) fn urls(urls: usize) -> Self {
+        Self { entries: 0, urls }
+    }
+}
+
+impl Add for Tells {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            urls: self.urls + other.urls,
+        }
+    }
 }
 
 /// As many lines from the top as fit, and one that counts what was left out.
@@ -123,25 +148,22 @@ pub(super) fn fit(
     if total <= budget {
         return lines.into_iter().map(|line| line.text).collect();
     }
-    let count = |tells| lines.iter().filter(|line| line.tells == tells).count();
-    let longest = size(&words.more(count(Tells::Entry), count(Tells::Url)));
-    let mut left = budget.saturating_sub(longest);
-    let (mut kept, mut entries, mut urls) = (Vec::new(), 0, 0);
+    let all = lines
+        .iter()
+        .fold(Tells::NOTHING, |sum, line| sum + line.tells);
+    let mut left = budget.saturating_sub(size(&words.more(all)));
+    let (mut kept, mut omitted) = (Vec::new(), Tells::NOTHING);
     let mut is_full = false;
     for line in lines {
         let needed = size(&line.text);
         is_full |= needed > left;
-        if !is_full {
+        if is_full {
+            omitted = omitted + line.tells;
+        } else {
             left -= needed;
             kept.push(line.text);
-            continue;
-        }
-        match line.tells {
-            Tells::Nothing => {}
-            Tells::Entry => entries += 1,
-            Tells::Url => urls += 1,
         }
     }
-    kept.push(words.more(entries, urls));
+    kept.push(words.more(omitted));
     kept
 }

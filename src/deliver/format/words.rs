@@ -52,7 +52,7 @@ impl Line {
         Self {
             role: Role::Note,
             parts: vec![Part::Ours(text)],
-            tells: Tells::Nothing,
+            tells: Tells::NOTHING,
         }
     }
 }
@@ -83,7 +83,8 @@ impl Words {
     }
 
     /// What was left out.
-    pub(super) fn more(self, entries: usize, urls: usize) -> String {
+    pub(super) fn more(self, omitted: Tells) -> String {
+        let Tells { entries, urls } = omitted;
         let entries = (entries > 0).then(|| match self.0 {
             Language::En => format!("{entries} more"),
             Language::Zh => format!("{entries} 项"),
@@ -98,6 +99,15 @@ impl Words {
             Language::En => format!("… and {counted}"),
             Language::Zh => format!("……另有 {counted}"),
         }
+    }
+
+    /// A line on what was left out, if anything was.
+    pub(super) fn unlisted(self, omitted: Tells) -> Option<Line> {
+        let line = || Line {
+            tells: omitted,
+            ..Line::note(self.more(omitted))
+        };
+        (omitted != Tells::NOTHING).then(line)
     }
 
     /// What nobody has to look into, beside what somebody has to.
@@ -143,7 +153,7 @@ impl Words {
                 Some(task) => self.task_head(entry, task),
                 None => self.target_head(entry),
             },
-            tells: Tells::Entry,
+            tells: Tells::ENTRY,
         }
     }
 
@@ -153,7 +163,7 @@ impl Words {
         lines.push(Line {
             role: Role::Detail,
             parts: self.detail(entry),
-            tells: Tells::Nothing,
+            tells: Tells::NOTHING,
         });
         lines.retain(|line| !line.parts.is_empty());
         lines.extend(self.urls(entry, most_urls));
@@ -168,12 +178,12 @@ impl Words {
             .map(|url| Line {
                 role: Role::Url,
                 parts: vec![Part::Url(url.clone())],
-                tells: Tells::Url,
+                tells: Tells::urls(1),
             })
             .collect();
         let unlisted = entry.failing.len() - lines.len() + entry.failing_unnamed();
         if unlisted > 0 && !lines.is_empty() {
-            lines.push(Line::note(self.more(0, unlisted)));
+            lines.extend(self.unlisted(Tells::urls(unlisted)));
         }
         lines
     }
@@ -209,11 +219,15 @@ impl Words {
                 parts.push(self.status(&task.status));
             }
             Category::Mended => {
-                parts.push(Part::Ours(self.pick(" succeeded after failing", " 失败后成功")));
+                parts.push(Part::Ours(
+                    self.pick(" succeeded after failing", " 失败后成功"),
+                ));
             }
             Category::Succeeded => parts.push(Part::Ours(self.pick(" succeeded", " 成功"))),
             Category::Unknown => {
-                parts.push(Part::Ours(self.pick(" is in an unknown status: ", " 状态未知：")));
+                parts.push(Part::Ours(
+                    self.pick(" is in an unknown status: ", " 状态未知："),
+                ));
                 parts.push(self.status(&task.status));
             }
             _ => {

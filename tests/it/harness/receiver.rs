@@ -43,6 +43,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Answer {
     status: u16,
     headers: String,
+    body: String,
 }
 
 impl Answer {
@@ -50,6 +51,15 @@ impl Answer {
         Self {
             status,
             headers: String::new(),
+            body: String::new(),
+        }
+    }
+
+    /// 200, and what chats say in the body.
+    pub(crate) fn says(body: &str) -> Self {
+        Self {
+            body: body.to_owned(),
+            ..Self::status(200)
         }
     }
 
@@ -159,8 +169,14 @@ fn serve(connection: TcpStream, state: &Mutex<State>) {
             let _ = io::copy(&mut reader, &mut io::sink());
             return;
         }
-        let Answer { status, headers } = answer;
-        let head = format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: 0\r\n\r\n");
+        let Answer {
+            status,
+            headers,
+            body,
+        } = answer;
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
         if reader.get_mut().write_all(head.as_bytes()).is_err() {
             return;
         }
