@@ -6,6 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+mod footprint;
+
+pub use footprint::{Fingerprint, Footprint, Sought, TaskNumber};
+
 /// The name of a target, as the config's `[targets.NAME]` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -213,8 +213,8 @@ impl Poller {
     pub fn poll(&self) -> PollReport {
         let mut report = PollReport::begun();
         report.result = self.run(&mut report);
-        if let Ok(in_flight) = self.store.tasks_in_flight(&self.name) {
-            report.in_flight = u64::try_from(in_flight.len()).unwrap_or(u64::MAX);
+        if let Ok(in_flight) = self.store.count_in_flight(&self.name) {
+            report.in_flight = in_flight;
         }
         self.log_fault(report.result.as_ref().err());
         report

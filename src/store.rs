@@ -4,7 +4,10 @@
 use std::fmt;
 
 use crate::event::EventDraft;
-use crate::model::{Absence, KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use crate::model::{
+    Absence, Fingerprint, Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp,
+    WebhookName,
+};
 
 #[cfg(test)]
 mod contract_tests;
@@ -19,7 +22,8 @@ pub mod sqlite;
 /// - **Durable**: what a method wrote is on disk when it returns `Ok`.
 /// - **Ordered**: events have sequences 1, 2, 3, …, given in the order of the commits and, within one, of
 ///   [`Commit::events`]. Nobody sees an event before all events of lower sequences.
-/// - **Quiet**: an empty [`Commit`], and every method that only reads, writes nothing.
+/// - **Quiet**: an empty [`Commit`], and every method that only reads, writes nothing. So does a [`Store::prune`] that
+///   finds nothing to forget. A state that is opened, read and closed is on disk as it was, byte for byte.
 ///
 /// Methods may be called from any thread at the same time. A target's commits come from one poll at a time: the
 /// caller sees to that.
@@ -34,8 +38,35 @@ pub trait Store: Send + Sync + fmt::Debug {
         ids: &[TaskId],
     ) -> Result<Vec<KnownTask>, StoreError>;
 
-    /// A target's tasks in flight ([`KnownTask::is_in_flight`]), oldest first; those without a `created` last.
-    fn tasks_in_flight(&self, target: &TargetName) -> Result<Vec<TaskInFlight>, StoreError>;
+    /// What [`Fingerprint`]s are made with: a number of this state's own, the same for ever, which nobody outside knows.
+    fn fingerprint_seed(&self) -> u64;
+
+    /// One answer for each of `sought`, in its order; none: not known. Quick for tasks that were created one shortly
+    /// after the other, which is how lists show them; right for any.
+    fn footprints(
+        &self,
+        target: &TargetName,
+        sought: &[Sought<'_>],
+    ) -> Result<Vec<Option<Footprint>>, StoreError>;
+
+    /// A target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers beyond `after`: at most so many, in the order
+    /// of their numbers. [`TaskNumber`] 0 stands before all.
+    fn in_flight_after(
+        &self,
+        target: &TargetName,
+        after: TaskNumber,
+        at_most: u32,
+    ) -> Result<Vec<TaskInFlight>, StoreError>;
+
+    /// How many of a target's tasks are in flight.
+    fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError>;
+
+    /// A number that no known task's exceeds, and that every task of this target which becomes known later exceeds.
+    fn last_task_number(&self) -> Result<TaskNumber, StoreError>;
+
+    /// Of a target's tasks that were created at `from` or later, how far back the newest of them reach that fit into
+    /// `room`. Tasks without a `created` are not looked at.
+    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError>;
 
     /// Writes what one page, or the end of a walk, taught: snapshot, events and what is owed for them, at once.
     fn commit(&self, target: &TargetName, commit: &Commit) -> Result<(), StoreError>;
@@ -90,9 +121,11 @@ pub enum Baseline {
     Taken,
 }
 
-/// What [`Store::tasks_in_flight`] says of a task.
+/// What [`Store::in_flight_after`] says of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskInFlight {
+    /// Which record it is.
+    pub number: TaskNumber,
     /// Its identifier.
     pub id: TaskId,
     /// When it was submitted, by the API's clock.
@@ -101,11 +134,63 @@ pub struct TaskInFlight {
     pub absence: Absence,
 }
 
+/// How many entries may fit, in what counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// So many tasks.
+    Tasks(u64),
+    /// Tasks with so many URLs in all; one without URLs counts as one.
+    Urls(u64),
+}
+
+/// What [`Store::reach`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All of them fit.
+    Everything,
+    /// Not all.
+    Since {
+        /// The earliest second from which on all fit; after `newest` if not even those of its second do.
+        fits: Timestamp,
+        /// When the newest was created.
+        newest: Timestamp,
+    },
+}
+
+/// A record, and the text that it was learned from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRecord {
+    /// The record, URLs included.
+    pub task: KnownTask,
+    /// Of the text that shows the task whole and as the record has it; none if there is no such text.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl From<KnownTask> for TaskRecord {
+    fn from(task: KnownTask) -> Self {
+        Self {
+            task,
+            fingerprint: None,
+        }
+    }
+}
+
+/// Another text for a record that stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retouch {
+    /// Which record.
+    pub number: TaskNumber,
+    /// See [`TaskRecord::fingerprint`].
+    pub fingerprint: Fingerprint,
+}
+
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Records to insert or to replace, URLs included; of two for one task the last one holds.
-    pub tasks: Vec<KnownTask>,
+    /// Records to insert or to replace; of two for one task the last one holds. A task keeps its number.
+    pub tasks: Vec<TaskRecord>,
+    /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
+    pub retouched: Vec<Retouch>,
     /// Events, in the order that they happened.
     pub events: Vec<NewEvent>,
     /// The target's new state, if it changed.
@@ -118,7 +203,10 @@ impl Commit {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty() && self.events.is_empty() && self.target.is_none()
+        self.tasks.is_empty()
+            && self.retouched.is_empty()
+            && self.events.is_empty()
+            && self.target.is_none()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::FirstRun;
 use crate::diff::{Moment, compare, missed};
 use crate::event::EventDraft;
-use crate::model::{KnownTask, Status, Task, TaskId, Timestamp, Window};
+use crate::model::{KnownTask, Status, Task, TaskId, TaskNumber, Timestamp, Window};
 use crate::poll::{PollError, PollReport, Poller};
 use crate::store::{Baseline, Commit, StoreError, TargetState};
 use crate::ucdn::ListRequest;
@@ -81,7 +81,9 @@ impl<'a> Round<'a> {
     }
 
     pub(super) fn run(&mut self) -> Result<(), PollError> {
-        let in_flight = self.poller.store.tasks_in_flight(&self.poller.name)?;
+        let store = &self.poller.store;
+        let in_flight =
+            store.in_flight_after(&self.poller.name, TaskNumber::default(), u32::MAX)?;
         self.unseen = in_flight.iter().map(|task| task.id.clone()).collect();
         let complete = self.walk_list()?;
         self.state.paging = serde_json::to_string(&complete.paging()).unwrap_or_default();
@@ -162,7 +164,7 @@ impl<'a> Round<'a> {
             if missed.newly_vanished {
                 drafts.push(self.poller.origin(now).vanished(&task));
             }
-            commit.tasks.push(task);
+            commit.tasks.push(task.into());
         }
         self.state.baseline = Baseline::Taken;
         self.commit(commit, drafts)
@@ -272,7 +274,7 @@ impl<'a> Round<'a> {
             }
             known.insert(task.id.clone(), difference.task.clone());
             // Of two records of one task, the store keeps the later.
-            commit.tasks.push(difference.task);
+            commit.tasks.push(difference.task.into());
         }
         self.commit(commit, drafts)
     }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::records::{OutboxOrders, Records};
-use super::{Commit, Delivery, NewEvent, Store, Try, TryResult};
+use super::{Commit, Delivery, NewEvent, Store, TaskInFlight, Try, TryResult};
 use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
 use crate::model::{
-    Absence, KnownTask, Status, TargetName, TaskKind, Timestamp, UrlState, WebhookName,
+    Absence, KnownTask, Status, TargetName, TaskKind, TaskNumber, Timestamp, UrlState, WebhookName,
 };
 
 pub(super) mod events;
+pub(super) mod footprint;
 pub(super) mod orders;
 pub(super) mod outbox;
 pub(super) mod records;
@@ -26,9 +27,17 @@ macro_rules! store_contract {
             a_record_is_replaced_by_the_next
             thousands_of_tasks_are_known_at_once
             tasks_of_another_target_are_not_known
-            tasks_in_flight_come_oldest_first_and_undated_last
+            tasks_in_flight_come_in_the_order_of_their_numbers
             a_target_comes_back_as_it_was
             forgetting_a_target_keeps_events_and_the_other_targets
+        );
+        $crate::store::contract_tests::store_contract!($with_store, footprint:
+            a_task_keeps_its_number_and_later_ones_have_higher_numbers
+            footprints_are_found_whatever_is_known_of_the_time
+            a_record_that_is_written_again_has_the_fingerprint_that_it_is_written_with
+            a_retouch_changes_the_fingerprint_and_nothing_else
+            the_newest_tasks_that_fit_are_found
+            the_seed_stays_the_same
         );
         $crate::store::contract_tests::store_contract!($with_store, outbox:
             sequences_follow_the_order_of_events
@@ -163,7 +172,7 @@ pub(super) fn event(id: &str, owed_to: &[&str]) -> NewEvent {
 
 pub(super) fn commit_tasks(store: &dyn Store, tasks: &[KnownTask], time: i64) {
     let commit = Commit {
-        tasks: tasks.to_vec(),
+        tasks: tasks.iter().cloned().map(Into::into).collect(),
         time: at(time),
         ..Commit::default()
     };
@@ -183,6 +192,13 @@ pub(super) fn known(store: &dyn Store, id: &str) -> Option<KnownTask> {
     let known = store.known_tasks(&shop(), &[id.into()]).unwrap();
     assert!(known.len() <= 1);
     known.into_iter().next()
+}
+
+/// All tasks in flight.
+pub(super) fn in_flight(store: &dyn Store, target: &TargetName) -> Vec<TaskInFlight> {
+    store
+        .in_flight_after(target, TaskNumber::default(), u32::MAX)
+        .unwrap()
 }
 
 pub(super) fn delivered() -> TryResult {

@@ -13,11 +13,16 @@ use self::fault::Fault;
 use self::file::StateFile;
 use self::lock::StateLock;
 use self::open::Database;
-use super::{Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, Try};
-use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use super::{
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
+};
+use crate::model::{
+    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+};
 
 mod fault;
 mod file;
+mod footprint;
 mod lock;
 mod open;
 mod outbox;
@@ -30,12 +35,16 @@ mod tests;
 
 pub use records::{SqliteOutbox, SqliteRecords};
 
-/// A state in a file. Dropped, it marks a clean stop, folds its journal in and lets the lock go.
+/// A state in a file. Dropped, it marks a clean stop, folds its journal in and lets the lock go. One that nothing was
+/// written to has nothing to mark and nothing to fold.
 #[derive(Debug)]
 pub struct SqliteStore {
     file: StateFile,
     /// Makes this state's event ids differ from any other's.
     state_id: u64,
+    fingerprint_seed: u64,
+    /// Whether the file says so, and a clean stop has to be marked.
+    in_use: AtomicBool,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     /// Damage was met: no clean stop is marked, so that the next open checks everything and sets the file aside.
@@ -86,6 +95,8 @@ impl SqliteStore {
         Self {
             file,
             state_id: database.state_id,
+            fingerprint_seed: database.fingerprint_seed,
+            in_use: AtomicBool::new(database.in_use),
             writer: Mutex::new(database.writer),
             reader: Mutex::new(database.reader),
             damaged: AtomicBool::new(false),
@@ -114,8 +125,17 @@ impl SqliteStore {
         let write = |writer: &mut Connection| {
             // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let before = transaction.total_changes();
             let outcome = change(&transaction)?;
+            let changes = transaction.total_changes() > before;
+            if changes && !self.in_use.load(Ordering::Relaxed) {
+                open::mark_in_use(&transaction)?;
+            }
             transaction.commit()?;
+            if changes {
+                // Nobody else writes meanwhile: the writer is locked.
+                self.in_use.store(true, Ordering::Relaxed);
+            }
             Ok(outcome)
         };
         write(&mut writer).map_err(|fault| self.error(fault, action))
@@ -143,7 +163,10 @@ fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection>
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         let sound = !self.damaged.load(Ordering::Relaxed);
-        open::close(&lock_connection(&self.writer), sound);
+        // A state that nothing was written to stays as it is.
+        if !sound || self.in_use.load(Ordering::Relaxed) {
+            open::close(&lock_connection(&self.writer), sound);
+        }
     }
 }
 
@@ -162,9 +185,44 @@ impl Store for SqliteStore {
         })
     }
 
-    fn tasks_in_flight(&self, target: &TargetName) -> Result<Vec<TaskInFlight>, StoreError> {
+    fn fingerprint_seed(&self) -> u64 {
+        self.fingerprint_seed
+    }
+
+    fn footprints(
+        &self,
+        target: &TargetName,
+        sought: &[Sought<'_>],
+    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        self.read("look for tasks", |state| {
+            footprint::footprints(state, target, sought)
+        })
+    }
+
+    fn in_flight_after(
+        &self,
+        target: &TargetName,
+        after: TaskNumber,
+        at_most: u32,
+    ) -> Result<Vec<TaskInFlight>, StoreError> {
         self.read("read the tasks in flight", |state| {
-            snapshot::tasks_in_flight(state, target)
+            snapshot::in_flight_after(state, target, after, at_most)
+        })
+    }
+
+    fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError> {
+        self.read("count the tasks in flight", |state| {
+            snapshot::count_in_flight(state, target)
+        })
+    }
+
+    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+        self.read("read the last task's number", footprint::last_number)
+    }
+
+    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
+        self.read("read the newest tasks", |state| {
+            footprint::reach(state, target, room, from)
         })
     }
 
@@ -174,6 +232,7 @@ impl Store for SqliteStore {
         }
         self.write("commit what a poll saw", |state| {
             snapshot::set_tasks(state, target, &commit.tasks, commit.time)?;
+            snapshot::retouch(state, target, &commit.retouched)?;
             outbox::add_events(state, self.state_id, &commit.events, commit.time)?;
             commit
                 .target

@@ -2,9 +2,12 @@
 
 use std::sync::Mutex;
 
-use crate::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use crate::model::{
+    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+};
 use crate::store::{
-    Commit, Delivery, Owed, Store, StoreError, TargetState, TaskInFlight, Try, TryResult,
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
+    TryResult,
 };
 
 #[derive(Debug, Default)]
@@ -145,7 +148,36 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn tasks_in_flight(&self, _: &TargetName) -> Result<Vec<TaskInFlight>, StoreError> {
+    fn fingerprint_seed(&self) -> u64 {
+        unreachable!()
+    }
+
+    fn footprints(
+        &self,
+        _: &TargetName,
+        _: &[Sought<'_>],
+    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        unreachable!()
+    }
+
+    fn in_flight_after(
+        &self,
+        _: &TargetName,
+        _: TaskNumber,
+        _: u32,
+    ) -> Result<Vec<TaskInFlight>, StoreError> {
+        unreachable!()
+    }
+
+    fn count_in_flight(&self, _: &TargetName) -> Result<u64, StoreError> {
+        unreachable!()
+    }
+
+    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+        unreachable!()
+    }
+
+    fn reach(&self, _: &TargetName, _: Room, _: Timestamp) -> Result<Reach, StoreError> {
         unreachable!()
     }
 

@@ -37,13 +37,14 @@ pub(in crate::store) fn the_document_carries_the_id_and_the_sequence(store: &dyn
 /// Seen from another thread, at any moment: all of a commit or nothing.
 pub(in crate::store) fn tasks_events_and_deliveries_appear_together(store: &dyn Store) {
     let commit = |n: u32| Commit {
-        tasks: vec![task(&format!("task-{n}"), Status::Failure, None)],
+        tasks: vec![task(&format!("task-{n}"), Status::Failure, None).into()],
         events: vec![event("first", &["ops"]), event("second", &["ops", "chat"])],
         target: Some(TargetState {
             failed_polls: n,
             ..TargetState::default()
         }),
         time: at(2_000),
+        ..Commit::default()
     };
     thread::scope(|scope| {
         let writer =

@@ -36,7 +36,7 @@ pub(super) fn commit_elsewhere(
     time: i64,
 ) {
     let commit = Commit {
-        tasks: tasks.to_vec(),
+        tasks: tasks.iter().cloned().map(Into::into).collect(),
         events: events.to_vec(),
         time: at(time),
         ..Commit::default()

@@ -1,8 +1,8 @@
 //! The contract: what is forgotten, and what never is.
 
 use super::{
-    at, commit_events, commit_tasks, dead, delivered, drain, event, known, next, next_sequence,
-    record, shop, task,
+    at, commit_events, commit_tasks, dead, delivered, drain, event, in_flight, known, next,
+    next_sequence, record, shop, task,
 };
 use crate::model::{Absence, KnownTask, Status};
 use crate::store::{Store, TargetState};
@@ -10,7 +10,7 @@ use crate::store::{Store, TargetState};
 pub(in crate::store) fn a_new_state_is_empty(store: &dyn Store) {
     assert_eq!(store.target(&shop()).unwrap(), TargetState::default());
     assert_eq!(known(store, "a"), None);
-    assert_eq!(store.tasks_in_flight(&shop()).unwrap(), []);
+    assert_eq!(in_flight(store, &shop()), []);
     assert_eq!(next(store, "ops"), None);
     assert_eq!(store.owed().unwrap(), []);
     assert_eq!(store.prune(at(9_000)).unwrap(), 0);
@@ -49,7 +49,7 @@ pub(in crate::store) fn prune_takes_old_finished_and_vanished_tasks_only(store: 
         assert_eq!(known(store, task.id.as_str()), Some(task));
     }
     assert!(known(store, "changed since").is_some());
-    assert_eq!(store.tasks_in_flight(&shop()).unwrap().len(), 2);
+    assert_eq!(in_flight(store, &shop()).len(), 2);
 }
 
 pub(in crate::store) fn prune_keeps_events_that_are_pending_or_dead(store: &dyn Store) {

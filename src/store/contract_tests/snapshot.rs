@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{at, commit_tasks, drain, event, known, shop, task};
-use crate::model::{Absence, Status, TaskId, Timestamp, UrlState};
+use super::{at, commit_tasks, drain, event, in_flight, known, shop, task};
+use crate::model::{Absence, Status, TaskId, TaskNumber, Timestamp, UrlState};
 use crate::store::{Baseline, Commit, Store, TargetState};
 
 pub(in crate::store) fn a_task_comes_back_as_it_was(store: &dyn Store) {
@@ -83,10 +83,10 @@ pub(in crate::store) fn tasks_of_another_target_are_not_known(store: &dyn Store)
     commit_tasks(store, &[task("a", Status::Wait, None)], 2_000);
     let other = "blog".into();
     assert_eq!(store.known_tasks(&other, &["a".into()]).unwrap(), []);
-    assert_eq!(store.tasks_in_flight(&other).unwrap(), []);
+    assert_eq!(in_flight(store, &other), []);
 }
 
-pub(in crate::store) fn tasks_in_flight_come_oldest_first_and_undated_last(store: &dyn Store) {
+pub(in crate::store) fn tasks_in_flight_come_in_the_order_of_their_numbers(store: &dyn Store) {
     let mut missed = task("missed", Status::Process, Some(1_000));
     missed.absence = Absence::Missing { polls: 2 };
     let mut vanished = task("vanished", Status::Wait, Some(1_000));
@@ -102,7 +102,7 @@ pub(in crate::store) fn tasks_in_flight_come_oldest_first_and_undated_last(store
     ];
     commit_tasks(store, &tasks, 2_000);
     let told = |store: &dyn Store| -> Vec<_> {
-        let tasks = store.tasks_in_flight(&shop()).unwrap().into_iter();
+        let tasks = in_flight(store, &shop()).into_iter();
         tasks
             .map(|task| (task.id.0, task.created, task.absence))
             .collect()
@@ -117,7 +117,7 @@ pub(in crate::store) fn tasks_in_flight_come_oldest_first_and_undated_last(store
     let (new, undated) = (row("new", Some(1_500), 0), row("undated", None, 0));
     assert_eq!(
         told(store),
-        [missed, odd.clone(), new.clone(), undated.clone()]
+        [undated.clone(), new.clone(), odd.clone(), missed]
     );
 
     commit_tasks(
@@ -125,7 +125,16 @@ pub(in crate::store) fn tasks_in_flight_come_oldest_first_and_undated_last(store
         &[task("missed", Status::Success, Some(1_000))],
         2_000,
     );
-    assert_eq!(told(store), [odd, new, undated]);
+    assert_eq!(told(store), [undated, new, odd]);
+    assert_eq!(store.count_in_flight(&shop()).unwrap(), 3);
+    let [first, second] = store
+        .in_flight_after(&shop(), TaskNumber::default(), 2)
+        .unwrap()
+        .try_into()
+        .unwrap();
+    assert!(first.number < second.number);
+    let rest = store.in_flight_after(&shop(), second.number, 2).unwrap();
+    assert_eq!(rest.len(), 1, "those before are not told of again");
 }
 
 pub(in crate::store) fn a_target_comes_back_as_it_was(store: &dyn Store) {
@@ -153,20 +162,21 @@ pub(in crate::store) fn a_target_comes_back_as_it_was(store: &dyn Store) {
 
 pub(in crate::store) fn forgetting_a_target_keeps_events_and_the_other_targets(store: &dyn Store) {
     let commit = Commit {
-        tasks: vec![task("a", Status::Wait, Some(1_000))],
+        tasks: vec![task("a", Status::Wait, Some(1_000)).into()],
         events: vec![event("a", &["ops"])],
         target: Some(TargetState {
             list: "main".to_owned(),
             ..TargetState::default()
         }),
         time: at(2_000),
+        ..Commit::default()
     };
     let blog = "blog".into();
     store.commit(&shop(), &commit).unwrap();
     store.commit(&blog, &commit).unwrap();
     store.forget_target(&shop()).unwrap();
     assert_eq!(known(store, "a"), None);
-    assert_eq!(store.tasks_in_flight(&shop()).unwrap(), []);
+    assert_eq!(in_flight(store, &shop()), []);
     assert_eq!(store.target(&shop()).unwrap(), TargetState::default());
     assert_eq!(store.known_tasks(&blog, &["a".into()]).unwrap().len(), 1);
     assert_eq!(store.target(&blog).unwrap().list, "main");

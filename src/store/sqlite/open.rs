@@ -8,13 +8,14 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::fault::Fault;
 use super::file::StateFile;
-use super::{outbox, prune, snapshot};
+use super::{footprint, outbox, prune, snapshot};
 use crate::store::StoreError;
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
 ];
 
 /// The version that this program writes.
@@ -24,10 +25,12 @@ const VERSION: &str = "PRAGMA user_version";
 const META: &str = "SELECT value FROM meta WHERE name = ?1";
 const SET_META: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
 
-/// In `meta`: `1` if the last user closed the database, `0` while it is open.
+/// In `meta`: `1` if the last user who wrote to the database closed it, `0` from its first write on.
 const CLEAN_STOP: &str = "clean_stop";
 /// In `meta`: what tells this state's event ids from another's.
 const STATE_ID: &str = "state_id";
+/// In `meta`: see [`crate::store::Store::fingerprint_seed`].
+const FINGERPRINT_SEED: &str = "fingerprint_seed";
 
 /// How long we wait for somebody else's transaction, such as that of an operator's `sqlite3`; and at a stop, which
 /// has two seconds for everything.
@@ -40,6 +43,9 @@ pub(super) struct Database {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
     pub(super) state_id: u64,
+    pub(super) fingerprint_seed: u64,
+    /// Whether it is marked as in use: see [`mark_in_use`].
+    pub(super) in_use: bool,
 }
 
 /// Opens it, or creates it. `StoreError::Damaged`: it should be set aside; all connections to it are closed.
@@ -53,7 +59,10 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
     // Asked again, now that the journal is read too; nothing has been written yet.
     let version = user_version(&writer).map_err(fault)?;
     file.check_version(version, LATEST)?;
-    let state_id = make_ready(&mut writer, version, journal_left).map_err(fault)?;
+    let in_use = make_ready(&mut writer, version, journal_left).map_err(fault)?;
+    let [state_id, fingerprint_seed] =
+        [STATE_ID, FINGERPRINT_SEED].map(|name| number_of(&writer, name));
+    let (state_id, fingerprint_seed) = (state_id.map_err(fault)?, fingerprint_seed.map_err(fault)?);
     let reader = connect(file).map_err(fault)?;
     reader
         .pragma_update(None, "query_only", true)
@@ -65,16 +74,21 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
         writer,
         reader,
         state_id,
+        fingerprint_seed,
+        in_use,
     })
 }
 
-/// Marks a clean stop, so that the next open need not check everything, and folds the journal into the database.
+/// Marks a clean stop, so that the next open need not check everything, or damage, so that it does; and folds the
+/// journal into the database.
 /// As well as may be: what can't be done now is done at the next open.
 pub(super) fn close(writer: &Connection, sound: bool) {
     if writer.busy_timeout(BUSY_TIMEOUT_AT_CLOSE).is_err() {
         log::debug!("state: closing may wait longer than it should");
     }
-    if sound && set_meta(writer, CLEAN_STOP, "1").is_err() {
+    // Damage that was met before anything was written is noted too: the next open is to check everything.
+    let mark = if sound { "1" } else { "0" };
+    if set_meta(writer, CLEAN_STOP, mark).is_err() {
         log::debug!("state: the clean stop could not be marked; the next start will check it");
     }
     let folded = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -104,7 +118,8 @@ pub(super) fn user_version(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.query_row(VERSION, [], |row| row.get(0))?)
 }
 
-fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Result<u64, Fault> {
+/// Returns whether the database is marked as in use.
+fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Result<bool, Fault> {
     if version <= 0 {
         check_is_blank(writer, version)?;
     }
@@ -118,8 +133,13 @@ fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Resu
     if unclean {
         check_rows(writer)?;
     }
-    set_meta(writer, CLEAN_STOP, "0")?;
-    state_id(writer)
+    Ok(version < LATEST || unclean)
+}
+
+/// Marks the database as in use. Not at open, but in the transaction of the first change: a user who changes nothing
+/// leaves the file as it was.
+pub(super) fn mark_in_use(writer: &Connection) -> Result<(), Fault> {
+    set_meta(writer, CLEAN_STOP, "0")
 }
 
 /// A database of no version is a new one, or one that lost its version, or none of ours.
@@ -199,6 +219,7 @@ fn migrate(writer: &mut Connection, version: i64) -> Result<(), Fault> {
     for migration in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(migration)?;
     }
+    mark_in_use(&transaction)?;
     if meta(&transaction, STATE_ID)?.is_none() {
         set_meta(
             &transaction,
@@ -212,7 +233,12 @@ fn migrate(writer: &mut Connection, version: i64) -> Result<(), Fault> {
 
 /// Finds missing tables and columns before anything relies on them, and fills the cache of statements.
 fn check_statements(writer: &Connection) -> Result<(), Fault> {
-    let lists = [snapshot::STATEMENTS, outbox::STATEMENTS, prune::STATEMENTS];
+    let lists = [
+        snapshot::STATEMENTS,
+        footprint::STATEMENTS,
+        outbox::STATEMENTS,
+        prune::STATEMENTS,
+    ];
     for sql in lists.into_iter().flatten() {
         writer.prepare_cached(sql)?;
     }
@@ -225,11 +251,12 @@ fn check_rows(writer: &Connection) -> Result<(), Fault> {
     outbox::check_rows(writer)
 }
 
-fn state_id(connection: &Connection) -> Result<u64, Fault> {
-    meta(connection, STATE_ID)?
+/// One of the state's own random numbers.
+fn number_of(connection: &Connection, name: &str) -> Result<u64, Fault> {
+    meta(connection, name)?
         .filter(|text| text.len() == 16)
         .and_then(|text| u64::from_str_radix(&text, 16).ok())
-        .ok_or_else(|| Fault::Damage(format!("meta `{STATE_ID}` can't be read")))
+        .ok_or_else(|| Fault::Damage(format!("meta `{name}` can't be read")))
 }
 
 fn meta(connection: &Connection, name: &str) -> Result<Option<String>, Fault> {

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, Row, params};
 
 use super::fault::Fault;
-use super::row::{optional_time, seconds, time};
-use crate::model::{Absence, KnownTask, Status, TargetName, TaskId, Timestamp};
-use crate::store::{Baseline, TargetState, TaskInFlight};
+use super::footprint::number;
+use super::row::{count, optional_time, seconds, time};
+use crate::model::{
+    Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
+};
+use crate::store::{Baseline, Retouch, TargetState, TaskInFlight, TaskRecord};
 
 const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
     FROM target WHERE name = ?1";
@@ -20,11 +23,21 @@ const TASK: &str =
     FROM task WHERE target = ?1 AND id = ?2";
 const ALL_TASKS: &str =
     "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls FROM task";
-const SET_TASK: &str = "INSERT OR REPLACE INTO task
-    (target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight, urls)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-pub(super) const IN_FLIGHT: &str = "SELECT id, created, missed_polls, vanished
-    FROM task WHERE target = ?1 AND in_flight = 1 ORDER BY created NULLS LAST, id";
+/// Not `INSERT OR REPLACE`: that would give the task another number.
+const SET_TASK: &str = "INSERT INTO task
+    (target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight,
+        url_count, fingerprint, urls)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+    ON CONFLICT (target, id) DO UPDATE SET type = excluded.type, status = excluded.status,
+        created = excluded.created, first_seen = excluded.first_seen, changed = excluded.changed,
+        stalled = excluded.stalled, missed_polls = excluded.missed_polls, vanished = excluded.vanished,
+        in_flight = excluded.in_flight, url_count = excluded.url_count, fingerprint = excluded.fingerprint,
+        urls = excluded.urls";
+const RETOUCH: &str = "UPDATE task SET fingerprint = ?3 WHERE number = ?2 AND target = ?1";
+pub(super) const IN_FLIGHT: &str = "SELECT number, id, created, missed_polls, vanished
+    FROM task WHERE target = ?1 AND in_flight = 1 AND number > ?2 ORDER BY number LIMIT ?3";
+pub(super) const COUNT_IN_FLIGHT: &str =
+    "SELECT count(*) FROM task WHERE target = ?1 AND in_flight = 1";
 const FORGET_TASKS: &str = "DELETE FROM task WHERE target = ?1";
 const FORGET_TARGET: &str = "DELETE FROM target WHERE name = ?1";
 
@@ -36,7 +49,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     TASK,
     ALL_TASKS,
     SET_TASK,
+    RETOUCH,
     IN_FLIGHT,
+    COUNT_IN_FLIGHT,
     FORGET_TASKS,
     FORGET_TARGET,
 ];
@@ -68,33 +83,44 @@ pub(super) fn known_tasks(
     Ok(known)
 }
 
-/// See [`crate::store::Store::tasks_in_flight`].
-pub(super) fn tasks_in_flight(
+/// See [`crate::store::Store::in_flight_after`].
+pub(super) fn in_flight_after(
     connection: &Connection,
     target: &TargetName,
+    after: TaskNumber,
+    at_most: u32,
 ) -> Result<Vec<TaskInFlight>, Fault> {
+    let after = i64::try_from(after.0).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(IN_FLIGHT)?;
-    let mut rows = statement.query([target.as_str()])?;
+    let mut rows = statement.query(params![target.as_str(), after, at_most])?;
     let mut tasks = Vec::new();
     while let Some(row) = rows.next()? {
         tasks.push(TaskInFlight {
-            id: TaskId(row.get(0)?),
-            created: optional_time(row, 1)?,
-            absence: absence(row, 2, 3)?,
+            number: number(row, 0)?,
+            id: TaskId(row.get(1)?),
+            created: optional_time(row, 2)?,
+            absence: absence(row, 3, 4)?,
         });
     }
     Ok(tasks)
+}
+
+/// See [`crate::store::Store::count_in_flight`].
+pub(super) fn count_in_flight(connection: &Connection, target: &TargetName) -> Result<u64, Fault> {
+    let mut statement = connection.prepare_cached(COUNT_IN_FLIGHT)?;
+    let mut rows = statement.query([target.as_str()])?;
+    rows.next()?.map_or(Ok(0), |row| count(row, 0))
 }
 
 /// Inserts or replaces records; `now` is when they changed.
 pub(super) fn set_tasks(
     connection: &Connection,
     target: &TargetName,
-    tasks: &[KnownTask],
+    records: &[TaskRecord],
     now: Timestamp,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(SET_TASK)?;
-    for task in tasks {
+    for TaskRecord { task, fingerprint } in records {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (polls, false),
             Absence::Vanished => (0, true),
@@ -113,8 +139,28 @@ pub(super) fn set_tasks(
             missed_polls,
             vanished,
             task.is_in_flight(),
+            i64::try_from(task.urls.len()).unwrap_or(i64::MAX),
+            fingerprint.map(Fingerprint::to_bits),
             urls,
         ])?;
+    }
+    Ok(())
+}
+
+/// Notes other texts for records that stay as they are: also when they changed stays.
+pub(super) fn retouch(
+    connection: &Connection,
+    target: &TargetName,
+    retouched: &[Retouch],
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(RETOUCH)?;
+    for Retouch {
+        number,
+        fingerprint,
+    } in retouched
+    {
+        let number = i64::try_from(number.0).unwrap_or(i64::MAX);
+        statement.execute(params![target.as_str(), number, fingerprint.to_bits()])?;
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::model::Status;
 use crate::store::contract_tests::{
-    self, at, commit_events, commit_tasks, drain, event, known, ops, shop, store_contract, task,
+    self, at, commit_events, commit_tasks, drain, event, in_flight, known, ops, shop,
+    store_contract, task,
 };
 
 mod contract {
@@ -16,6 +17,7 @@ mod contract {
 }
 mod beside;
 mod damage;
+mod upgrade;
 
 fn with_store(test: fn(&dyn Store)) {
     let directory = tempfile::tempdir().unwrap();
@@ -207,7 +209,7 @@ fn all_that_was_committed_is_there_after_a_crash() {
     let first_id = contract_tests::next(&store, "ops").unwrap().event_id;
     for (n, copy) in copies.iter().enumerate() {
         let store = open_sound(copy);
-        assert_eq!(store.tasks_in_flight(&shop()).unwrap().len(), n + 1);
+        assert_eq!(in_flight(&store, &shop()).len(), n + 1);
         let drained = drain(&store, "ops");
         assert_eq!(drained.len(), n + 1);
         assert_eq!(drained[0].event_id, first_id, "an id never changes");
@@ -243,7 +245,7 @@ fn what_changes_nothing_writes_nothing() {
     store.commit(&shop(), &Commit::default()).unwrap();
     store.target(&shop()).unwrap();
     assert!(known(&store, "a").is_some());
-    store.tasks_in_flight(&shop()).unwrap();
+    in_flight(&store, &shop());
     store.pending(&ops(), 9).unwrap();
     store.owed().unwrap();
     contract_tests::record(&store, "ops", &[99], &contract_tests::delivered());
@@ -254,12 +256,60 @@ fn what_changes_nothing_writes_nothing() {
 }
 
 #[test]
+fn a_state_that_was_only_read_is_as_it_was_byte_for_byte() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
+    let look = || -> Vec<_> {
+        let files = names(directory.path()).into_iter();
+        files
+            .map(|name| {
+                let file = directory.path().join(&name);
+                let changed = fs::metadata(&file).unwrap().modified().unwrap();
+                (name, fs::read(file).unwrap(), changed)
+            })
+            .collect()
+    };
+    let before = look();
+    let store = open_sound(&path);
+    assert!(known(&store, "a").is_some());
+    assert_eq!(store.prune(at(1_000)).unwrap(), 0);
+    drop(store);
+    assert!(look() == before);
+}
+
+#[test]
+fn a_stop_without_a_close_is_noticed_once_something_was_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
+    let marked = |path: &Path| -> String {
+        let sql = "SELECT value FROM meta WHERE name = 'clean_stop'";
+        let look = Connection::open(path).unwrap();
+        look.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let store = open_sound(&path);
+    assert_eq!(marked(&copy_mid_life(&path, "quiet.db")), "1");
+    commit_tasks(&store, &[task("b", Status::Wait, None)], 2_000);
+    let crashed = copy_mid_life(&path, "crashed.db");
+    assert_eq!(marked(&crashed), "0");
+    drop(store);
+    assert_eq!(marked(&path), "1");
+    // Opened and closed, without a word written: it was checked, and that is noted.
+    drop(open_sound(&crashed));
+    assert_eq!(marked(&crashed), "1");
+}
+
+#[test]
 fn no_question_reads_finished_rows() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
     let reader = store.reader.lock().unwrap();
     let statements = [
         (snapshot::IN_FLIGHT, "COVERING INDEX task_in_flight"),
+        (snapshot::COUNT_IN_FLIGHT, "COVERING INDEX task_in_flight"),
+        (footprint::FROM_HERE, "COVERING INDEX task_footprint"),
+        (footprint::NEWEST, "COVERING INDEX task_footprint"),
         (outbox::PENDING, "INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_dead"),
@@ -298,7 +348,12 @@ fn a_panic_amid_a_commit_undoes_it_and_harms_no_other() {
     let store = open_sound(&directory.path().join("state.db"));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _: Result<(), _> = store.write("panic", |state| {
-            snapshot::set_tasks(state, &shop(), &[task("lost", Status::Wait, None)], now())?;
+            snapshot::set_tasks(
+                state,
+                &shop(),
+                &[task("lost", Status::Wait, None).into()],
+                now(),
+            )?;
             panic!("amid a commit");
         });
     }));
@@ -322,14 +377,14 @@ fn a_full_disk_is_not_damage_and_leaves_no_gap() {
     limit(1);
     let commit = Commit {
         tasks: (0..100)
-            .map(|n| task(&n.to_string(), Status::Wait, None))
+            .map(|n| task(&n.to_string(), Status::Wait, None).into())
             .collect(),
         events: vec![event("a", &["ops"])],
         ..Commit::default()
     };
     let error = store.commit(&shop(), &commit).unwrap_err();
     assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
-    assert!(store.tasks_in_flight(&shop()).unwrap().is_empty());
+    assert!(in_flight(&store, &shop()).is_empty());
     limit(1_000_000);
     store.commit(&shop(), &commit).unwrap();
     assert_eq!(contract_tests::next(&store, "ops").unwrap().sequence, 1);

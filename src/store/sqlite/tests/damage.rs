@@ -36,14 +36,18 @@ fn use_all(store: &SqliteStore) -> bool {
         .map(|n| format!("task-{n}").as_str().into())
         .collect();
     let commit = Commit {
-        tasks: vec![task("new", Status::Wait, None)],
+        tasks: vec![task("new", Status::Wait, None).into()],
         events: vec![event("new", &["ops"])],
         target: Some(TargetState::default()),
         time: now(),
+        ..Commit::default()
     };
     let mut results = vec![
         store.known_tasks(&shop(), &ids).map(|_| ()),
-        store.tasks_in_flight(&shop()).map(|_| ()),
+        store
+            .in_flight_after(&shop(), TaskNumber::default(), 9)
+            .map(|_| ()),
+        store.reach(&shop(), Room::Tasks(9), at(0)).map(|_| ()),
         store.target(&shop()).map(|_| ()),
         store.owed().map(|_| ()),
     ];
