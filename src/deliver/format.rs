@@ -92,18 +92,18 @@ pub(super) fn request<'a>(
             cloudevents::CONTENT_TYPE,
             cloudevents::body(events),
         ),
-        Format::Alertmanager(alerts) => plain(alertmanager::body(alerts, events)),
+        Format::Alertmanager(alerts) => plain(&alertmanager::body(alerts, events)),
         Format::Chat(chat) => match chat.vendor {
-            Vendor::Slack => plain(slack::body(chat, events)),
-            Vendor::Feishu => plain(feishu::body(chat, secrets.first(), events, time)),
+            Vendor::Slack => plain(&slack::body(chat, events)),
+            Vendor::Feishu => plain(&feishu::body(chat, secrets.first(), events, time)),
             Vendor::DingTalk => Request {
                 query: secrets
                     .first()
                     .map(|secret| dingtalk::signature(secret, time))
                     .unwrap_or_default(),
-                ..plain(dingtalk::body(chat, events))
+                ..plain(&dingtalk::body(chat, events))
             },
-            Vendor::WeCom => plain(wecom::body(chat, events)),
+            Vendor::WeCom => plain(&wecom::body(chat, events)),
         },
     }
 }
@@ -148,7 +148,7 @@ fn standard<'a>(
 }
 
 /// Several events have no one id, and these receivers look at no header: there is none.
-fn plain<'a>(body: serde_json::Value) -> Request<'a> {
+fn plain<'a>(body: &serde_json::Value) -> Request<'a> {
     Request {
         content_type: "application/json",
         body: Cow::Owned(body.to_string().into_bytes()),

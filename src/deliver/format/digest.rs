@@ -244,12 +244,11 @@ impl Entry {
 
     fn judge(&self, last: Option<EventType>) -> Category {
         match (&self.task, last) {
-            (_, None) => Category::Other,
             (None, Some(EventType::WatchFailing)) => Category::PollsFail,
             (None, Some(EventType::WatchRecovered)) => Category::PollsRecovered,
             (None, Some(EventType::Test)) => Category::Test,
-            (None, Some(_)) => Category::Other,
             (Some(task), Some(_)) => self.judge_task(task),
+            _ => Category::Other,
         }
     }
 

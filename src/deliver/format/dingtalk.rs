@@ -105,7 +105,7 @@ fn part(part: &Part) -> String {
 mod tests {
     use super::*;
 
-    /// Made with Python: base64.b64encode(hmac.new(b"SECabc", b"1599360473000\nSECabc", "sha256").digest())
+    /// Made with Python: `base64.b64encode(hmac.new(b"SECabc", b"1599360473000\nSECabc", "sha256").digest())`
     #[test]
     fn a_signature_is_what_another_program_makes_of_it() {
         let secret = SecretBytes::new(b"SECabc".to_vec());

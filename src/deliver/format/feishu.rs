@@ -126,7 +126,7 @@ fn part(part: &Part) -> String {
 mod tests {
     use super::*;
 
-    /// Made with Python: base64.b64encode(hmac.new(b"1599360473\nsecret", b"", "sha256").digest())
+    /// Made with Python: `base64.b64encode(hmac.new(b"1599360473\nsecret", b"", "sha256").digest())`
     #[test]
     fn a_signature_is_what_another_program_makes_of_it() {
         let secret = SecretBytes::new(b"secret".to_vec());

@@ -268,18 +268,18 @@ impl Words {
             facts.push(Part::Ours(self.pick("why: ", "原因：")));
             facts.push(Part::Theirs(reason.clone()));
         }
-        if let Some(task) = &entry.task {
-            if task.urls.failure > 0 {
-                let (failed, total) = (task.urls.failure, task.urls.total);
-                facts.push(Part::Ours(self.pick(
-                    &format!("{failed} of {total} URLs failed"),
-                    &format!("{total} 个 URL 中有 {failed} 个失败"),
-                )));
-            }
+        if let Some(task) = &entry.task
+            && task.urls.failure > 0
+        {
+            let (failed, total) = (task.urls.failure, task.urls.total);
+            facts.push(Part::Ours(self.pick(
+                &format!("{failed} of {total} URLs failed"),
+                &format!("{total} 个 URL 中有 {failed} 个失败"),
+            )));
         }
         let created = entry.task.as_ref().and_then(|task| task.created);
         facts.extend(self.times(created, entry.time).map(Part::Ours));
-        self.separated(facts)
+        Self::separated(facts)
     }
 
     /// `created …, seen 6s later`.
@@ -325,14 +325,14 @@ impl Words {
             .filter(|(count, _, _)| *count > 0)
             .map(|(count, en, zh)| format!("{count}{}", self.pick(en, zh)))
             .collect();
-        match shown.is_empty() {
-            true => self.pick("0s", "0 秒"),
-            false => shown.join(" "),
+        if shown.is_empty() {
+            return self.pick("0s", "0 秒");
         }
+        shown.join(" ")
     }
 
     /// Puts separators between facts; what comes from outside belongs to our words before it.
-    fn separated(self, facts: Vec<Part>) -> Vec<Part> {
+    fn separated(facts: Vec<Part>) -> Vec<Part> {
         let mut parts: Vec<Part> = Vec::new();
         for fact in facts {
             if !parts.is_empty() && matches!(fact, Part::Ours(_)) {
