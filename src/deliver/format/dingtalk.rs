@@ -10,8 +10,8 @@ use sha2::Sha256;
 
 use super::digest::Digest;
 use super::refusal::{Codes, Meaning, Refusal};
-use super::text::{self, Rendered};
-use super::words::{self, Line, Part, Role, Words};
+use super::text;
+use super::words::{self, Role, Words};
 use crate::config::Chat;
 use crate::deliver::Outgoing;
 use crate::model::Timestamp;
@@ -34,7 +34,7 @@ pub(super) fn body(chat: &Chat, events: &[Outgoing<'_>]) -> Value {
     let words = Words(chat.language);
     let digest = Digest::of(events);
     let first_line = words::first_line(chat, &digest.headline(words));
-    let lines = digest.lines(words).iter().map(render).collect();
+    let lines = text::render(&digest.lines(words), text::safe, layout);
     let fitted = text::fit(lines, LINES_BYTES, words, |line| {
         text::json_bytes(line) + BREAK.len()
     });
@@ -79,25 +79,12 @@ pub(super) fn refusal(body: &[u8]) -> Option<Refusal> {
     })
 }
 
-fn render(line: &Line) -> Rendered {
-    let parts: String = line.parts.iter().map(part).collect();
-    let text = match line.role {
+fn layout(role: Role, parts: String) -> String {
+    match role {
         Role::Head(_) => format!("**{parts}**"),
         Role::Url => format!("- {parts}"),
         Role::Detail => format!("> {parts}"),
         Role::Note => parts,
-    };
-    Rendered {
-        text,
-        tells: line.tells,
-    }
-}
-
-fn part(part: &Part) -> String {
-    match part {
-        Part::Ours(text) => text.clone(),
-        Part::Theirs(text) => text::plain(text),
-        Part::Url(url) => text::url(url),
     }
 }
 

@@ -11,8 +11,8 @@ use sha2::Sha256;
 
 use super::digest::{Digest, Mood};
 use super::refusal::{Codes, Meaning, Refusal};
-use super::text::{self, Rendered};
-use super::words::{self, Line, Part, Role, Words};
+use super::text;
+use super::words::{self, Role, Words};
 use crate::config::Chat;
 use crate::deliver::Outgoing;
 use crate::model::Timestamp;
@@ -72,7 +72,7 @@ fn signature(secret: &SecretBytes, seconds: &str) -> String {
 fn card(chat: &Chat, events: &[Outgoing<'_>]) -> Value {
     let words = Words(chat.language);
     let digest = Digest::of(events);
-    let lines = digest.lines(words).iter().map(render).collect();
+    let lines = text::render(&digest.lines(words), text::safe, layout);
     let fitted = text::fit(lines, LINES_BYTES, words, text::json_bytes);
     let mut elements = vec![json!({ "tag": "div", "text": plain(&fitted.join("\n")) })];
     elements.extend(chat.link.as_ref().map(|link| {
@@ -101,24 +101,11 @@ fn plain(text: &str) -> Value {
     json!({ "tag": "plain_text", "content": text })
 }
 
-fn render(line: &Line) -> Rendered {
-    let parts: String = line.parts.iter().map(part).collect();
-    let text = match line.role {
+fn layout(role: Role, parts: String) -> String {
+    match role {
         Role::Head(_) => format!("▍{parts}"),
         Role::Url => format!("  {parts}"),
         Role::Detail | Role::Note => parts,
-    };
-    Rendered {
-        text,
-        tells: line.tells,
-    }
-}
-
-fn part(part: &Part) -> String {
-    match part {
-        Part::Ours(text) => text.clone(),
-        Part::Theirs(text) => text::plain(text),
-        Part::Url(url) => text::url(url),
     }
 }
 

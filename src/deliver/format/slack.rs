@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::digest::{Category, Digest, Mood};
 use super::refusal::{Meaning, Refusal};
-use super::text::{self, Rendered};
-use super::words::{self, Line, Part, Role, Words};
+use super::text;
+use super::words::{self, Part, Role, Words};
 use crate::config::Chat;
 use crate::deliver::Outgoing;
 
@@ -50,7 +50,7 @@ pub(super) fn body(chat: &Chat, events: &[Outgoing<'_>]) -> Value {
     let words = Words(chat.language);
     let digest = Digest::of(events);
     let first_line = words::first_line(chat, &digest.headline(words));
-    let lines = digest.lines(words).iter().map(render).collect();
+    let lines = text::render(&digest.lines(words), part, layout);
     // A section that is not filled to its end leaves as much as its longest line's room: a URL's.
     let fitted = text::fit(lines, SECTIONS * SECTION_BYTES / 2, words, |line| {
         line.len() + 1
@@ -93,16 +93,11 @@ fn section_block(text: &str) -> Value {
     })
 }
 
-fn render(line: &Line) -> Rendered {
-    let parts: String = line.parts.iter().map(part).collect();
-    let text = match line.role {
+fn layout(role: Role, parts: String) -> String {
+    match role {
         Role::Head(category) => format!("{} *{parts}*", sign(category)),
         Role::Url => format!("• {parts}"),
         Role::Detail | Role::Note => parts,
-    };
-    Rendered {
-        text,
-        tells: line.tells,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Add;
 
-use super::words::Words;
+use super::words::{Line, Part, Role, Words};
 
 /// A URL takes up so many bytes of a message at the most, about as much as browsers and servers take.
 const URL_LIMIT: usize = 2_000;
@@ -133,6 +133,28 @@ impl Add for Tells {
             urls: self.urls + other.urls,
         }
     }
+}
+
+/// A part of a line where nothing but the text around it is markup.
+pub(super) fn safe(part: &Part) -> String {
+    match part {
+        Part::Ours(text) => text.clone(),
+        Part::Theirs(text) => plain(text),
+        Part::Url(text) => url(text),
+    }
+}
+
+/// Lays lines out: `part` makes text of their parts, and `layout` markup around that.
+pub(super) fn render(
+    lines: &[Line],
+    part: impl Fn(&Part) -> String,
+    layout: impl Fn(Role, String) -> String,
+) -> Vec<Rendered> {
+    let render = |line: &Line| Rendered {
+        text: layout(line.role, line.parts.iter().map(&part).collect()),
+        tells: line.tells,
+    };
+    lines.iter().map(render).collect()
 }
 
 /// As many lines from the top as fit, and one that counts what was left out.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::digest::{Digest, Mood};
 use super::refusal::{Codes, Meaning, Refusal};
-use super::text::{self, Rendered};
-use super::words::{self, Line, Part, Role, Words};
+use super::text;
+use super::words::{self, Role, Words};
 use crate::config::Chat;
 use crate::deliver::Outgoing;
 
@@ -29,7 +29,7 @@ pub(super) fn body(chat: &Chat, events: &[Outgoing<'_>]) -> Value {
         .as_ref()
         .map(|link| format!("[{}]({link})", words.link()));
     let around = heading.len() + 1 + link.as_ref().map_or(0, |link| link.len() + 1);
-    let lines = digest.lines(words).iter().map(render).collect();
+    let lines = text::render(&digest.lines(words), text::safe, layout);
     let budget = CONTENT_BYTES.saturating_sub(around);
     let fitted = text::fit(lines, budget, words, |line| line.len() + 1);
     let content: Vec<String> = [heading].into_iter().chain(fitted).chain(link).collect();
@@ -51,9 +51,8 @@ pub(super) fn refusal(body: &[u8]) -> Option<Refusal> {
     })
 }
 
-fn render(line: &Line) -> Rendered {
-    let parts: String = line.parts.iter().map(part).collect();
-    let text = match line.role {
+fn layout(role: Role, parts: String) -> String {
+    match role {
         Role::Head(category) => match category.mood() {
             Mood::Bad | Mood::Worrying => format!("<font color=\"warning\">{parts}</font>"),
             Mood::Good => format!("<font color=\"info\">{parts}</font>"),
@@ -62,17 +61,5 @@ fn render(line: &Line) -> Rendered {
         Role::Url => format!("> {parts}"),
         Role::Detail => format!("<font color=\"comment\">{parts}</font>"),
         Role::Note => parts,
-    };
-    Rendered {
-        text,
-        tells: line.tells,
-    }
-}
-
-fn part(part: &Part) -> String {
-    match part {
-        Part::Ours(text) => text.clone(),
-        Part::Theirs(text) => text::plain(text),
-        Part::Url(url) => text::url(url),
     }
 }

@@ -150,7 +150,9 @@ fn a_chat_waits_between_messages_and_then_tells_of_all_that_came_meanwhile() {
             (Rest::Pace(pace), DrainReport::default()),
             "{vendor:?}"
         );
-        scene.clock.pass(pace.saturating_sub(Duration::from_millis(1)));
+        scene
+            .clock
+            .pass(pace.saturating_sub(Duration::from_millis(1)));
         scene.owe(1);
         let rest = Rest::Pace(Duration::from_millis(1));
         assert_eq!(
