@@ -22,5 +22,6 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod status;
 mod tls;
 mod transitions;

@@ -170,28 +170,6 @@ fn a_target_that_is_wrong_in_itself_is_still_known_by_name() {
 }
 
 #[test]
-fn what_is_not_built_in_is_refused_and_its_empty_table_is_fine() {
-    assert_errors(
-        WEBHOOK_LAST,
-        &[
-            (
-                "[http]\nlisten = 'x'",
-                "9:1: http.listen: is not built in yet",
-            ),
-            (
-                "[metrics]\ntextfile = 'x'",
-                "9:1: metrics.textfile: is not built in yet",
-            ),
-            (
-                "[heartbeat]\nurl = 'x'",
-                "9:1: heartbeat.url: is not built in yet",
-            ),
-        ],
-    );
-    Folder::with(&[TARGET_LAST, "[http]\n[metrics]\n[heartbeat]\n[webhooks]"]).config();
-}
-
-#[test]
 fn headers_are_sendable_and_not_the_programs_own() {
     assert_errors(
         ACCOUNT_LAST,

@@ -67,6 +67,7 @@ fn failure(task: &str, urls: &[&str]) -> EventDraft {
         }),
         changes: changes.collect(),
         reason: None,
+        took: None,
     }
 }
 
