@@ -11,13 +11,21 @@ use crate::logging;
 mod api;
 mod check;
 mod config;
+mod deliveries;
 #[cfg(feature = "simulator")]
 mod demo;
+mod events;
+mod listing;
+mod moment;
 mod query;
 #[cfg(feature = "simulator")]
 mod simulate;
+mod state;
+mod table;
+mod tasks;
 mod test_webhook;
 mod watch;
+mod words;
 
 /// Watches UCloud CDN refresh tasks and reports every transition to its log and to webhooks.
 #[derive(Debug, Parser)]
@@ -77,6 +85,12 @@ enum Command {
     Check(check::Arguments),
     /// Ask the API directly, once
     Query(query::Arguments),
+    /// List the tasks that the state knows, or show one of them
+    Tasks(tasks::Arguments),
+    /// List what happened, or follow what happens
+    Events(events::Arguments),
+    /// List what webhooks are owed; try it again, or drop it
+    Deliveries(deliveries::Arguments),
     /// Send a test event to webhooks
     TestWebhook(test_webhook::Arguments),
     /// Run a local stand-in for the API
@@ -162,6 +176,9 @@ pub fn main() -> Exit {
         None => watch::run(&arguments.watch, &context),
         Some(Command::Check(arguments)) => check::run(&arguments, &context),
         Some(Command::Query(arguments)) => query::run(&arguments, &context),
+        Some(Command::Tasks(arguments)) => tasks::run(&arguments, &context),
+        Some(Command::Events(arguments)) => events::run(&arguments, &context),
+        Some(Command::Deliveries(arguments)) => deliveries::run(&arguments, &context),
         Some(Command::TestWebhook(arguments)) => test_webhook::run(&arguments, &context),
         #[cfg(feature = "simulator")]
         Some(Command::Simulate(arguments)) => simulate::run(&arguments, &context),

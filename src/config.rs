@@ -35,7 +35,7 @@ mod webhooks;
 
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use format::{Alerts, Chat, Format, Language, Vendor};
-pub use load::{Loaded, load};
+pub use load::{Loaded, Outline, load, outline};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};

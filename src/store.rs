@@ -11,6 +11,7 @@ use crate::model::{
 
 #[cfg(test)]
 mod contract_tests;
+mod documents;
 pub mod filter;
 pub mod records;
 pub mod sqlite;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Exit, Failure};
-use crate::config::{Config, Loaded, load};
+use crate::config::{Config, Loaded, Outline, load, outline};
 
 /// Where packages put it.
 const DEFAULT_PATH: &str = "/etc/ucdn-watch/config.toml";
@@ -26,6 +26,14 @@ impl Context {
             log::warn!("{warning}");
         }
         Ok(loaded.config)
+    }
+
+    /// What the config says of the state, for commands that need no secret. Its warnings are for others to tell.
+    pub(super) fn load_outline(&self) -> Result<Outline, Failure> {
+        outline(&self.config_path(), &self.environment).map_err(|errors| Failure {
+            exit: Exit::Config,
+            error: Box::new(errors),
+        })
     }
 
     /// A valid config with its warnings, for a command that tells of them itself.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::api::{AskError, choose_target, client};
+use super::moment::Moment;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Target;
@@ -13,11 +14,9 @@ use crate::ucdn::client::ApiClient;
 use crate::ucdn::walk::{Next, Paging, Walk};
 
 mod merge;
-mod moment;
 mod render;
 
 use merge::Merged;
-use moment::Moment;
 use render::{Count, Document, table};
 
 const JSON_HELP: &str = "\

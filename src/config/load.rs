@@ -1,5 +1,6 @@
 //! From a file to a valid [`Config`]: first words, then world. Owns the order of things, and no key.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -13,8 +14,8 @@ use super::report::{Place, Placed, Read, Report, SyntaxError};
 use super::secrets::{SecretKey, World, is_open_to_others, reason};
 use super::targets::{self, Around, TargetDraft};
 use super::webhooks::{self, WebhookDraft};
-use super::{Config, Environment, Listen, listen, metrics, state};
-use crate::model::AccountName;
+use super::{Config, Environment, Listen, StateLocation, listen, metrics, state};
+use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 /// A valid config, and what is unwise in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,33 @@ pub struct Loaded {
 ///
 /// Relative paths in the file start at the file's own folder. All that is wrong is reported at once.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
+    let (config, warnings) = read(path, environment, |draft, world| draft.open(world, path))?;
+    Ok(Loaded { config, warnings })
+}
+
+/// What a config says of its state, and by which names. Made without reading a secret of an account or a webhook, so
+/// that whoever may read the state can do so where the service's credentials are out of reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Where the state is kept.
+    pub state: StateLocation,
+    /// The targets, and which kind of tasks they watch; at least one.
+    pub targets: BTreeMap<TargetName, TaskKind>,
+    /// The webhooks.
+    pub webhooks: BTreeSet<WebhookName>,
+}
+
+/// Reads the outline of a config file: its text must be right, and what it names need not be there.
+pub fn outline(path: &Path, environment: &Environment) -> Result<Outline, ConfigErrors> {
+    let (outline, _) = read(path, environment, Draft::outline)?;
+    Ok(outline)
+}
+
+fn read<T>(
+    path: &Path,
+    environment: &Environment,
+    open: impl FnOnce(Draft, &World<'_>) -> Read<T>,
+) -> Result<(T, Vec<Warning>), ConfigErrors> {
     let text = read_file(path)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut syntax = syntax_errors(text);
@@ -44,9 +72,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
         environment,
         folder: path.parent().unwrap_or(Path::new("")),
     };
-    let config = draft.open(&world, path);
-    let (config, warnings) = report.finish(config)?;
-    Ok(Loaded { config, warnings })
+    let opened = open(draft, &world);
+    report.finish(opened)
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigErrors> {
@@ -161,6 +188,17 @@ impl Draft {
             http: self.http?,
             textfile: textfile?,
             heartbeat: heartbeat?,
+        })
+    }
+
+    fn outline(self, world: &World<'_>) -> Read<Outline> {
+        let state = self.state.and_then(|key| state::open(world, key.as_ref()));
+        let targets = targets::by_name(self.targets?).into_iter();
+        let webhooks = self.webhooks?.into_iter().flatten();
+        Ok(Outline {
+            state: state?,
+            targets: targets.map(|(name, target)| (name, target.tasks)).collect(),
+            webhooks: webhooks.map(WebhookDraft::into_name).collect(),
         })
     }
 

@@ -141,6 +141,11 @@ fn secrets(field: &Field<'_>, usable: Secrets) -> Read<Vec<SecretKey>> {
 }
 
 impl WebhookDraft {
+    /// Its name.
+    pub(super) fn into_name(self) -> WebhookName {
+        self.name
+    }
+
     /// The keys that make the config file itself a secret.
     pub(super) fn inline_secret(&self) -> Option<&Place> {
         let secrets = self.secrets.as_deref().unwrap_or_default();

@@ -22,6 +22,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state_commands;
 mod status;
 mod tls;
 mod transitions;

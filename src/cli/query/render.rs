@@ -1,100 +1,44 @@
 //! How the tasks of an answer look: a table for people, one JSON document for programs. Pure.
 
-use comfy_table::{
-    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
-};
+use comfy_table::Cell;
 use serde::Serialize;
 
-use crate::logging::one_line;
+use crate::cli::table::{self, Column, failures_cell, status_cell, text_cell};
+use crate::cli::words::ago;
 use crate::model::{Status, TargetName, Task, TaskKind, Timestamp, Url};
 
-const HEADER: [&str; 8] = [
-    "STATUS", "TASK", "TYPE", "CREATED", "AGE", "URLS", "DONE", "FAILED",
+const COLUMNS: [Column; 8] = [
+    Column::text("STATUS"),
+    Column::text("TASK"),
+    Column::text("TYPE"),
+    Column::text("CREATED").when_wide(80),
+    Column::text("AGE"),
+    Column::number("URLS"),
+    Column::number("DONE"),
+    Column::number("FAILED"),
 ];
-const CREATED: usize = 3;
-/// From this column on: numbers.
-const FIRST_NUMBER: usize = 5;
 
-/// A terminal narrower than this goes without `CREATED`: `AGE` tells nearly as much.
-const WIDTH_FOR_ALL: u16 = 80;
-/// One narrower than this is none, or can't be helped.
-const LEAST_WIDTH: u16 = 40;
-
-/// The table. On a terminal it takes the terminal's width and colours; anywhere else a line a task.
+/// The table: a line a task.
 pub(super) fn table(tasks: &[Task], now: Timestamp) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(TableStyle::new())
-        .set_header(HEADER)
-        .style_text_only();
-    for task in tasks {
-        table.add_row(row(task, now));
-    }
-    let width = table.width().filter(|width| *width >= LEAST_WIDTH);
-    if width.is_some() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if index >= FIRST_NUMBER {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        if index == CREATED && width.is_some_and(|width| width < WIDTH_FOR_ALL) {
-            column.set_constraint(ColumnConstraint::Hidden);
-        }
-    }
-    let mut text = table.trim_fmt();
-    text.push('\n');
-    text
+    table::table(&COLUMNS, tasks.iter().map(|task| row(task, now)).collect())
 }
 
 fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
-    let status = task.status.as_ref();
     let of = |wanted: &Status| {
         let urls = task.urls.iter();
         urls.filter(|url| url.status.as_ref() == Some(wanted))
             .count()
     };
-    let failed = Cell::new(of(&Status::Failure));
     vec![
-        coloured(status),
-        Cell::new(one_line(task.id.as_str())),
-        Cell::new(one_line(task.r#type.as_deref().unwrap_or("-"))),
-        Cell::new(task.created.map_or("-".to_owned(), |time| time.to_string())),
-        Cell::new(task.created.map_or("-".to_owned(), |time| age(time, now))),
+        status_cell(task.status.as_ref()),
+        text_cell(Some(task.id.as_str())),
+        text_cell(task.r#type.as_deref()),
+        text_cell(task.created.map(|time| time.to_string()).as_deref()),
+        text_cell(task.created.map(|time| ago(time, now)).as_deref()),
         Cell::new(task.urls.len()),
         Cell::new(of(&Status::Success)),
-        if of(&Status::Failure) > 0 {
-            failed.fg(Color::Red)
-        } else {
-            failed
-        },
+        failures_cell(of(&Status::Failure)),
     ]
-}
-
-fn coloured(status: Option<&Status>) -> Cell {
-    let Some(status) = status else {
-        return Cell::new("-");
-    };
-    let cell = Cell::new(one_line(status.as_str()));
-    match status {
-        Status::Wait => cell,
-        Status::Process => cell.fg(Color::Cyan),
-        Status::Success => cell.fg(Color::Green),
-        Status::Failure => cell.fg(Color::Red),
-        Status::Other(_) => cell.fg(Color::Yellow),
-    }
-}
-
-/// In the largest unit: `36s`, `2h`, `12d`.
-fn age(time: Timestamp, now: Timestamp) -> String {
-    let seconds = now.since(time).as_secs();
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m", seconds / 60),
-        3_600..86_400 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
-    }
 }
 
 /// The answer's `TotalCount`. It may count tasks or URLs.
@@ -229,13 +173,14 @@ mod tests {
             .map(|line| line.split_whitespace().collect())
             .collect();
         assert_eq!(lines.len(), 3, "{text}");
-        assert_eq!(lines[0], HEADER);
         let half_failed = [
             "failure",
             "20190121141137_4d8031d5",
             "file",
             "2019-01-21T06:11:37Z",
-            "1h",
+            "1",
+            "h",
+            "ago",
             "2",
             "1",
             "1",
@@ -244,18 +189,6 @@ mod tests {
         let bare = ["-", r"x\u{1b}[2J\ny", "-", "-", "-", "0", "0", "0"];
         assert_eq!(lines[2], bare);
         assert!(!text.contains('\u{1b}'));
-    }
-
-    #[test]
-    fn an_age_is_told_in_its_largest_unit() {
-        let told = |seconds| {
-            age(
-                Timestamp::EPOCH,
-                Timestamp::from_unix_seconds(seconds).unwrap(),
-            )
-        };
-        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000].map(told);
-        assert_eq!(ages, ["0s", "59s", "1m", "59m", "1h", "23h", "1d", "100d"]);
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! Tables for people: on a terminal as wide as that and coloured, anywhere else a line a row with nothing left out.
+//! Escapes what comes from outside; knows nothing of what the rows mean.
+
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
+};
+
+use crate::logging::one_line;
+use crate::model::Status;
+
+/// A terminal narrower than this is none, or can't be helped.
+const LEAST_WIDTH: u16 = 40;
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    title: &'static str,
+    content: Content,
+    /// A terminal narrower than this goes without.
+    needs_width: u16,
+}
+
+/// Which side of its column a cell stands at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Text,
+    Number,
+}
+
+impl Column {
+    /// A column of text.
+    pub(super) const fn text(title: &'static str) -> Self {
+        Self {
+            title,
+            content: Content::Text,
+            needs_width: 0,
+        }
+    }
+
+    /// A column of numbers.
+    pub(super) const fn number(title: &'static str) -> Self {
+        Self {
+            content: Content::Number,
+            ..Self::text(title)
+        }
+    }
+
+    /// Left out on a terminal that is narrower than this.
+    pub(super) const fn when_wide(self, needs_width: u16) -> Self {
+        Self {
+            needs_width,
+            ..self
+        }
+    }
+}
+
+/// The rows as text, below their header; ends in a line's end.
+pub(super) fn table(columns: &[Column], rows: Vec<Vec<Cell>>) -> String {
+    rendered(columns, rows, Header::Shown)
+}
+
+/// More rows of a table whose header was printed before.
+pub(super) fn more_rows(columns: &[Column], rows: Vec<Vec<Cell>>) -> String {
+    rendered(columns, rows, Header::Left)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Shown,
+    Left,
+}
+
+fn rendered(columns: &[Column], rows: Vec<Vec<Cell>>, header: Header) -> String {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new()).style_text_only();
+    if header == Header::Shown {
+        table.set_header(columns.iter().map(|column| column.title));
+    }
+    table.add_rows(rows);
+    let width = table.width().filter(|width| *width >= LEAST_WIDTH);
+    if width.is_some() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for (shown, column) in table.column_iter_mut().zip(columns) {
+        shown.set_padding((0, 2));
+        if column.content == Content::Number {
+            shown.set_cell_alignment(CellAlignment::Right);
+        }
+        if width.is_some_and(|width| width < column.needs_width) {
+            shown.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
+/// A cell with a text from outside; a dash if there is none.
+pub(super) fn text_cell(text: Option<&str>) -> Cell {
+    Cell::new(text.map_or("-".into(), one_line))
+}
+
+/// A cell with a status in its colour.
+pub(super) fn status_cell(status: Option<&Status>) -> Cell {
+    noted_status_cell(status, None)
+}
+
+/// Likewise, with a word of ours behind it.
+pub(super) fn noted_status_cell(status: Option<&Status>, note: Option<&str>) -> Cell {
+    let word = status.map_or("-".into(), |status| one_line(status.as_str()));
+    let text = note.map_or_else(|| word.to_string(), |note| format!("{word}, {note}"));
+    let cell = Cell::new(text);
+    match status {
+        _ if note.is_some() => cell.fg(Color::Yellow),
+        None | Some(Status::Wait) => cell,
+        Some(Status::Process) => cell.fg(Color::Cyan),
+        Some(Status::Success) => cell.fg(Color::Green),
+        Some(Status::Failure) => cell.fg(Color::Red),
+        Some(Status::Other(_)) => cell.fg(Color::Yellow),
+    }
+}
+
+/// A count of what should not be, red unless it is zero.
+pub(super) fn failures_cell(count: usize) -> Cell {
+    let cell = Cell::new(count);
+    if count > 0 { cell.fg(Color::Red) } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn away_from_a_terminal_every_column_is_there_and_a_row_is_a_line() {
+        let columns = [
+            Column::text("NAME"),
+            Column::text("LONG").when_wide(60_000),
+            Column::number("COUNT"),
+        ];
+        let long = "x".repeat(1_000);
+        let row = vec![
+            text_cell(Some("中文\n\u{1b}[2J")),
+            text_cell(Some(&long)),
+            failures_cell(7),
+        ];
+        let text = table(&columns, vec![row.clone()]);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                vec!["NAME", "LONG", "COUNT"],
+                vec![r"中文\n\u{1b}[2J", &long, "7"]
+            ]
+        );
+        assert_eq!(more_rows(&columns, vec![row]).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_status_keeps_its_word_and_a_missing_one_is_a_dash() {
+        let odd = Status::from_word("un\nknown");
+        assert_eq!(status_cell(Some(&odd)).content(), r"un\nknown");
+        assert_eq!(status_cell(None).content(), "-");
+        let noted = noted_status_cell(Some(&Status::Wait), Some("stalled"));
+        assert_eq!(noted.content(), "wait, stalled");
+    }
+}
