@@ -20,6 +20,8 @@ pub enum Answer<'a> {
         status: u16,
         /// `Retry-After`, as it came.
         retry_after: Option<&'a str>,
+        /// `Date`, likewise.
+        date: Option<&'a str>,
     },
     /// It answered, and its own words in the body say more than the status.
     Refusal(Refusal),
@@ -55,6 +57,7 @@ impl<'a> Answer<'a> {
             Ok(Reply { answer, .. }) => Self::Status {
                 status: answer.status,
                 retry_after: answer.header("retry-after"),
+                date: answer.header("date"),
             },
             Err(error) => Self::None(error),
         }
@@ -74,8 +77,10 @@ impl<'a> Answer<'a> {
                 ..
             } => Verdict::Refused,
             Self::Status { status: 410, .. } => Verdict::Gone,
-            Self::Status { retry_after, .. } => Verdict::Retry {
-                retry_after: retry_after.and_then(|value| schedule::retry_after(value, now)),
+            Self::Status {
+                retry_after, date, ..
+            } => Verdict::Retry {
+                retry_after: retry_after.and_then(|value| schedule::retry_after(value, *date, now)),
             },
             Self::Refusal(refusal) => refusal.verdict(),
             Self::None(_) => Verdict::Retry { retry_after: None },
@@ -105,6 +110,7 @@ mod tests {
         Answer::Status {
             status,
             retry_after,
+            date: None,
         }
         .verdict(Timestamp::from_unix_seconds(NOW).unwrap())
     }

@@ -10,10 +10,13 @@
 
 mod absence;
 mod alertmanager;
+mod api_faults;
 mod architecture;
 mod chats;
 mod commands;
+mod configs;
 mod deliveries;
+mod full_disk;
 mod harness;
 mod once;
 mod paging;
@@ -22,7 +25,11 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state;
 mod state_commands;
 mod status;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
+mod webhook_faults;

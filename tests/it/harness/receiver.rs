@@ -1,20 +1,23 @@
 //! A webhook receiver on a free port: records what it gets, and answers as the test says.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::manner::{self, After, Manner};
 use super::{Stopwatch, eventually};
 
 /// Listens until the test process ends.
 pub(crate) struct Receiver {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
+    poured: Arc<AtomicU64>,
 }
 
 struct State {
@@ -43,7 +46,11 @@ pub(crate) struct Delivery {
 pub(crate) struct Answer {
     status: u16,
     headers: String,
+<<<<<<< HEAD
     body: String,
+=======
+    manner: Manner,
+>>>>>>> main
 }
 
 impl Answer {
@@ -51,6 +58,7 @@ impl Answer {
         Self {
             status,
             headers: String::new(),
+<<<<<<< HEAD
             body: String::new(),
         }
     }
@@ -60,12 +68,21 @@ impl Answer {
         Self {
             body: body.to_owned(),
             ..Self::status(200)
+=======
+            manner: Manner::Whole,
+>>>>>>> main
         }
     }
 
     /// None, ever.
     pub(crate) fn hang() -> Self {
-        Self::status(0)
+        Self::status(0).sent(Manner::Hang)
+    }
+
+    /// In this manner.
+    pub(crate) fn sent(mut self, manner: Manner) -> Self {
+        self.manner = manner;
+        self
     }
 
     pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
@@ -87,11 +104,13 @@ impl Receiver {
         let receiver = Self {
             address: listener.local_addr().unwrap(),
             state: Arc::clone(&state),
+            poured: Arc::default(),
         };
+        let poured = Arc::clone(&receiver.poured);
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&state);
-                thread::spawn(move || serve(connection, &state));
+                let (state, poured) = (Arc::clone(&state), Arc::clone(&poured));
+                thread::spawn(move || serve(connection, &state, &poured));
             }
         });
         receiver
@@ -109,6 +128,11 @@ impl Receiver {
     /// Answers all requests so, but for those that [`Self::answer_next`] speaks of.
     pub(crate) fn answer_always(&self, answer: Answer) {
         self.state.lock().unwrap().usual = answer;
+    }
+
+    /// Bytes of huge answers that went out so far.
+    pub(crate) fn poured(&self) -> u64 {
+        self.poured.load(Ordering::Relaxed)
     }
 
     /// Every request so far.
@@ -152,7 +176,7 @@ impl Delivery {
 }
 
 /// Reads requests until the connection ends, and answers each.
-fn serve(connection: TcpStream, state: &Mutex<State>) {
+fn serve(connection: TcpStream, state: &Mutex<State>, poured: &AtomicU64) {
     let mut reader = BufReader::new(connection);
     while let Ok(mut delivery) = read(&mut reader) {
         let answer = {
@@ -164,6 +188,7 @@ fn serve(connection: TcpStream, state: &Mutex<State>) {
             state.deliveries.push(delivery);
             answer
         };
+<<<<<<< HEAD
         if answer.status == 0 {
             // Ends when the other side has had enough.
             let _ = io::copy(&mut reader, &mut io::sink());
@@ -178,6 +203,16 @@ fn serve(connection: TcpStream, state: &Mutex<State>) {
         let head =
             format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
         if reader.get_mut().write_all(head.as_bytes()).is_err() {
+=======
+        let Answer {
+            status,
+            headers,
+            manner,
+        } = answer;
+        let head = format!("HTTP/1.1 {status} Status\r\n{headers}");
+        let sent = manner::send(&mut reader, &manner, &head, poured);
+        if !matches!(sent, Ok(After::Keep)) {
+>>>>>>> main
             return;
         }
     }
