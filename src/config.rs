@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
+mod ad_hoc;
 mod finding;
 mod http;
 mod load;
@@ -28,6 +29,7 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use load::{Loaded, Outline, load, outline};
 

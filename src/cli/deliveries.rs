@@ -18,7 +18,7 @@ use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState, Record
 mod orders;
 
 const JSON_HELP: &str = "\
-JSON: {deliveries: [{webhook, state, tries, next_try, last_try, last_answer, recorded, event}]}, event as the webhook
+JSON: {deliveries: [{webhook, state, tries, next_try, last_try, last_answer, recorded, event}]}, event as the webhook \
 gets it. Times are RFC 3339; what is not known is null. tries counts those that failed.";
 
 const COLUMNS: [Column; 8] = [

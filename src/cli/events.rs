@@ -20,6 +20,7 @@ use crate::store::records::{EventRecord, Records};
 
 const JSON_HELP: &str = "\
 JSON: {events: […]}, each as webhooks get it; with --follow one event a line.
+
 The oldest come first. --follow ends with Ctrl-C; another program can go on where it ended with --after.";
 
 /// How often `--follow` looks.

@@ -15,9 +15,9 @@ mod one;
 mod rows;
 
 const JSON_HELP: &str = "\
-JSON: {tasks: [{target, id, type, status, in_flight, stalled, vanished, created, first_seen, changed, finished,
-counts: {total, success, failure}, urls: [{url, status, progress, finished}]}]}; of TASK_ID also events: […], each as
-webhooks get it. Times are RFC 3339; what is not known is null.";
+JSON: {tasks: [{target, id, type, status, in_flight, stalled, vanished, created, first_seen, changed, finished, \
+counts: {total, success, failure}, urls: [{url, status, progress, finished}]}]}; of TASK_ID also events: […], each \
+as webhooks get it. Times are RFC 3339; what is not known is null.";
 
 /// The arguments of `tasks`.
 #[derive(Debug, clap::Args)]

@@ -23,3 +23,4 @@ mod signals;
 mod state_commands;
 mod tls;
 mod transitions;
+mod wait;
