@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,8 +16,11 @@ use std::time::Duration;
 mod accounts;
 mod ad_hoc;
 mod finding;
+mod heartbeat;
 mod http;
+mod listen;
 mod load;
+mod metrics;
 mod poll;
 mod reader;
 mod report;
@@ -49,6 +53,12 @@ pub struct Config {
     pub targets: BTreeMap<TargetName, Target>,
     /// `[webhooks.NAME]`.
     pub webhooks: BTreeMap<WebhookName, Webhook>,
+    /// `[http]`; none: nothing is served.
+    pub http: Option<Listen>,
+    /// `[metrics]` `textfile`; none: no file is written.
+    pub textfile: Option<PathBuf>,
+    /// `[heartbeat]`; none: nobody is told.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// Where the state is kept.
@@ -125,7 +135,7 @@ impl RequestRate {
     }
 }
 
-/// What the calls of an account or a webhook share.
+/// What the calls of an account, a webhook or the heartbeat share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
     /// For the whole call, from the look-up of the name to the last byte of the answer.
@@ -170,6 +180,34 @@ pub struct Webhook {
     /// After this long the event is dead.
     pub give_up_after: Duration,
     /// How its calls are made.
+    pub http: HttpSettings,
+}
+
+/// `[http]`: where the program listens, and to whom it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// `listen`. On loopback, unless `allow_remote` says otherwise.
+    pub address: SocketAddr,
+    /// Which `Host` headers are answered.
+    pub hosts: AllowedHosts,
+}
+
+/// Which `Host` headers are answered. A page on the web can make a name of its own mean this machine, and so read what
+/// a browser here can reach: it can't do that with an address, or with a name that is not its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedHosts {
+    /// Every one.
+    Any,
+    /// Addresses, `localhost`, names below it, and these, in small letters.
+    Named(BTreeSet<String>),
+}
+
+/// `[heartbeat]`: whom to tell that all is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// What to GET.
+    pub url: SecretUrl,
+    /// How that is done.
     pub http: HttpSettings,
 }
 

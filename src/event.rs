@@ -1,5 +1,7 @@
 //! Events: what is told of a change, and to whom. Pure; owns the document that receivers get.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::model::{Status, TargetName, TaskId, TaskKind, Timestamp};
@@ -110,6 +112,8 @@ pub struct EventDraft {
     pub changes: Vec<UrlChange>,
     /// Why, for `watch.*`.
     pub reason: Option<String>,
+    /// From the task's submission to its end, by the API's clock, where this event tells of its end.
+    pub took: Option<Duration>,
 }
 
 /// An event's `task`.
@@ -187,6 +191,7 @@ impl EventDraft {
             task: None,
             changes: Vec::new(),
             reason: None,
+            took: None,
         }
     }
 

@@ -35,7 +35,7 @@
 //! |---|---|---|---|
 //! | rim | [`crate::cli`] | arguments, wiring, tables, exit codes | decide anything |
 //! | daemon | [`crate::watch`] | threads, when to poll, signals, reload, stop | know HTTP, JSON, SQL |
-//! | | [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
+//! | | [`crate::status`], [`crate::metrics`], [`crate::heartbeat`], [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
 //! | work | [`crate::poll`] | one poll of one target: walk, diff, commit | send anything |
 //! | | [`crate::deliver`] | draining one webhook's queue | ask the API |
 //! | edges | [`crate::ucdn`] | the vendor's API: calls, pages, what an error means | know disk or webhooks |
@@ -58,7 +58,7 @@
 //! # Threads
 //!
 //! Blocking throughout, no async runtime. [`watch`] runs a bounded pool for polls (a target never overlaps itself) and a
-//! thread for each webhook. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
+//! thread for each webhook, and one each for the HTTP listener, the textfile and the heartbeat, if they are asked for. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
 //! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
 
 pub mod cli;
@@ -67,14 +67,17 @@ pub mod config;
 pub mod deliver;
 pub mod diff;
 pub mod event;
+pub mod heartbeat;
 pub mod http;
 pub mod logging;
+pub mod metrics;
 pub mod model;
 pub mod poll;
 pub mod schedule;
 pub mod secret;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod status;
 pub mod store;
 pub mod systemd;
 pub mod ucdn;

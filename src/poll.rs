@@ -3,13 +3,14 @@
 //! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
 //! concluded from a [`CompleteWalk`] only.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Target;
-use crate::event::EventDraft;
 use crate::event::draft::Origin;
+use crate::event::{EventDraft, EventType};
 use crate::model::{TargetName, Timestamp};
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;
@@ -78,6 +79,12 @@ pub struct PollReport {
     pub in_flight: u64,
     /// Polls failed in a row, this one included.
     pub failed_polls: u32,
+    /// The events by their types.
+    pub types: BTreeMap<EventType, u64>,
+    /// How long the tasks took that those events tell the end of, where the API says.
+    pub durations: Vec<Duration>,
+    /// How long it took itself.
+    pub took: Duration,
     /// Whether the list was read whole.
     pub result: Result<(), PollError>,
 }
@@ -110,6 +117,9 @@ impl PollReport {
             newly_failed: 0,
             in_flight: 0,
             failed_polls: 0,
+            types: BTreeMap::new(),
+            durations: Vec::new(),
+            took: Duration::ZERO,
             result: Ok(()),
         }
     }
@@ -211,12 +221,14 @@ impl Poller {
 
     /// Polls once, to the end or to the first error.
     pub fn poll(&self) -> PollReport {
+        let begun = self.clock.monotonic();
         let mut report = PollReport::begun();
         report.result = self.run(&mut report);
         if let Ok(in_flight) = self.store.count_in_flight(&self.name) {
             report.in_flight = in_flight;
         }
         self.log_fault(report.result.as_ref().err());
+        report.took = self.clock.monotonic().saturating_sub(begun);
         report
     }
 
@@ -325,6 +337,8 @@ impl Poller {
         for event in &commit.events {
             report.events += 1;
             report.newly_failed += u64::from(event.draft.is_new_failure());
+            *report.types.entry(event.draft.r#type).or_default() += 1;
+            report.durations.extend(event.draft.took);
             log_event(&event.draft);
         }
         Ok(())
@@ -358,7 +372,7 @@ impl Poller {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

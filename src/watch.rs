@@ -6,26 +6,34 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
-use crate::model::{TargetName, Timestamp};
-use crate::poll::{PollError, PollReport, Poller};
+use crate::metrics::{Metrics, Reload};
+use crate::model::TargetName;
+use crate::poll::{PollError, PollReport, Poller, chain};
 use crate::schedule::poll_delay;
+use crate::status::LastPoll;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
 mod crew;
+mod errand;
 pub mod once;
 mod orders;
+mod outlets;
 mod status;
 
 use crew::Crew;
 pub use crew::SetupError;
 pub use orders::Orders;
+use outlets::Outlets;
 
 /// Polls under way at the same time, over all targets.
 const MAX_POLLS: usize = 8;
 
 /// Between two clean-ups of what is older than the retention.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// However long there is nothing to do, the daemon turns so often: whoever asks for its health takes silence for death.
+const TURN_EVERY: Duration = Duration::from_secs(15);
 
 /// What is left of the 2 s that a stop may take, for threads to end by themselves. One that is still resolving a name or
 /// connecting is left behind: what it would have done is done by the next start.
@@ -42,6 +50,7 @@ pub struct Daemon {
     clock: Arc<dyn Clock>,
     orders: Orders,
     supervisor: Supervisor,
+    outlets: Outlets,
     crew: Crew,
     schedule: BTreeMap<TargetName, Slot>,
     reports: Reports,
@@ -71,14 +80,6 @@ struct Running {
     since: Duration,
 }
 
-/// What is told of a target.
-#[derive(Debug)]
-struct LastPoll {
-    at: Timestamp,
-    in_flight: u64,
-    failed_polls: u32,
-}
-
 impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
@@ -88,7 +89,10 @@ impl Daemon {
         orders: Orders,
         supervisor: Supervisor,
     ) -> Result<Self, SetupError> {
-        let crew = Crew::of(config, &store, &clock, &orders.stop)?;
+        let metrics = Arc::new(Metrics::new(Arc::clone(&store), Arc::clone(&clock)));
+        let crew = Crew::of(config, &store, &clock, &orders.stop, &metrics)?;
+        let mut outlets = Outlets::new(metrics, Arc::clone(&clock));
+        outlets.obey(config)?;
         let (sender, receiver) = mpsc::channel();
         let mut daemon = Self {
             retention: config.retention,
@@ -96,17 +100,20 @@ impl Daemon {
             clock,
             orders,
             supervisor,
+            outlets,
             crew,
             schedule: BTreeMap::new(),
             reports: Reports { sender, receiver },
             last_prune: None,
         };
         daemon.fill_schedule();
+        daemon.tell();
         Ok(daemon)
     }
 
     /// Says in an event of every target that what was known is lost.
     pub fn report_lost_state(&self, reason: &str) -> Result<(), StoreError> {
+        self.outlets.metrics.state_was_set_aside();
         self.crew
             .pollers
             .values()
@@ -142,6 +149,7 @@ impl Daemon {
             self.start_due_polls();
             self.prune();
             if !self.is_stuck() {
+                self.outlets.turned();
                 self.supervisor.keep_alive();
             }
             if self.orders.bell.wait(Some(self.wait())) == Woken::Stopped {
@@ -178,22 +186,43 @@ impl Daemon {
 
     fn reload(&mut self, config: Option<Config>) {
         self.supervisor.reloading();
+        let mut reload = Reload::Refused;
         if let Some(config) = config {
-            match Crew::of(&config, &self.store, &self.clock, &self.orders.stop) {
-                Ok(mut crew) => {
-                    crew.succeed_to(&mut self.crew);
-                    self.crew = crew;
-                    self.retention = config.retention;
-                    self.fill_schedule();
-                    status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+            match self.take_over(&config) {
+                Ok(()) => {
+                    reload = Reload::Taken;
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {
+                    let error = chain(&error);
                     log::error!("the new config can't be used, and the old one stays: {error}");
                 }
             }
         }
+        self.outlets.metrics.reloaded(reload);
+        self.tell();
         self.supervisor.ready(&self.status());
+    }
+
+    /// Works for this config from now on, or changes nothing.
+    fn take_over(&mut self, config: &Config) -> Result<(), SetupError> {
+        let metrics = &self.outlets.metrics;
+        let mut crew = Crew::of(config, &self.store, &self.clock, &self.orders.stop, metrics)?;
+        self.outlets.obey(config)?;
+        crew.succeed_to(&mut self.crew);
+        self.crew = crew;
+        self.retention = config.retention;
+        self.fill_schedule();
+        status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+        Ok(())
+    }
+
+    /// Tells the outside how the targets of the config are.
+    fn tell(&mut self) {
+        let targets = self.schedule.iter();
+        let configured = targets.filter(|(name, _)| self.crew.pollers.contains_key(*name));
+        let standing = configured.map(|(name, slot)| (name.clone(), slot.last.clone()));
+        self.outlets.tell(standing.collect());
     }
 
     fn start_due_polls(&mut self) {
@@ -238,6 +267,7 @@ impl Daemon {
         let mut news = false;
         while let Ok((name, report)) = self.reports.receiver.try_recv() {
             news = true;
+            self.outlets.polled(&name, &report);
             self.reschedule(&name, &report);
             if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
                 return Err(error);
@@ -245,6 +275,7 @@ impl Daemon {
         }
         if news {
             self.fill_schedule();
+            self.tell();
             self.supervisor.status(&self.status());
         }
         Ok(())
@@ -260,6 +291,7 @@ impl Daemon {
             at: self.clock.now(),
             in_flight: report.in_flight,
             failed_polls: report.failed_polls,
+            fault: report.result.as_ref().err().map(ToString::to_string),
         });
         let settings = &slot.poller.target().poll;
         let pause = if report.in_flight > 0 {
@@ -310,7 +342,8 @@ impl Daemon {
         let now = self.clock.monotonic();
         let free = self.schedule.values().filter(|slot| slot.running.is_none());
         let next_poll = free.map(|slot| slot.due.saturating_sub(now)).min();
-        let at_most = self.supervisor.keep_alive_interval().unwrap_or(PRUNE_EVERY);
+        let keep_alive = self.supervisor.keep_alive_interval();
+        let at_most = keep_alive.map_or(TURN_EVERY, |often| often.min(TURN_EVERY));
         next_poll.unwrap_or(at_most).min(at_most)
     }
 
@@ -342,6 +375,7 @@ impl Daemon {
         }
         self.crew.stop_couriers();
         let deadline = self.clock.monotonic().saturating_add(JOIN_WITHIN);
+        let told = self.outlets.end();
         while self.schedule.values().any(|slot| slot.running.is_some()) {
             let left = deadline.saturating_sub(self.clock.monotonic());
             let Ok((name, _)) = self.reports.receiver.recv_timeout(left) else {
@@ -353,6 +387,6 @@ impl Daemon {
             }
         }
         let left = deadline.saturating_sub(self.clock.monotonic());
-        self.crew.join_couriers(left);
+        self.crew.join_couriers(told, left);
     }
 }

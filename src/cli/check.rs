@@ -112,6 +112,15 @@ fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
     for (name, webhook) in &config.webhooks {
         writeln!(text, "webhook {name}: {}", receiver(webhook))?;
     }
+    if let Some(listen) = &config.http {
+        writeln!(text, "listens at {}", listen.address)?;
+    }
+    if let Some(path) = &config.textfile {
+        writeln!(text, "metrics: {}", path.display())?;
+    }
+    if let Some(heartbeat) = &config.heartbeat {
+        writeln!(text, "heartbeat: {}", heartbeat.url)?;
+    }
     if config.webhooks.is_empty() {
         writeln!(text, "no webhooks: events go to the log alone")?;
     }

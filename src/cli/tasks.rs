@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use super::listing::{DocumentWriter, Filters, Limit, TableWriter, read_pages, usage};
+use super::listing::{
+    DocumentWriter, Filters, JsonFlag, Limit, Output, TableWriter, read_pages, usage,
+};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Outline;
@@ -37,9 +39,8 @@ pub(super) struct Arguments {
     filters: Filters,
     #[command(flatten)]
     limit: Limit,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 /// `--status`.
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
                 "the state knows no such task: {id:?}; `ucdn-watch query --task-id` asks the API for it"
             )));
         }
-        one::show(&tasks, &*records, now, arguments.json)?;
+        one::show(&tasks, &*records, now, arguments.json.output())?;
         return Ok(Exit::Done);
     }
     let limit = arguments.limit.or(50);
@@ -80,7 +81,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         let after: Option<TaskPlace> = last.map(TaskRecord::place);
         records.tasks(&filter, after.as_ref(), wanted)
     };
-    if arguments.json {
+    if arguments.json.output() == Output::Programs {
         let mut document = DocumentWriter::new("tasks");
         read_pages(limit, page, |tasks| document.write(tasks))?;
         document.end();

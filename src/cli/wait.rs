@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::AskError;
+use super::listing::JsonFlag;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock, Woken};
 use crate::logging::one_line;
@@ -51,9 +52,8 @@ pub(super) struct Arguments {
     interval: Duration,
     #[command(flatten)]
     source: SourceArguments,
-    /// Print the final state as one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         cause,
         waiting.fault.as_deref(),
         clock.monotonic(),
-        arguments.json,
+        arguments.json.output(),
     ))
 }
 
@@ -102,6 +102,14 @@ fn refused(error: &AskError) -> Failure {
     Failure {
         exit: Exit::Unreachable,
         error: error.to_string().into(),
+    }
+}
+
+/// What went wrong, without the id that each request has of its own: a fault that goes on is told once.
+fn fault_of(error: &AskError) -> String {
+    match error {
+        AskError::Api { error } => error.fault.to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -153,12 +161,12 @@ impl Waiting<'_> {
             }
             least = api.retry_after.unwrap_or_default();
         }
-        let told = error.to_string();
-        if self.fault.as_ref() != Some(&told) {
+        let fault = fault_of(&error);
+        if self.fault.as_ref() != Some(&fault) {
             self.progress
-                .remark(&format!("will ask again: {}", one_line(&told)));
+                .remark(&format!("will ask again: {}", one_line(&error.to_string())));
         }
-        self.fault = Some(told);
+        self.fault = Some(fault);
         Ok(poll_delay(self.interval, self.interval, failures, fastrand::f64()).max(least))
     }
 

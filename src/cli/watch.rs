@@ -7,7 +7,7 @@ use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::logging;
-use crate::store::sqlite::{SetAside, open};
+use crate::store::sqlite::{Loss, open};
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 use crate::watch::once::{self, OnceReport};
@@ -29,21 +29,20 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         error: format!("signals can't be received: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let (store, set_aside) = open_state(&config, &*clock)?;
-    let lost = set_aside.map(|set_aside| {
-        let lost = lost_state(&set_aside);
-        log::error!("{lost}");
-        lost
-    });
+    let (store, loss) = open_state(&config, &*clock)?;
+    let reason = loss.map(|loss| loss.to_string());
+    if let Some(reason) = &reason {
+        log::error!("{reason}");
+    }
     if arguments.once {
-        let report = once::run(&config, &store, &clock, &orders, lost.as_deref())?;
+        let report = once::run(&config, &store, &clock, &orders, reason.as_deref())?;
         print_summary(&report);
         return Ok(exit_of(&report));
     }
     let supervisor = Supervisor::of(&context.environment);
     let daemon = Daemon::new(&config, store, clock, orders, supervisor)?;
-    if let Some(lost) = lost {
-        daemon.report_lost_state(&lost)?;
+    if let Some(reason) = reason {
+        daemon.report_lost_state(&reason)?;
     }
     daemon.run(|| context.reload_config(&config))?;
     Ok(Exit::Done)
@@ -52,18 +51,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 fn open_state(
     config: &Config,
     clock: &dyn Clock,
-) -> Result<(Arc<dyn Store>, Option<SetAside>), StoreError> {
+) -> Result<(Arc<dyn Store>, Option<Loss>), StoreError> {
     let StateLocation::File(path) = &config.state;
     let opened = open(path, clock.now())?;
-    Ok((Arc::new(opened.store), opened.set_aside))
-}
-
-fn lost_state(set_aside: &SetAside) -> String {
-    format!(
-        "the state was damaged and is begun anew under `first_run`; what was owed is in the damaged file, set aside as {}: {}",
-        set_aside.to.display(),
-        set_aside.why
-    )
+    Ok((Arc::new(opened.store), opened.loss))
 }
 
 impl Context {

@@ -1,4 +1,4 @@
-//! The keys that accounts and webhooks share: `timeout`, `headers`, `proxy`, `ca_file`.
+//! The keys that accounts, webhooks and the heartbeat share: `timeout`, `headers`, `proxy`, `ca_file`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) struct HttpDraft {
 }
 
 impl HttpDraft {
-    /// Reads the keys from the table of an account or a webhook.
+    /// Reads the keys from the table of one of them.
     pub(super) fn read(table: &mut Table<'_>, default_timeout: Duration) -> Self {
         let timeout = table.get("timeout", |field| field.duration(SHORTEST));
         Self {

@@ -1,19 +1,20 @@
 //! From a file to a valid [`Config`]: first words, then world. Owns the order of things, and no key.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::accounts::{self, AccountDraft};
 use super::finding::{ConfigErrors, Warning};
+use super::heartbeat::{self, HeartbeatDraft};
 use super::poll::PollTable;
 use super::reader::{Field, Table};
-use super::report::{Place, Read, Report, SyntaxError};
+use super::report::{Place, Placed, Read, Report, SyntaxError};
 use super::secrets::{SecretKey, World, is_open_to_others, reason};
 use super::targets::{self, Around, TargetDraft};
 use super::webhooks::{self, WebhookDraft};
-use super::{Config, Environment, StateLocation, state};
+use super::{Config, Environment, Listen, StateLocation, listen, metrics, state};
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 /// A valid config, and what is unwise in it.
@@ -132,6 +133,9 @@ struct Draft {
     accounts: Read<Vec<Read<AccountDraft>>>,
     targets: Read<Vec<TargetDraft>>,
     webhooks: Read<Vec<Read<WebhookDraft>>>,
+    http: Read<Option<Listen>>,
+    textfile: Read<Option<Placed<PathBuf>>>,
+    heartbeat: Read<Option<HeartbeatDraft>>,
 }
 
 impl Draft {
@@ -147,13 +151,15 @@ impl Draft {
         };
         let targets = target_entries.and_then(|entries| targets::read(&entries, &around));
         let accounts = account_entries.map(|entries| accounts::read(&entries));
-        refuse_what_is_not_built_in(table);
         Self {
             state,
             poll,
             accounts,
             targets,
             webhooks,
+            http: listen::read(table),
+            textfile: metrics::read(table),
+            heartbeat: heartbeat::read(table),
         }
     }
 
@@ -166,12 +172,22 @@ impl Draft {
         let webhooks = self
             .webhooks
             .and_then(|drafts| webhooks::open(drafts, world));
+        let heartbeat = self.heartbeat.and_then(|draft| {
+            let heartbeat = draft.map(|draft| draft.open(world)).transpose()?;
+            Ok(heartbeat.flatten())
+        });
+        let textfile = self
+            .textfile
+            .map(|textfile| metrics::open(world, textfile.as_ref()));
         Ok(Config {
             state: state?,
             retention: self.poll?.retention,
             accounts: accounts?,
             targets: targets::by_name(self.targets?),
             webhooks: webhooks?,
+            http: self.http?,
+            textfile: textfile?,
+            heartbeat: heartbeat?,
         })
     }
 
@@ -220,18 +236,4 @@ impl Draft {
 fn names<'a>(entries: &Read<Vec<Field<'a>>>) -> Option<Vec<&'a str>> {
     let entries = entries.as_ref().ok()?;
     Some(entries.iter().map(Field::name).collect())
-}
-
-/// Tables of the contract that this version can't serve yet: better refused than silently without effect.
-fn refuse_what_is_not_built_in(table: &mut Table<'_>) {
-    for (name, key) in [
-        ("http", "listen"),
-        ("metrics", "textfile"),
-        ("heartbeat", "url"),
-    ] {
-        // The errors are in the report, and there is no value to be had.
-        let _: Read<Option<Option<()>>> = table.get(name, |field| {
-            field.table(|table| table.get(key, |field| Err(field.error("is not built in yet"))))?
-        });
-    }
 }

@@ -9,6 +9,7 @@ use super::{Config, Environment, Loaded, load};
 mod canary;
 mod example;
 mod outline;
+mod outside;
 mod patterns;
 mod rules;
 mod secrets;

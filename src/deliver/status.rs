@@ -1,14 +1,23 @@
 //! What one courier is doing, for those who watch it from other threads. Owns no decision.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::store::TryResult;
 
 /// Shared by a courier and its onlookers. Cheap to read at any time.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct CourierStatus {
     current: Mutex<Snapshot>,
+    /// Told of each try's end.
+    listener: OnceLock<Box<dyn Fn(Outcome) + Send + Sync>>,
+}
+
+impl fmt::Debug for CourierStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CourierStatus").field(&self.current).finish()
+    }
 }
 
 /// What [`CourierStatus::snapshot`] saw. Times are of [`crate::clock::Clock::monotonic`].
@@ -111,6 +120,11 @@ impl CourierStatus {
         self.lock().clone()
     }
 
+    /// Has each try's end told to this listener; to the first one, if it is called again.
+    pub fn tell(&self, listener: impl Fn(Outcome) + Send + Sync + 'static) {
+        let _ = self.listener.set(Box::new(listener));
+    }
+
     pub(super) fn turned(&self, now: Duration) {
         self.lock().last_turn = now;
     }
@@ -129,6 +143,10 @@ impl CourierStatus {
         current.last_outcome = Some(outcome);
         current.paused |= outcome == Outcome::Paused;
         current.fault = fault;
+        drop(current);
+        if let Some(listener) = self.listener.get() {
+            listener(outcome);
+        }
     }
 
     /// Each change is one assignment: whoever panicked can't have left it half-written.

@@ -88,8 +88,10 @@ impl Origin<'_> {
                 finished: url.state.finished,
             })
             .collect();
+        let tells_of_end = matches!(r#type, EventType::TaskSuccess | EventType::TaskFailure);
         EventDraft {
             changes,
+            took: duration(task).filter(|_| tells_of_end),
             ..self.of_task(r#type, task, previous, &what)
         }
     }
@@ -139,6 +141,7 @@ impl Origin<'_> {
             }),
             changes: Vec::new(),
             reason: None,
+            took: None,
         }
     }
 
@@ -151,6 +154,7 @@ impl Origin<'_> {
             task: None,
             changes: Vec::new(),
             reason: Some(reason.to_owned()),
+            took: None,
         }
     }
 }

@@ -162,6 +162,7 @@ pub(super) fn event(id: &str, owed_to: &[&str]) -> NewEvent {
         }),
         changes: Vec::new(),
         reason: None,
+        took: None,
     };
     let owed_to = owed_to
         .iter()

@@ -3,7 +3,7 @@
 //! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
 //! reader waits for a commit's way to the disk. Either is behind a mutex; both are let go before the lock is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,8 +11,10 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use self::fault::Fault;
 use self::file::StateFile;
-use self::lock::StateLock;
-use self::open::Database;
+use self::lock::{LastUse, StateLock};
+pub use self::loss::{Loss, SetAside};
+use self::open::{Database, Origin};
+use self::seal::Seal;
 use super::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
 };
@@ -20,37 +22,41 @@ use crate::model::{
     Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
 };
 
+mod checksum;
 mod fault;
 mod file;
 mod footprint;
 mod lock;
+mod loss;
+mod meta;
 mod open;
 mod outbox;
 mod prune;
 mod records;
 mod row;
+mod seal;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use records::{SqliteOutbox, SqliteRecords};
 
-/// A state in a file. Dropped, it marks a clean stop, folds its journal in and lets the lock go. One that nothing was
-/// written to has nothing to mark and nothing to fold.
+/// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go. One that nothing was
+/// written to stays as it is.
 #[derive(Debug)]
 pub struct SqliteStore {
     file: StateFile,
     /// Makes this state's event ids differ from any other's.
     state_id: u64,
     fingerprint_seed: u64,
-    /// Whether the file says so, and a clean stop has to be marked.
-    in_use: AtomicBool,
+    /// Whether the file is as its seal says: nothing was written yet.
+    sealed: AtomicBool,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
-    /// Damage was met: no clean stop is marked, so that the next open checks everything and sets the file aside.
+    /// Damage was met: the file is not sealed, so that the next open checks everything and sets it aside.
     damaged: AtomicBool,
     /// The last field, for fields are dropped in order.
-    _lock: StateLock,
+    lock: StateLock,
 }
 
 /// What [`open()`] found or made.
@@ -58,36 +64,53 @@ pub struct SqliteStore {
 pub struct Opened {
     /// The state, ready for use.
     pub store: SqliteStore,
-    /// A damaged file was there before: say so loudly. The state is a new, empty one.
-    pub set_aside: Option<SetAside>,
-}
-
-/// A damaged file, out of the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// Its name now. Its journals, if it had any, are beside it under the same name.
-    pub to: PathBuf,
-    /// What is wrong with it.
-    pub why: String,
+    /// Something that was known is not any more: say so loudly.
+    pub loss: Option<Loss>,
 }
 
 /// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to let it go.
 ///
-/// After an unclean stop everything in it is checked. A damaged file is set aside under a name with `now` in it; a
-/// file that can't be opened, read or written for another reason stays where it is, and so does one of a later
-/// version or of another program.
+/// Unless it was closed well and not touched since, everything in it is checked. A damaged file is set aside under a
+/// name with `now` in it; a file that can't be opened, read or written for another reason stays where it is, and so
+/// does one of a later version or of another program.
 pub fn open(path: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     let file = StateFile::find(path)?;
-    let lock = StateLock::take(&file)?;
-    let (database, set_aside) = match open::open(&file) {
+    let (lock, last_use) = StateLock::take(&file)?;
+    let (database, loss) = match open::open(&file, &last_use) {
         Err(StoreError::Damaged { what, .. }) => {
-            let set_aside = file.set_aside(now, what)?;
-            (open::open(&file)?, Some(set_aside))
+            let set_aside = Loss::SetAside(file.set_aside(now, what)?);
+            let new = open::open(&file, &LastUse::default());
+            // Otherwise the caller says it.
+            let new = new.inspect_err(|_| log::error!("{set_aside}"))?;
+            (new, Some(set_aside))
         }
-        opened => (opened?, None),
+        opened => catch_up(&file, opened?, &last_use)?,
     };
+    match database.origin {
+        Origin::New => lock.note_new(),
+        Origin::Found => lock.note(database.last_sequence),
+    }
     let store = SqliteStore::new(file, database, lock);
-    Ok(Opened { store, set_aside })
+    Ok(Opened { store, loss })
+}
+
+/// A database that has come less far than it had is an old copy, or has lost its journal. It is sound, and what it has
+/// forgotten will be seen again; but the ids of events that were sent must not be given to others.
+fn catch_up(
+    file: &StateFile,
+    mut database: Database,
+    last_use: &LastUse,
+) -> Result<(Database, Option<Loss>), StoreError> {
+    let had = last_use.last_sequence.unwrap_or_default();
+    let has = database.last_sequence;
+    if database.origin == Origin::New || has >= had {
+        return Ok((database, None));
+    }
+    outbox::set_last_sequence(&database.writer, had)
+        .map_err(|fault| fault.into_error(file.said(), "skip the sequences of lost events"))?;
+    database.last_sequence = had;
+    database.sealed = false;
+    Ok((database, Some(Loss::RolledBack { has, had })))
 }
 
 impl SqliteStore {
@@ -96,11 +119,11 @@ impl SqliteStore {
             file,
             state_id: database.state_id,
             fingerprint_seed: database.fingerprint_seed,
-            in_use: AtomicBool::new(database.in_use),
+            sealed: AtomicBool::new(database.sealed),
             writer: Mutex::new(database.writer),
             reader: Mutex::new(database.reader),
             damaged: AtomicBool::new(false),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -127,15 +150,11 @@ impl SqliteStore {
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before = transaction.total_changes();
             let outcome = change(&transaction)?;
-            let changes = transaction.total_changes() > before;
-            if changes && !self.in_use.load(Ordering::Relaxed) {
-                open::mark_in_use(&transaction)?;
+            if transaction.total_changes() > before {
+                // Before the commit: if that fails half way, the file may have been written to all the same.
+                self.sealed.store(false, Ordering::Relaxed);
             }
             transaction.commit()?;
-            if changes {
-                // Nobody else writes meanwhile: the writer is locked.
-                self.in_use.store(true, Ordering::Relaxed);
-            }
             Ok(outcome)
         };
         write(&mut writer).map_err(|fault| self.error(fault, action))
@@ -163,10 +182,12 @@ fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection>
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         let sound = !self.damaged.load(Ordering::Relaxed);
-        // A state that nothing was written to stays as it is.
-        if !sound || self.in_use.load(Ordering::Relaxed) {
-            open::close(&lock_connection(&self.writer), sound);
+        if sound && self.sealed.load(Ordering::Relaxed) {
+            return;
         }
+        open::close(&lock_connection(&self.writer));
+        let seal = Seal::of(self.file.path()).filter(|_| sound);
+        self.lock.seal(seal.as_ref());
     }
 }
 
@@ -230,15 +251,18 @@ impl Store for SqliteStore {
         if commit.is_empty() {
             return Ok(());
         }
-        self.write("commit what a poll saw", |state| {
+        let last_sequence = self.write("commit what a poll saw", |state| {
             snapshot::set_tasks(state, target, &commit.tasks, commit.time)?;
             snapshot::retouch(state, target, &commit.retouched)?;
-            outbox::add_events(state, self.state_id, &commit.events, commit.time)?;
-            commit
-                .target
-                .as_ref()
-                .map_or(Ok(()), |new| snapshot::set_target(state, target, new))
-        })
+            if let Some(new) = &commit.target {
+                snapshot::set_target(state, target, new)?;
+            }
+            outbox::add_events(state, self.state_id, &commit.events, commit.time)
+        })?;
+        if let Some(last_sequence) = last_sequence {
+            self.lock.note(last_sequence);
+        }
+        Ok(())
     }
 
     fn forget_target(&self, target: &TargetName) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use crate::model::{TaskKind, Timestamp};
 use crate::schedule::{Budget, retry_after};
 use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
-use crate::ucdn::error::{ApiError, Fault};
+use crate::ucdn::error::{ApiError, CallOutcome, Fault};
 use crate::ucdn::sign::Parameters;
 use crate::ucdn::wire::{Page, WireError, read_page};
 
@@ -32,6 +32,8 @@ pub struct ApiClient {
     patience: Duration,
     clock: Arc<dyn Clock>,
     stop: Stop,
+    /// Told of each call's end.
+    listener: Box<dyn Fn(CallOutcome) + Send + Sync>,
 }
 
 impl fmt::Debug for ApiClient {
@@ -64,7 +66,15 @@ impl ApiClient {
             )),
             clock,
             stop,
+            listener: Box::new(|_| {}),
         })
+    }
+
+    /// Has each call's end told to this listener.
+    #[must_use]
+    pub fn told_to(mut self, listener: impl Fn(CallOutcome) + Send + Sync + 'static) -> Self {
+        self.listener = Box::new(listener);
+        self
     }
 
     /// The gateway, without what may be secret.
@@ -91,6 +101,9 @@ impl ApiClient {
         }
         let began = self.clock.monotonic();
         let result = self.call(request);
+        if let Some(outcome) = CallOutcome::of(&result) {
+            (self.listener)(outcome);
+        }
         log::debug!(
             "API request: offset={:?} limit={:?} task_ids={} took={:?} result={}",
             request.offset,

@@ -48,6 +48,56 @@ pub enum Fault {
     Stopped,
 }
 
+/// How a call to the API ended, in a word: for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// A page came.
+    Success,
+    /// No whole answer came.
+    Unreachable,
+    /// An HTTP status other than 2xx.
+    HttpError,
+    /// A `RetCode` other than 0.
+    Refused,
+    /// What came makes no sense.
+    Unreadable,
+}
+
+impl CallOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] = [
+        Self::Success,
+        Self::Unreachable,
+        Self::HttpError,
+        Self::Refused,
+        Self::Unreadable,
+    ];
+
+    /// None: the program stops, and nothing is known of the call.
+    pub(super) fn of<T>(result: &Result<T, ApiError>) -> Option<Self> {
+        match result.as_ref().map_err(|error| &error.fault) {
+            Ok(_) => Some(Self::Success),
+            Err(Fault::Call(_)) => Some(Self::Unreachable),
+            Err(Fault::Http(_)) => Some(Self::HttpError),
+            Err(Fault::Refused { .. }) => Some(Self::Refused),
+            Err(Fault::Nonsense(_) | Fault::NoList { .. }) => Some(Self::Unreadable),
+            Err(Fault::Stopped) => None,
+        }
+    }
+
+    /// Such as `http_error`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Unreachable => "unreachable",
+            Self::HttpError => "http_error",
+            Self::Refused => "refused",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// What a failed call asks of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {

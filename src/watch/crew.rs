@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::clock::{Bell, Clock, Stop};
 use crate::config::Config;
 use crate::deliver::{Courier, CourierStatus};
+use crate::metrics::Metrics;
 use crate::model::{AccountName, TargetName, WebhookName};
 use crate::poll::routes::Routes;
 use crate::poll::{Poller, Surroundings};
@@ -20,8 +21,8 @@ use crate::ucdn::client::ApiClient;
 #[derive(Debug, thiserror::Error)]
 #[error("{what} can't be set up")]
 pub struct SetupError {
-    what: String,
-    source: Box<dyn Error + Send + Sync>,
+    pub(super) what: String,
+    pub(super) source: Box<dyn Error + Send + Sync>,
 }
 
 /// Everybody who works for one config.
@@ -56,11 +57,12 @@ impl Crew {
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
         stop: &Stop,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, SetupError> {
-        let desks = desks(config, store, clock)?;
+        let desks = desks(config, store, clock, metrics)?;
         let bells = desks.values().map(|desk| desk.bell.clone()).collect();
         let routes = Arc::new(Routes::new(&config.webhooks, bells));
-        let clients = clients(config, clock, stop)?;
+        let clients = clients(config, clock, stop, metrics)?;
         let mut pollers = BTreeMap::new();
         for (name, target) in &config.targets {
             let Some(client) = clients.get(&target.account) else {
@@ -122,13 +124,11 @@ impl Crew {
         }
     }
 
-    /// Waits for couriers that were told to stop, but not for longer than this.
-    pub(super) fn join_couriers(&mut self, within: Duration) {
-        let threads: Vec<_> = self
-            .desks
-            .values_mut()
-            .filter_map(|desk| desk.thread.take())
-            .collect();
+    /// Waits for couriers that were told to stop, and for these others, but not for longer than this.
+    pub(super) fn join_couriers(&mut self, others: Vec<JoinHandle<()>>, within: Duration) {
+        let desks = self.desks.values_mut();
+        let couriers = desks.filter_map(|desk| desk.thread.take());
+        let threads: Vec<_> = couriers.chain(others).collect();
         let (sender, joined) = mpsc::channel();
         let waiter = Builder::new().name("join".to_owned()).spawn(move || {
             for thread in threads {
@@ -138,7 +138,7 @@ impl Crew {
             let _ = sender.send(());
         });
         if waiter.is_err() || joined.recv_timeout(within).is_err() {
-            log::warn!("a delivery did not end in time, and is left behind");
+            log::warn!("a delivery or a heartbeat did not end in time, and is left behind");
         }
     }
 
@@ -184,6 +184,7 @@ fn desks(
     config: &Config,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
 ) -> Result<BTreeMap<WebhookName, Desk>, SetupError> {
     let desk = |(name, webhook)| {
         let name: &WebhookName = name;
@@ -192,6 +193,10 @@ fn desks(
                 what: format!("webhook `{name}`"),
                 source: error.into(),
             })?;
+        let (metrics, webhook) = (Arc::clone(metrics), name.clone());
+        courier
+            .status()
+            .tell(move |outcome| metrics.delivered(&webhook, outcome));
         let client = courier.http_client();
         let desk = Desk {
             bell: Bell::new(&Stop::default()),
@@ -209,11 +214,16 @@ fn clients(
     config: &Config,
     clock: &Arc<dyn Clock>,
     stop: &Stop,
+    metrics: &Arc<Metrics>,
 ) -> Result<BTreeMap<AccountName, Arc<ApiClient>>, SetupError> {
     let client = |(name, account)| {
         let name: &AccountName = name;
         ApiClient::new(account, Arc::clone(clock), stop.clone())
-            .map(|client| (name.clone(), Arc::new(client)))
+            .map(|client| {
+                let (metrics, account) = (Arc::clone(metrics), name.clone());
+                let client = client.told_to(move |outcome| metrics.requested(&account, outcome));
+                (name.clone(), Arc::new(client))
+            })
             .map_err(|error| SetupError {
                 what: format!("account `{name}`"),
                 source: error.into(),

@@ -1,14 +1,18 @@
 //! `--once`: every target is polled once, what is due is delivered, and that is told.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::crew::Crew;
 use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError};
 use crate::clock::{Clock, Woken};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::deliver::{Courier, DrainReport};
+use crate::heartbeat::Heartbeat;
+use crate::metrics::Metrics;
+use crate::metrics::textfile::Textfile;
 use crate::model::{TargetName, WebhookName};
 use crate::poll::{PollReport, Poller};
 use crate::store::{Owed, Store, StoreError};
@@ -34,8 +38,12 @@ pub fn run(
     orders: &Orders,
     lost_state: Option<&str>,
 ) -> Result<OnceReport, SetupError> {
-    let mut crew = Crew::of(config, store, clock, &orders.stop)?;
+    let heartbeat = config.heartbeat.as_ref().map(heartbeat).transpose()?;
+    let metrics = Arc::new(Metrics::new(Arc::clone(store), Arc::clone(clock)));
+    metrics.watch(config);
+    let mut crew = Crew::of(config, store, clock, &orders.stop, &metrics)?;
     if let Some(reason) = lost_state {
+        metrics.state_was_set_aside();
         for poller in crew.pollers.values() {
             if let Err(error) = poller.report_lost_state(reason) {
                 log::error!("can't record that the state was lost: {error}");
@@ -56,6 +64,9 @@ pub fn run(
     );
     let mut polls = polled;
     polls.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, report) in &polls {
+        metrics.polled(name, report);
+    }
     if let Err(error) = store.prune(clock.now().saturating_sub(config.retention)) {
         log::warn!("can't forget what is older than the retention: {error}");
     }
@@ -70,6 +81,16 @@ pub fn run(
         orders,
         || crew.stop_couriers(),
     );
+    if let Some(path) = &config.textfile {
+        write_textfile(path, &metrics);
+    }
+    let is_whole = polls.len() == config.targets.len();
+    if let Some(heartbeat) = heartbeat
+        && is_whole
+        && polls.iter().all(|(_, report)| report.result.is_ok())
+    {
+        beat(heartbeat, orders);
+    }
     let owed = store.owed().map(|owed| {
         owed.into_iter()
             .filter(|owed| config.webhooks.contains_key(&owed.webhook))
@@ -81,6 +102,27 @@ pub fn run(
         owed,
         was_stopped: orders.stop.is_requested(),
     })
+}
+
+fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
+    Heartbeat::new(settings).map_err(|error| SetupError {
+        what: "the heartbeat".to_owned(),
+        source: error.into(),
+    })
+}
+
+fn write_textfile(path: &Path, metrics: &Metrics) {
+    let mut textfile = Textfile::new(path.to_owned());
+    // This process has polled once: of a target that failed in it, only the file knows when it last did not.
+    metrics.remember(&textfile.last_successes());
+    textfile.write(&metrics.text());
+}
+
+fn beat(heartbeat: Heartbeat, orders: &Orders) {
+    let cut = heartbeat.cut();
+    let stop = orders.stop.clone();
+    let work = move |mut heartbeat: Heartbeat| heartbeat.beat(&stop);
+    side_by_side(vec![heartbeat], work, orders, cut);
 }
 
 /// Works on all items with a few threads. At a stop, `cut` is called and what does not end soon is left behind.

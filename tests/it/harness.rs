@@ -5,6 +5,7 @@ mod patience;
 mod program;
 mod receiver;
 mod scene;
+pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
 pub(crate) use patience::{Stopwatch, eventually};

@@ -21,6 +21,7 @@ mod schema;
 mod secrets;
 mod signals;
 mod state_commands;
+mod status;
 mod tls;
 mod transitions;
 mod wait;

@@ -10,6 +10,7 @@ use super::board::{Board, Waited};
 use super::ending::Cause;
 use super::progress::told;
 use crate::cli::Exit;
+use crate::cli::listing::Output;
 use crate::cli::words::span;
 use crate::event::UrlCounts;
 use crate::logging::one_line;
@@ -21,10 +22,10 @@ pub(super) fn conclude(
     cause: Cause,
     fault: Option<&str>,
     waited: Duration,
-    json: bool,
+    output: Output,
 ) -> Exit {
     let exit = exit_of(board, cause);
-    let text = if json {
+    let text = if output == Output::Programs {
         document(board, exit, waited)
     } else {
         lines(board)

@@ -170,22 +170,10 @@ fn a_target_that_is_wrong_in_itself_is_still_known_by_name() {
 }
 
 #[test]
-fn what_is_not_built_in_is_refused_and_its_empty_table_is_fine() {
+fn a_format_that_is_not_built_in_is_refused() {
     assert_errors(
         WEBHOOK_LAST,
         &[
-            (
-                "[http]\nlisten = 'x'",
-                "9:1: http.listen: is not built in yet",
-            ),
-            (
-                "[metrics]\ntextfile = 'x'",
-                "9:1: metrics.textfile: is not built in yet",
-            ),
-            (
-                "[heartbeat]\nurl = 'x'",
-                "9:1: heartbeat.url: is not built in yet",
-            ),
             (
                 "format = 'slack'",
                 "8:1: webhooks.ops.format: this format is not built in yet: expected \"json\"",
@@ -197,7 +185,6 @@ fn what_is_not_built_in_is_refused_and_its_empty_table_is_fine() {
             ),
         ],
     );
-    Folder::with(&[TARGET_LAST, "[http]\n[metrics]\n[heartbeat]\n[webhooks]"]).config();
 }
 
 #[test]

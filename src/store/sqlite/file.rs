@@ -4,12 +4,12 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::SetAside;
+use super::loss::SetAside;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
@@ -20,6 +20,13 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Moved together. The database first: a journal left alone is seen to be so, a database that lost its journal
 /// looks sound.
 const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Whether there ever was a database at a state's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Used {
+    Never,
+    Before,
+}
 
 /// Where a state is.
 #[derive(Clone, Debug)]
@@ -50,7 +57,19 @@ impl StateFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(file.unusable("find its path", error)),
         }
+        file.check_kind()?;
         Ok(file)
+    }
+
+    /// A pipe would be waited at for ever, and a device is nobody's state.
+    fn check_kind(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(found) if !found.is_file() => {
+                let not_a_file = "it is not a regular file; give this one a `state` of its own";
+                Err(self.unusable("use it", io::Error::other(not_a_file)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Finds a file that is there, for those who only look. Makes nothing.
@@ -69,6 +88,7 @@ impl StateFile {
             }
             Err(error) => return Err(file.unusable("find its path", error)),
         }
+        file.check_kind()?;
         Ok(file)
     }
 
@@ -106,16 +126,12 @@ impl StateFile {
     }
 
     /// Looks at the header without opening the database, so that what is not ours to open stays as it is. Creates a
-    /// missing file, for its owner alone; SQLite gives its journals the same permissions.
-    pub(super) fn inspect(&self, latest: i64) -> Result<(), StoreError> {
+    /// missing file, for its owner alone; SQLite gives its journals the same permissions. `used`: whether there ever was
+    /// a database here.
+    pub(super) fn inspect(&self, latest: i64, used: Used) -> Result<(), StoreError> {
         let header = self.header()?;
         if header.is_empty() {
-            // Only `-wal`: a `-journal` is all that a death in the very first transaction leaves behind.
-            return if length(&self.with_suffix("-wal")) > 0 {
-                Err(self.damaged("it is empty, and its journal is not"))
-            } else {
-                self.create()
-            };
+            return self.begin(used);
         }
         if !header.starts_with(MAGIC) || header.len() < 100 {
             return Err(self.damaged("it is not a SQLite database"));
@@ -195,6 +211,22 @@ impl StateFile {
             }
             _ => Ok(header),
         }
+    }
+
+    /// A missing file may have been taken away on purpose; an empty one has lost what was in it.
+    fn begin(&self, used: Used) -> Result<(), StoreError> {
+        // Only `-wal`: a `-journal` is all that a death in the very first transaction leaves behind.
+        if length(&self.with_suffix("-wal")) > 0 {
+            return Err(self.damaged("it is empty, and its journal is not"));
+        }
+        match (used, fs::exists(&self.path)) {
+            (Used::Before, Ok(true)) => return Err(self.damaged("it is empty, and was not before")),
+            (Used::Before, Ok(false)) => {
+                log::warn!("the state is gone, and is begun anew: {}", self.said);
+            }
+            _ => {}
+        }
+        self.create()
     }
 
     fn create(&self) -> Result<(), StoreError> {

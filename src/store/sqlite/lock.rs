@@ -1,12 +1,25 @@
 //! One instance a state: a lock of the operating system's, held while the store lives. It ends with the process,
-//! however that ends; the file stays, for removing it would let two instances lock two files of one name. It holds
-//! nothing, and nothing is written to it: the kernel knows who has a lock.
+//! however that ends; the file stays, for removing it would let two instances lock two files of one name.
+//!
+//! Who has it the kernel knows. The lock file holds what the database can't say of itself: how far it had come
+//! (`last_sequence N`), and how it was closed (`closed` and the [`Seal`]). As long as nothing is written to the database,
+//! nothing is written here.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::{Mutex, PoisonError};
 
 use super::file::{StateFile, for_owner};
+use super::outbox::MAX_SEQUENCE;
+use super::seal::Seal;
 use crate::store::StoreError;
+
+const LAST_SEQUENCE: &str = "last_sequence ";
+const CLOSED: &str = "closed ";
+
+/// More than two lines can be.
+const LONGEST: u64 = 1024;
 
 /// Where Linux lists the locks that are held.
 const LOCKS: &str = "/proc/locks";
@@ -14,24 +27,111 @@ const LOCKS: &str = "/proc/locks";
 /// The right to use a state. Dropped last: the database is closed before somebody else may open it.
 #[derive(Debug)]
 pub(super) struct StateLock {
-    _file: File,
+    file: File,
+    /// What the file says; none until the first [`StateLock::note`].
+    last_sequence: Mutex<Option<u64>>,
+}
+
+/// What the last holder left in the lock file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LastUse {
+    /// The last event that was committed; none: no database was ever opened here.
+    pub(super) last_sequence: Option<u64>,
+    /// How the database was left; none: not closed well.
+    pub(super) seal: Option<Seal>,
 }
 
 impl StateLock {
     /// Takes the lock, or says who has it. Does not wait.
-    pub(super) fn take(state: &StateFile) -> Result<Self, StoreError> {
-        let file = for_owner()
+    pub(super) fn take(state: &StateFile) -> Result<(Self, LastUse), StoreError> {
+        let mut file = for_owner()
             .open(state.with_suffix(".lock"))
             .map_err(|error| state.unusable("open its lock file", error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Held {
-                state: state.said().to_owned(),
-                holder: holder(&file),
-            }),
-            Err(TryLockError::Error(error)) => Err(state.unusable("lock it", error)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Held {
+                    state: state.said().to_owned(),
+                    holder: holder(&file),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(state.unusable("lock it", error)),
+        }
+        let content =
+            content(&mut file).map_err(|error| state.unusable("read its lock file", error))?;
+        let last_use = LastUse::read(&content);
+        let lock = Self {
+            file,
+            last_sequence: Mutex::new(last_use.last_sequence),
+        };
+        Ok((lock, last_use))
+    }
+
+    /// Notes how far the database has come. Not synced: after a power loss it may say less than was committed, never more.
+    pub(super) fn note(&self, last_sequence: u64) {
+        let mut noted = self.noted();
+        // Commits that end at the same time may come here in another order.
+        if noted.is_some_and(|noted| noted >= last_sequence) {
+            return;
+        }
+        *noted = Some(last_sequence);
+        self.try_write(*noted, None);
+    }
+
+    /// Notes that it has come to nothing: a new database takes the place of one that was set aside.
+    pub(super) fn note_new(&self) {
+        let mut noted = self.noted();
+        *noted = Some(0);
+        self.try_write(*noted, None);
+    }
+
+    /// Notes how the database was closed; none: it is to be checked.
+    pub(super) fn seal(&self, seal: Option<&Seal>) {
+        self.try_write(*self.noted(), seal);
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
+        self.last_sequence
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can't be written now makes the next start check more than it need.
+    fn try_write(&self, last_sequence: Option<u64>, seal: Option<&Seal>) {
+        if let Err(error) = self.write(last_sequence, seal) {
+            log::debug!("state: the lock file could not be written: {error}");
         }
     }
+
+    fn write(&self, last_sequence: Option<u64>, seal: Option<&Seal>) -> io::Result<()> {
+        let line = |key, value: Option<String>| value.map(|it| format!("{key}{it}\n"));
+        let content = [
+            line(LAST_SEQUENCE, last_sequence.map(|it| it.to_string())),
+            line(CLOSED, seal.map(Seal::to_string)),
+        ];
+        let content: String = content.into_iter().flatten().collect();
+        self.file.write_all_at(content.as_bytes(), 0)?;
+        self.file.set_len(content.len() as u64)
+    }
+}
+
+impl LastUse {
+    fn read(content: &str) -> Self {
+        let find = |key| content.lines().find_map(|line| line.strip_prefix(key));
+        Self {
+            last_sequence: find(LAST_SEQUENCE)
+                .and_then(|number| number.parse().ok())
+                .filter(|number| *number <= MAX_SEQUENCE),
+            seal: find(CLOSED).map(Seal::from_text),
+        }
+    }
+}
+
+fn content(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The process that has the lock, where the kernel says so.

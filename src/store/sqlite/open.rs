@@ -1,32 +1,31 @@
-//! Opening and closing the database: version, soundness, settings, migrations, the mark of a clean stop. Decides
-//! what is damage at open; moves no files.
+//! Opening and closing the database: version, soundness, settings, migrations. Decides what is damage at open; moves
+//! no files.
 
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::fault::Fault;
-use super::file::StateFile;
-use super::{footprint, outbox, prune, snapshot};
+use super::file::{StateFile, Used};
+use super::lock::LastUse;
+use super::seal::Seal;
+use super::{checksum, footprint, meta, outbox, prune, snapshot};
 use crate::store::StoreError;
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
+    include_str!("../migrations/0004.sql"),
 ];
 
 /// The version that this program writes.
 pub(super) const LATEST: i64 = MIGRATIONS.len().cast_signed() as i64;
 
 const VERSION: &str = "PRAGMA user_version";
-const META: &str = "SELECT value FROM meta WHERE name = ?1";
-const SET_META: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
 
-/// In `meta`: `1` if the last user who wrote to the database closed it, `0` from its first write on.
-const CLEAN_STOP: &str = "clean_stop";
 /// In `meta`: what tells this state's event ids from another's.
 const STATE_ID: &str = "state_id";
 /// In `meta`: see [`crate::store::Store::fingerprint_seed`].
@@ -44,25 +43,47 @@ pub(super) struct Database {
     pub(super) reader: Connection,
     pub(super) state_id: u64,
     pub(super) fingerprint_seed: u64,
-    /// Whether it is marked as in use: see [`mark_in_use`].
-    pub(super) in_use: bool,
+    pub(super) last_sequence: u64,
+    pub(super) origin: Origin,
+    /// Whether its seal holds as long as nothing is written.
+    pub(super) sealed: bool,
+}
+
+/// Where a database comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Just made.
+    New,
+    /// It was there.
+    Found,
+}
+
+/// Whether what is in a database was as it is when it was last closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Closed well, and not touched since.
+    Sealed,
+    /// All of it has to be checked.
+    None,
 }
 
 /// Opens it, or creates it. `StoreError::Damaged`: it should be set aside; all connections to it are closed.
-pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
+pub(super) fn open(file: &StateFile, last_use: &LastUse) -> Result<Database, StoreError> {
     let action = "open its database";
-    file.inspect(LATEST)?;
-    let journal_left = file.has_journal();
+    let used = last_use.last_sequence.map_or(Used::Never, |_| Used::Before);
+    file.inspect(LATEST, used)?;
+    let trust = trust(file, last_use);
     let fault = |fault: Fault| fault.into_error(file.said(), action);
 
     let mut writer = connect(file).map_err(fault)?;
     // Asked again, now that the journal is read too; nothing has been written yet.
     let version = user_version(&writer).map_err(fault)?;
     file.check_version(version, LATEST)?;
-    let in_use = make_ready(&mut writer, version, journal_left).map_err(fault)?;
+    make_ready(&mut writer, version, trust).map_err(fault)?;
     let [state_id, fingerprint_seed] =
         [STATE_ID, FINGERPRINT_SEED].map(|name| number_of(&writer, name));
     let (state_id, fingerprint_seed) = (state_id.map_err(fault)?, fingerprint_seed.map_err(fault)?);
+    let last_sequence = outbox::last_sequence(&writer).map_err(fault)?;
     let reader = connect(file).map_err(fault)?;
     reader
         .pragma_update(None, "query_only", true)
@@ -75,21 +96,29 @@ pub(super) fn open(file: &StateFile) -> Result<Database, StoreError> {
         reader,
         state_id,
         fingerprint_seed,
-        in_use,
+        last_sequence,
+        origin: if version == 0 {
+            Origin::New
+        } else {
+            Origin::Found
+        },
+        sealed: trust == Trust::Sealed && version == LATEST,
     })
 }
 
-/// Marks a clean stop, so that the next open need not check everything, or damage, so that it does; and folds the
-/// journal into the database.
-/// As well as may be: what can't be done now is done at the next open.
-pub(super) fn close(writer: &Connection, sound: bool) {
+fn trust(file: &StateFile, last_use: &LastUse) -> Trust {
+    let found = Seal::of(file.path());
+    if !file.has_journal() && found.is_some() && found == last_use.seal {
+        Trust::Sealed
+    } else {
+        Trust::None
+    }
+}
+
+/// Folds the journal into the database. As well as may be: what can't be done now is done at the next open.
+pub(super) fn close(writer: &Connection) {
     if writer.busy_timeout(BUSY_TIMEOUT_AT_CLOSE).is_err() {
         log::debug!("state: closing may wait longer than it should");
-    }
-    // Damage that was met before anything was written is noted too: the next open is to check everything.
-    let mark = if sound { "1" } else { "0" };
-    if set_meta(writer, CLEAN_STOP, mark).is_err() {
-        log::debug!("state: the clean stop could not be marked; the next start will check it");
     }
     let folded = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     if folded.is_err() {
@@ -104,6 +133,7 @@ fn connect(file: &StateFile) -> Result<Connection, Fault> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Until all is found well: a file that is refused or set aside stays as it was found, and so does its journal.
     fold_at_close(&connection, false)?;
+    checksum::teach(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -118,48 +148,43 @@ pub(super) fn user_version(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.query_row(VERSION, [], |row| row.get(0))?)
 }
 
-/// Returns whether the database is marked as in use.
-fn make_ready(writer: &mut Connection, version: i64, journal_left: bool) -> Result<bool, Fault> {
-    if version <= 0 {
-        check_is_blank(writer, version)?;
-    }
-    let unclean = version > 0 && (journal_left || !stopped_cleanly(writer)?);
-    if unclean {
+fn make_ready(writer: &mut Connection, version: i64, trust: Trust) -> Result<(), Fault> {
+    check_is_ours(writer, version)?;
+    let check = version > 0 && trust == Trust::None;
+    if check {
         check_pages(writer)?;
     }
     settle(writer)?;
     migrate(writer, version)?;
+    meta::check_schema(writer)?;
     check_statements(writer)?;
-    if unclean {
+    if check {
         check_rows(writer)?;
     }
-    Ok(version < LATEST || unclean)
+    Ok(())
 }
 
-/// Marks the database as in use. Not at open, but in the transaction of the first change: a user who changes nothing
-/// leaves the file as it was.
-pub(super) fn mark_in_use(writer: &Connection) -> Result<(), Fault> {
-    set_meta(writer, CLEAN_STOP, "0")
-}
-
-/// A database of no version is a new one, or one that lost its version, or none of ours.
-fn check_is_blank(connection: &Connection, version: i64) -> Result<(), Fault> {
+/// A database of no version is a new one, or one that lost its version, or none of ours. One of another program may
+/// well have a version that we know.
+fn check_is_ours(connection: &Connection, version: i64) -> Result<(), Fault> {
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    if version == 0 && count("SELECT count(*) FROM sqlite_schema")? == 0 {
-        return Ok(());
+    let ours = count(
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'target', 'task', 'event', 'webhook', 'delivery')",
+    )?;
+    if ours > 0 {
+        return if version > 0 {
+            Ok(())
+        } else {
+            Err(Fault::Damage(format!("its version is {version}")))
+        };
     }
-    let ours =
-        "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'task', 'event', 'delivery')";
-    if count(ours)? > 0 {
-        return Err(Fault::Damage(format!("its version is {version}")));
+    let named: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    if version == 0 && named == 0 && count("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(());
     }
     Err(Fault::Refused(
         "it is a database of another program; give this one a `state` of its own".to_owned(),
     ))
-}
-
-fn stopped_cleanly(connection: &Connection) -> Result<bool, Fault> {
-    Ok(meta(connection, CLEAN_STOP)?.as_deref() == Some("1"))
 }
 
 /// `integrity_check`, not `quick_check`: the outbox and the tasks in flight are read from indexes, which the quick one
@@ -187,6 +212,9 @@ pub(super) fn is_io_error(found: &str) -> bool {
 
 /// The settings that the promise of the store rests on.
 fn settle(writer: &Connection) -> Result<(), Fault> {
+    if writer.is_readonly(MAIN_DB)? {
+        return Err(Fault::Refused("its file may only be read".to_owned()));
+    }
     let mode: String =
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
@@ -219,14 +247,11 @@ fn migrate(writer: &mut Connection, version: i64) -> Result<(), Fault> {
     for migration in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(migration)?;
     }
-    mark_in_use(&transaction)?;
-    if meta(&transaction, STATE_ID)?.is_none() {
-        set_meta(
-            &transaction,
-            STATE_ID,
-            &format!("{:016x}", fastrand::u64(..)),
-        )?;
+    if meta::get(&transaction, STATE_ID)?.is_none() {
+        let id = format!("{:016x}", fastrand::u64(..));
+        meta::set(&transaction, STATE_ID, &id)?;
     }
+    meta::keep_schema(&transaction)?;
     transaction.pragma_update(None, "user_version", LATEST)?;
     Ok(transaction.commit()?)
 }
@@ -234,6 +259,7 @@ fn migrate(writer: &mut Connection, version: i64) -> Result<(), Fault> {
 /// Finds missing tables and columns before anything relies on them, and fills the cache of statements.
 fn check_statements(writer: &Connection) -> Result<(), Fault> {
     let lists = [
+        meta::STATEMENTS,
         snapshot::STATEMENTS,
         footprint::STATEMENTS,
         outbox::STATEMENTS,
@@ -247,25 +273,15 @@ fn check_statements(writer: &Connection) -> Result<(), Fault> {
 
 /// Reads what the store will have to read: pages may be in order, and what is in them not.
 fn check_rows(writer: &Connection) -> Result<(), Fault> {
+    checksum::check_all(writer)?;
     snapshot::check_rows(writer)?;
     outbox::check_rows(writer)
 }
 
 /// One of the state's own random numbers.
 fn number_of(connection: &Connection, name: &str) -> Result<u64, Fault> {
-    meta(connection, name)?
+    meta::get(connection, name)?
         .filter(|text| text.len() == 16)
         .and_then(|text| u64::from_str_radix(&text, 16).ok())
         .ok_or_else(|| Fault::Damage(format!("meta `{name}` can't be read")))
-}
-
-fn meta(connection: &Connection, name: &str) -> Result<Option<String>, Fault> {
-    Ok(connection
-        .query_row(META, [name], |row| row.get(0))
-        .optional()?)
-}
-
-fn set_meta(connection: &Connection, name: &str, value: &str) -> Result<(), Fault> {
-    connection.execute(SET_META, [name, value])?;
-    Ok(())
 }

@@ -1,14 +1,18 @@
 //! Events, and what each webhook is owed of them. Orders and counts; knows nothing of sending.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
+use super::checksum::{self, sound};
 use super::fault::Fault;
+use super::meta;
 use super::row::{count, optional_time, seconds, time};
 use crate::model::{Timestamp, WebhookName};
 use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
 
-/// Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
-const LAST_SEQUENCE: &str = "SELECT seq FROM sqlite_sequence WHERE name = 'event'";
+/// In `meta`. Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
+const LAST_SEQUENCE: &str = "last_sequence";
+/// What every reader of JSON can count to: beyond it a number is damage.
+pub(super) const MAX_SEQUENCE: u64 = 1 << 53;
 const ADD_EVENT: &str =
     "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -16,13 +20,21 @@ const ADD_WEBHOOK: &str = "INSERT INTO webhook (name) VALUES (?1) ON CONFLICT DO
 const ADD_DELIVERY: &str =
     "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 /// LEFT: a delivery without its event is damage, and must not hide behind the next one.
-pub(super) const PENDING: &str =
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try
-    FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence
-    WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2";
-const ALL_PENDING: &str =
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try
-    FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'";
+pub(super) const PENDING: &str = concat!(
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try, ",
+    sound!(event),
+    ", ",
+    sound!(delivery),
+    " FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence
+    WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2"
+);
+const ALL_PENDING: &str = concat!(
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try, ",
+    sound!(event),
+    ", ",
+    sound!(delivery),
+    " FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'"
+);
 const RECORD_TRY: &str = "UPDATE delivery
     SET state = ?3, tries = tries + ?4, next_try = ?5, last_try = ?6, last_answer = ?7
     WHERE sequence = ?1 AND webhook = ?2 AND state = 'pending'";
@@ -35,7 +47,6 @@ pub(super) const OWED: &str = "SELECT w.name,
 
 /// Everything above, to be tried at open.
 pub(super) const STATEMENTS: &[&str] = &[
-    LAST_SEQUENCE,
     ADD_EVENT,
     ADD_WEBHOOK,
     ADD_DELIVERY,
@@ -45,24 +56,25 @@ pub(super) const STATEMENTS: &[&str] = &[
     OWED,
 ];
 
-/// Gives events their places, ids and documents, and writes down who is owed them. In a write transaction only: the
-/// last sequence must stay the last.
+/// Gives events their places, ids and documents, and writes down who is owed them. Returns the last sequence that was
+/// given. In a write transaction only: the last sequence must stay the last.
 pub(super) fn add_events(
     connection: &Connection,
     state_id: u64,
     events: &[NewEvent],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<Option<u64>, Fault> {
     if events.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let mut sequence = last_sequence(connection)?;
+    let mut sequence = last_sequence(connection)?.cast_signed();
     for event in events {
         sequence += 1;
         add_event(connection, state_id, sequence, event, now)?;
         add_deliveries(connection, sequence, &event.owed_to)?;
     }
-    Ok(())
+    set_last_sequence(connection, sequence.unsigned_abs())?;
+    Ok(Some(sequence.unsigned_abs()))
 }
 
 /// See [`crate::store::Store::pending`].
@@ -137,16 +149,17 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn last_sequence(connection: &Connection) -> Result<i64, Fault> {
-    let last = connection
-        .prepare_cached(LAST_SEQUENCE)?
-        .query_row([], |row| row.get(0))
-        .optional()?
-        .unwrap_or(0);
-    if (0..i64::MAX / 2).contains(&last) {
-        return Ok(last);
-    }
-    Err(Fault::Damage(format!("{last} is not a last sequence")))
+/// The highest sequence that was ever given.
+pub(super) fn last_sequence(connection: &Connection) -> Result<u64, Fault> {
+    meta::get(connection, LAST_SEQUENCE)?
+        .and_then(|text| text.parse().ok())
+        .filter(|last| *last <= MAX_SEQUENCE)
+        .ok_or_else(|| Fault::Damage(format!("meta `{LAST_SEQUENCE}` can't be read")))
+}
+
+/// The next event gets the one after it.
+pub(super) fn set_last_sequence(connection: &Connection, last: u64) -> Result<(), Fault> {
+    meta::set(connection, LAST_SEQUENCE, &last.to_string())
 }
 
 fn add_event(
@@ -189,6 +202,8 @@ fn add_deliveries(
 fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
     let sequence = count(row, 0)?;
     let read = || -> Result<Delivery, Fault> {
+        checksum::check(row, 8)?;
+        checksum::check(row, 9)?;
         Ok(Delivery {
             sequence,
             event_id: row.get(1)?,

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fault::Fault;
 use super::file::StateFile;
-use super::{lock_connection, open, outbox};
+use super::{checksum, lock_connection, open, outbox};
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use crate::store::records::{
     DeliveryPlace, DeliveryRecord, EventRecord, OutboxOrders, Records, TaskCount, TaskPlace,
@@ -102,6 +102,7 @@ fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, StoreError> 
         let connection =
             Connection::open_with_flags(file.path(), mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        checksum::teach(&connection)?;
         // Whether the journal is sound is the daemon's to find out: it stays as it is.
         open::fold_at_close(&connection, false)?;
         let version = open::user_version(&connection)?;
@@ -149,9 +150,7 @@ impl Records for SqliteRecords {
     }
 
     fn last_sequence(&self) -> Result<u64, StoreError> {
-        self.read("read events", |state| {
-            outbox::last_sequence(state).map(i64::unsigned_abs)
-        })
+        self.read("read events", outbox::last_sequence)
     }
 
     fn deliveries(

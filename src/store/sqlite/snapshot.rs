@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, params};
 
+use super::checksum::{self, sound};
 use super::fault::Fault;
 use super::footprint::number;
 use super::row::{count, optional_time, seconds, time};
@@ -12,17 +13,25 @@ use crate::model::{
 };
 use crate::store::{Baseline, Retouch, TargetState, TaskInFlight, TaskRecord};
 
-const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
-    FROM target WHERE name = ?1";
+const TARGET: &str = concat!(
+    "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, ",
+    sound!(target),
+    " FROM target WHERE name = ?1"
+);
 const TARGET_NAMES: &str = "SELECT name FROM target";
 const SET_TARGET: &str = "INSERT OR REPLACE INTO target
     (name, list, first_polled, baseline, failed_polls, failing_reported, paging)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const TASK: &str =
-    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
-    FROM task WHERE target = ?1 AND id = ?2";
-const ALL_TASKS: &str =
-    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls FROM task";
+const TASK: &str = concat!(
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
+    sound!(task),
+    " FROM task WHERE target = ?1 AND id = ?2"
+);
+const ALL_TASKS: &str = concat!(
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
+    sound!(task),
+    " FROM task"
+);
 /// Not `INSERT OR REPLACE`: that would give the task another number.
 const SET_TASK: &str = "INSERT INTO task
     (target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight,
@@ -211,6 +220,7 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
 }
 
 fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
+    checksum::check(row, 6)?;
     let baseline: String = row.get(2)?;
     Ok(TargetState {
         list: row.get(0)?,
@@ -234,6 +244,7 @@ pub(super) fn read_task(row: &Row<'_>) -> Result<KnownTask, Fault> {
 }
 
 fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, Fault> {
+    checksum::check(row, 9)?;
     let status: String = row.get(2)?;
     let urls = row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?;
     Ok(KnownTask {

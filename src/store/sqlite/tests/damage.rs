@@ -1,141 +1,6 @@
-//! Damaged files: whatever is wrong with one, opening it either works or sets it aside. It never panics, and what
-//! was opened never goes on damaged after the next start.
+//! Damaged files: what is set aside, under which name, and what is left alone.
 
 use super::*;
-
-/// A closed state, of some size; clean or as a crash leaves it, all of it in the one file.
-fn real_state(directory: &Path, clean: bool) -> Vec<u8> {
-    let path = directory.join("real.db");
-    let store = open_sound(&path);
-    let tasks: Vec<_> = (0..60)
-        .map(|n| {
-            let status = if n % 2 == 0 {
-                Status::Success
-            } else {
-                Status::Wait
-            };
-            task(&format!("task-{n}"), status, Some(n))
-        })
-        .collect();
-    commit_tasks(&store, &tasks, 2_000);
-    let events: Vec<_> = (0..30)
-        .map(|n| event(&n.to_string(), &["ops", "chat"]))
-        .collect();
-    commit_events(&store, &events, 2_000);
-    drain(&store, "chat");
-    store.damaged.store(!clean, Ordering::Relaxed);
-    drop(store);
-    let content = fs::read(&path).unwrap();
-    fs::remove_file(path).unwrap();
-    content
-}
-
-/// Reads and writes whatever there is. Whether all of it was readable.
-fn use_all(store: &SqliteStore) -> bool {
-    let ids: Vec<TaskId> = (0..60)
-        .map(|n| format!("task-{n}").as_str().into())
-        .collect();
-    let commit = Commit {
-        tasks: vec![task("new", Status::Wait, None).into()],
-        events: vec![event("new", &["ops"])],
-        target: Some(TargetState::default()),
-        time: now(),
-        ..Commit::default()
-    };
-    let mut results = vec![
-        store.known_tasks(&shop(), &ids).map(|_| ()),
-        store
-            .in_flight_after(&shop(), TaskNumber::default(), 9)
-            .map(|_| ()),
-        store.reach(&shop(), Room::Tasks(9), at(0)).map(|_| ()),
-        store.target(&shop()).map(|_| ()),
-        store.owed().map(|_| ()),
-    ];
-    for _ in 0..40 {
-        let pending = store.pending(&ops(), 1);
-        for delivery in pending.iter().flatten() {
-            let one = Try {
-                sequence: delivery.sequence,
-                result: contract_tests::delivered(),
-            };
-            results.push(store.record_tries(&ops(), &[one]));
-        }
-        results.push(pending.map(|_| ()));
-    }
-    results.push(store.commit(&shop(), &commit));
-    results.push(store.prune(now()).map(|_| ()));
-    for error in results.iter().filter_map(|result| result.as_ref().err()) {
-        assert!(
-            matches!(error, StoreError::Damaged { .. }),
-            "{error}: {error:?}"
-        );
-    }
-    results.iter().all(Result::is_ok)
-}
-
-/// Opens `content` as a state, uses it, and opens it once more. Whether it was set aside at the first time.
-fn open_damaged(directory: &Path, content: &[u8], clean: bool) -> bool {
-    let path = directory.join("state.db");
-    fs::write(&path, content).unwrap();
-    let opened = match open(&path, now()) {
-        Ok(opened) => opened,
-        Err(StoreError::TooNew { .. }) => return true,
-        Err(other) => panic!("{other}: {other:?}"),
-    };
-    let was_set_aside = opened.set_aside.is_some();
-    if let Some(SetAside { to, .. }) = opened.set_aside {
-        assert!(fs::read(&to).unwrap() == content);
-        fs::remove_file(to).unwrap();
-    }
-    let readable = use_all(&opened.store);
-    assert!(
-        readable || clean,
-        "the check after an unclean stop found nothing"
-    );
-    drop(opened.store);
-    let again = open(&path, now()).unwrap();
-    // Set aside now, unless the use itself has removed what was damaged.
-    assert!(use_all(&again.store), "damage survived a restart");
-    drop(again);
-    for name in names(directory) {
-        fs::remove_file(directory.join(name)).unwrap();
-    }
-    was_set_aside
-}
-
-#[test]
-fn a_truncated_file_is_set_aside() {
-    let directory = tempfile::tempdir().unwrap();
-    let content = real_state(directory.path(), true);
-    for length in (512..content.len()).step_by(512) {
-        assert!(
-            open_damaged(directory.path(), &content[..length], true),
-            "{length}"
-        );
-    }
-    assert!(open_damaged(directory.path(), &content[..7], true));
-    assert!(
-        !open_damaged(directory.path(), &[], true),
-        "an empty file is a new state"
-    );
-}
-
-#[test]
-fn a_file_with_a_wrong_byte_is_sound_or_set_aside() {
-    let directory = tempfile::tempdir().unwrap();
-    for clean in [false, true] {
-        let content = real_state(directory.path(), clean);
-        let step = content.len() / 37 + 1;
-        let places = (0..100)
-            .step_by(5)
-            .chain((100..content.len()).step_by(step));
-        for place in places {
-            let mut content = content.clone();
-            content[place] ^= 0xff;
-            open_damaged(directory.path(), &content, clean);
-        }
-    }
-}
 
 #[test]
 fn garbage_is_set_aside_under_a_dated_name_and_never_overwritten() {
@@ -145,8 +10,8 @@ fn garbage_is_set_aside_under_a_dated_name_and_never_overwritten() {
         let garbage = format!("garbage {n} ").repeat(100);
         fs::write(&path, &garbage).unwrap();
         fs::write(format!("{}-wal", path.display()), "journal").unwrap();
-        let Opened { store, set_aside } = open(&path, now()).unwrap();
-        let SetAside { to, why } = set_aside.unwrap();
+        let Opened { store, loss } = open(&path, now()).unwrap();
+        let SetAside { to, why } = set_aside(loss);
         let name = format!("state.db.damaged-20261123T211630Z{suffix}");
         assert_eq!(to.file_name().unwrap().to_str(), Some(name.as_str()));
         assert_eq!(why, "it is not a SQLite database");
@@ -170,7 +35,7 @@ fn a_journal_without_its_database_is_set_aside() {
             fs::write(&path, "").unwrap();
         }
         fs::write(format!("{}-wal", path.display()), "journal").unwrap();
-        let to = open(&path, now()).unwrap().set_aside.unwrap().to;
+        let to = set_aside(open(&path, now()).unwrap().loss).to;
         assert_eq!(
             fs::read_to_string(format!("{}-wal", to.display())).unwrap(),
             "journal"
@@ -195,22 +60,89 @@ fn a_missing_table_is_damage() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.db");
         drop(open_sound(&path));
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch(&format!("DROP TABLE {table}")).unwrap();
-        drop(other);
-        assert!(open(&path, now()).unwrap().set_aside.is_some(), "{table}");
+        change(&path, &format!("DROP TABLE {table}"));
+        set_aside(open(&path, now()).unwrap().loss);
     }
+}
+
+#[test]
+fn a_changed_schema_is_damage() {
+    for (object, from, to) in [
+        ("delivery", "DEFAULT 0", "DEFAULT 7"),
+        ("delivery_dead", "dead", "bead"),
+        ("event", "document TEXT", "document_TEXT"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.db");
+        drop(open_sound(&path));
+        change(
+            &path,
+            &format!(
+                "PRAGMA writable_schema = 1;
+                UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = '{object}'"
+            ),
+        );
+        set_aside(open(&path, now()).unwrap().loss);
+    }
+}
+
+#[test]
+fn what_an_operator_adds_is_not_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    drop(open_sound(&path));
+    change(
+        &path,
+        "CREATE INDEX mine ON task (status); CREATE TABLE notes (text); ANALYZE",
+    );
+    open_sound(&path);
+}
+
+/// SQL from outside, by somebody who knows a checksum, but not ours.
+fn change(path: &Path, sql: &str) {
+    let other = Connection::open(path).unwrap();
+    let flags = rusqlite::functions::FunctionFlags::SQLITE_DETERMINISTIC;
+    other
+        .create_scalar_function("row_checksum", -1, flags, |_| Ok(7))
+        .unwrap();
+    other.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn an_operators_change_of_a_row_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    commit_tasks(&store, &[task("a", Status::Wait, Some(1_000))], 2_000);
+    commit_events(&store, &[event("a", &["ops"])], 2_000);
+    drop(store);
+    let other = Connection::open(&path).unwrap();
+    for sql in [
+        "UPDATE task SET status = 'success'",
+        "UPDATE delivery SET tries = 0",
+    ] {
+        let error = other.execute_batch(sql).unwrap_err();
+        assert!(error.to_string().contains("row_checksum"), "{error}");
+    }
+    let check: String = other
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(check, "ok", "from outside, without our function");
+    drop(other);
+    open_sound(&path);
 }
 
 #[test]
 fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
     let breakages = [
-        "UPDATE task SET urls = '{\"a\":'",
-        "UPDATE task SET created = -1",
+        "UPDATE task SET urls = '{}'",
+        "UPDATE task SET status = 'succesS'",
         "UPDATE task SET type = CAST(x'ff' AS TEXT)",
-        "UPDATE event SET document = CAST(x'ff' AS TEXT)",
+        "UPDATE event SET document = '{}'",
         "PRAGMA foreign_keys = 0; DELETE FROM event",
-        "UPDATE delivery SET tries = -1",
+        "UPDATE delivery SET next_try = 99999999999",
+        "UPDATE target SET failed_polls = 3",
+        "UPDATE meta SET value = '3' WHERE name = 'last_sequence'",
     ];
     for sql in breakages {
         let directory = tempfile::tempdir().unwrap();
@@ -218,20 +150,39 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
         let store = open_sound(&path);
         commit_tasks(&store, &[task("a", Status::Wait, Some(1_000))], 2_000);
         commit_events(&store, &[event("a", &["ops"])], 2_000);
-        drop(store);
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch(sql).unwrap();
-        drop(other);
+        let target = Commit {
+            target: Some(TargetState::default()),
+            ..Commit::default()
+        };
+        store.commit(&shop(), &target).unwrap();
+        change(&path, sql);
 
-        let store = open_sound(&path);
-        let read = store.known_tasks(&shop(), &["a".into()]).map(|_| ());
-        let error = read.and(store.pending(&ops(), 1).map(|_| ())).unwrap_err();
+        let used = [
+            store.known_tasks(&shop(), &["a".into()]).map(|_| ()),
+            store.pending(&ops(), 1).map(|_| ()),
+            store.target(&shop()).map(|_| ()),
+            store.commit(
+                &shop(),
+                &Commit {
+                    events: vec![event("b", &["chat"])],
+                    ..Commit::default()
+                },
+            ),
+        ];
+        let errors: Vec<_> = used.into_iter().filter_map(Result::err).collect();
         assert!(
-            matches!(error, StoreError::Damaged { .. }),
-            "{sql}: {error}"
+            matches!(errors[..], [StoreError::Damaged { .. }]),
+            "{sql}: {errors:?}"
         );
         drop(store);
-        assert!(open(&path, now()).unwrap().set_aside.is_some(), "{sql}");
+        set_aside(open(&path, now()).unwrap().loss);
+    }
+}
+
+fn set_aside(loss: Option<Loss>) -> SetAside {
+    match loss {
+        Some(Loss::SetAside(set_aside)) => set_aside,
+        other => panic!("not set aside: {other:?}"),
     }
 }
 

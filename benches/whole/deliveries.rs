@@ -1,0 +1,132 @@
+//! What leaves the program: how soon after the API's answer, and how many events a second.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::list_server::{ListServer, ListSize};
+use crate::measured::Running;
+use crate::place::{Config, Place};
+use crate::receiver::{Arrival, Receiver};
+use crate::report::{Finding, Report};
+use crate::sockets::Server;
+use crate::statistics::{Sample, milliseconds, whole};
+
+/// How many changes the latency is measured with, for each round.
+const CHANGES: usize = 60;
+/// How many events a webhook is owed in the measurement of the rate.
+const EVENTS: usize = 5_000;
+
+/// The word of each answer's status, and when the answer was about to be written.
+type Sent = Arc<Mutex<HashMap<String, Instant>>>;
+
+/// From the answer that shows a change to the first byte of the POST that tells of it.
+pub(crate) fn latency(rounds: usize, report: &mut Report) -> io::Result<()> {
+    let sent = Sent::default();
+    let api = changing_task(Arc::clone(&sent))?;
+    let receiver = Receiver::start()?;
+    let place = Place::new(&Config {
+        api: &api.url(),
+        poll: "interval = '100ms'\nactive_interval = '100ms'",
+        webhooks: vec![receiver.url()],
+    })?;
+    let watcher = Running::start(&mut place.watch())?;
+    // The first one pays for what is done once.
+    receiver.next()?;
+    let mut spans = Vec::new();
+    for _ in 0..CHANGES * rounds {
+        spans.push(span(&receiver.next()?, &sent).as_secs_f64());
+    }
+    watcher.stop()?;
+    let spans = Sample::of(spans);
+    let mut add = |what: &str, figure, bound| {
+        report.add(Finding {
+            benchmark: "latency",
+            what: what.to_owned(),
+            figure,
+            bound,
+        });
+    };
+    add(
+        "API's answer to the POST's first byte",
+        spans.shown(milliseconds),
+        "",
+    );
+    add(
+        "the same, 99th percentile",
+        milliseconds(spans.percentile(99.0)),
+        "≤ 20 ms",
+    );
+    Ok(())
+}
+
+/// An API whose one task has a new status in each answer.
+fn changing_task(sent: Sent) -> io::Result<Server> {
+    let created = std::time::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
+        .as_secs();
+    Server::start(move |_, body| {
+        let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let word = format!("step-{}", sent.len());
+        let task = format!(
+            r#"{{"CreateTime":{created},"Status":"{word}","TaskId":"t","UrlLists":[{{"Url":"http://img.example.com/a.jpg","Status":"{word}"}}]}}"#
+        );
+        let answer = format!(r#"{{"RetCode":0,"Action":"x","TotalCount":1,"TaskList":[{task}]}}"#);
+        body.extend(answer.into_bytes());
+        sent.insert(word, Instant::now());
+    })
+}
+
+fn span(arrival: &Arrival, sent: &Sent) -> Duration {
+    let event: serde_json::Value = serde_json::from_slice(&arrival.body).unwrap();
+    let word = event["task"]["status"].as_str().unwrap();
+    let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+    arrival.begun.duration_since(sent[word])
+}
+
+/// Events a second to a receiver that answers at once: one webhook, and ten of them.
+pub(crate) fn deliveries(rounds: usize, report: &mut Report) -> io::Result<()> {
+    for webhooks in [1, 10] {
+        let mut rates = Vec::new();
+        let mut connections = 0;
+        for _ in 0..rounds {
+            let receiver = Receiver::start()?;
+            rates.push(rate(&receiver, webhooks)?);
+            connections = connections.max(receiver.connections());
+        }
+        report.add(Finding {
+            benchmark: "deliveries",
+            what: format!(
+                "events a second to {webhooks} webhook(s), over {connections} connection(s)"
+            ),
+            figure: Sample::of(rates).shown(whole),
+            bound: "",
+        });
+    }
+    Ok(())
+}
+
+/// From the first request to the last one.
+fn rate(receiver: &Receiver, webhooks: usize) -> io::Result<f64> {
+    let server = ListServer::start(ListSize {
+        tasks: EVENTS,
+        urls: 1,
+    })?;
+    let place = Place::new(&Config {
+        api: &server.url,
+        poll: "page_size = 1000\nfirst_run = 'all'",
+        webhooks: vec![receiver.url(); webhooks],
+    })?;
+    let watcher = Running::start(&mut place.watch())?;
+    let begun = receiver.next()?.begun;
+    let rest = EVENTS * webhooks - 1;
+    for _ in 1..rest {
+        receiver.next()?;
+    }
+    let ended = receiver.next()?.begun;
+    watcher.stop()?;
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    Ok(rest as f64 / ended.duration_since(begun).as_secs_f64())
+}

@@ -1,0 +1,46 @@
+//! The least that reading a list can cost: the same requests with the program's own HTTP client, and `serde_json` reading
+//! each answer without keeping anything.
+
+use std::io::{self, BufRead, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use ucdn_watch::config::HttpSettings;
+use ucdn_watch::http::{BodyLimit, HttpClient, HttpRequest};
+use ucdn_watch::secret::{Secret, SecretUrl};
+
+use crate::measured::{Cost, Running};
+
+/// Runs it as a process of its own, for the requests with these forms.
+pub(crate) fn run(url: &str, forms: &[String]) -> io::Result<Cost> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["floor", "--url", url]).stdin(Stdio::piped());
+    let mut running = Running::start(command.stdout(Stdio::null()))?;
+    if let Some(mut input) = running.child().stdin.take() {
+        input.write_all(forms.join("\n").as_bytes())?;
+    }
+    running.end(&[0])
+}
+
+/// That process, from the inside: a form a line on standard input.
+pub(crate) fn fetch(url: String) -> Result<(), Box<dyn std::error::Error>> {
+    let settings = HttpSettings {
+        timeout: Duration::from_secs(70),
+        headers: Vec::new(),
+        proxy: None,
+        ca_certificates: None,
+    };
+    let client = HttpClient::new(&settings, BodyLimit::RefuseOver(64 << 20))?;
+    let url = SecretUrl::parse(Secret::new(url))?;
+    for form in io::stdin().lock().lines() {
+        let form = form?;
+        let request = HttpRequest::Post {
+            content_type: "application/x-www-form-urlencoded",
+            body: form.as_bytes(),
+        };
+        let answer = client.call(&url, request, &[])?;
+        let IgnoredAny = serde_json::from_slice(&answer.body)?;
+    }
+    Ok(())
+}

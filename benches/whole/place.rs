@@ -1,0 +1,74 @@
+//! Where a benchmark runs the program: a folder with a config and a state, on the disk that the build is on.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The program that is measured: built with the settings of a release.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ucdn-watch");
+
+/// The keys of the vendor's published examples, which the simulator knows.
+pub(crate) const PUBLIC_KEY: &str = "ucloudsomeone@example.com1296235120854146120";
+pub(crate) const PRIVATE_KEY: &str = "46f09bb9fab4f12dfc160dae12273d5332b5debe";
+
+/// A folder of its own; removed at the end.
+#[derive(Debug)]
+pub(crate) struct Place(TempDir);
+
+/// What differs between configs.
+#[derive(Clone, Debug)]
+pub(crate) struct Config<'a> {
+    pub(crate) api: &'a str,
+    /// Lines of `[poll]`.
+    pub(crate) poll: &'a str,
+    /// One webhook each.
+    pub(crate) webhooks: Vec<String>,
+}
+
+impl Place {
+    pub(crate) fn new(config: &Config<'_>) -> io::Result<Self> {
+        let place = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?);
+        let mut text = format!(
+            "state = \"{}\"\n[poll]\n{}\n[accounts.main]\nendpoint = {:?}\npublic_key = {PUBLIC_KEY:?}\n\
+             private_key = {PRIVATE_KEY:?}\nmax_requests_per_second = 10000\n[targets.shop]\n",
+            place.state().display(),
+            config.poll,
+            config.api,
+        );
+        for (number, url) in config.webhooks.iter().enumerate() {
+            let _ = write!(text, "[webhooks.w{number}]\nurl = {url:?}\n");
+        }
+        fs::write(place.config(), text)?;
+        Ok(place)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder().join("config.toml")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder().join("state.db")
+    }
+
+    /// The program with this config, to watch.
+    pub(crate) fn watch(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().arg("--config").arg(self.config());
+        command
+    }
+
+    /// The program with this config, for one poll.
+    pub(crate) fn once(&self) -> Command {
+        let mut command = self.watch();
+        command.arg("--once");
+        command
+    }
+}

@@ -1,0 +1,138 @@
+//! Whom the outside is told by: `[http]`, `[metrics]`, `[heartbeat]`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Folder, TARGET_LAST, assert_errors};
+use crate::config::AllowedHosts;
+
+#[test]
+fn nobody_is_told_anything_unless_the_config_says_so() {
+    let config = Folder::with(&[TARGET_LAST, "[http]\n[metrics]\n[heartbeat]\n"]).config();
+    assert_eq!(
+        (config.http, config.textfile, config.heartbeat),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn loopback_may_be_listened_to_and_every_other_address_takes_a_word() {
+    let refused = "7:1: http.listen: expected a loopback address such as 127.0.0.1: whoever reaches another one can \
+                   read the URLs of all tasks; if that is what you want, set allow_remote = true";
+    let no_address = "7:1: http.listen: expected an IP address and a port such as \"127.0.0.1:9655\", or \"[::1]:9655\"";
+    assert_errors(
+        TARGET_LAST,
+        &[
+            ("[http]\nlisten = '0.0.0.0:9655'", refused),
+            ("[http]\nlisten = '[::]:9655'", refused),
+            ("[http]\nlisten = '192.0.2.1:80'", refused),
+            (
+                "[http]\nlisten = '0.0.0.0:1'\nallow_remote = false",
+                refused,
+            ),
+            ("[http]\nlisten = 'localhost:9655'", no_address),
+            ("[http]\nlisten = '127.0.0.1'", no_address),
+            ("[http]\nlisten = ':9655'", no_address),
+            (
+                "[http]\nlisten = 9655",
+                "7:1: http.listen: expected an IP address and a port such as \"127.0.0.1:9655\", found a whole number",
+            ),
+            (
+                "[http]\nallow_remot = true",
+                "7:1: http.allow_remot: unknown key; did you mean \"allow_remote\"?",
+            ),
+            (
+                "[http]\nlisten = '127.0.0.1:1'\nhosts = ['a.example.com:80']",
+                "8:10: http.hosts[1]: expected a host's name such as \"ucdn.example.com\", without port or path",
+            ),
+        ],
+    );
+    for (text, hosts) in [
+        (
+            "listen = '127.0.0.1:9655'",
+            AllowedHosts::Named(BTreeSet::new()),
+        ),
+        ("listen = '[::1]:0'", AllowedHosts::Named(BTreeSet::new())),
+        (
+            "listen = '[::ffff:127.0.0.1]:1'",
+            AllowedHosts::Named(BTreeSet::new()),
+        ),
+        (
+            "listen = '0.0.0.0:9655'\nallow_remote = true",
+            AllowedHosts::Any,
+        ),
+        (
+            "listen = '0.0.0.0:9655'\nallow_remote = true\nhosts = ['UCDN.example.com']",
+            AllowedHosts::Named(BTreeSet::from(["ucdn.example.com".to_owned()])),
+        ),
+    ] {
+        let config = Folder::with(&[TARGET_LAST, "[http]\n", text]).config();
+        assert_eq!(config.http.unwrap().hosts, hosts, "{text}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_warned_of() {
+    for (text, warning) in [
+        (
+            "[http]\nallow_remote = true",
+            "6:2: http: sets no listen: nothing is served",
+        ),
+        (
+            "[http]\nhosts = ['x']",
+            "6:2: http: sets no listen: nothing is served",
+        ),
+        (
+            "[metrics]\ntextfile = 'ucdn_watch.txt'",
+            "7:1: metrics.textfile: does not end in .prom: node_exporter reads no other files",
+        ),
+        (
+            "[heartbeat]\nurl = 'http://h.example.com/x'",
+            "7:1: heartbeat.url: plain http: whoever reads the URL on the way can fake the heartbeat",
+        ),
+    ] {
+        let warnings = Folder::with(&[TARGET_LAST, text]).warnings();
+        assert_eq!(warnings, [format!("config.toml:{warning}")], "{text}");
+    }
+}
+
+#[test]
+fn the_textfile_is_found_from_the_configs_folder() {
+    let folder = Folder::with(&[TARGET_LAST, "[metrics]\ntextfile = 'm/ucdn_watch.prom'"]);
+    assert_eq!(
+        folder.config().textfile,
+        Some(folder.path("m/ucdn_watch.prom"))
+    );
+    assert_errors(
+        TARGET_LAST,
+        &[
+            (
+                "[metrics]\ntextfile = '/'",
+                "7:1: metrics.textfile: expected the path of a file",
+            ),
+            (
+                "[metrics]\ntextfile = ''",
+                "7:1: metrics.textfile: expected a string that is not empty",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_heartbeats_url_is_a_secret_and_its_calls_are_set_up_like_any_other() {
+    let text = "[heartbeat]\nurl = { env = 'BEAT' }\ntimeout = '3s'\nheaders = { x-token = 'token-CANARY' }";
+    let folder =
+        Folder::with(&[TARGET_LAST, text]).variable("BEAT", "https://h.example.com/CANARY");
+    let config = folder.config();
+    assert!(!format!("{config:?}").contains("CANARY"));
+    let heartbeat = config.heartbeat.unwrap();
+    assert_eq!(heartbeat.url.expose(), "https://h.example.com/CANARY");
+    assert_eq!(heartbeat.http.timeout, Duration::from_secs(3));
+    assert_errors(
+        TARGET_LAST,
+        &[(
+            "[heartbeat]\nurl = 'h.example.com/CANARY'",
+            "7:1: heartbeat.url: expected an absolute URL such as https://host/path, with http or https and without user or fragment",
+        )],
+    );
+}

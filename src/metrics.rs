@@ -1,0 +1,287 @@
+//! Metrics in Prometheus' text format: what was counted since the start, and what the state holds. Owns their names,
+//! and the promise that no label's value comes from the API. Decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver::Outcome;
+use crate::model::{AccountName, TargetName, Timestamp, WebhookName};
+use crate::poll::{PollError, PollReport};
+use crate::store::Store;
+use crate::ucdn::error::CallOutcome;
+
+mod families;
+mod labels;
+mod text;
+pub mod textfile;
+
+use families::Families;
+use labels::{ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requested};
+
+/// Everything that is counted. Shared by those who count and those who ask.
+pub struct Metrics {
+    families: Families,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    watched: Mutex<Watched>,
+    /// Held while a text is made: gauges are set for it.
+    writing: Mutex<()>,
+}
+
+/// What the config names, and how its targets are: gauges of what it no longer names must go.
+#[derive(Debug, Default)]
+struct Watched {
+    targets: BTreeMap<TargetName, Health>,
+    webhooks: BTreeSet<WebhookName>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Health {
+    last_success: Option<Timestamp>,
+    failed_polls: u32,
+}
+
+/// Whether the config that was read last is in effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It is.
+    Taken,
+    /// It was wrong, or could not be used; the one before is.
+    Refused,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("watched", &self.watched)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            families: Families::new(),
+            store,
+            clock,
+            watched: Mutex::default(),
+            writing: Mutex::default(),
+        }
+    }
+
+    /// From now on this config counts. What it names is there from the beginning, at 0: a rate needs a first value.
+    pub fn watch(&self, config: &Config) {
+        let families = &self.families;
+        for target in config.targets.keys() {
+            families.show_target(target);
+        }
+        for account in config.accounts.keys() {
+            for outcome in CallOutcome::ALL {
+                drop(
+                    families
+                        .requests
+                        .get_or_create(&Requested::of(account, outcome)),
+                );
+            }
+        }
+        for webhook in config.webhooks.keys() {
+            for outcome in Outcome::ALL {
+                drop(
+                    families
+                        .deliveries
+                        .get_or_create(&Delivered::of(webhook, outcome)),
+                );
+            }
+        }
+        let mut watched = self.watched();
+        let before = std::mem::take(&mut watched.targets);
+        let kept = |name: &TargetName| before.get(name).copied().unwrap_or_default();
+        watched.targets = config
+            .targets
+            .keys()
+            .map(|name| (name.clone(), kept(name)))
+            .collect();
+        watched.webhooks = config.webhooks.keys().cloned().collect();
+    }
+
+    /// When targets were last polled well, from before this process: what `--once` wrote into its textfile.
+    pub fn remember(&self, last_successes: &BTreeMap<TargetName, Timestamp>) {
+        for (name, health) in &mut self.watched().targets {
+            if health.last_success.is_none() {
+                health.last_success = last_successes.get(name).copied();
+            }
+        }
+    }
+
+    /// A poll ended.
+    pub fn polled(&self, target: &TargetName, report: &PollReport) {
+        if report.result.as_ref().err().is_some_and(PollError::is_stop) {
+            return;
+        }
+        let families = &self.families;
+        let outcome = PollOutcome::of(report);
+        families
+            .polls
+            .get_or_create(&Polled::of(target, outcome))
+            .inc();
+        let by_target = ByTarget::of(target);
+        families
+            .poll_durations
+            .get_or_create(&by_target)
+            .observe(report.took.as_secs_f64());
+        for (r#type, count) in &report.types {
+            families
+                .events
+                .get_or_create(&ByEvent::of(target, *r#type))
+                .inc_by(*count);
+            if let Some(transition) = ByStatus::of_event(target, *r#type) {
+                families
+                    .transitions
+                    .get_or_create(&transition)
+                    .inc_by(*count);
+            }
+        }
+        let refreshes = families.refresh_durations.get_or_create(&by_target);
+        for duration in &report.durations {
+            refreshes.observe(duration.as_secs_f64());
+        }
+        drop(refreshes);
+        if let Some(health) = self.watched().targets.get_mut(target) {
+            match outcome {
+                PollOutcome::Success => {
+                    *health = Health {
+                        last_success: Some(self.clock.now()),
+                        failed_polls: 0,
+                    }
+                }
+                PollOutcome::ApiError | PollOutcome::ListError => {
+                    health.failed_polls = report.failed_polls;
+                }
+                // Not written down, so not counted.
+                PollOutcome::StateError => {}
+            }
+        }
+    }
+
+    /// A call to the API ended.
+    pub fn requested(&self, account: &AccountName, outcome: CallOutcome) {
+        self.families
+            .requests
+            .get_or_create(&Requested::of(account, outcome))
+            .inc();
+    }
+
+    /// A try of a delivery ended.
+    pub fn delivered(&self, webhook: &WebhookName, outcome: Outcome) {
+        self.families
+            .deliveries
+            .get_or_create(&Delivered::of(webhook, outcome))
+            .inc();
+    }
+
+    /// A config was read again.
+    pub fn reloaded(&self, reload: Reload) {
+        self.families
+            .reload_success
+            .set(i64::from(reload == Reload::Taken));
+    }
+
+    /// A damaged state was set aside at the start of this process.
+    pub fn state_was_set_aside(&self) {
+        self.families.state_set_aside.set(1);
+    }
+
+    /// All of it, as of now.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.set_health();
+        self.set_owed();
+        self.families.text()
+    }
+
+    fn set_health(&self) {
+        let (successes, failed) = (&self.families.last_success, &self.families.failed_polls);
+        successes.clear();
+        failed.clear();
+        for (name, health) in &self.watched().targets {
+            let target = ByTarget::of(name);
+            let seconds = health.last_success.map_or(0, Timestamp::unix_seconds);
+            successes.get_or_create(&target).set(seconds);
+            failed
+                .get_or_create(&target)
+                .set(health.failed_polls.into());
+        }
+    }
+
+    /// A state that can't be read leaves these out: they would be wrong.
+    fn set_owed(&self) {
+        let families = &self.families;
+        for gauge in [&families.pending, &families.dead, &families.oldest_pending] {
+            gauge.clear();
+        }
+        let Ok(owed) = self.store.owed() else { return };
+        let now = self.clock.now();
+        for webhook in &self.watched().webhooks {
+            let owed = owed.iter().find(|owed| owed.webhook == *webhook);
+            let age = owed
+                .and_then(|owed| owed.oldest_pending)
+                .map_or(0, |oldest| now.since(oldest).as_secs());
+            let by_webhook = ByWebhook::of(webhook);
+            let set = |family: &families::Gauges<ByWebhook>, value: u64| {
+                family
+                    .get_or_create(&by_webhook)
+                    .set(i64::try_from(value).unwrap_or(i64::MAX));
+            };
+            set(&families.pending, owed.map_or(0, |owed| owed.pending));
+            set(&families.dead, owed.map_or(0, |owed| owed.dead));
+            set(&families.oldest_pending, age);
+        }
+    }
+
+    /// Each change is one assignment: whoever panicked can't have left it half-written.
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a poll ended, in words for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PollOutcome {
+    Success,
+    ApiError,
+    ListError,
+    StateError,
+}
+
+impl PollOutcome {
+    const ALL: [Self; 4] = [
+        Self::Success,
+        Self::ApiError,
+        Self::ListError,
+        Self::StateError,
+    ];
+
+    fn of(report: &PollReport) -> Self {
+        match &report.result {
+            Ok(()) => Self::Success,
+            Err(PollError::Api(_)) => Self::ApiError,
+            Err(PollError::Walk(_)) => Self::ListError,
+            Err(PollError::Store(_)) => Self::StateError,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ApiError => "api_error",
+            Self::ListError => "list_error",
+            Self::StateError => "state_error",
+        }
+    }
+}

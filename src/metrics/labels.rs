@@ -1,0 +1,129 @@
+//! Labels: which there are, and where their values come from. Only names of the config and fixed words make one.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+use super::PollOutcome;
+use crate::deliver::Outcome;
+use crate::event::EventType;
+use crate::model::{AccountName, TargetName, WebhookName};
+use crate::ucdn::error::CallOutcome;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByTarget {
+    target: String,
+}
+
+impl ByTarget {
+    pub(super) fn of(target: &TargetName) -> Self {
+        Self {
+            target: target.0.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Polled {
+    target: String,
+    outcome: &'static str,
+}
+
+impl Polled {
+    pub(super) fn of(target: &TargetName, outcome: PollOutcome) -> Self {
+        Self {
+            target: target.0.clone(),
+            outcome: outcome.as_str(),
+        }
+    }
+}
+
+/// A task's status: one of the five that there are for us.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByStatus {
+    target: String,
+    status: &'static str,
+}
+
+impl ByStatus {
+    /// Every value of `status`.
+    pub(super) const ALL: [&'static str; 5] = ["wait", "process", "success", "failure", "unknown"];
+
+    /// The status that an event of this type tells of; none: it tells of no transition.
+    pub(super) fn of_event(target: &TargetName, r#type: EventType) -> Option<Self> {
+        let [wait, process, success, failure, unknown] = Self::ALL;
+        let status = match r#type {
+            EventType::TaskWait => wait,
+            EventType::TaskProcess => process,
+            EventType::TaskSuccess => success,
+            EventType::TaskFailure => failure,
+            EventType::TaskUnknown => unknown,
+            _ => return None,
+        };
+        Some(Self {
+            target: target.0.clone(),
+            status,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByEvent {
+    target: String,
+    r#type: &'static str,
+}
+
+impl ByEvent {
+    pub(super) fn of(target: &TargetName, r#type: EventType) -> Self {
+        Self {
+            target: target.0.clone(),
+            r#type: r#type.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Requested {
+    account: String,
+    outcome: &'static str,
+}
+
+impl Requested {
+    pub(super) fn of(account: &AccountName, outcome: CallOutcome) -> Self {
+        Self {
+            account: account.0.clone(),
+            outcome: outcome.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByWebhook {
+    webhook: String,
+}
+
+impl ByWebhook {
+    pub(super) fn of(webhook: &WebhookName) -> Self {
+        Self {
+            webhook: webhook.0.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Delivered {
+    webhook: String,
+    outcome: &'static str,
+}
+
+impl Delivered {
+    pub(super) fn of(webhook: &WebhookName, outcome: Outcome) -> Self {
+        Self {
+            webhook: webhook.0.clone(),
+            outcome: outcome.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Build {
+    pub(super) version: &'static str,
+}

@@ -1,0 +1,133 @@
+//! The textfile, for `node_exporter`: the same text, in a file that is replaced whole. Owns that file.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::model::{TargetName, Timestamp};
+
+/// Whoever collects it is another user.
+const MODE: u32 = 0o644;
+
+const LAST_SUCCESS: &str = "ucdn_watch_last_success_timestamp_seconds{target=\"";
+
+/// A longer file is none of ours.
+const LONGEST: u64 = 16 << 20;
+
+/// Where the text is written to. A fault is logged when it begins and when it ends.
+#[derive(Debug)]
+pub struct Textfile {
+    path: PathBuf,
+    fault: Option<String>,
+}
+
+impl Textfile {
+    /// Touches nothing yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, fault: None }
+    }
+
+    /// When targets were last polled well, as the file there says: a process that lives for one round would forget it.
+    #[must_use]
+    pub fn last_successes(&self) -> BTreeMap<TargetName, Timestamp> {
+        let is_ours = std::fs::metadata(&self.path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LONGEST);
+        let text = is_ours.then(|| std::fs::read_to_string(&self.path));
+        text.and_then(Result::ok)
+            .map_or_else(BTreeMap::new, |text| last_successes(&text))
+    }
+
+    /// Writes it anew. Whoever reads it meanwhile sees the old text or the new one, whole.
+    pub fn write(&mut self, text: &str) {
+        let fault = replace(&self.path, text)
+            .err()
+            .map(|error| error.to_string());
+        let path = self.path.display();
+        match (&self.fault, &fault) {
+            (before, Some(now)) if before.as_ref() != Some(now) => {
+                log::error!("the textfile can't be written: path={path} reason={now}");
+            }
+            (Some(_), None) => log::info!("the textfile can be written again: path={path}"),
+            _ => {}
+        }
+        self.fault = fault;
+    }
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // A name that no collector takes for one of its files, should we die before it has its own.
+    let mut file = tempfile::Builder::new()
+        .prefix(".ucdn_watch.")
+        .suffix(".tmp")
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(MODE))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn last_successes(text: &str) -> BTreeMap<TargetName, Timestamp> {
+    let line = |line: &str| {
+        let (name, seconds) = line.strip_prefix(LAST_SUCCESS)?.split_once("\"} ")?;
+        let time = Timestamp::from_unix_seconds(seconds.parse().ok()?)?;
+        (time > Timestamp::EPOCH).then(|| (TargetName::from(name), time))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_replaced_whole_and_everybody_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ucdn_watch.prom");
+        let mut textfile = Textfile::new(path.clone());
+        for text in ["old\n", "new\n"] {
+            textfile.write(text);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_written_leaves_nothing_behind_and_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of that name can't be replaced by a file.
+        let path = folder.path().join("ucdn_watch.prom");
+        std::fs::create_dir(&path).unwrap();
+        let mut textfile = Textfile::new(path.clone());
+        textfile.write("text\n");
+        assert!(textfile.fault.is_some());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::remove_dir(&path).unwrap();
+        textfile.write("text\n");
+        assert_eq!(textfile.fault, None);
+    }
+
+    #[test]
+    fn the_last_successes_of_the_run_before_are_read_and_nothing_else() {
+        let text = "\
+            # TYPE ucdn_watch_last_success_timestamp_seconds gauge\n\
+            ucdn_watch_last_success_timestamp_seconds{target=\"shop\"} 1700000000\n\
+            ucdn_watch_last_success_timestamp_seconds{target=\"new\"} 0\n\
+            ucdn_watch_last_success_timestamp_seconds{target=\"odd\"} soon\n\
+            ucdn_watch_failed_polls{target=\"shop\"} 3\n";
+        let expected = Timestamp::from_unix_seconds(1_700_000_000).unwrap();
+        assert_eq!(
+            last_successes(text),
+            BTreeMap::from([(TargetName::from("shop"), expected)])
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! What is served over HTTP to whoever looks in: health, readiness, metrics. Owns the listener and everything that a
+//! stranger can do to it; reads, and changes nothing.
+//!
+//! One thread serves a bounded number of connections, each within a bounded time, one request a connection. It never
+//! waits for a client, so nobody can keep others out: where there are too many, the oldest that has not asked for
+//! anything yet goes.
+
+mod answer;
+mod board;
+mod connection;
+mod request;
+mod server;
+mod site;
+
+pub use answer::{Answer, Code};
+pub use board::{Board, LastPoll, Standing};
+pub use request::{Method, Request};
+pub use server::Server;
+pub use site::Site;

@@ -1,0 +1,58 @@
+//! Where the daemon says how things are, for those who ask on other threads. Nothing of it is kept on disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::{TargetName, Timestamp};
+
+/// Shared by the daemon and those who ask.
+#[derive(Debug, Default)]
+pub struct Board {
+    standing: Mutex<Standing>,
+}
+
+/// How things are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When all loops last turned, by the monotonic clock.
+    pub turned: Duration,
+    /// Every target of the config, and how its last poll ended; none: not polled yet.
+    pub targets: BTreeMap<TargetName, Option<LastPoll>>,
+}
+
+/// How a target's last poll ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastPoll {
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// Tasks in flight after it.
+    pub in_flight: u64,
+    /// Polls failed in a row.
+    pub failed_polls: u32,
+    /// Why it failed, without secrets; none: it was good.
+    pub fault: Option<String>,
+}
+
+impl Board {
+    /// How things are now.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.lock().clone()
+    }
+
+    /// All loops turn, as of now. Not to be called while one is stuck.
+    pub fn turned(&self, now: Duration) {
+        self.lock().turned = now;
+    }
+
+    /// Says anew how the targets are.
+    pub fn tell(&self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
+        self.lock().targets = targets;
+    }
+
+    /// Each change is one assignment: whoever panicked can't have left it half-written.
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

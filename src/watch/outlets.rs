@@ -1,0 +1,248 @@
+//! Those who tell the outside how things are: the HTTP listener, the textfile, the heartbeat. Owns what a round is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::crew::SetupError;
+use super::errand::Errand;
+use crate::clock::Clock;
+use crate::config::{self, Config, Listen};
+use crate::heartbeat::Heartbeat;
+use crate::metrics::Metrics;
+use crate::metrics::textfile::Textfile;
+use crate::model::TargetName;
+use crate::poll::PollReport;
+use crate::status::{Board, LastPoll, Server, Site};
+
+/// Everybody who tells. What a reload does not change goes on as it is.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    pub(super) metrics: Arc<Metrics>,
+    board: Arc<Board>,
+    clock: Arc<dyn Clock>,
+    listening: Option<Kept<Listen, Server>>,
+    textfile: Option<Kept<PathBuf, Errand>>,
+    heartbeat: Option<Kept<config::Heartbeat, Errand>>,
+    /// Polled well since the last heartbeat.
+    polled: BTreeSet<TargetName>,
+}
+
+/// Something at work, and the settings that made it.
+#[derive(Debug)]
+struct Kept<S, T> {
+    settings: S,
+    at_work: T,
+}
+
+/// What new settings ask for.
+enum Change<K> {
+    Nothing,
+    To(Option<K>),
+}
+
+impl Outlets {
+    /// Nobody tells anything yet; see [`Outlets::obey`].
+    pub(super) fn new(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            metrics,
+            board: Arc::default(),
+            clock,
+            listening: None,
+            textfile: None,
+            heartbeat: None,
+            polled: BTreeSet::new(),
+        }
+    }
+
+    /// Does what this config says from now on, or changes nothing.
+    pub(super) fn obey(&mut self, config: &Config) -> Result<(), SetupError> {
+        let heartbeat = change(
+            self.heartbeat.as_ref(),
+            config.heartbeat.as_ref(),
+            start_heartbeat,
+        )?;
+        let textfile = change(self.textfile.as_ref(), config.textfile.as_ref(), |path| {
+            start_textfile(path, &self.metrics)
+        })?;
+        // The last one that may fail.
+        self.listen(config.http.as_ref())?;
+        heartbeat.make(&mut self.heartbeat);
+        textfile.make(&mut self.textfile);
+        self.metrics.watch(config);
+        if let Some(textfile) = &config.textfile {
+            self.metrics
+                .remember(&Textfile::new(textfile.clone()).last_successes());
+        }
+        Ok(())
+    }
+
+    /// All loops turn.
+    pub(super) fn turned(&self) {
+        self.board.turned(self.clock.monotonic());
+    }
+
+    /// A poll ended.
+    pub(super) fn polled(&mut self, name: &TargetName, report: &PollReport) {
+        self.metrics.polled(name, report);
+        if report.result.is_ok() {
+            self.polled.insert(name.clone());
+        } else {
+            self.polled.remove(name);
+        }
+    }
+
+    /// Tells how all targets are now. If each was polled well since the last heartbeat, the next one is due.
+    pub(super) fn tell(&mut self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
+        let is_whole = targets.keys().all(|name| self.polled.contains(name));
+        self.board.tell(targets);
+        if let Some(textfile) = &self.textfile {
+            textfile.at_work.ring();
+        }
+        if is_whole {
+            self.polled.clear();
+            if let Some(heartbeat) = &self.heartbeat {
+                heartbeat.at_work.ring();
+            }
+        }
+    }
+
+    /// Stops listening, tells the others to end, and gives the threads that are to be waited for.
+    pub(super) fn end(&mut self) -> Vec<JoinHandle<()>> {
+        self.listening = None;
+        let textfile = self.textfile.take().and_then(|kept| kept.at_work.end());
+        let heartbeat = self.heartbeat.take().and_then(|kept| kept.at_work.end());
+        textfile.into_iter().chain(heartbeat).collect()
+    }
+
+    fn listen(&mut self, settings: Option<&Listen>) -> Result<(), SetupError> {
+        let Some(settings) = settings else {
+            self.listening = None;
+            return Ok(());
+        };
+        let server = match &self.listening {
+            Some(old) if old.settings == *settings => return Ok(()),
+            Some(old) if old.at_work.address() == settings.address => {
+                old.at_work.hand_over(self.site(settings))
+            }
+            _ => self.open(settings),
+        };
+        let server = server.map_err(|error| cannot_listen(settings, &error))?;
+        log::info!("listening: address={}", server.address());
+        self.listening = Some(Kept {
+            settings: settings.clone(),
+            at_work: server,
+        });
+        Ok(())
+    }
+
+    /// Listens at a new address. The old one stays until that is done, unless it is what is in the way: 127.0.0.1 and
+    /// 0.0.0.0 can't share a port.
+    fn open(&mut self, settings: &Listen) -> io::Result<Server> {
+        let address = settings.address;
+        let opened = Server::listen(address, self.site(settings));
+        let is_own_port =
+            |old: &mut Kept<Listen, Server>| old.at_work.address().port() == address.port();
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let Some(old) = self.listening.take_if(is_own_port) else {
+                    return Err(error);
+                };
+                let Kept {
+                    settings: old,
+                    at_work,
+                } = old;
+                drop(at_work);
+                let opened = Server::listen(address, self.site(settings));
+                if opened.is_err() {
+                    self.listening = Server::listen(old.address, self.site(&old))
+                        .inspect_err(|error| {
+                            log::error!("nothing is listened to any more: {error}");
+                        })
+                        .ok()
+                        .map(|at_work| Kept {
+                            settings: old,
+                            at_work,
+                        });
+                }
+                opened
+            }
+            opened => opened,
+        }
+    }
+
+    fn site(&self, settings: &Listen) -> Site {
+        let metrics = Arc::clone(&self.metrics);
+        Site {
+            hosts: settings.hosts.clone(),
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.clock),
+            metrics: Box::new(move || metrics.text()),
+        }
+    }
+}
+
+impl<K> Change<K> {
+    fn make(self, slot: &mut Option<K>) {
+        if let Self::To(new) = self {
+            *slot = new;
+        }
+    }
+}
+
+fn change<S: Clone + PartialEq, T>(
+    old: Option<&Kept<S, T>>,
+    new: Option<&S>,
+    start: impl FnOnce(&S) -> Result<T, SetupError>,
+) -> Result<Change<Kept<S, T>>, SetupError> {
+    match (old, new) {
+        (Some(old), Some(new)) if old.settings == *new => Ok(Change::Nothing),
+        (_, Some(new)) => Ok(Change::To(Some(Kept {
+            settings: new.clone(),
+            at_work: start(new)?,
+        }))),
+        (_, None) => Ok(Change::To(None)),
+    }
+}
+
+fn start_heartbeat(settings: &config::Heartbeat) -> Result<Errand, SetupError> {
+    let failed = |source| SetupError {
+        what: "the heartbeat".to_owned(),
+        source,
+    };
+    let mut heartbeat = Heartbeat::new(settings).map_err(|error| failed(error.into()))?;
+    let cut = heartbeat.cut();
+    Errand::start("heartbeat", cut, move |stop| heartbeat.beat(stop))
+        .map_err(|error| failed(error.into()))
+}
+
+fn start_textfile(path: &Path, metrics: &Arc<Metrics>) -> Result<Errand, SetupError> {
+    let mut textfile = Textfile::new(path.to_owned());
+    let metrics = Arc::clone(metrics);
+    Errand::start("textfile", || {}, move |_| textfile.write(&metrics.text())).map_err(|error| {
+        SetupError {
+            what: "the textfile".to_owned(),
+            source: error.into(),
+        }
+    })
+}
+
+fn cannot_listen(settings: &Listen, error: &io::Error) -> SetupError {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop that one, or choose another port".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied: a port below 1024 takes a privilege, so choose another one"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    };
+    SetupError {
+        what: format!("`listen` of [http], {},", settings.address),
+        source: why.into(),
+    }
+}
