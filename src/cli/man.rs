@@ -116,24 +116,25 @@ fn text(page: Vec<u8>) -> String {
 mod tests {
     use super::*;
 
+    fn check(command: &clap::Command, page: &str) {
+        for argument in command.get_arguments() {
+            if let Some(long) = argument.get_long() {
+                assert!(page.contains(&format!("--{long}")), "no --{long}");
+            }
+        }
+        for below in command
+            .get_subcommands()
+            .filter(|one| one.get_name() != "help")
+        {
+            let name = below.get_name().to_uppercase();
+            assert!(page.contains(&format!("{name}\"\n")), "no {name}");
+            check(below, page);
+        }
+    }
+
     #[test]
     fn the_programs_page_tells_of_every_command_and_option() {
         let page = program_page().unwrap().replace("\\-", "-");
-        fn check(command: &clap::Command, page: &str) {
-            for argument in command.get_arguments() {
-                if let Some(long) = argument.get_long() {
-                    assert!(page.contains(&format!("--{long}")), "no --{long}");
-                }
-            }
-            for below in command
-                .get_subcommands()
-                .filter(|one| one.get_name() != "help")
-            {
-                let name = below.get_name().to_uppercase();
-                assert!(page.contains(&format!("{name}\"\n")), "no {name}");
-                check(below, page);
-            }
-        }
         let mut command = crate::cli::Arguments::command();
         command.build();
         check(&command, &page);

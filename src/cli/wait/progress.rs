@@ -1,5 +1,6 @@
 //! What is told while a wait goes on, on stderr: a line with a bar on a terminal, a line a change in a log, nothing with `-q`.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::model::{Status, TaskId};
 
 /// How often the bar's time is brought up to date.
 const TICK: Duration = Duration::from_millis(250);
+
+const TEMPLATE: &str = "[{bar:24}] {pos:>3} %  {elapsed}  {wide_msg}";
 
 /// How progress is told.
 pub(super) struct Progress<'a> {
@@ -92,9 +95,8 @@ impl<'a> Progress<'a> {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(100);
-    let template = "[{bar:24}] {pos:>3} %  {elapsed}  {wide_msg}";
     // A template that is not understood would be found by the tests.
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.enable_steady_tick(TICK);
@@ -110,15 +112,16 @@ fn sum(board: &Board) -> String {
     let urls = sum_of(&|one| one.task.as_ref().map_or(0, |task| task.urls.len()));
     let failed = sum_of(&|one| one.urls(&Status::Failure));
     let done = sum_of(&|one| one.urls(&Status::Success));
+    // Writing to a string can't fail.
     let mut text = format!(
         "{finished} of {} tasks finished, {done} of {urls} URLs",
         tasks.len()
     );
     if failed > 0 {
-        text.push_str(&format!(", {failed} failed"));
+        let _ = write!(text, ", {failed} failed");
     }
     if unseen > 0 {
-        text.push_str(&format!(", {unseen} not listed yet"));
+        let _ = write!(text, ", {unseen} not listed yet");
     }
     text
 }
@@ -136,7 +139,9 @@ pub(super) fn told(waited: &Waited) -> String {
     );
     match waited.urls(&Status::Failure) {
         0 => {}
-        failed => text.push_str(&format!(", {failed} failed")),
+        failed => {
+            let _ = write!(text, ", {failed} failed");
+        }
     }
     text
 }
@@ -148,9 +153,7 @@ mod tests {
 
     #[test]
     fn the_bars_template_is_understood() {
-        assert!(
-            ProgressStyle::with_template("[{bar:24}] {pos:>3} %  {elapsed}  {wide_msg}").is_ok()
-        );
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 
     #[test]

@@ -17,16 +17,16 @@ pub(super) struct SourceArguments {
     /// Whose tasks, as the config names it; not needed while there is one target
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// The gateway, for keys from the environment [default: https://api.sigcalcloud.com/]
+    /// The gateway, for keys from the environment [default: `https://api.sigcalcloud.com/`]
     #[arg(long, value_name = "URL", conflicts_with = "target")]
     endpoint: Option<String>,
-    /// The variable that holds the public key [default: UCDN_PUBLIC_KEY]
+    /// The variable that holds the public key [default: `UCDN_PUBLIC_KEY`]
     #[arg(long, value_name = "VARIABLE", conflicts_with = "target")]
     public_key_env: Option<String>,
-    /// The variable that holds the private key [default: UCDN_PRIVATE_KEY]
+    /// The variable that holds the private key [default: `UCDN_PRIVATE_KEY`]
     #[arg(long, value_name = "VARIABLE", conflicts_with = "target")]
     private_key_env: Option<String>,
-    /// The variable that holds the token of temporary credentials [default: UCDN_SECURITY_TOKEN]
+    /// The variable that holds the token of temporary credentials [default: `UCDN_SECURITY_TOKEN`]
     #[arg(long, value_name = "VARIABLE", conflicts_with = "target")]
     security_token_env: Option<String>,
     /// Ask within this project [default: the target's]
