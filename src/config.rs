@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
+mod ad_hoc;
 mod finding;
 mod format;
 mod heartbeat;
@@ -33,6 +34,7 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};

@@ -6,7 +6,9 @@ use std::time::Duration;
 use comfy_table::{Cell, Color};
 use serde::Deserialize;
 
-use super::listing::{DocumentWriter, EventTypes, Filters, Limit, TableWriter, read_pages};
+use super::listing::{
+    DocumentWriter, EventTypes, Filters, JsonFlag, Limit, Output, TableWriter, read_pages,
+};
 use super::table::{Column, text_cell};
 use super::words::ago;
 use super::{Context, Exit, Failure, state};
@@ -20,6 +22,7 @@ use crate::store::records::{EventRecord, Records};
 
 const JSON_HELP: &str = "\
 JSON: {events: […]}, each as webhooks get it; with --follow one event a line.
+
 The oldest come first. --follow ends with Ctrl-C; another program can go on where it ended with --after.";
 
 /// How often `--follow` looks.
@@ -56,9 +59,8 @@ pub(super) struct Arguments {
     /// Go on with new ones as they come
     #[arg(short, long)]
     follow: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
@@ -76,7 +78,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         let after = last.map_or(after, |event| event.sequence);
         records.events(&filter, EventSpan::OldestFirst { after }, wanted)
     };
-    if arguments.json {
+    if arguments.json.output() == Output::Programs {
         let mut document = DocumentWriter::new("events");
         read_pages(limit, page, |events| document.write(events))?;
         document.end();
@@ -161,7 +163,7 @@ fn follow(
         let mut reached = after;
         read_pages(usize::MAX, page, |events| {
             reached = events.last().map_or(reached, |event| event.sequence);
-            let written = write_lines(events, arguments.json);
+            let written = write_lines(events, arguments.json.output());
             closed |= written.is_err();
             written
         })?;
@@ -173,10 +175,10 @@ fn follow(
     }
 }
 
-fn write_lines(events: &[EventRecord], json: bool) -> io::Result<()> {
+fn write_lines(events: &[EventRecord], output: Output) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     for event in events {
-        if json {
+        if output == Output::Programs {
             writeln!(stdout, "{}", event.document)?;
         } else {
             let told = Told::of(event);

@@ -42,4 +42,5 @@ mod time;
 mod tls;
 mod transitions;
 mod unreachable;
+mod wait;
 mod webhook_faults;
