@@ -16,7 +16,7 @@ use crate::config::{Config, Environment, load};
 use crate::simulator::{Settings, Simulator};
 use crate::store::StoreError;
 use crate::systemd::Supervisor;
-use crate::watch::{Daemon, Orders, State};
+use crate::watch::{Daemon, Orders};
 
 mod narrator;
 mod receiver;

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::metrics::textfile::Textfile;
 use crate::model::{TargetName, WebhookName};
 use crate::poll::{PollReport, Poller};
-use crate::store::{Owed, StoreError};
+use crate::store::{Owed, Store, StoreError};
 
 /// What came of one round.
 #[derive(Debug)]

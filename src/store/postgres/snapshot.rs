@@ -14,7 +14,7 @@ use crate::model::{
     Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TargetName, TaskId, TaskNumber,
     Timestamp,
 };
-use crate::store::{Baseline, Reach, Retouch, Room, TargetState, TaskInFlight, TaskRecord};
+use crate::store::{Baseline, Reach, Retouch, Room, TargetState, TaskInFlight, LearnedTask};
 
 const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
     FROM target WHERE name = $1";
@@ -190,7 +190,7 @@ pub(super) async fn reach(
 pub(super) async fn set_tasks(
     work: &Work<'_>,
     target: &TargetName,
-    records: &[TaskRecord],
+    records: &[LearnedTask],
     now: Timestamp,
 ) -> Result<(), Fault> {
     if records.is_empty() {
@@ -239,7 +239,7 @@ struct Columns {
 
 impl Columns {
     /// Of two records of one task, the last: one statement must not write a row twice.
-    fn of(records: &[TaskRecord]) -> Result<Self, Fault> {
+    fn of(records: &[LearnedTask]) -> Result<Self, Fault> {
         let last: BTreeMap<&TaskId, usize> = records
             .iter()
             .enumerate()
@@ -254,7 +254,7 @@ impl Columns {
         Ok(columns)
     }
 
-    fn push(&mut self, TaskRecord { task, fingerprint }: &TaskRecord) -> Result<(), Fault> {
+    fn push(&mut self, LearnedTask { task, fingerprint }: &LearnedTask) -> Result<(), Fault> {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (i64::from(polls), false),
             Absence::Vanished => (0, true),
