@@ -46,11 +46,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Answer {
     status: u16,
     headers: String,
-<<<<<<< HEAD
-    body: String,
-=======
     manner: Manner,
->>>>>>> main
 }
 
 impl Answer {
@@ -58,20 +54,13 @@ impl Answer {
         Self {
             status,
             headers: String::new(),
-<<<<<<< HEAD
-            body: String::new(),
+            manner: Manner::Whole,
         }
     }
 
     /// 200, and what chats say in the body.
     pub(crate) fn says(body: &str) -> Self {
-        Self {
-            body: body.to_owned(),
-            ..Self::status(200)
-=======
-            manner: Manner::Whole,
->>>>>>> main
-        }
+        Self::status(200).sent(Manner::Says(body.to_owned()))
     }
 
     /// None, ever.
@@ -188,22 +177,6 @@ fn serve(connection: TcpStream, state: &Mutex<State>, poured: &AtomicU64) {
             state.deliveries.push(delivery);
             answer
         };
-<<<<<<< HEAD
-        if answer.status == 0 {
-            // Ends when the other side has had enough.
-            let _ = io::copy(&mut reader, &mut io::sink());
-            return;
-        }
-        let Answer {
-            status,
-            headers,
-            body,
-        } = answer;
-        let length = body.len();
-        let head =
-            format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
-        if reader.get_mut().write_all(head.as_bytes()).is_err() {
-=======
         let Answer {
             status,
             headers,
@@ -212,7 +185,6 @@ fn serve(connection: TcpStream, state: &Mutex<State>, poured: &AtomicU64) {
         let head = format!("HTTP/1.1 {status} Status\r\n{headers}");
         let sent = manner::send(&mut reader, &manner, &head, poured);
         if !matches!(sent, Ok(After::Keep)) {
->>>>>>> main
             return;
         }
     }
