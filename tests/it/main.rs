@@ -14,6 +14,7 @@ mod architecture;
 mod commands;
 mod configs;
 mod deliveries;
+mod echoes;
 mod full_disk;
 mod harness;
 mod once;
