@@ -17,6 +17,7 @@ mod commands;
 mod configs;
 mod crash;
 mod deliveries;
+mod echoes;
 mod frugal;
 mod full_disk;
 mod harness;

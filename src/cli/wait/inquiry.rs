@@ -129,7 +129,7 @@ impl<'a> Inquiry<'a> {
                 if !board.holds(&task.id) && self.listing == Listing::Asked {
                     self.listing = Listing::Everything;
                 }
-                board.see(task, now);
+                board.see(&task.to_task(), now);
             }
             match sighting.next {
                 Next::End(complete) => {

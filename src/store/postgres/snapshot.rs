@@ -14,7 +14,7 @@ use crate::model::{
     Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TargetName, TaskId, TaskNumber,
     Timestamp,
 };
-use crate::store::{Baseline, Reach, Retouch, Room, TargetState, TaskInFlight, LearnedTask};
+use crate::store::{Baseline, LearnedTask, Reach, Retouch, Room, TargetState, TaskInFlight};
 
 const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
     FROM target WHERE name = $1";
