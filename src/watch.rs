@@ -65,10 +65,11 @@ pub struct Daemon {
 /// The state, from both sides.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// For those who look on. Before the store, for fields are dropped in order: the last to close a file folds its journal in,
+    /// which onlookers don't.
+    pub records: Arc<dyn Records>,
     /// For those who work.
     pub store: Arc<dyn Store>,
-    /// For those who look on.
-    pub records: Arc<dyn Records>,
 }
 
 /// Where polls say how they ended.
