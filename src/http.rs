@@ -14,6 +14,9 @@ use crate::secret::SecretUrl;
 /// The longest that a TCP connect may take, however long the whole call may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How the standard library begins what it says of a failed look-up.
+const LOOKUP_FAILED: &str = "failed to lookup address information";
+
 /// One peer's client: keeps connections, and can be cut off.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
@@ -239,7 +242,7 @@ fn without_secrets(error: ureq::Error) -> HttpError {
         ureq::Error::ConnectionFailed => {
             HttpError::Connection("nothing answers at that address".to_owned())
         }
-        ureq::Error::Rustls(error) => HttpError::Tls(error.to_string()),
+        ureq::Error::Rustls(error) => tls_error(&error.to_string()),
         ureq::Error::Tls(what) => HttpError::Tls(what.to_owned()),
         ureq::Error::Pem(_) => HttpError::Tls("a PEM file can't be read".to_owned()),
         ureq::Error::Protocol(error) => HttpError::Protocol(error.to_string()),
@@ -257,10 +260,21 @@ fn without_secrets(error: ureq::Error) -> HttpError {
     }
 }
 
-/// TLS failures come wrapped in I/O errors when they happen in a handshake.
+/// TLS failures come wrapped in I/O errors when they happen in a handshake, and a failed look-up of a name has no kind of
+/// its own.
 fn io_error(error: &std::io::Error) -> HttpError {
+    if error.to_string().starts_with(LOOKUP_FAILED) {
+        return HttpError::HostNotFound;
+    }
     match error.get_ref().map(ToString::to_string) {
-        Some(inner) if error.kind() == std::io::ErrorKind::InvalidData => HttpError::Tls(inner),
+        Some(inner) if error.kind() == std::io::ErrorKind::InvalidData => tls_error(&inner),
         _ => HttpError::Connection(error.kind().to_string()),
     }
+}
+
+/// Without the moment at which a certificate was found out of date, and by how many seconds: the fault is the same one
+/// when the next call finds it.
+fn tls_error(what: &str) -> HttpError {
+    let lasting = what.split(": verification time").next();
+    HttpError::Tls(lasting.unwrap_or(what).to_owned())
 }

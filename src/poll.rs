@@ -19,11 +19,16 @@ use crate::ucdn::error::{ApiError, Fault};
 use crate::ucdn::walk::CompleteWalk;
 use crate::ucdn::walk::WalkError;
 
+mod journal;
 mod round;
 pub mod routes;
+mod server_clock;
 
+pub(crate) use journal::chain;
+use journal::log_event;
 use round::Round;
 use routes::Routes;
+use server_clock::ServerClock;
 
 /// Polls one target.
 #[derive(Debug)]
@@ -43,10 +48,9 @@ pub struct Poller {
 /// What a poller remembers between polls: nothing about tasks.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// The fault that was logged and has not ended.
+    /// The fault that was logged and has not ended, without what differs each time.
     fault: Option<String>,
-    /// How far the API's clock is ahead of ours, in seconds; none: not known.
-    ahead_seconds: Option<i64>,
+    server_clock: ServerClock,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
 }
@@ -132,6 +136,14 @@ impl PollError {
         matches!(self, Self::Api(error) if matches!(error.fault, Fault::Stopped))
     }
 
+    /// The same words for the same fault: a request id, or what the API adds to its code, differs each time.
+    fn sameness(&self) -> String {
+        match self {
+            Self::Api(error) => error.fault.sameness(),
+            Self::Walk(_) | Self::Store(_) => chain(self),
+        }
+    }
+
     /// How long the server asked to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -199,6 +211,20 @@ impl Poller {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .last_turn
+    }
+
+    /// The present as far as both the API's clock and ours vouch for it; none before the API's first answer. What is
+    /// forgotten for its age is not forgotten for a clock of ours that is ahead.
+    #[must_use]
+    pub fn vouched_now(&self) -> Option<Timestamp> {
+        self.server_clock().vouched_now(&*self.clock)
+    }
+
+    fn server_clock(&self) -> ServerClock {
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .server_clock
     }
 
     /// How long one page may take: the wait for the account's budget, and the call.
@@ -354,41 +380,18 @@ impl Poller {
 
     /// A fault is logged when it begins, when it changes and when it ends.
     fn log_fault(&self, error: Option<&PollError>) {
-        let fault = match error {
-            Some(error) if error.is_stop() => return,
-            Some(error) => Some(chain(error)),
-            None => None,
-        };
+        if error.is_some_and(PollError::is_stop) {
+            return;
+        }
+        let fault = error.map(PollError::sameness);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&memory.fault, &fault) {
-            (before, Some(now)) if before.as_ref() != Some(now) => {
-                log::warn!("poll failed: target={} reason={now}", self.name);
+        match (&memory.fault, error) {
+            (before, Some(error)) if *before != fault => {
+                log::warn!("poll failed: target={} reason={}", self.name, chain(error));
             }
             (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
             _ => {}
         }
         memory.fault = fault;
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}
-
-fn log_event(draft: &EventDraft) {
-    use crate::event::EventType as T;
-    let level = match draft.r#type {
-        T::TaskFailure | T::TaskUrlFailure | T::TaskVanished => log::Level::Error,
-        T::TaskStalled | T::TaskUnknown | T::WatchFailing => log::Level::Warn,
-        _ => log::Level::Info,
-    };
-    log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
 }

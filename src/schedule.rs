@@ -54,8 +54,13 @@ pub fn poll_delay(pause: Duration, interval: Duration, failed_polls: u32, jitter
 }
 
 /// Reads a `Retry-After`: seconds, or a date. Nonsense is none; at most [`LONGEST_RETRY_AFTER`].
+///
+/// A date is of the server's clock, so it is held against the answer's own `Date`, if it has one, and not against `now`.
 #[must_use]
-pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let now = date
+        .and_then(|date| httpdate::parse_http_date(date).ok())
+        .map_or(now, Timestamp::from);
     let value = value.trim();
     let span = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // Digits that overflow mean "very long".
@@ -95,13 +100,23 @@ mod tests {
     #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {
         let now = Timestamp::from_unix_seconds(784_111_777).unwrap();
-        let seconds = |value| retry_after(value, now).map(|span| span.as_secs());
+        let seconds = |value| retry_after(value, None, now).map(|span| span.as_secs());
         assert_eq!(seconds(" 120 "), Some(120));
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:27 GMT"), Some(0));
         assert_eq!(seconds("999999999999"), Some(86_400));
         assert_eq!(seconds("-1"), None);
         assert_eq!(seconds("soon"), None);
+    }
+
+    /// With a clock of ours that is a day behind, a date half a minute away once meant a day.
+    #[test]
+    fn a_date_to_retry_after_is_of_the_servers_clock() {
+        let ours = Timestamp::from_unix_seconds(784_111_777 - 86_400).unwrap();
+        let wait = |date| retry_after("Sun, 06 Nov 1994 08:50:07 GMT", date, ours);
+        let theirs = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(wait(theirs), Some(Duration::from_secs(30)));
+        assert_eq!(wait(Some("today")), Some(LONGEST_RETRY_AFTER));
     }
 
     proptest! {

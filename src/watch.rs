@@ -326,11 +326,12 @@ impl Daemon {
         {
             return;
         }
+        // Before the first answer, nobody but our own clock says what is old.
+        let Some(present) = self.crew.vouched_now() else {
+            return;
+        };
         self.last_prune = Some(now);
-        match self
-            .store
-            .prune(self.clock.now().saturating_sub(self.retention))
-        {
+        match self.store.prune(present.saturating_sub(self.retention)) {
             Ok(0) => {}
             Ok(rows) => log::debug!("forgot what is older than the retention: rows={rows}"),
             Err(error) => log::warn!("can't forget what is older than the retention: {error}"),

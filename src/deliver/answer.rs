@@ -18,6 +18,8 @@ pub enum Answer<'a> {
         status: u16,
         /// `Retry-After`, as it came.
         retry_after: Option<&'a str>,
+        /// `Date`, likewise.
+        date: Option<&'a str>,
     },
     /// It did not, or not in time, or not in HTTP.
     None(&'a HttpError),
@@ -47,6 +49,7 @@ impl<'a> Answer<'a> {
             Ok(answer) => Self::Status {
                 status: answer.status,
                 retry_after: answer.header("retry-after"),
+                date: answer.header("date"),
             },
             Err(error) => Self::None(error),
         }
@@ -66,8 +69,10 @@ impl<'a> Answer<'a> {
                 ..
             } => Verdict::Refused,
             Self::Status { status: 410, .. } => Verdict::Gone,
-            Self::Status { retry_after, .. } => Verdict::Retry {
-                retry_after: retry_after.and_then(|value| schedule::retry_after(value, now)),
+            Self::Status {
+                retry_after, date, ..
+            } => Verdict::Retry {
+                retry_after: retry_after.and_then(|value| schedule::retry_after(value, *date, now)),
             },
             Self::None(_) => Verdict::Retry { retry_after: None },
         }
@@ -95,6 +100,7 @@ mod tests {
         Answer::Status {
             status,
             retry_after,
+            date: None,
         }
         .verdict(Timestamp::from_unix_seconds(NOW).unwrap())
     }

@@ -105,15 +105,22 @@ impl<'a> Round<'a> {
             Walked::Whole(complete) => return Ok(complete),
             Walked::WrongClock => paging = Paging::default(),
         }
-        log::warn!(
-            "the clocks differ, and the API's is used: target={} ours_is_behind_by={}s",
-            self.poller.name,
-            self.ahead_seconds()
-        );
+        self.tell_of_clocks();
         let request = self.request(self.window());
         match self.walk(&request, paging, ClockCheck::Off)? {
             Walked::Whole(complete) => Ok(complete),
             Walked::WrongClock => unreachable!("the clock is not checked twice"),
+        }
+    }
+
+    fn tell_of_clocks(&self) {
+        let (name, ahead) = (&self.poller.name, self.ahead_seconds());
+        if ahead.abs() > CLOCKS_DIFFER_SECONDS {
+            log::warn!(
+                "the clocks differ, and the API's is used: target={name} ours_is_behind_by={ahead}s"
+            );
+        } else {
+            log::info!("the clocks agree again: target={name}");
         }
     }
 
@@ -126,18 +133,23 @@ impl<'a> Round<'a> {
         ids.sort();
         let mut proofs = Vec::new();
         for ids in ids.chunks(IDS_IN_A_REQUEST) {
-            let oldest = ids
-                .iter()
-                .filter_map(|id| created.get(id).copied().flatten())
-                .min();
+            let times = || {
+                ids.iter()
+                    .filter_map(|id| created.get(id).copied().flatten())
+            };
+            let (oldest, newest) = (times().min(), times().max());
             let window = self.window();
             let begin = oldest.map_or_else(
                 || window.end.saturating_sub(self.poller.retention),
                 |oldest| oldest.saturating_sub(WINDOW_AROUND_IDS),
             );
+            // Where the API does not tell its time, our clock may have been set back: what was seen is still there.
+            let end = newest.map_or(window.end, |newest| {
+                newest.saturating_add(WINDOW_AROUND_IDS)
+            });
             let mut request = self.request(Window {
                 begin: begin.min(window.begin),
-                ..window
+                end: end.max(window.end),
             });
             request.task_ids = ids.to_vec();
             if let Walked::Whole(proof) = self.walk(&request, Paging::default(), ClockCheck::Off)? {
@@ -187,9 +199,8 @@ impl<'a> Round<'a> {
                 Ok(sighting) => sighting,
                 Err(error) => return Err(self.interrupted(walk, error.into())),
             };
-            self.state
-                .first_polled
-                .get_or_insert(self.poller.clock.now());
+            let api_now = self.api_now();
+            self.state.first_polled.get_or_insert(api_now);
             self.see(&sighting.tasks)?;
             if let ClockCheck::Against(assumed) = check
                 && (self.ahead_seconds() - assumed).abs() > CLOCKS_DIFFER_SECONDS
@@ -224,14 +235,12 @@ impl<'a> Round<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .last_turn = self.poller.clock.monotonic();
         let answer = self.poller.client.list(&request)?;
-        if let Some(theirs) = answer.server_time {
-            let ahead = theirs.unix_seconds() - self.poller.clock.now().unix_seconds();
-            self.poller
-                .memory
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .ahead_seconds = Some(ahead);
-        }
+        self.poller
+            .memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .server_clock
+            .hear(answer.server_time, &*self.poller.clock);
         Ok(answer.page)
     }
 
@@ -263,7 +272,7 @@ impl<'a> Round<'a> {
         for task in named {
             self.unseen.remove(&task.id);
             let before = known.get(&task.id);
-            if before.is_none() && self.is_forgotten(task, now) {
+            if before.is_none() && self.is_forgotten(task) {
                 continue;
             }
             let Some(difference) = compare(before, task, self.moment(now)) else {
@@ -316,9 +325,10 @@ impl<'a> Round<'a> {
     }
 
     /// Finished so long ago that its record may have been deleted: telling of it would be telling twice. A target that
-    /// has not been watched for as long as records are kept has lost none.
-    fn is_forgotten(&self, task: &Task, now: Timestamp) -> bool {
-        let horizon = now.saturating_sub(self.poller.retention);
+    /// has not been watched for as long as records are kept has lost none. By the API's clock, which stamped the task:
+    /// under one of ours that is a year ahead, all tasks would be that old.
+    fn is_forgotten(&self, task: &Task) -> bool {
+        let horizon = self.api_now().saturating_sub(self.poller.retention);
         let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
         let finished = task.status.as_ref().is_some_and(Status::is_finished);
         finished && before(task.created) && before(self.state.first_polled)
@@ -346,19 +356,14 @@ impl<'a> Round<'a> {
     }
 
     fn api_now(&self) -> Timestamp {
-        let now = self.poller.clock.now();
-        Timestamp::from_unix_seconds(now.unix_seconds().saturating_add(self.ahead_seconds()))
-            .unwrap_or(now)
+        self.poller.server_clock().now(&*self.poller.clock)
     }
 
     /// How far the API's clock is ahead of ours; 0 as long as it is not known.
     fn ahead_seconds(&self) -> i64 {
-        let memory = self
-            .poller
-            .memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        memory.ahead_seconds.unwrap_or(0)
+        self.poller
+            .server_clock()
+            .ahead_seconds(&*self.poller.clock)
     }
 
     fn request(&self, window: Window) -> ListRequest {

@@ -146,7 +146,7 @@ impl ApiClient {
             request_id: answer.header("x-ucloud-request-uuid").map(printable),
             retry_after: answer
                 .header("retry-after")
-                .and_then(|value| retry_after(value, self.clock.now())),
+                .and_then(|value| retry_after(value, answer.header("date"), self.clock.now())),
         })
     }
 

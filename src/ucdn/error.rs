@@ -109,6 +109,19 @@ pub enum Remedy {
     Operator,
 }
 
+impl Fault {
+    /// The same words for the same fault, whatever differs each time: a message, a count, where a text is cut.
+    #[must_use]
+    pub fn sameness(&self) -> String {
+        match self {
+            Self::Refused { code, .. } => format!("RetCode {code}"),
+            Self::Nonsense(WireError::NotJson { .. }) => "not JSON".to_owned(),
+            Self::NoList { .. } => "no list".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl ApiError {
     /// An error of which only the fault is known.
     #[must_use]

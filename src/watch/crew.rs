@@ -11,7 +11,7 @@ use crate::clock::{Bell, Clock, Stop};
 use crate::config::Config;
 use crate::deliver::{Courier, CourierStatus};
 use crate::metrics::Metrics;
-use crate::model::{AccountName, TargetName, WebhookName};
+use crate::model::{AccountName, TargetName, Timestamp, WebhookName};
 use crate::poll::routes::Routes;
 use crate::poll::{Poller, Surroundings};
 use crate::store::Store;
@@ -83,6 +83,14 @@ impl Crew {
 
     pub(super) fn webhooks(&self) -> impl Iterator<Item = &WebhookName> {
         self.desks.keys()
+    }
+
+    /// The earliest of the pollers' [`Poller::vouched_now`]; none before any API's first answer.
+    pub(super) fn vouched_now(&self) -> Option<Timestamp> {
+        self.pollers
+            .values()
+            .filter_map(|poller| poller.vouched_now())
+            .min()
     }
 
     pub(super) fn start_couriers(&mut self) {

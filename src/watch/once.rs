@@ -67,7 +67,9 @@ pub fn run(
     for (name, report) in &polls {
         metrics.polled(name, report);
     }
-    if let Err(error) = store.prune(clock.now().saturating_sub(config.retention)) {
+    if let Some(present) = crew.vouched_now()
+        && let Err(error) = store.prune(present.saturating_sub(config.retention))
+    {
         log::warn!("can't forget what is older than the retention: {error}");
     }
     let couriers = crew.take_couriers();

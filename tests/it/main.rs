@@ -9,6 +9,7 @@
 )]
 
 mod absence;
+mod api_faults;
 mod architecture;
 mod commands;
 mod deliveries;
@@ -22,6 +23,9 @@ mod secrets;
 mod signals;
 mod state_commands;
 mod status;
+mod time;
 mod tls;
 mod transitions;
+mod unreachable;
 mod wait;
+mod webhook_faults;

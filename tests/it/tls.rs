@@ -5,34 +5,55 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::{fs, thread};
 
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::harness::Scene;
 
 /// An API with an empty list, whose certificate is for `name` alone. Its thread ends with the tests.
-struct Gateway {
-    port: u16,
-    certificate_pem: String,
+pub(crate) struct Gateway {
+    pub(crate) port: u16,
+    pub(crate) certificate_pem: String,
+}
+
+/// A certificate that vouches for itself.
+pub(crate) struct Certificate(CertificateParams);
+
+impl Certificate {
+    pub(crate) fn of(name: &str) -> Self {
+        Self(CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    pub(crate) fn expired(mut self) -> Self {
+        self.0.not_after = date_time_ymd(2001, 2, 3);
+        self
+    }
+
+    pub(crate) fn not_yet_valid(mut self) -> Self {
+        self.0.not_before = date_time_ymd(4000, 5, 6);
+        self
+    }
 }
 
 impl Gateway {
-    fn start(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    pub(crate) fn start(certificate: &Certificate) -> Self {
+        let key_pair = KeyPair::generate().unwrap();
+        let made = certificate.0.self_signed(&key_pair).unwrap();
+        let key = PrivateKeyDer::try_from(key_pair.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![made.der().clone()], key)
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || serve(&listener, &Arc::new(config)));
         Self {
             port,
-            certificate_pem: made.cert.pem(),
+            certificate_pem: made.pem(),
         }
     }
 }
@@ -79,21 +100,21 @@ fn check(gateway: &Gateway, ca_file: Option<&str>, code: i32) -> String {
 
 #[test]
 fn an_authority_that_the_config_names_is_trusted() {
-    let gateway = Gateway::start("localhost");
+    let gateway = Gateway::start(&Certificate::of("localhost"));
     let said = check(&gateway, Some("ca.pem"), 0);
     assert!(said.contains("target shop: ok"), "{said}");
 }
 
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_refused() {
-    let gateway = Gateway::start("localhost");
+    let gateway = Gateway::start(&Certificate::of("localhost"));
     let said = check(&gateway, None, 69);
     assert!(said.contains("TLS"), "{said}");
 }
 
 #[test]
 fn a_certificate_for_another_host_is_refused() {
-    let gateway = Gateway::start("elsewhere.example");
+    let gateway = Gateway::start(&Certificate::of("elsewhere.example"));
     let said = check(&gateway, Some("ca.pem"), 69);
     assert!(said.contains("TLS") && said.contains("name"), "{said}");
 }

@@ -14,7 +14,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
             return seen;
         }
         assert!(watch.elapsed() < PATIENCE, "waited in vain for: {what}");
-        pause();
+        pause(LOOK_EVERY);
     }
 }
 
@@ -22,8 +22,8 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     clippy::disallowed_methods,
     reason = "the tests wait for other processes, which nothing wakes them for"
 )]
-fn pause() {
-    thread::sleep(LOOK_EVERY);
+pub(super) fn pause(span: Duration) {
+    thread::sleep(span);
 }
 
 /// How long something took.

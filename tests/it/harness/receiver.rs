@@ -1,20 +1,23 @@
 //! A webhook receiver on a free port: records what it gets, and answers as the test says.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::manner::{self, After, Manner};
 use super::{Stopwatch, eventually};
 
 /// Listens until the test process ends.
 pub(crate) struct Receiver {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
+    poured: Arc<AtomicU64>,
 }
 
 struct State {
@@ -43,6 +46,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Answer {
     status: u16,
     headers: String,
+    manner: Manner,
 }
 
 impl Answer {
@@ -50,12 +54,19 @@ impl Answer {
         Self {
             status,
             headers: String::new(),
+            manner: Manner::Whole,
         }
     }
 
     /// None, ever.
     pub(crate) fn hang() -> Self {
-        Self::status(0)
+        Self::status(0).sent(Manner::Hang)
+    }
+
+    /// In this manner.
+    pub(crate) fn sent(mut self, manner: Manner) -> Self {
+        self.manner = manner;
+        self
     }
 
     pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
@@ -77,11 +88,13 @@ impl Receiver {
         let receiver = Self {
             address: listener.local_addr().unwrap(),
             state: Arc::clone(&state),
+            poured: Arc::default(),
         };
+        let poured = Arc::clone(&receiver.poured);
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&state);
-                thread::spawn(move || serve(connection, &state));
+                let (state, poured) = (Arc::clone(&state), Arc::clone(&poured));
+                thread::spawn(move || serve(connection, &state, &poured));
             }
         });
         receiver
@@ -99,6 +112,11 @@ impl Receiver {
     /// Answers all requests so, but for those that [`Self::answer_next`] speaks of.
     pub(crate) fn answer_always(&self, answer: Answer) {
         self.state.lock().unwrap().usual = answer;
+    }
+
+    /// Bytes of huge answers that went out so far.
+    pub(crate) fn poured(&self) -> u64 {
+        self.poured.load(Ordering::Relaxed)
     }
 
     /// Every request so far.
@@ -142,7 +160,7 @@ impl Delivery {
 }
 
 /// Reads requests until the connection ends, and answers each.
-fn serve(connection: TcpStream, state: &Mutex<State>) {
+fn serve(connection: TcpStream, state: &Mutex<State>, poured: &AtomicU64) {
     let mut reader = BufReader::new(connection);
     while let Ok(mut delivery) = read(&mut reader) {
         let answer = {
@@ -154,14 +172,14 @@ fn serve(connection: TcpStream, state: &Mutex<State>) {
             state.deliveries.push(delivery);
             answer
         };
-        if answer.status == 0 {
-            // Ends when the other side has had enough.
-            let _ = io::copy(&mut reader, &mut io::sink());
-            return;
-        }
-        let Answer { status, headers } = answer;
-        let head = format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: 0\r\n\r\n");
-        if reader.get_mut().write_all(head.as_bytes()).is_err() {
+        let Answer {
+            status,
+            headers,
+            manner,
+        } = answer;
+        let head = format!("HTTP/1.1 {status} Status\r\n{headers}");
+        let sent = manner::send(&mut reader, &manner, &head, poured);
+        if !matches!(sent, Ok(After::Keep)) {
             return;
         }
     }

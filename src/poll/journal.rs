@@ -1,0 +1,29 @@
+//! What a poll says in the log: levels and wording. Decides nothing about when.
+
+use crate::event::{EventDraft, EventType};
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+/// At the level that the contract gives its type.
+pub(super) fn log_event(draft: &EventDraft) {
+    let level = match draft.r#type {
+        EventType::TaskFailure | EventType::TaskUrlFailure | EventType::TaskVanished => {
+            log::Level::Error
+        }
+        EventType::TaskStalled | EventType::TaskUnknown | EventType::WatchFailing => {
+            log::Level::Warn
+        }
+        _ => log::Level::Info,
+    };
+    log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
+}

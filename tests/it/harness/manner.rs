@@ -1,0 +1,91 @@
+//! How a receiver answers: whole, or in the ways that receivers break.
+
+use std::io::{self, BufReader, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::patience::pause;
+
+const GIBIBYTE: u64 = 1 << 30;
+
+/// What becomes of an answer on its way.
+#[derive(Clone, Debug)]
+pub(crate) enum Manner {
+    /// It arrives.
+    Whole,
+    /// There is none, ever.
+    Hang,
+    /// The connection is reset in its place.
+    Reset,
+    /// These bytes come in its place, and then the end of the connection.
+    Raw(Vec<u8>),
+    /// Its head comes a byte at a time.
+    DripHead,
+    /// Its head comes, and its body a byte at a time.
+    DripBody,
+    /// A body of 1 GiB follows its head.
+    Pour,
+}
+
+/// Whether the connection can carry another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    Keep,
+    Close,
+}
+
+/// Answers; `head` is the first line and the headers, without the body's length. What of a huge body the other side
+/// takes goes into `poured`.
+pub(super) fn send(
+    reader: &mut BufReader<TcpStream>,
+    manner: &Manner,
+    head: &str,
+    poured: &AtomicU64,
+) -> io::Result<After> {
+    match manner {
+        Manner::Whole => {
+            let whole = format!("{head}Content-Length: 0\r\n\r\n");
+            reader.get_mut().write_all(whole.as_bytes())?;
+            return Ok(After::Keep);
+        }
+        Manner::Hang => wait_for_its_end(reader)?,
+        Manner::Reset => {
+            let stream = reader.get_ref();
+            rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?;
+        }
+        Manner::Raw(bytes) => reader.get_mut().write_all(bytes)?,
+        Manner::DripHead => drip(reader.get_mut(), head.as_bytes())?,
+        Manner::DripBody => {
+            let whole = format!("{head}Content-Length: 1000\r\n\r\n");
+            reader.get_mut().write_all(whole.as_bytes())?;
+            drip(reader.get_mut(), &[b'x'; 1000])?;
+        }
+        Manner::Pour => pour(reader.get_mut(), head, poured)?,
+    }
+    Ok(After::Close)
+}
+
+/// Ends when the other side has had enough.
+fn wait_for_its_end(reader: &mut BufReader<TcpStream>) -> io::Result<()> {
+    io::copy(reader, &mut io::sink()).map(|_| ())
+}
+
+fn drip(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+    for byte in bytes {
+        stream.write_all(&[*byte])?;
+        pause(Duration::from_millis(300));
+    }
+    Ok(())
+}
+
+fn pour(stream: &mut TcpStream, head: &str, poured: &AtomicU64) -> io::Result<()> {
+    let head = format!("{head}Content-Length: {GIBIBYTE}\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let chunk = vec![b'x'; 1 << 16];
+    while poured.load(Ordering::Relaxed) < GIBIBYTE {
+        stream.write_all(&chunk)?;
+        poured.fetch_add(1 << 16, Ordering::Relaxed);
+    }
+    Ok(())
+}

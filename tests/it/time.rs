@@ -1,0 +1,368 @@
+//! Clocks that are wrong: the wall clock is set ahead and back, the machine sleeps, boots in 1970, or meets a server whose
+//! clock is off. Nothing is made up for it, nothing is lost, and nothing storms.
+
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ucdn_watch::clock::{Age, Clock, Reading, SystemClock, WallHistory};
+use ucdn_watch::config::{Config, Environment, load};
+use ucdn_watch::model::Timestamp;
+use ucdn_watch::simulator::{DateHeader, Effect, Fault, TaskIdRule};
+use ucdn_watch::store::sqlite::open;
+use ucdn_watch::systemd::Supervisor;
+use ucdn_watch::watch::once::{self, OnceReport};
+use ucdn_watch::watch::{Daemon, Orders};
+
+use crate::harness::{Answer, ConfigText, Scene, Stopwatch, seconds_ago, task, types};
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
+
+/// The machine's clock, but somebody sets it.
+#[derive(Debug)]
+struct LooseClock {
+    machine: SystemClock,
+    changes: Mutex<Changes>,
+}
+
+#[derive(Debug)]
+struct Changes {
+    wall_seconds: i64,
+    suspended: Duration,
+    history: WallHistory,
+}
+
+impl LooseClock {
+    /// So many seconds wrong when the process begins.
+    fn off_by(wall_seconds: i64) -> Arc<Self> {
+        let machine = SystemClock::start();
+        let first = Reading {
+            wall: moved(machine.now(), wall_seconds),
+            steady: machine.monotonic(),
+        };
+        Arc::new(Self {
+            machine,
+            changes: Mutex::new(Changes {
+                wall_seconds,
+                suspended: Duration::ZERO,
+                history: WallHistory::beginning(first),
+            }),
+        })
+    }
+
+    fn in_1970() -> Arc<Self> {
+        Self::off_by(100 - SystemClock::start().now().unix_seconds())
+    }
+
+    fn right() -> Arc<Self> {
+        Self::off_by(0)
+    }
+
+    /// From now on so many seconds wrong.
+    fn set_off_by(&self, wall_seconds: i64) {
+        self.changes.lock().unwrap().wall_seconds = wall_seconds;
+    }
+
+    /// The machine sleeps: wall time goes on, the monotonic clock stands still.
+    fn suspend(&self, span: Duration) {
+        let mut changes = self.changes.lock().unwrap();
+        changes.wall_seconds += span.as_secs().cast_signed();
+        changes.suspended += span;
+    }
+
+    fn noted(&self, changes: &mut Changes) -> Reading {
+        let reading = Reading {
+            wall: moved(self.machine.now(), changes.wall_seconds),
+            steady: self.machine.monotonic() + changes.suspended,
+        };
+        changes.history.note(reading);
+        reading
+    }
+}
+
+impl Clock for LooseClock {
+    fn now(&self) -> Timestamp {
+        self.noted(&mut self.changes.lock().unwrap()).wall
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
+
+    fn age(&self, stamp: Timestamp) -> Age {
+        let mut changes = self.changes.lock().unwrap();
+        let reading = self.noted(&mut changes);
+        changes.history.age(stamp, reading)
+    }
+}
+
+fn moved(time: Timestamp, seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(time.unix_seconds() + seconds).unwrap()
+}
+
+fn config(scene: &Scene) -> Config {
+    load(&scene.config_path(), &Environment::default())
+        .unwrap()
+        .config
+}
+
+/// A run of `--once` in this process, by this clock.
+fn once(scene: &Scene, clock: &Arc<LooseClock>) -> OnceReport {
+    let clock: Arc<dyn Clock> = clock.clone();
+    let store = Arc::new(open(&scene.state_path(), clock.now()).unwrap().store);
+    once::run(&config(scene), &(store as _), &clock, &Orders::new(), None).unwrap()
+}
+
+/// The same; what it brought to the receiver.
+fn news(scene: &Scene, clock: &Arc<LooseClock>) -> Vec<String> {
+    let before = scene.hook.events().len();
+    for (target, poll) in once(scene, clock).polls {
+        poll.result
+            .unwrap_or_else(|error| panic!("{target:?}: {error}"));
+    }
+    let events = scene.hook.events().split_off(before);
+    types(&events).into_iter().map(str::to_owned).collect()
+}
+
+/// The daemon in this process, by a clock of the test's.
+struct Watching {
+    orders: Orders,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watching {
+    fn start(scene: &Scene, clock: &Arc<LooseClock>) -> Self {
+        let store = Arc::new(open(&scene.state_path(), clock.now()).unwrap().store);
+        let supervisor = Supervisor::of(&Environment::default());
+        let orders = Orders::new();
+        let daemon = Daemon::new(
+            &config(scene),
+            store,
+            clock.clone(),
+            orders.clone(),
+            supervisor,
+        );
+        let daemon = daemon.unwrap();
+        let thread = thread::spawn(move || daemon.run(|| None).unwrap());
+        Self {
+            orders,
+            thread: Some(thread),
+        }
+    }
+
+    fn stop(mut self) {
+        self.orders.stop.request();
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.orders.stop.request();
+    }
+}
+
+/// Polls of which each is one request, or two where the window was made with a wrong clock.
+fn quick(config: ConfigText) -> ConfigText {
+    config.text("poll", "interval", "100ms")
+}
+
+/// Waits for some polls, and sees that they keep their distance: a tenth of the pause is jitter.
+fn let_some_polls_pass(scene: &Scene) {
+    let (watch, before) = (Stopwatch::start(), scene.api.request_count());
+    scene.wait_for_polls(6);
+    let requests = scene.api.request_count() - before;
+    let pauses = u64::try_from(watch.elapsed().as_millis() / 90).unwrap();
+    assert!(
+        requests <= 3 * (pauses + 2),
+        "{requests} requests in the time of {pauses} pauses"
+    );
+}
+
+/// Was the request stamped with a clock that is so many seconds wrong?
+fn is_stamped(stamp: &str, off_by: i64) -> bool {
+    let stamp: i64 = stamp.parse().unwrap();
+    let now = SystemClock::start().now().unix_seconds() + off_by;
+    (now - 60..=now).contains(&stamp)
+}
+
+#[test]
+fn the_wall_clock_is_set_while_watching_and_nothing_comes_of_it() {
+    for date in [DateHeader::True, DateHeader::Off] {
+        let scene = Scene::with(|config| {
+            quick(config)
+                .text("poll", "stall_after", "2h")
+                .text("poll", "first_run", "all")
+        });
+        scene.api.change_options(|options| {
+            options.date = date;
+            options.task_id = TaskIdRule::WithinWindow;
+        });
+        scene
+            .api
+            .add_task(task("running").created_at(seconds_ago(&scene, 60)));
+        scene
+            .api
+            .add_task(task("done").created_at(seconds_ago(&scene, 30)));
+        scene.change("done", "success");
+        let clock = LooseClock::right();
+        let watching = Watching::start(&scene, &clock);
+        scene.hook.wait_for_events(2);
+        let there_and_back = [HOUR, 0, -HOUR, DAY, -DAY, YEAR, -50 * YEAR, 0];
+        // Without a `Date`, our clock is all there is to tell how old a task is: it must not be ahead.
+        let steps = there_and_back
+            .into_iter()
+            .filter(|step| date == DateHeader::True || *step <= HOUR);
+        for off_by in steps {
+            clock.set_off_by(off_by);
+            let_some_polls_pass(&scene);
+            let seen = scene.hook.deliveries().len();
+            assert_eq!(seen % 2, 0, "{off_by}: {:?}", scene.hook.events());
+            for (count, status) in [(1, "process"), (2, "wait")] {
+                scene.change("running", status);
+                let deliveries = scene.hook.wait_for_deliveries(seen + count);
+                assert_eq!(deliveries.len(), seen + count, "{off_by}");
+                let stamp = deliveries[seen + count - 1].header("webhook-timestamp");
+                assert!(is_stamped(stamp, off_by), "{off_by}: {stamp}");
+            }
+        }
+        watching.stop();
+        let events = scene.hook.events();
+        for event in types(&events) {
+            assert!(
+                ["task.wait", "task.process", "task.success"].contains(&event),
+                "{event}"
+            );
+        }
+    }
+}
+
+#[test]
+fn after_a_night_of_sleep_there_is_one_poll_and_not_a_burst() {
+    let scene = Scene::with(quick);
+    scene.api.add_task(task("t"));
+    let clock = LooseClock::right();
+    let watching = Watching::start(&scene, &clock);
+    scene.hook.wait_for_events(1);
+    scene.change("t", "success");
+    let night = Duration::from_secs(8 * 3600);
+    scene.api.advance(night);
+    clock.suspend(night);
+    let_some_polls_pass(&scene);
+    let events = scene.hook.wait_for_events(2);
+    watching.stop();
+    // The poll may have been quicker than the night.
+    assert_eq!(types(&events), ["task.wait", "task.success"]);
+}
+
+#[test]
+fn a_boot_in_1970_makes_nothing_up_and_loses_nothing() {
+    let scene = Scene::with(quick);
+    for (id, age) in [("old", 3 * HOUR), ("running", 60)] {
+        scene
+            .api
+            .add_task(task(id).created_at(seconds_ago(&scene, age)));
+    }
+    scene.change("old", "failure");
+    let clock = LooseClock::in_1970();
+    let watching = Watching::start(&scene, &clock);
+    scene.hook.wait_for_events(1);
+    let_some_polls_pass(&scene);
+    clock.set_off_by(0);
+    let_some_polls_pass(&scene);
+    scene.change("running", "failure");
+    let events = scene.hook.wait_for_events(2);
+    watching.stop();
+    assert_eq!(types(&events), ["task.wait", "task.failure"]);
+}
+
+/// What was first read under a clock of the future counted as old until that future came, and its failures were lost; under
+/// one of the past, all that was old was new.
+#[test]
+fn a_first_poll_that_breaks_off_under_a_wrong_clock_neither_hides_nor_makes_up() {
+    for clock in [LooseClock::off_by(YEAR), LooseClock::in_1970()] {
+        let scene = Scene::with(|config| config.set("poll", "page_size", 2));
+        for number in 0..4 {
+            let id = format!("old-{number}");
+            let created = seconds_ago(&scene, HOUR - number);
+            scene.api.add_task(task(&id).created_at(created));
+            scene.change(&id, "failure");
+        }
+        scene.api.add_fault(Fault::on_page(2, Effect::Html));
+        assert!(once(&scene, &clock).polls[0].1.result.is_err());
+        scene.api.clear_faults();
+        scene.api.advance(Duration::from_secs(60));
+        scene.api.add_task(task("new"));
+        scene.change("new", "failure");
+        assert_eq!(news(&scene, &clock), ["task.failure"]);
+        assert!(news(&scene, &LooseClock::right()).is_empty());
+    }
+}
+
+/// The clean-up once believed the wall clock: what it forgot was reported again when the clock was right again. And what
+/// was new under such a clock was taken for long forgotten, and not reported at all.
+#[test]
+fn a_clock_a_year_ahead_forgets_nothing_and_hides_nothing() {
+    let scene = Scene::new();
+    let right = LooseClock::right();
+    for id in ["done", "running"] {
+        scene.api.add_task(task(id));
+    }
+    assert_eq!(news(&scene, &right).len(), 2);
+    scene.change("done", "failure");
+    assert_eq!(news(&scene, &right), ["task.failure"]);
+    let ahead = LooseClock::off_by(YEAR);
+    assert!(news(&scene, &ahead).is_empty());
+    scene.api.add_task(task("late"));
+    scene.change("late", "failure");
+    assert_eq!(news(&scene, &ahead), ["task.failure"]);
+    assert!(news(&scene, &ahead).is_empty());
+    assert!(news(&scene, &right).is_empty());
+}
+
+/// With the default of three days to give up after.
+#[test]
+fn what_is_owed_survives_a_clock_that_is_days_ahead() {
+    let scene = Scene::new();
+    scene.hook.answer_always(Answer::status(503));
+    scene.api.add_task(task("t"));
+    for off_by in [0, 4 * DAY, YEAR] {
+        let report = once(&scene, &LooseClock::off_by(off_by));
+        let drained = report.deliveries[0].1.as_ref().unwrap();
+        assert_eq!((drained.failed, drained.dead), (1, 0), "{off_by}");
+    }
+    scene.hook.answer_always(Answer::status(204));
+    assert_eq!(news(&scene, &LooseClock::right()), ["task.wait"]);
+}
+
+#[test]
+fn tasks_of_a_server_whose_clock_is_off_are_seen_and_do_not_stall() {
+    for minutes in [-1440, -12, -7, -3, 3, 7, 12, 1440] {
+        let scene = Scene::with(|config| config.text("poll", "stall_after", "2m"));
+        let theirs = moved(scene.api.now(), minutes * 60);
+        scene.api.set_now(theirs);
+        scene.api.add_task(task("t"));
+        assert_eq!(types(&scene.news()), ["task.wait"], "{minutes}");
+        assert!(scene.news().is_empty(), "{minutes}");
+        scene.api.advance(Duration::from_secs(130));
+        assert_eq!(types(&scene.news()), ["task.stalled"], "{minutes}");
+        assert!(scene.news().is_empty(), "{minutes}");
+    }
+}
+
+#[test]
+fn tasks_of_the_next_minutes_are_seen_although_the_server_does_not_tell_its_time() {
+    let scene = Scene::new();
+    scene
+        .api
+        .change_options(|options| options.date = DateHeader::Off);
+    let theirs = moved(scene.api.now(), 7 * 60);
+    scene.api.set_now(theirs);
+    scene.api.add_task(task("t"));
+    assert_eq!(types(&scene.news()), ["task.wait"]);
+    for _ in 0..3 {
+        assert!(scene.news().is_empty());
+    }
+}
