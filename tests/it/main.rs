@@ -9,10 +9,14 @@
 )]
 
 mod absence;
+mod alertmanager;
 mod api_faults;
 mod architecture;
+mod chats;
 mod commands;
+mod configs;
 mod deliveries;
+mod full_disk;
 mod harness;
 mod once;
 mod paging;
@@ -21,6 +25,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state;
 mod state_commands;
 mod status;
 mod time;
