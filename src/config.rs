@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
+mod ad_hoc;
 mod finding;
+mod format;
 mod heartbeat;
 mod http;
 mod listen;
@@ -32,7 +34,9 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
 pub use finding::{ConfigErrors, Finding, Warning};
+pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
@@ -216,13 +220,6 @@ pub enum TargetFilter {
     All,
     /// Those of the targets named, each of which exists.
     Only(BTreeSet<TargetName>),
-}
-
-/// `format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// The event itself.
-    Json,
 }
 
 /// One entry of `on`: an event type, or a pattern in which `*` stands for any text.

@@ -9,8 +9,10 @@
 )]
 
 mod absence;
+mod alertmanager;
 mod api_faults;
 mod architecture;
+mod chats;
 mod commands;
 mod configs;
 mod deliveries;
@@ -31,4 +33,5 @@ mod time;
 mod tls;
 mod transitions;
 mod unreachable;
+mod wait;
 mod webhook_faults;

@@ -32,7 +32,7 @@ private_key = { credential = 'private_key' }
 ";
 
 /// Every exit; `number` fails to compile when one is added.
-const EXITS: [Exit; 7] = [
+const EXITS: [Exit; 10] = [
     Exit::Done,
     Exit::TaskFailed,
     Exit::Usage,
@@ -40,6 +40,9 @@ const EXITS: [Exit; 7] = [
     Exit::State,
     Exit::Incomplete,
     Exit::Config,
+    Exit::TimedOut,
+    Exit::Interrupted,
+    Exit::Terminated,
 ];
 
 /// A fenced block.
@@ -224,6 +227,9 @@ fn number(exit: Exit) -> u8 {
         Exit::State => 74,
         Exit::Incomplete => 75,
         Exit::Config => 78,
+        Exit::TimedOut => 124,
+        Exit::Interrupted => 130,
+        Exit::Terminated => 143,
     }
 }
 
