@@ -99,7 +99,7 @@ impl SecretUrl {
             .filter(|authority| !authority.as_str().contains('@'))
             .ok_or(NotAUrl)?;
         // `http::Uri` drops a fragment silently; whoever wrote one expects it to matter.
-        if authority.host().is_empty() || url.expose().contains('#') {
+        if authority.host().is_empty() || !has_sound_port(authority) || url.expose().contains('#') {
             return Err(NotAUrl);
         }
         let shown = format!("{scheme}://{authority}/…");
@@ -110,6 +110,23 @@ impl SecretUrl {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.url.expose()
+    }
+
+    /// The same with parameters at the end of its query. Names and values are encoded here.
+    #[must_use]
+    pub fn with_query(&self, parameters: &[(&str, String)]) -> Self {
+        let mut encoded = form_urlencoded::Serializer::new(String::new());
+        encoded.extend_pairs(parameters);
+        let separator = if self.expose().contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        let url = format!("{}{separator}{}", self.expose(), encoded.finish());
+        Self {
+            url: Secret::new(url),
+            shown: self.shown.clone(),
+        }
     }
 
     /// Whether what is sent there can be read on the way.
@@ -128,6 +145,13 @@ impl SecretUrl {
             None => authority.split(':').next().unwrap_or_default(),
         }
     }
+}
+
+/// `http::Uri` takes any text of digits for a port, and none of it for no port.
+pub(crate) fn has_sound_port(authority: &http::uri::Authority) -> bool {
+    let after_host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let after_host = after_host.strip_prefix(authority.host());
+    after_host.is_none_or(|rest| rest.is_empty() || authority.port_u16().is_some_and(|it| it > 0))
 }
 
 impl fmt::Display for SecretUrl {

@@ -112,11 +112,11 @@ impl AccountDraft {
     }
 
     fn open(self, world: &World<'_>) -> Read<(AccountName, Account)> {
-        let public_key = self.public_key.and_then(|key| world.secret(&key));
-        let private_key = self.private_key.and_then(|key| world.secret(&key));
+        let public_key = self.public_key.and_then(|key| world.api_key(&key));
+        let private_key = self.private_key.and_then(|key| world.api_key(&key));
         let security_token = self
             .security_token
-            .and_then(|key| world.optional_secret(key.as_ref()));
+            .and_then(|key| key.map(|key| world.api_key(&key)).transpose());
         let http = self.http.open(world);
         let account = Account {
             endpoint: self.endpoint?,

@@ -23,6 +23,12 @@ impl ConfigErrors {
     pub(super) fn of_file(file: &Path, message: String) -> Self {
         Self::new(vec![Finding::new(file, None, String::new(), message)])
     }
+
+    /// One error that is about no key: the text itself is wrong there.
+    pub(super) fn at(file: &Path, position: Position, message: String) -> Self {
+        let finding = Finding::new(file, Some(position), String::new(), message);
+        Self::new(vec![finding])
+    }
 }
 
 impl fmt::Display for ConfigErrors {

@@ -12,7 +12,7 @@ use super::reader::{Field, Table, all};
 use super::report::{Placed, Read};
 use super::secrets::{SecretKey, World};
 use super::values::SHORTEST;
-use crate::secret::Secret;
+use crate::secret::{Secret, has_sound_port};
 
 /// Set by the program itself: a second value would break the request, or its signature.
 const OWN_HEADERS: [&str; 10] = [
@@ -31,7 +31,7 @@ const OWN_HEADERS: [&str; 10] = [
 /// What the keys say.
 pub(super) struct HttpDraft {
     timeout: Read<Duration>,
-    headers: Read<Vec<(String, SecretKey)>>,
+    headers: Vec<Read<(String, SecretKey)>>,
     proxy: Read<Option<SecretKey>>,
     ca_file: Read<Option<Placed<PathBuf>>>,
 }
@@ -42,7 +42,10 @@ impl HttpDraft {
         let timeout = table.get("timeout", |field| field.duration(SHORTEST));
         Self {
             timeout: timeout.map(|timeout| timeout.unwrap_or(default_timeout)),
-            headers: table.get("headers", headers).map(Option::unwrap_or_default),
+            headers: match table.get("headers", headers) {
+                Ok(headers) => headers.unwrap_or_default(),
+                Err(reported) => vec![Err(reported)],
+            },
             proxy: table.get("proxy", Field::secret),
             ca_file: table.get("ca_file", |field| {
                 Ok(field.placed(PathBuf::from(field.nonempty_text()?)))
@@ -52,11 +55,10 @@ impl HttpDraft {
 
     /// Reads what the keys name.
     pub(super) fn open(self, world: &World<'_>) -> Read<HttpSettings> {
-        let headers = self.headers.and_then(|headers| {
-            all(headers
-                .into_iter()
-                .map(|(name, key)| Ok((name, header_value(world, &key)?))))
-        });
+        let headers = all(self.headers.into_iter().map(|header| {
+            let (name, key) = header?;
+            Ok((name, header_value(world, &key)?))
+        }));
         let proxy = self
             .proxy
             .and_then(|key| key.map(|key| proxy(world, &key)).transpose());
@@ -72,10 +74,11 @@ impl HttpDraft {
     }
 }
 
-fn headers(field: &Field<'_>) -> Read<Vec<(String, SecretKey)>> {
+/// One that can't be read hides no error of another's value.
+fn headers(field: &Field<'_>) -> Read<Vec<Read<(String, SecretKey)>>> {
     let mut seen: Vec<HeaderName> = Vec::new();
-    all(field.entries()?.iter().map(|header| {
-        let name = header_name(header);
+    let headers = field.entries()?.into_iter().map(|header| {
+        let name = header_name(&header);
         let value = header.secret();
         let name = name?;
         if seen.contains(&name) {
@@ -83,7 +86,8 @@ fn headers(field: &Field<'_>) -> Read<Vec<(String, SecretKey)>> {
         }
         seen.push(name);
         Ok((header.name().to_owned(), value?))
-    }))
+    });
+    Ok(headers.collect())
 }
 
 fn header_name(header: &Field<'_>) -> Read<HeaderName> {
@@ -119,6 +123,7 @@ fn is_proxy(text: &str) -> bool {
     text.parse().is_ok_and(|uri: Uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.authority().is_some_and(has_sound_port)
             && matches!(uri.path(), "" | "/")
             && uri.query().is_none()
     })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::accounts::{self, AccountDraft};
-use super::finding::{ConfigErrors, Warning};
+use super::finding::{ConfigErrors, Position, Warning};
 use super::heartbeat::{self, HeartbeatDraft};
 use super::poll::PollTable;
 use super::reader::{Field, Table};
@@ -88,8 +88,13 @@ fn read_file(path: &Path) -> Result<String, ConfigErrors> {
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to());
-        let line = good.map_or(0, |good| good.split(|byte| *byte == b'\n').count());
-        ConfigErrors::of_file(path, format!("is not UTF-8 text: see line {line}"))
+        let good = String::from_utf8_lossy(good.unwrap_or_default());
+        let line = good.rsplit('\n').next().unwrap_or_default();
+        let position = Position {
+            line: good.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+        };
+        ConfigErrors::at(path, position, "is not UTF-8 text".to_owned())
     })
 }
 
@@ -235,5 +240,11 @@ impl Draft {
 
 fn names<'a>(entries: &Read<Vec<Field<'a>>>) -> Option<Vec<&'a str>> {
     let entries = entries.as_ref().ok()?;
-    Some(entries.iter().map(Field::name).collect())
+    // What is no table was reported as such, and is nobody's name.
+    let tables: Vec<&str> = entries
+        .iter()
+        .filter(|entry| entry.is_table())
+        .map(Field::name)
+        .collect();
+    (!tables.is_empty()).then_some(tables)
 }

@@ -102,9 +102,15 @@ impl World<'_> {
         self.without_line_break(key, text)
     }
 
-    /// Likewise, if there is a key.
-    pub(super) fn optional_secret(&self, key: Option<&SecretKey>) -> Read<Option<Secret>> {
-        key.map(|key| self.secret(key)).transpose()
+    /// Reads a key of the API's. None of them has a second line; with one, every call would be refused for its signature.
+    pub(super) fn api_key(&self, key: &SecretKey) -> Read<Secret> {
+        let secret = self.secret(key)?;
+        if secret.expose().contains(char::is_control) {
+            let message =
+                "has more than one line, or characters that no key has: expected the key alone";
+            return Err(self.report.error(&key.place, message));
+        }
+        Ok(secret)
     }
 
     /// Reads a secret that is a URL.

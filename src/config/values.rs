@@ -89,8 +89,13 @@ impl<'a> Field<'a> {
         if duration < shortest {
             Err(self.error(format!("expected at least {}", shown(shortest))))
         } else if duration > LONGEST {
-            Err(self.error("expected at most 10 years"))
+            Err(self.error(format!("expected at most 10 years{}", if_months(text))))
         } else {
+            let months = if_months(text);
+            if !months.is_empty() {
+                self.report()
+                    .warn(self.place(), format!("is {}{months}", shown(duration)));
+            }
             Ok(duration)
         }
     }
@@ -115,6 +120,15 @@ impl<'a> Field<'a> {
 /// Prints a duration as the config spells it.
 pub(super) fn shown(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
+}
+
+/// A hint for whoever wrote `10M` and meant minutes.
+fn if_months(text: &str) -> &'static str {
+    if text.contains('M') {
+        "; M is months, m is minutes"
+    } else {
+        ""
+    }
 }
 
 fn is_name(name: &str) -> bool {

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag::{register, register_conditional_shutdown};
 use signal_hook::iterator::Signals;
 
 use crate::clock::{Bell, Stop};
@@ -54,6 +54,8 @@ impl Orders {
         for signal in [SIGTERM, SIGINT] {
             register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
         }
+        // A file that may not grow (`ulimit -f`) is a failed write like any other, and not the end.
+        register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let orders = self.clone();
         std::thread::Builder::new()

@@ -9,11 +9,15 @@
 )]
 
 mod absence;
+mod alertmanager;
 mod api_faults;
 mod architecture;
+mod chats;
 mod commands;
+mod configs;
 mod deliveries;
 mod frugal;
+mod full_disk;
 mod harness;
 mod once;
 mod paging;
@@ -23,6 +27,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod signals;
+mod state;
 mod state_commands;
 mod status;
 mod time;

@@ -20,7 +20,6 @@ fn a_secret_is_read_from_each_of_its_places_without_its_line_break() {
         ("abc", "abc"),
         ("abc\n", "abc"),
         ("abc\r\n", "abc"),
-        ("abc\n\n", "abc\n"),
         (" abc ", " abc "),
     ] {
         let variable = with("{ env = 'TOKEN' }").variable("TOKEN", content);
@@ -28,6 +27,25 @@ fn a_secret_is_read_from_each_of_its_places_without_its_line_break() {
         std::fs::create_dir_all(file.path("keys")).unwrap();
         std::fs::write(file.path("keys/token"), content).unwrap();
         assert_eq!(token(&file), expected);
+    }
+}
+
+/// It was once signed with, and each call refused for its signature.
+#[test]
+fn a_key_of_the_api_has_one_line() {
+    for content in ["abc\n\n", "abc\ndef", "\tabc", "abc\r"] {
+        for key in ["public_key", "private_key", "security_token"] {
+            let text = format!("{ACCOUNT_LAST}security_token = 'token'\n");
+            let given = text.lines().find(|line| line.starts_with(key)).unwrap();
+            let text = text.replace(given, &format!("{key} = {{ env = 'KEY' }}"));
+            let folder = Folder::with(&[&text]).variable("KEY", content);
+            let errors = folder.errors();
+            assert_eq!(errors.len(), 1, "{key}: {errors:?}");
+            assert!(
+                errors[0].ends_with("expected the key alone"),
+                "{key}: {errors:?}"
+            );
+        }
     }
 }
 

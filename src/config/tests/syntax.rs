@@ -99,10 +99,7 @@ fn a_folder_is_no_config() {
 #[test]
 fn bytes_that_are_no_text_are_told_by_their_line() {
     let folder = Folder::with(&[]).file("config.toml", b"a = 1\nb = '\xff'\n", 0o600);
-    assert_eq!(
-        folder.errors(),
-        ["config.toml: is not UTF-8 text: see line 2"]
-    );
+    assert_eq!(folder.errors(), ["config.toml:2:6: is not UTF-8 text"]);
 }
 
 #[test]

@@ -24,6 +24,16 @@ fn a_careful_config_has_no_warning() {
 }
 
 #[test]
+fn months_are_warned_of_for_they_may_be_meant_as_minutes() {
+    let said = |value: &str| quiet(&format!("stall_after = '{value}'")).warnings();
+    assert_eq!(said("10m"), Vec::<String>::new());
+    assert_eq!(
+        said("10M"),
+        ["config.toml:6:1: targets.main.stall_after: is 10months; M is months, m is minutes"]
+    );
+}
+
+#[test]
 fn a_secret_file_that_everybody_reads_is_warned_of() {
     let text = QUIET.replace("{ env = 'KEY' }", "{ file = 'key' }");
     let folder = Folder::with(&[&text]);

@@ -38,6 +38,11 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ucdn-watch"));
         command.args(arguments).env_clear();
         command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Self::of(command)
+    }
+
+    /// Starts it by way of another program, which must become it.
+    pub(crate) fn of(mut command: Command) -> Self {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
