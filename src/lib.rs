@@ -49,6 +49,7 @@
 //! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
 //! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
 //! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
+//! | | [`crate::causes`] | an error and its causes as one line | use anything |
 //! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
 //!
 //! # What the state promises
@@ -59,12 +60,16 @@
 //! that was made but not yet noted is made again as the very same one: at least once, and recognizable. The contract of
 //! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
 //!
+//! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
+//! [`store::Store::tend`] says which are ours, and what is not ours is neither polled nor delivered nor written.
+//!
 //! # Threads
 //!
 //! Blocking throughout, no async runtime. [`watch`] runs a bounded pool for polls (a target never overlaps itself) and a
 //! thread for each webhook, and one each for the HTTP listener, the textfile and the heartbeat, if they are asked for. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
 //! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
 
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

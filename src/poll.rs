@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::event::EventDraft;
@@ -26,7 +27,6 @@ mod seen;
 mod server_clock;
 mod sight;
 
-pub(crate) use journal::chain;
 use journal::log_event;
 use reading::Progress;
 pub use report::{PollError, PollReport};
@@ -314,7 +314,11 @@ impl Poller {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         match (&memory.fault, error) {
             (before, Some(error)) if *before != fault => {
-                log::warn!("poll failed: target={} reason={}", self.name, chain(error));
+                log::warn!(
+                    "poll failed: target={} reason={}",
+                    self.name,
+                    with_causes(error)
+                );
             }
             (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
             _ => {}

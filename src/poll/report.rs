@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::journal::chain;
+use crate::causes::with_causes;
 use crate::event::EventType;
 use crate::store::StoreError;
 use crate::ucdn::error::{ApiError, Fault};
@@ -79,7 +79,7 @@ impl PollError {
     pub(super) fn sameness(&self) -> String {
         match self {
             Self::Api(error) => error.fault.sameness(),
-            Self::Walk(_) | Self::Store(_) => chain(self),
+            Self::Walk(_) | Self::Store(_) => with_causes(self),
         }
     }
 
