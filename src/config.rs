@@ -15,6 +15,7 @@ use std::time::Duration;
 
 mod accounts;
 mod finding;
+mod format;
 mod heartbeat;
 mod http;
 mod listen;
@@ -33,6 +34,7 @@ mod values;
 mod webhooks;
 
 pub use finding::{ConfigErrors, Finding, Warning};
+pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};
 
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
@@ -216,13 +218,6 @@ pub enum TargetFilter {
     All,
     /// Those of the targets named, each of which exists.
     Only(BTreeSet<TargetName>),
-}
-
-/// `format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// The event itself.
-    Json,
 }
 
 /// One entry of `on`: an event type, or a pattern in which `*` stands for any text.

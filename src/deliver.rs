@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+mod agenda;
 mod answer;
 mod batch;
 mod courier;
@@ -21,7 +22,8 @@ mod tests;
 
 pub use answer::{Answer, Verdict};
 pub use courier::Courier;
-pub use receiver::{Outgoing, Receiver};
+pub use format::Refusal;
+pub use receiver::{Outgoing, Receiver, Reply};
 pub use sign::signature;
 pub use status::{CourierStatus, DrainReport, Outcome, Snapshot};
 

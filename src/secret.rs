@@ -112,6 +112,23 @@ impl SecretUrl {
         self.url.expose()
     }
 
+    /// The same with parameters at the end of its query. Names and values are encoded here.
+    #[must_use]
+    pub fn with_query(&self, parameters: &[(&str, String)]) -> Self {
+        let mut encoded = form_urlencoded::Serializer::new(String::new());
+        encoded.extend_pairs(parameters);
+        let separator = if self.expose().contains('?') {
+            '&'
+        } else {
+            '?'
+        };
+        let url = format!("{}{separator}{}", self.expose(), encoded.finish());
+        Self {
+            url: Secret::new(url),
+            shown: self.shown.clone(),
+        }
+    }
+
     /// Whether what is sent there can be read on the way.
     #[must_use]
     pub fn is_plain_http(&self) -> bool {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Webhook;
-use crate::deliver::{Answer, Outgoing, Receiver, Verdict};
+use crate::deliver::{Answer, Outgoing, Receiver, Reply, Verdict};
 use crate::event::EventDraft;
 use crate::http::HttpError;
 use crate::model::WebhookName;
@@ -82,7 +82,7 @@ fn send(name: &WebhookName, webhook: &Webhook, clock: &dyn Clock) -> (String, Re
     (format!("{name}: {answer} in {latency} ms"), reached)
 }
 
-fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<crate::http::HttpAnswer, HttpError> {
+fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<Reply, HttpError> {
     let id = format!("evt_test_{:032x}", fastrand::u128(..));
     let now = clock.now();
     let document = EventDraft::test(now).document(&id, 0);

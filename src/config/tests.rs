@@ -8,6 +8,7 @@ use super::{Config, Environment, Loaded, load};
 
 mod canary;
 mod example;
+mod formats;
 mod outline;
 mod outside;
 mod patterns;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::format::{self, FormatDraft, Secrets};
 use super::http::HttpDraft;
 use super::reader::{Field, Table, all};
 use super::report::{Place, Read};
@@ -49,25 +50,31 @@ pub(super) fn read(
 
 fn webhook(field: &Field<'_>, targets: Option<&[&str]>) -> Read<WebhookDraft> {
     let name = field.own_name();
-    let draft = field.table(|table| WebhookDraft {
-        name: WebhookName(field.name().to_owned()),
-        url: table
-            .required("url", "the URL to POST to")
-            .and_then(|field| field.secret()),
-        on: table
-            .get("on", patterns)
-            .map(|on| on.unwrap_or_else(|| vec![EventPattern::new("*")])),
-        targets: table
-            .get("targets", |field| target_filter(field, targets))
-            .map(|filter| filter.unwrap_or(TargetFilter::All)),
-        format: table
-            .get("format", format)
-            .map(|format| format.unwrap_or(Format::Json)),
-        secrets: table.get("secret", secrets).map(Option::unwrap_or_default),
-        give_up_after: table
-            .get("give_up_after", |field| field.duration(SHORTEST))
-            .map(|duration| duration.unwrap_or(DEFAULT_GIVE_UP_AFTER)),
-        http: HttpDraft::read(table, DEFAULT_TIMEOUT),
+    let draft = field.table(|table| {
+        let FormatDraft {
+            format,
+            secrets: usable,
+        } = format::read(table);
+        let secrets = table.get("secret", |field| secrets(field, usable));
+        let secrets = secrets.map(Option::unwrap_or_default);
+        WebhookDraft {
+            name: WebhookName(field.name().to_owned()),
+            url: table
+                .required("url", "the URL to POST to")
+                .and_then(|field| field.secret()),
+            on: table
+                .get("on", patterns)
+                .map(|on| on.unwrap_or_else(|| vec![EventPattern::new("*")])),
+            targets: table
+                .get("targets", |field| target_filter(field, targets))
+                .map(|filter| filter.unwrap_or(TargetFilter::All)),
+            format,
+            secrets,
+            give_up_after: table
+                .get("give_up_after", |field| field.duration(SHORTEST))
+                .map(|duration| duration.unwrap_or(DEFAULT_GIVE_UP_AFTER)),
+            http: HttpDraft::read(table, DEFAULT_TIMEOUT),
+        }
     });
     name?;
     draft
@@ -116,26 +123,20 @@ fn warn_of_silence(field: &Field<'_>) {
     field.report().warn(field.place(), message);
 }
 
-fn format(field: &Field<'_>) -> Read<Format> {
-    let format = field.word(&[
-        ("json", Some(Format::Json)),
-        ("cloudevents", None),
-        ("alertmanager", None),
-        ("slack", None),
-        ("feishu", None),
-        ("dingtalk", None),
-        ("wecom", None),
-    ])?;
-    format.ok_or_else(|| field.error("this format is not built in yet: expected \"json\""))
-}
-
-fn secrets(field: &Field<'_>) -> Read<Vec<SecretKey>> {
+/// As many as the format has a use for.
+fn secrets(field: &Field<'_>, usable: Secrets) -> Read<Vec<SecretKey>> {
+    if let Secrets::None(reason) = usable {
+        return Err(field.error(reason));
+    }
     let Some(items) = field.as_items() else {
         return Ok(vec![field.secret()?]);
     };
-    match items.len() {
-        1 | 2 => all(items.iter().map(Field::secret)),
-        _ => Err(field.error("expected one secret, or a list of two while rotating")),
+    match (items.len(), usable) {
+        (1, _) | (2, Secrets::Two) => all(items.iter().map(Field::secret)),
+        (_, Secrets::Two) => {
+            Err(field.error("expected one secret, or a list of two while rotating"))
+        }
+        _ => Err(field.error("expected one secret: this format signs with one alone")),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{HttpAnswer, HttpError};
+use super::format::Refusal;
+use super::receiver::Reply;
+use crate::http::HttpError;
 use crate::model::Timestamp;
 use crate::schedule;
 
@@ -21,6 +23,8 @@ pub enum Answer<'a> {
         /// `Date`, likewise.
         date: Option<&'a str>,
     },
+    /// It answered, and its own words in the body say more than the status.
+    Refusal(Refusal),
     /// It did not, or not in time, or not in HTTP.
     None(&'a HttpError),
 }
@@ -44,9 +48,13 @@ pub enum Verdict {
 impl<'a> Answer<'a> {
     /// Takes out of a call's result what matters.
     #[must_use]
-    pub fn of(result: &'a Result<HttpAnswer, HttpError>) -> Self {
+    pub fn of(result: &'a Result<Reply, HttpError>) -> Self {
         match result {
-            Ok(answer) => Self::Status {
+            Ok(Reply {
+                refusal: Some(refusal),
+                ..
+            }) => Self::Refusal(*refusal),
+            Ok(Reply { answer, .. }) => Self::Status {
                 status: answer.status,
                 retry_after: answer.header("retry-after"),
                 date: answer.header("date"),
@@ -74,6 +82,7 @@ impl<'a> Answer<'a> {
             } => Verdict::Retry {
                 retry_after: retry_after.and_then(|value| schedule::retry_after(value, *date, now)),
             },
+            Self::Refusal(refusal) => refusal.verdict(),
             Self::None(_) => Verdict::Retry { retry_after: None },
         }
     }
@@ -83,6 +92,7 @@ impl fmt::Display for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status { status, .. } => write!(f, "HTTP {status}"),
+            Self::Refusal(refusal) => refusal.fmt(f),
             Self::None(error) => error.fmt(f),
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Width {
 }
 
 impl Width {
-    pub(super) fn of(format: Format) -> Self {
+    pub(super) fn of(format: &Format) -> Self {
         let most = format::events_a_request(format);
         Self { now: most, most }
     }

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agenda::Agenda;
 use super::batch::{Batch, Width};
 use super::journal::Journal;
-use super::{Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Verdict};
-use crate::clock::{Age, Bell, Clock, Stop, Woken};
+use super::{
+    Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Reply, Verdict,
+};
+use crate::clock::{Bell, Clock, Stop, Woken};
 use crate::config::Webhook;
-use crate::http::{HttpAnswer, HttpClient, HttpError};
+use crate::http::{HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
-use crate::schedule::delivery::{delivery_delay, delivery_wait, grace_left};
+use crate::schedule::delivery::delivery_delay;
 use crate::store::{Delivery, Store, StoreError, Try, TryResult};
 
 /// The longest pause between two looks into a state that fails.
@@ -22,7 +25,6 @@ const LONGEST_STORE_DELAY: Duration = Duration::from_secs(60);
 pub struct Courier {
     name: WebhookName,
     receiver: Receiver,
-    give_up_after: Duration,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     status: Arc<CourierStatus>,
@@ -30,17 +32,18 @@ pub struct Courier {
     paused: bool,
     width: Width,
     journal: Journal,
-    appointment: Option<Appointment>,
+    agenda: Agenda,
     /// Tries that are made but not written yet. They go first: trying again what was delivered would be worse.
     unrecorded: Vec<Try>,
 }
 
-/// When the head of the queue is due, by the monotonic clock: a wall clock that is set can't move it.
-#[derive(Debug)]
-struct Appointment {
-    /// What the store says; something else there (an operator's `retry`) cancels the appointment.
-    next_try: Timestamp,
-    at: Duration,
+/// How long a courier rests before the next look, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// For its pace: the queue's head is due.
+    Pace(Duration),
+    /// Because there is nothing due.
+    Queue(Duration),
 }
 
 /// What one look at the queue came to.
@@ -49,6 +52,8 @@ enum Turn {
     Ended(DrainReport),
     /// Its head is not due for this long; never zero.
     NotDue(Duration),
+    /// Its head is due, but the last request was made too short a time ago: not for this long; never zero.
+    Paced(Duration),
     /// Nothing to do: empty, paused, or stopped.
     Idle,
 }
@@ -65,15 +70,14 @@ impl Courier {
         Ok(Self {
             name,
             receiver: Receiver::new(webhook)?,
-            give_up_after: webhook.give_up_after,
+            agenda: Agenda::new(webhook, Arc::clone(&clock)),
             store,
             clock,
             status: Arc::default(),
             paused: false,
             journal,
-            appointment: None,
             unrecorded: Vec::new(),
-            width: Width::of(webhook.format),
+            width: Width::of(&webhook.format),
         })
     }
 
@@ -97,7 +101,7 @@ impl Courier {
         let mut store_failures: u32 = 0;
         loop {
             let wait = match self.drain(bell.stop(), &mut DrainReport::default()) {
-                Ok(wait) => {
+                Ok(Rest::Pace(wait) | Rest::Queue(wait)) => {
                     store_failures = 0;
                     self.journal.store_works();
                     wait
@@ -114,21 +118,29 @@ impl Courier {
         }
     }
 
-    /// Makes every delivery that is due, and returns when the head of the queue is not due, when the queue is empty, when
+    /// Makes every delivery that is due, at the format's pace, and returns when the head of the queue is not due, when the queue is empty, when
     /// the webhook is paused, or at the stop. Goes on past those given up.
     pub fn drain_once(&mut self, stop: &Stop) -> Result<DrainReport, StoreError> {
         let mut report = DrainReport::default();
-        self.drain(stop, &mut report)?;
+        while let Rest::Pace(wait) = self.drain(stop, &mut report)? {
+            if stop.sleep(wait) == Woken::Stopped {
+                break;
+            }
+        }
         Ok(report)
     }
 
-    /// Returns how long to wait before the next look.
-    fn drain(&mut self, stop: &Stop, report: &mut DrainReport) -> Result<Duration, StoreError> {
+    pub(super) fn drain(
+        &mut self,
+        stop: &Stop,
+        report: &mut DrainReport,
+    ) -> Result<Rest, StoreError> {
         loop {
             match self.turn(stop)? {
                 Turn::Ended(ended) => report.add(ended),
-                Turn::NotDue(wait) => return Ok(wait.min(IDLE_LOOK)),
-                Turn::Idle => return Ok(IDLE_LOOK),
+                Turn::Paced(wait) => return Ok(Rest::Pace(wait)),
+                Turn::NotDue(wait) => return Ok(Rest::Queue(wait.min(IDLE_LOOK))),
+                Turn::Idle => return Ok(Rest::Queue(IDLE_LOOK)),
             }
         }
     }
@@ -143,52 +155,20 @@ impl Courier {
         let Some(batch) = Batch::new(pending) else {
             return Ok(Turn::Idle);
         };
-        let wait = self.until_due(&batch.head);
+        let wait = self.agenda.until_due(&batch.head);
         if wait.is_zero() {
+            let pause = self.agenda.until_pace_allows();
+            if !pause.is_zero() {
+                return Ok(Turn::Paced(pause));
+            }
             return self.try_batch(&batch, stop);
         }
-        let left = self.until_given_up(&batch.head, batch.head.tries);
+        let left = self.agenda.until_given_up(&batch.head, batch.head.tries);
         if left.is_zero() && batch.head.tries > 0 {
             return self.give_up_waiting(&batch.head);
         }
         // Wall time is whole seconds: a shorter wait would only turn the loop.
         Ok(Turn::NotDue(wait.min(left.max(Duration::from_secs(1)))))
-    }
-
-    /// Zero: due. The first look at a stored moment takes it from the wall clock, later ones from the monotonic clock.
-    fn until_due(&mut self, head: &Delivery) -> Duration {
-        let now = self.clock.monotonic();
-        let Some(next_try) = head.next_try else {
-            return Duration::ZERO;
-        };
-        let kept = self
-            .appointment
-            .take()
-            .filter(|appointment| appointment.next_try == next_try);
-        let appointment = kept.unwrap_or_else(|| Appointment {
-            next_try,
-            at: now.saturating_add(delivery_wait(
-                head.last_try,
-                Some(next_try),
-                self.clock.now(),
-            )),
-        });
-        let wait = appointment.at.saturating_sub(now);
-        self.appointment = Some(appointment);
-        wait
-    }
-
-    /// `tries` counts the failed ones. An age that this process has not seen pass may be that of a clock which was
-    /// wrong: it kills nothing that was not tried for a while.
-    fn until_given_up(&self, delivery: &Delivery, tries: u32) -> Duration {
-        match self.clock.age(delivery.recorded) {
-            Age::Witnessed(age) => self.give_up_after.saturating_sub(age),
-            Age::Told { age, witnessed } => self.give_up_after.saturating_sub(age).max(grace_left(
-                self.give_up_after,
-                tries,
-                witnessed,
-            )),
-        }
     }
 
     fn try_batch(&mut self, batch: &Batch, stop: &Stop) -> Result<Turn, StoreError> {
@@ -213,7 +193,7 @@ impl Courier {
         }
     }
 
-    fn post(&self, batch: &Batch) -> Result<HttpAnswer, HttpError> {
+    fn post(&mut self, batch: &Batch) -> Result<Reply, HttpError> {
         let events: Vec<Outgoing<'_>> = batch
             .iter()
             .map(|delivery| Outgoing {
@@ -222,6 +202,7 @@ impl Courier {
             })
             .collect();
         let begun = self.clock.monotonic();
+        self.agenda.request_begins(begun);
         self.status
             .call_begins(begun.saturating_add(self.receiver.timeout()));
         let result = self.receiver.post(&events, self.clock.now());
@@ -271,13 +252,11 @@ impl Courier {
         let tries = batch.head.tries.saturating_add(1);
         let delay = delivery_delay(tries, retry_after, fastrand::f64());
         let next_try = at.saturating_add(in_whole_seconds(delay));
-        self.appointment = Some(Appointment {
-            next_try,
-            at: self.clock.monotonic().saturating_add(delay),
-        });
+        self.agenda.put_off(next_try, delay);
         let answer = answer.to_string();
         let (old, young): (Vec<_>, Vec<_>) = batch.iter().partition(|delivery| {
-            self.until_given_up(delivery, delivery.tries.saturating_add(1))
+            self.agenda
+                .until_given_up(delivery, delivery.tries.saturating_add(1))
                 .is_zero()
         });
         match young.first() {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{format, sign};
+use super::format::{self, Refusal};
 use crate::config::{Format, Webhook};
 use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
 use crate::model::Timestamp;
 use crate::secret::{SecretBytes, SecretUrl};
 
-/// As much of an answer as is read, in bytes: the status says it all, and a short body that is read to its end
-/// lets the connection be used again.
+/// As much of an answer as is read, in bytes: the status says it all, or a few words of the body do, and a short body
+/// that is read to its end lets the connection be used again.
 const ANSWER_LIMIT: u64 = 16 * 1024;
 
 /// One event on its way out.
@@ -19,6 +19,14 @@ pub struct Outgoing<'a> {
     pub id: &'a str,
     /// The event's document, as the state keeps it.
     pub document: &'a str,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub(super) answer: HttpAnswer,
+    /// What the body says against the request, in a format whose receivers say it there.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Where one webhook's events go.
@@ -36,7 +44,7 @@ impl Receiver {
     pub fn new(webhook: &Webhook) -> Result<Self, HttpError> {
         Ok(Self {
             url: webhook.url.clone(),
-            format: webhook.format,
+            format: webhook.format.clone(),
             secrets: webhook.secrets.clone(),
             timeout: webhook.http.timeout,
             client: HttpClient::new(&webhook.http, BodyLimit::CutAt(ANSWER_LIMIT))?,
@@ -44,20 +52,25 @@ impl Receiver {
     }
 
     /// Sends events in one request, signed anew; `time` is that of this try.
-    pub fn post(&self, events: &[Outgoing<'_>], time: Timestamp) -> Result<HttpAnswer, HttpError> {
-        let body = format::body(self.format, events);
-        let id = events.first().map_or("", |event| event.id);
-        let seconds = time.unix_seconds().to_string();
-        let signature = sign::signature(&self.secrets, id, time, body.bytes);
-        let mut headers = vec![("webhook-id", id), ("webhook-timestamp", &*seconds)];
-        if let Some(signature) = &signature {
-            headers.push(("webhook-signature", signature));
-        }
-        let request = HttpRequest::Post {
-            content_type: body.content_type,
-            body: body.bytes,
+    pub fn post(&self, events: &[Outgoing<'_>], time: Timestamp) -> Result<Reply, HttpError> {
+        let request = format::request(&self.format, &self.secrets, events, time);
+        let headers: Vec<(&'static str, &str)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let post = HttpRequest::Post {
+            content_type: request.content_type,
+            body: &request.body,
         };
-        self.client.call(&self.url, request, &headers)
+        let answer = if request.query.is_empty() {
+            self.client.call(&self.url, post, &headers)
+        } else {
+            let url = self.url.with_query(&request.query);
+            self.client.call(&url, post, &headers)
+        }?;
+        let refusal = format::refusal(&self.format, &answer);
+        Ok(Reply { answer, refusal })
     }
 
     /// The longest that [`Receiver::post`] takes.

@@ -1,5 +1,6 @@
 //! The courier against a real socket, a store in memory and a clock that tests turn.
 
+mod batches;
 mod courier;
 mod fake_store;
 mod give_up;

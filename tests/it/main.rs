@@ -9,8 +9,10 @@
 )]
 
 mod absence;
+mod alertmanager;
 mod api_faults;
 mod architecture;
+mod chats;
 mod commands;
 mod configs;
 mod crash;

@@ -42,7 +42,7 @@ fn the_example_is_valid_as_shipped() {
             config.targets.len(),
             config.webhooks.len()
         ),
-        (1, 2, 1)
+        (1, 2, 3)
     );
     assert_eq!(Folder::with(&[EXAMPLE]).warnings(), Vec::<String>::new());
 }

@@ -170,24 +170,6 @@ fn a_target_that_is_wrong_in_itself_is_still_known_by_name() {
 }
 
 #[test]
-fn a_format_that_is_not_built_in_is_refused() {
-    assert_errors(
-        WEBHOOK_LAST,
-        &[
-            (
-                "format = 'slack'",
-                "8:1: webhooks.ops.format: this format is not built in yet: expected \"json\"",
-            ),
-            (
-                "format = 'jason'",
-                "8:1: webhooks.ops.format: expected one of \"json\", \"cloudevents\", \"alertmanager\", \"slack\", \
-                 \"feishu\", \"dingtalk\", \"wecom\"; did you mean \"json\"?",
-            ),
-        ],
-    );
-}
-
-#[test]
 fn headers_are_sendable_and_not_the_programs_own() {
     assert_errors(
         ACCOUNT_LAST,

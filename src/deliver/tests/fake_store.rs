@@ -54,7 +54,7 @@ impl FakeStore {
                     sequence,
                     event_id: format!("evt_{sequence}"),
                     event_type: "task.failure".to_owned(),
-                    document: format!(r#"{{"sequence": {sequence}, "summary": "刷新"}}"#),
+                    document: document(sequence),
                     recorded,
                     tries: 0,
                     last_try: None,
@@ -84,6 +84,13 @@ impl FakeStore {
             .delivery
             .next_try = next_try;
     }
+}
+
+/// A failed task of its own for each event.
+fn document(sequence: u64) -> String {
+    format!(
+        r#"{{"type": "task.failure", "target": "shop", "summary": "刷新", "task": {{"id": "task-{sequence}.", "kind": "refresh", "status": "failure", "urls": {{"total": 1, "failure": 1}}}}}}"#
+    )
 }
 
 fn broken(counter: &mut u32) -> Result<(), StoreError> {

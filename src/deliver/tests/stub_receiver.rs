@@ -14,6 +14,10 @@ use crate::clock::Stop;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reply {
     Status(u16),
+    /// 200 with this body.
+    Says(&'static str),
+    /// 400 if the request holds this text, 200 if not.
+    Refuses(&'static str),
     /// 503 with this `Retry-After`.
     Later(&'static str),
     /// Never answers.
@@ -60,15 +64,26 @@ impl StubReceiver {
                 let Some(request) = read_request(&connection) else {
                     continue;
                 };
+                let body = String::from_utf8(request.body.clone()).unwrap();
                 let number = {
                     let mut seen = seen.lock().unwrap();
                     seen.push(request);
                     seen.len() - 1
                 };
                 match replies[number.min(replies.len() - 1)] {
-                    Reply::Status(status) => answer(&mut connection, status, ""),
+                    Reply::Status(status) => answer(&mut connection, status, "", ""),
+                    Reply::Says(body) => answer(&mut connection, 200, "", body),
+                    Reply::Refuses(text) => {
+                        let status = if body.contains(text) { 400 } else { 200 };
+                        answer(&mut connection, status, "", "");
+                    }
                     Reply::Later(when) => {
-                        answer(&mut connection, 503, &format!("retry-after: {when}\r\n"));
+                        answer(
+                            &mut connection,
+                            503,
+                            &format!("retry-after: {when}\r\n"),
+                            "",
+                        );
                     }
                     Reply::Hang => hanging.push(connection),
                     Reply::Huge => pour(&mut connection, &bytes_sent),
@@ -134,9 +149,11 @@ fn read_request(connection: &TcpStream) -> Option<Seen> {
     Some(Seen { headers, body })
 }
 
-fn answer(connection: &mut TcpStream, status: u16, header: &str) {
-    let head =
-        format!("HTTP/1.1 {status} Said\r\n{header}content-length: 0\r\nconnection: close\r\n\r\n");
+fn answer(connection: &mut TcpStream, status: u16, header: &str, body: &str) {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} Said\r\n{header}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
     connection.write_all(head.as_bytes()).unwrap();
 }
 

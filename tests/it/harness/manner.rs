@@ -14,6 +14,8 @@ const GIBIBYTE: u64 = 1 << 30;
 pub(crate) enum Manner {
     /// It arrives.
     Whole,
+    /// It arrives with this body.
+    Says(String),
     /// There is none, ever.
     Hang,
     /// The connection is reset in its place.
@@ -44,11 +46,8 @@ pub(super) fn send(
     poured: &AtomicU64,
 ) -> io::Result<After> {
     match manner {
-        Manner::Whole => {
-            let whole = format!("{head}Content-Length: 0\r\n\r\n");
-            reader.get_mut().write_all(whole.as_bytes())?;
-            return Ok(After::Keep);
-        }
+        Manner::Whole => return whole(reader.get_mut(), head, ""),
+        Manner::Says(body) => return whole(reader.get_mut(), head, body),
         Manner::Hang => wait_for_its_end(reader)?,
         Manner::Reset => {
             let stream = reader.get_ref();
@@ -64,6 +63,13 @@ pub(super) fn send(
         Manner::Pour => pour(reader.get_mut(), head, poured)?,
     }
     Ok(After::Close)
+}
+
+fn whole(stream: &mut TcpStream, head: &str, body: &str) -> io::Result<After> {
+    let length = body.len();
+    let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes())?;
+    Ok(After::Keep)
 }
 
 /// Ends when the other side has had enough.

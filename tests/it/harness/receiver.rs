@@ -58,6 +58,11 @@ impl Answer {
         }
     }
 
+    /// 200, and what chats say in the body.
+    pub(crate) fn says(body: &str) -> Self {
+        Self::status(200).sent(Manner::Says(body.to_owned()))
+    }
+
     /// None, ever.
     pub(crate) fn hang() -> Self {
         Self::status(0).sent(Manner::Hang)

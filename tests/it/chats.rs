@@ -1,0 +1,288 @@
+//! Chats, through the real program: messages, signatures, sizes, pace, and what their vendors say in the answer's body.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::Sha256;
+
+use crate::harness::{Answer, ConfigText, Delivery, Receiver, Scene, task};
+
+/// A chat's word in the config, and how it says yes.
+const CHATS: [(&str, &str); 4] = [
+    ("slack", "ok"),
+    ("feishu", r#"{"code":0,"msg":"success","data":{}}"#),
+    ("dingtalk", r#"{"errcode":0,"errmsg":"ok"}"#),
+    ("wecom", r#"{"errcode":0,"errmsg":"ok"}"#),
+];
+
+/// The webhook is this chat, and tells of failures.
+fn scene(chat: &str, change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
+    let scene = Scene::with(|config| change(config.text("webhooks.ops", "format", chat)));
+    let yes = CHATS.iter().find(|(word, _)| *word == chat).unwrap().1;
+    scene.hook.answer_always(Answer::says(yes));
+    scene
+}
+
+fn body(delivery: &Delivery) -> Value {
+    serde_json::from_str(&delivery.body).unwrap()
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(message);
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+#[test]
+fn two_hundred_failures_are_one_message_in_each_chat() {
+    let hooks = CHATS.map(|(word, yes)| {
+        let hook = Receiver::start();
+        hook.answer_always(Answer::says(yes));
+        (word, hook)
+    });
+    let scene = Scene::with(|config| {
+        let config = config
+            .without("webhooks.ops")
+            .text("poll", "first_run", "all");
+        hooks.iter().fold(config, |config, (word, hook)| {
+            let table = format!("webhooks.{word}");
+            config
+                .text(&table, "url", &hook.url())
+                .text(&table, "format", word)
+                .text(&table, "language", "zh")
+                .set(&table, "on", "['task.failure']")
+        })
+    });
+    for n in 0..200 {
+        let id = format!("task-{n:03}");
+        scene.api.add_task(task(&id));
+        scene.change(&id, "failure");
+    }
+    scene.once().with_code(1);
+    for (word, hook) in &hooks {
+        let deliveries = hook.deliveries();
+        assert_eq!(deliveries.len(), 1, "{word}");
+        let message = &deliveries[0].body;
+        assert!(message.contains("200 个任务失败"), "{word}: {message}");
+        assert!(
+            message.contains("http://example.com/task-199/a"),
+            "{word}: {message}"
+        );
+        assert!(message.contains("……另有 "), "{word}: {message}");
+        let bytes = match *word {
+            "wecom" => body(&deliveries[0])["markdown"]["content"]
+                .as_str()
+                .unwrap()
+                .len(),
+            _ => message.len(),
+        };
+        let most = if *word == "wecom" { 4_096 } else { 20_000 };
+        assert!(bytes <= most, "{word}: {bytes}");
+        assert_eq!(
+            deliveries[0].header("webhook-id"),
+            "",
+            "many events have no one id"
+        );
+    }
+}
+
+#[test]
+fn feishu_is_signed_in_the_body() {
+    let scene = scene("feishu", |config| {
+        config.text("webhooks.ops", "secret", "s3cret")
+    });
+    scene.api.add_task(task("t"));
+    scene.once().with_code(0);
+    let message = body(&scene.hook.deliveries()[0]);
+    let timestamp = message["timestamp"].as_str().unwrap();
+    let key = format!("{timestamp}\ns3cret");
+    assert_eq!(message["sign"], hmac(key.as_bytes(), b""));
+    assert_eq!(message["msg_type"], "interactive");
+}
+
+#[test]
+fn dingtalk_is_signed_in_the_query() {
+    let scene = scene("dingtalk", |config| {
+        let url = "http://127.0.0.1:1/robot/send?access_token=t0ken";
+        config
+            .text("webhooks.ops", "secret", "SECs3cret")
+            .text("webhooks.ops", "url", url)
+    });
+    let url = format!("{}?access_token=t0ken", scene.hook.url());
+    scene.configure(|config| {
+        config
+            .text("webhooks.ops", "format", "dingtalk")
+            .text("webhooks.ops", "secret", "SECs3cret")
+            .text("webhooks.ops", "url", &url)
+    });
+    scene.api.add_task(task("t"));
+    let ended = scene.run(&["--once", "-v"]).with_code(0);
+    let path = scene.hook.deliveries()[0].path.clone();
+    let query = path.strip_prefix("/hook?").unwrap();
+    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    let sign = pairs.pop().unwrap();
+    let timestamp = pairs.pop().unwrap();
+    assert_eq!(pairs, [("access_token".to_owned(), "t0ken".to_owned())]);
+    assert_eq!(timestamp.0, "timestamp");
+    assert_eq!(timestamp.1.len(), "1795498000000".len(), "in milliseconds");
+    let message = format!("{}\nSECs3cret", timestamp.1);
+    let expected = hmac(b"SECs3cret", message.as_bytes());
+    assert_eq!(sign, ("sign".to_owned(), expected.clone()));
+    for secret in ["t0ken", "SECs3cret", &expected] {
+        assert!(!ended.stderr.contains(secret), "{ended}");
+    }
+}
+
+#[test]
+fn unsigned_chats_get_nothing_of_a_signature() {
+    for (word, _) in CHATS {
+        let scene = scene(word, |config| config);
+        scene.api.add_task(task("t"));
+        scene.once().with_code(0);
+        let delivery = &scene.hook.deliveries()[0];
+        assert_eq!(delivery.path, "/hook", "{word}");
+        assert!(!delivery.body.contains("\"sign\""), "{word}");
+    }
+}
+
+#[test]
+fn what_comes_while_a_chat_is_paused_for_its_pace_goes_out_together() {
+    let scene = scene("slack", |config| config);
+    for id in ["a", "b", "c"] {
+        scene.api.add_task(task(id));
+    }
+    let watcher = scene.watch();
+    scene.hook.wait_for_deliveries(1);
+    for id in ["a", "b", "c"] {
+        scene.change(id, "failure");
+    }
+    let messages = scene.hook.wait_for_deliveries(2);
+    let gap = messages[1].at.saturating_sub(messages[0].at);
+    assert!(gap >= Duration::from_millis(1_050), "{gap:?}");
+    let last = messages.last().unwrap();
+    assert!(
+        last.body.contains("tasks failed") || messages.len() > 2,
+        "{}",
+        last.body
+    );
+    assert!(
+        !watcher.log().contains("delivery failed"),
+        "waiting is no fault"
+    );
+}
+
+#[test]
+fn once_waits_for_the_pace_rather_than_owe_anything() {
+    let scene = scene("slack", |config| {
+        config
+            .text("poll", "first_run", "all")
+            .set("poll", "page_size", 300)
+    });
+    for n in 0..201 {
+        scene.api.add_task(task(&format!("task-{n:03}")));
+    }
+    scene.once().with_code(0);
+    let messages = scene.hook.deliveries();
+    assert_eq!(messages.len(), 2);
+    let gap = messages[1].at.saturating_sub(messages[0].at);
+    assert!(gap >= Duration::from_millis(1_050), "{gap:?}");
+}
+
+#[test]
+fn a_yes_of_the_status_is_none_of_the_body() {
+    for (chat, no, said) in [
+        (
+            "feishu",
+            r#"{"code":19024,"msg":"Key Words Not Found"}"#,
+            "code 19024: refused; the bot wants a keyword",
+        ),
+        (
+            "dingtalk",
+            r#"{"errcode":130101,"errmsg":"send too fast"}"#,
+            "code 130101: too many messages",
+        ),
+        (
+            "wecom",
+            r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#,
+            "code 93000: refused; look at the key",
+        ),
+        (
+            "slack",
+            "<html>moved</html>",
+            "the answer's body says neither yes nor no",
+        ),
+        ("wecom", "", "the answer's body says neither yes nor no"),
+    ] {
+        let scene = scene(chat, |config| config);
+        scene.hook.answer_always(Answer::says(no));
+        scene.api.add_task(task("t"));
+        let ended = scene.once().with_code(75);
+        assert!(ended.stderr.contains(said), "{chat}: {ended}");
+        let tested = scene.run(&["test-webhook"]).with_code(69);
+        assert!(tested.stdout.contains(said), "{chat}: {tested}");
+    }
+}
+
+#[test]
+fn a_message_that_a_chat_calls_wrong_is_dead_at_once() {
+    let scene = scene("wecom", |config| config);
+    scene
+        .hook
+        .answer_always(Answer::says(r#"{"errcode":40058,"errmsg":"invalid"}"#));
+    scene.api.add_task(task("t"));
+    let ended = scene.once().with_code(75);
+    assert!(ended.stderr.contains("delivery is dead"), "{ended}");
+    assert!(
+        ended.stderr.contains("code 40058: the message is refused"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn a_test_message_reaches_each_chat() {
+    for (word, _) in CHATS {
+        let scene = scene(word, |config| config.text("webhooks.ops", "title", "告警"));
+        let ended = scene.run(&["test-webhook"]).with_code(0);
+        assert!(ended.stdout.starts_with("ops: HTTP 200 in "), "{ended}");
+        let delivery = &scene.hook.deliveries()[0];
+        assert!(
+            delivery.body.contains("告警: test message"),
+            "{}",
+            delivery.body
+        );
+    }
+}
+
+#[test]
+fn a_cloudevent_is_signed_like_an_event() {
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let scene = Scene::with(|config| {
+        config
+            .text("webhooks.ops", "format", "cloudevents")
+            .text("webhooks.ops", "secret", key)
+    });
+    scene.api.add_task(task("t"));
+    scene.once().with_code(0);
+    let delivery = &scene.hook.deliveries()[0];
+    assert!(
+        delivery
+            .header("content-type")
+            .starts_with("application/cloudevents+json")
+    );
+    let mut headers = http::HeaderMap::new();
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        headers.insert(name, delivery.header(name).parse().unwrap());
+    }
+    let key = standardwebhooks::Webhook::new(key).unwrap();
+    key.verify(delivery.body.as_bytes(), &headers).unwrap();
+    let envelope = body(delivery);
+    assert_eq!(envelope["specversion"], "1.0");
+    assert_eq!(envelope["id"], envelope["data"]["id"]);
+    assert_eq!(envelope["subject"], "t");
+    assert_eq!(envelope["type"], "ucdn-watch.task.wait");
+}
