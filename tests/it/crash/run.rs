@@ -118,6 +118,8 @@ impl Run<'_> {
         let config = config
             .text("poll", "interval", "100ms")
             .text("poll", "first_run", "all")
+            // Only those that were created an hour ago, however long it all takes.
+            .text("poll", "stall_after", "59m")
             .set("accounts.main", "headers", &headers)
             .text("targets.long", "tasks", "prefetch")
             .set("targets.long", "page_size", 3);

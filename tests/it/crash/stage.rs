@@ -36,7 +36,7 @@ pub(super) struct Figures {
     answers: usize,
     pub(super) events: usize,
     deliveries: usize,
-    pub(super) repeats: usize,
+    repeats: usize,
 }
 
 impl Stage {
