@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 mod deliveries;
 mod floor;
 mod idle;
+mod instructions;
 mod list_server;
 mod measured;
 mod place;
@@ -77,7 +78,13 @@ enum What {
     Deliveries,
     /// A watcher that has nothing to do, and its start
     Idle,
-    /// All of these: the default
+    /// Instructions of polls under valgrind, against those in benches/instructions.toml
+    Instructions {
+        /// Write the file anew
+        #[arg(long)]
+        renew: bool,
+    },
+    /// All of these but the last: the default
     All,
     #[command(hide = true)]
     ServeList(ListSize),
@@ -93,6 +100,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let what = match line.what.unwrap_or(What::All) {
         What::ServeList(size) => return Ok(list_server::serve(size)?),
         What::Floor { url } => return floor::fetch(url),
+        What::Instructions { renew: true } => return Ok(instructions::renew()?),
+        What::Instructions { renew: false } => return Ok(instructions::compare()?),
         What::All => ALL.to_vec(),
         one => vec![one],
     };
@@ -135,6 +144,6 @@ fn measure(what: &What, rounds: usize, idle_minutes: f64, report: &mut Report) -
             idle::idle(idle_minutes, report)?;
             idle::start(rounds, report)
         }
-        What::All | What::ServeList(_) | What::Floor { .. } => Ok(()),
+        What::All | What::Instructions { .. } | What::ServeList(_) | What::Floor { .. } => Ok(()),
     }
 }

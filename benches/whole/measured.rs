@@ -77,13 +77,14 @@ impl Running {
         )?;
         let elapsed = self.begun.elapsed();
         let io = fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
-        let written = io.lines().find_map(|it| it.strip_prefix("write_bytes:"));
+        let count = |name| number(io.lines().find_map(|it: &str| it.strip_prefix(name)));
         let used = self.child.wait4()?;
         check(used.status, codes);
         Ok(Cost {
             cpu: used.rusage.utime + used.rusage.stime,
             peak_rss_bytes: used.rusage.maxrss,
-            written_bytes: number(written),
+            // What was removed before it got to the disk did not get there.
+            written_bytes: count("write_bytes:").saturating_sub(count("cancelled_write_bytes:")),
             elapsed,
         })
     }

@@ -1,8 +1,9 @@
 //! Where a benchmark runs the program: a folder with a config and a state, on the disk that the build is on.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,6 +44,8 @@ impl Place {
             let _ = write!(text, "[webhooks.w{number}]\nurl = {url:?}\n");
         }
         fs::write(place.config(), text)?;
+        // It holds a key, as far as the program knows.
+        fs::set_permissions(place.config(), Permissions::from_mode(0o600))?;
         Ok(place)
     }
 

@@ -14,7 +14,7 @@ use crate::statistics::{Sample, mebibytes, milliseconds, times, whole};
 /// Reads the list in pages of a thousand.
 pub(crate) const POLL: &str = "page_size = 1000";
 /// Each hundredth task.
-const CHANGED: usize = 100;
+pub(crate) const CHANGED: usize = 100;
 /// How a poll may end: with or without tasks that newly failed.
 const ENDS: &[i32] = &[0, 1];
 /// How long the list is that is read many times.
@@ -134,14 +134,12 @@ pub(crate) fn busy(rounds: usize, report: &mut Report) -> io::Result<()> {
         "≤ 1.3",
     );
     add("busy poll: peak RSS", memory(&busies).shown(mebibytes), "");
+    let one = crate::syncs::one(stage.place.folder())?;
+    add("one sync of this disk", one.shown(milliseconds), "");
     stage.server.change(CHANGED)?;
     if let Some(syncs) = crate::syncs::count(&stage.place)? {
-        let pages = stage.forms.len();
-        add(
-            "busy poll: syncs of files",
-            format!("{syncs} for {pages} pages"),
-            "≤ 1 a page",
-        );
+        let figure = format!("{syncs} for {} pages", stage.forms.len());
+        add("busy poll: syncs of files", figure, "≤ 1 a page");
     }
     Ok(())
 }
@@ -152,6 +150,7 @@ pub(crate) fn first(rounds: usize, report: &mut Report) -> io::Result<()> {
     let server = ListServer::start(LIST)?;
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
+    let mut state_bytes = Vec::new();
     for _ in 0..rounds {
         let place = Place::new(&Config {
             api: &server.url,
@@ -159,6 +158,7 @@ pub(crate) fn first(rounds: usize, report: &mut Report) -> io::Result<()> {
             webhooks: Vec::new(),
         })?;
         ours.push(run(&mut place.once(), ENDS)?);
+        state_bytes.push(float(std::fs::metadata(place.state())?.len()) / 200_000.0);
         let snapshot = place.folder().join("snapshot.json");
         theirs.push(run(&mut script.command(&server.url, &snapshot), &[0])?);
     }
@@ -171,12 +171,22 @@ pub(crate) fn first(rounds: usize, report: &mut Report) -> io::Result<()> {
             bound: "",
         });
     }
-    report.add(Finding {
-        benchmark: "first",
-        what: "first poll: the script's CPU over ours".to_owned(),
-        figure: ratio(&theirs, &ours).shown(times),
-        bound: "",
-    });
+    let mut add = |what: &str, figure| {
+        report.add(Finding {
+            benchmark: "first",
+            what: what.to_owned(),
+            figure,
+            bound: "",
+        });
+    };
+    add(
+        "first poll: the script's CPU over ours",
+        ratio(&theirs, &ours).shown(times),
+    );
+    add(
+        "the state's file: bytes a task of 5 URLs",
+        Sample::of(state_bytes).shown(whole),
+    );
     Ok(())
 }
 

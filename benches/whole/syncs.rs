@@ -1,10 +1,26 @@
-//! How often a poll waits for the disk, counted by strace where there is one.
+//! How often a poll waits for the disk, counted by strace where there is one; and how long one wait is.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::place::Place;
+use crate::statistics::Sample;
+
+/// Seconds that it takes to have 4 KiB more on the disk of this folder.
+pub(crate) fn one(folder: &Path) -> io::Result<Sample> {
+    let mut file = File::create(folder.join("sync"))?;
+    let mut spans = Vec::new();
+    for _ in 0..100 {
+        let begun = Instant::now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        spans.push(begun.elapsed().as_secs_f64());
+    }
+    Ok(Sample::of(spans))
+}
 
 /// Runs one poll of its own and counts. Nothing where strace is missing.
 pub(crate) fn count(place: &Place) -> io::Result<Option<usize>> {
