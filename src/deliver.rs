@@ -13,6 +13,7 @@ mod courier;
 mod fault;
 mod format;
 mod journal;
+mod ledger;
 mod receiver;
 mod sign;
 mod status;
