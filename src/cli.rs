@@ -5,17 +5,20 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::causes::with_causes;
 use crate::config::Environment;
 use crate::logging;
 
 mod api;
 mod check;
+mod completions;
 mod config;
 mod deliveries;
 #[cfg(feature = "simulator")]
 mod demo;
 mod events;
 mod listing;
+mod man;
 mod moment;
 mod query;
 #[cfg(feature = "simulator")]
@@ -24,6 +27,7 @@ mod state;
 mod table;
 mod tasks;
 mod test_webhook;
+mod wait;
 mod watch;
 mod words;
 
@@ -85,6 +89,8 @@ enum Command {
     Check(check::Arguments),
     /// Ask the API directly, once
     Query(query::Arguments),
+    /// Wait until tasks are finished: for deploy scripts
+    Wait(wait::Arguments),
     /// List the tasks that the state knows, or show one of them
     Tasks(tasks::Arguments),
     /// List what happened, or follow what happens
@@ -93,6 +99,10 @@ enum Command {
     Deliveries(deliveries::Arguments),
     /// Send a test event to webhooks
     TestWebhook(test_webhook::Arguments),
+    /// Print a script that completes commands and options in a shell
+    Completions(completions::Arguments),
+    /// Print a manual page
+    Man(man::Arguments),
     /// Run a local stand-in for the API
     #[cfg(feature = "simulator")]
     Simulate(Box<simulate::Arguments>),
@@ -118,6 +128,12 @@ pub enum Exit {
     Incomplete,
     /// The config is wrong.
     Config,
+    /// What was waited for did not come in time.
+    TimedOut,
+    /// SIGINT ended the wait.
+    Interrupted,
+    /// SIGTERM ended the wait.
+    Terminated,
 }
 
 impl From<Exit> for ExitCode {
@@ -130,6 +146,9 @@ impl From<Exit> for ExitCode {
             Exit::State => 74,
             Exit::Incomplete => 75,
             Exit::Config => 78,
+            Exit::TimedOut => 124,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
         })
     }
 }
@@ -176,10 +195,13 @@ pub fn main() -> Exit {
         None => watch::run(&arguments.watch, &context),
         Some(Command::Check(arguments)) => check::run(&arguments, &context),
         Some(Command::Query(arguments)) => query::run(&arguments, &context),
+        Some(Command::Wait(arguments)) => wait::run(&arguments, &context),
         Some(Command::Tasks(arguments)) => tasks::run(&arguments, &context),
         Some(Command::Events(arguments)) => events::run(&arguments, &context),
         Some(Command::Deliveries(arguments)) => deliveries::run(&arguments, &context),
         Some(Command::TestWebhook(arguments)) => test_webhook::run(&arguments, &context),
+        Some(Command::Completions(arguments)) => Ok(completions::run(&arguments)),
+        Some(Command::Man(arguments)) => man::run(&arguments),
         #[cfg(feature = "simulator")]
         Some(Command::Simulate(arguments)) => simulate::run(&arguments, &context),
         #[cfg(feature = "simulator")]
@@ -200,14 +222,7 @@ impl SharedArguments {
 
 impl Failure {
     fn report(self) -> Exit {
-        let mut line = format!("ucdn-watch: {}", self.error);
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            cause = error.source();
-        }
-        anstream::eprintln!("{line}");
+        anstream::eprintln!("ucdn-watch: {}", with_causes(&*self.error));
         self.exit
     }
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
+mod ad_hoc;
 mod finding;
 mod format;
 mod heartbeat;
@@ -33,6 +34,7 @@ mod tests;
 mod values;
 mod webhooks;
 
+pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};
@@ -66,6 +68,19 @@ pub struct Config {
 pub enum StateLocation {
     /// An SQLite database.
     File(PathBuf),
+    /// A PostgreSQL database that instances share.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<crate::store::postgres::Address>),
+}
+
+impl fmt::Display for StateLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(address) => f.write_str(address.said()),
+        }
+    }
 }
 
 /// `[poll]`, or what a target makes of it.

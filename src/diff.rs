@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use crate::model::{Absence, KnownTask, Status, Task, Timestamp, Url, UrlState};
+use crate::model::{
+    Absence, Fingerprint, Footprint, KnownTask, Status, Task, Timestamp, Url, UrlState,
+};
 
 /// After this many polls in a row without a sight of it, a task in flight is reported as vanished.
 pub const POLLS_UNTIL_VANISHED: u32 = 3;
@@ -67,6 +69,27 @@ pub struct UrlTransition {
     pub previous: Option<Status>,
     /// What is known of it now.
     pub state: UrlState,
+}
+
+/// Whether a sighting in this text teaches nothing of the task: the text is the one that the record was learned from, and
+/// the task has not come of an age to be stalled. If so, [`compare`] need not be asked, and would say `None`.
+#[must_use]
+pub fn is_known(known: &Footprint, seen: Option<Fingerprint>, moment: Moment) -> bool {
+    let may_stall = known.in_flight && !known.stalled && is_old(known.created, moment);
+    seen.is_some() && known.fingerprint == seen && !may_stall
+}
+
+/// What to keep as the text of a record that a sighting in another text taught nothing; none: what is kept.
+///
+/// The first text is kept. If there is another one later, the server puts the same in other words at each request, perhaps
+/// its URLs in another order: such a record is written once more, and then compared in full at each sighting.
+#[must_use]
+pub fn other_words(known: Option<Fingerprint>, seen: Option<Fingerprint>) -> Option<Fingerprint> {
+    match (known, seen) {
+        (_, None) | (Some(Fingerprint::UNSTABLE), _) => None,
+        (None, seen) => seen,
+        (Some(known), Some(seen)) => (known != seen).then_some(Fingerprint::UNSTABLE),
+    }
 }
 
 /// Compares a sighting with what is known. `None`: it teaches nothing.
@@ -149,10 +172,11 @@ fn unseen(seen: &Task, now: Timestamp) -> KnownTask {
 }
 
 fn is_stalled(task: &KnownTask, moment: Moment) -> bool {
-    !task.status.is_finished()
-        && task
-            .created
-            .is_some_and(|created| moment.api_now.since(created) >= moment.stall_after)
+    !task.status.is_finished() && is_old(task.created, moment)
+}
+
+fn is_old(created: Option<Timestamp>, moment: Moment) -> bool {
+    created.is_some_and(|created| moment.api_now.since(created) >= moment.stall_after)
 }
 
 /// Lays the seen URLs over the known ones. Returns those whose status changed, with their statuses before.

@@ -278,3 +278,26 @@ fn tls_error(what: &str) -> HttpError {
     let lasting = what.split(": verification time").next();
     HttpError::Tls(lasting.unwrap_or(what).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    /// A panic's message, or a line of a debugger's, may hold one.
+    #[test]
+    fn a_client_prints_neither_headers_nor_the_proxys_password() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let settings = HttpSettings {
+            timeout: Duration::from_secs(1),
+            headers: vec![("x-channel".to_owned(), secret("canary-header"))],
+            proxy: Some(secret("http://canary-user:canary-password@127.0.0.1:1")),
+            ca_certificates: None,
+        };
+        let client = HttpClient::new(&settings, BodyLimit::CutAt(1)).unwrap();
+        for printed in [format!("{client:?} {client:#?}"), format!("{settings:?}")] {
+            assert!(printed.contains("x-channel"), "{printed}");
+            assert!(!printed.contains("canary"), "{printed}");
+        }
+    }
+}

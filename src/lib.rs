@@ -24,6 +24,10 @@
 //! is read: memory stays at one page, and what page 1 showed is kept if page 2 fails. Nothing about tasks is kept in
 //! memory between polls: the store is the snapshot, so no cache goes stale and a restart is no special case.
 //!
+//! What a poll costs follows what changed. A page's tasks are looked up by fingerprint first; of those that come in known
+//! words no URL is parsed and no row is read, and a page of them writes nothing. Between whole readings a poll asks for what
+//! one page shows of the list's newest part, and for older tasks in flight by their ids.
+//!
 //! Conclusions from absence need the whole list. A walk returns a [`ucdn::walk::CompleteWalk`] at its end and only there,
 //! and what concludes absence takes one as an argument: a half-read list can't be used by mistake.
 //!
@@ -45,6 +49,7 @@
 //! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
 //! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
 //! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
+//! | | [`crate::causes`] | an error and its causes as one line | use anything |
 //! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
 //!
 //! # What the state promises
@@ -55,12 +60,16 @@
 //! that was made but not yet noted is made again as the very same one: at least once, and recognizable. The contract of
 //! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
 //!
+//! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
+//! [`store::Store::tend`] says which are ours, and what is not ours is neither polled nor delivered nor written.
+//!
 //! # Threads
 //!
 //! Blocking throughout, no async runtime. [`watch`] runs a bounded pool for polls (a target never overlaps itself) and a
 //! thread for each webhook, and one each for the HTTP listener, the textfile and the heartbeat, if they are asked for. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
 //! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
 
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

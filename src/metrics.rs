@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Age, Clock};
 use crate::config::Config;
 use crate::deliver::Outcome;
 use crate::model::{AccountName, TargetName, Timestamp, WebhookName};
 use crate::poll::{PollError, PollReport};
-use crate::store::Store;
+use crate::store::records::{Records, TaskCount};
 use crate::ucdn::error::CallOutcome;
 
 mod families;
@@ -24,12 +26,28 @@ use labels::{ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requeste
 /// Everything that is counted. Shared by those who count and those who ask.
 pub struct Metrics {
     families: Families,
-    store: Arc<dyn Store>,
+    records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
     watched: Mutex<Watched>,
     /// Held while a text is made: gauges are set for it.
-    writing: Mutex<()>,
+    counted: Mutex<Counted>,
+    /// Polls that ended.
+    polls: AtomicU64,
 }
+
+/// What tasks there were when they were last counted.
+#[derive(Debug, Default)]
+struct Counted {
+    /// None: the state could not be read.
+    tasks: Option<Vec<TaskCount>>,
+    /// How many polls had ended by then.
+    polls: u64,
+    /// By the monotonic clock.
+    not_before: Duration,
+}
+
+/// Counting takes one part of the time, and leaves so many.
+const COUNTING_SHARE: u32 = 20;
 
 /// What the config names, and how its targets are: gauges of what it no longer names must go.
 #[derive(Debug, Default)]
@@ -64,13 +82,14 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     /// Nothing counted yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(records: Arc<dyn Records>, clock: Arc<dyn Clock>) -> Self {
         Self {
             families: Families::new(),
-            store,
+            records,
             clock,
             watched: Mutex::default(),
-            writing: Mutex::default(),
+            counted: Mutex::default(),
+            polls: AtomicU64::new(1),
         }
     }
 
@@ -151,6 +170,11 @@ impl Metrics {
             refreshes.observe(duration.as_secs_f64());
         }
         drop(refreshes);
+        self.set_outcome(target, outcome, report.failed_polls);
+        self.polls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn set_outcome(&self, target: &TargetName, outcome: PollOutcome, failed_polls: u32) {
         if let Some(health) = self.watched().targets.get_mut(target) {
             match outcome {
                 PollOutcome::Success => {
@@ -160,7 +184,7 @@ impl Metrics {
                     }
                 }
                 PollOutcome::ApiError | PollOutcome::ListError => {
-                    health.failed_polls = report.failed_polls;
+                    health.failed_polls = failed_polls;
                 }
                 // Not written down, so not counted.
                 PollOutcome::StateError => {}
@@ -199,10 +223,47 @@ impl Metrics {
     /// All of it, as of now.
     #[must_use]
     pub fn text(&self) -> String {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count_tasks(&mut counted);
+        self.set_tasks(counted.tasks.as_deref());
         self.set_health();
         self.set_owed();
         self.families.text()
+    }
+
+    /// Tasks change by polls alone. Among a million of them counting takes a while, so it must not take all of it.
+    fn count_tasks(&self, counted: &mut Counted) {
+        let polls = self.polls.load(Ordering::Relaxed);
+        let begun = self.clock.monotonic();
+        if counted.polls == polls || begun < counted.not_before {
+            return;
+        }
+        counted.tasks = self.records.task_counts().ok();
+        counted.polls = polls;
+        let now = self.clock.monotonic();
+        let took = now.saturating_sub(begun);
+        counted.not_before = now.saturating_add(took.saturating_mul(COUNTING_SHARE));
+    }
+
+    /// What could not be counted is left out: 0 would be wrong.
+    fn set_tasks(&self, counts: Option<&[TaskCount]>) {
+        let (tasks, stalled) = (&self.families.tasks, &self.families.stalled_tasks);
+        tasks.clear();
+        stalled.clear();
+        let Some(counts) = counts else { return };
+        for target in self.watched().targets.keys() {
+            for status in ByStatus::all(target) {
+                drop(tasks.get_or_create(&status));
+            }
+            drop(stalled.get_or_create(&ByTarget::of(target)));
+            for count in counts.iter().filter(|count| count.target == *target) {
+                let shown = count.total.saturating_sub(count.vanished);
+                let status = ByStatus::of(target, &count.status);
+                tasks.get_or_create(&status).inc_by(gauge(shown));
+                let target = ByTarget::of(target);
+                stalled.get_or_create(&target).inc_by(gauge(count.stalled));
+            }
+        }
     }
 
     fn set_health(&self) {
@@ -225,22 +286,23 @@ impl Metrics {
         for gauge in [&families.pending, &families.dead, &families.oldest_pending] {
             gauge.clear();
         }
-        let Ok(owed) = self.store.owed() else { return };
-        let now = self.clock.now();
+        let Ok(owed) = self.records.owed() else {
+            return;
+        };
         for webhook in &self.watched().webhooks {
             let owed = owed.iter().find(|owed| owed.webhook == *webhook);
             let age = owed
                 .and_then(|owed| owed.oldest_pending)
-                .map_or(0, |oldest| now.since(oldest).as_secs());
+                .map_or(Duration::ZERO, |oldest| match self.clock.age(oldest) {
+                    Age::Witnessed(age) | Age::Told { age, .. } => age,
+                });
             let by_webhook = ByWebhook::of(webhook);
             let set = |family: &families::Gauges<ByWebhook>, value: u64| {
-                family
-                    .get_or_create(&by_webhook)
-                    .set(i64::try_from(value).unwrap_or(i64::MAX));
+                family.get_or_create(&by_webhook).set(gauge(value));
             };
             set(&families.pending, owed.map_or(0, |owed| owed.pending));
             set(&families.dead, owed.map_or(0, |owed| owed.dead));
-            set(&families.oldest_pending, age);
+            set(&families.oldest_pending, age.as_secs());
         }
     }
 
@@ -248,6 +310,10 @@ impl Metrics {
     fn watched(&self) -> MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// How a poll ended, in words for metrics.

@@ -1,31 +1,35 @@
 //! One poll of one target: walk the list, compare, commit. Sends nothing.
 //!
 //! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
-//! concluded from a [`CompleteWalk`] only.
+//! concluded from a [`CompleteWalk`] of the whole list only.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::config::Target;
+use crate::event::EventDraft;
 use crate::event::draft::Origin;
-use crate::event::{EventDraft, EventType};
 use crate::model::{TargetName, Timestamp};
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{ApiError, Fault};
 #[cfg(doc)]
 use crate::ucdn::walk::CompleteWalk;
-use crate::ucdn::walk::WalkError;
 
+mod absent;
 mod journal;
+mod reading;
+mod report;
 mod round;
 pub mod routes;
+mod seen;
 mod server_clock;
+mod sight;
 
-pub(crate) use journal::chain;
 use journal::log_event;
+use reading::Progress;
+pub use report::{PollError, PollReport};
 use round::Round;
 use routes::Routes;
 use server_clock::ServerClock;
@@ -53,6 +57,8 @@ struct Memory {
     server_clock: ServerClock,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
+    /// What the last poll can be built upon; none if it failed, or was none.
+    progress: Option<Progress>,
 }
 
 /// What polls need besides their target.
@@ -68,90 +74,6 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// How long finished tasks are kept.
     pub retention: Duration,
-}
-
-/// How a poll ended.
-#[derive(Debug)]
-pub struct PollReport {
-    /// Tasks seen, repeats included.
-    pub tasks_seen: u64,
-    /// Events recorded.
-    pub events: u64,
-    /// Tasks that failed, or had URLs fail, by those events.
-    pub newly_failed: u64,
-    /// Tasks in flight after it.
-    pub in_flight: u64,
-    /// Polls failed in a row, this one included.
-    pub failed_polls: u32,
-    /// The events by their types.
-    pub types: BTreeMap<EventType, u64>,
-    /// How long the tasks took that those events tell the end of, where the API says.
-    pub durations: Vec<Duration>,
-    /// How long it took itself.
-    pub took: Duration,
-    /// Whether the list was read whole.
-    pub result: Result<(), PollError>,
-}
-
-/// Why a poll failed.
-#[derive(Debug, thiserror::Error)]
-pub enum PollError {
-    /// A call failed.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// The list can't be read.
-    #[error(transparent)]
-    Walk(#[from] WalkError),
-    /// The state can't be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl PollReport {
-    /// Whether it was the state that failed.
-    #[must_use]
-    pub fn has_state_failed(&self) -> bool {
-        matches!(self.result, Err(PollError::Store(_)))
-    }
-
-    fn begun() -> Self {
-        Self {
-            tasks_seen: 0,
-            events: 0,
-            newly_failed: 0,
-            in_flight: 0,
-            failed_polls: 0,
-            types: BTreeMap::new(),
-            durations: Vec::new(),
-            took: Duration::ZERO,
-            result: Ok(()),
-        }
-    }
-}
-
-impl PollError {
-    /// Whether the poll ended because the program stops: no fault of anybody's.
-    #[must_use]
-    pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Api(error) if matches!(error.fault, Fault::Stopped))
-    }
-
-    /// The same words for the same fault: a request id, or what the API adds to its code, differs each time.
-    fn sameness(&self) -> String {
-        match self {
-            Self::Api(error) => error.fault.sameness(),
-            Self::Walk(_) | Self::Store(_) => chain(self),
-        }
-    }
-
-    /// How long the server asked to be left alone.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Api(error) => error.retry_after,
-            Self::Walk(_) | Self::Store(_) => None,
-        }
-    }
 }
 
 impl Poller {
@@ -195,6 +117,11 @@ impl Poller {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
+            // The settings may say another lookback now, or other pages.
+            let memory = Memory {
+                progress: None,
+                ..memory
+            };
             *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
         }
     }
@@ -387,7 +314,11 @@ impl Poller {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         match (&memory.fault, error) {
             (before, Some(error)) if *before != fault => {
-                log::warn!("poll failed: target={} reason={}", self.name, chain(error));
+                log::warn!(
+                    "poll failed: target={} reason={}",
+                    self.name,
+                    with_causes(error)
+                );
             }
             (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
             _ => {}

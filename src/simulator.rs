@@ -40,7 +40,7 @@ pub use options::{
 };
 pub use script::{Script, Step, UrlStep};
 pub use tasks::{TaskSpec, TaskState, UrlProgress};
-pub use world::RequestRecord;
+pub use world::{AnswerRecord, RequestRecord};
 
 use crate::model::Timestamp;
 use server::Server;
@@ -207,6 +207,17 @@ impl Simulator {
     /// Counts and logs from the beginning.
     pub fn forget_requests(&self) {
         self.world().forget_requests();
+    }
+
+    /// Keeps every answer from here on, without limit: for tests that hold a watcher against what it was told.
+    pub fn keep_answers(&self) {
+        self.world().answers.get_or_insert_default();
+    }
+
+    /// The answers since [`Self::keep_answers`], the oldest first.
+    #[must_use]
+    pub fn answers(&self) -> Vec<AnswerRecord> {
+        self.world().answers.clone().unwrap_or_default()
     }
 
     /// The stand-in's time.

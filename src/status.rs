@@ -11,6 +11,8 @@ mod connection;
 mod request;
 mod server;
 mod site;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Answer, Code};
 pub use board::{Board, LastPoll, Standing};

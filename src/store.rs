@@ -1,7 +1,9 @@
 //! The state: snapshot, events and outbox behind one contract. The only place with SQL.
 //! Keeps and orders; decides nothing about what a change means.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use crate::event::EventDraft;
 use crate::model::{
@@ -13,6 +15,8 @@ use crate::model::{
 mod contract_tests;
 mod documents;
 pub mod filter;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod records;
 pub mod sqlite;
 
@@ -29,6 +33,28 @@ pub mod sqlite;
 /// Methods may be called from any thread at the same time. A target's commits come from one poll at a time: the
 /// caller sees to that.
 pub trait Store: Send + Sync + fmt::Debug {
+    /// Which of `wanted`, and of the targets that are owed deliveries, this instance holds from now on: it alone polls them
+    /// and makes their deliveries, until a later call says otherwise. Those in `under_way`, and those whose events
+    /// [`Store::pending`] handed out last, are not let go. Cheap; to be called at least as often as the answer says.
+    ///
+    /// An error: nothing is held. A state of one instance holds everything.
+    fn tend(
+        &self,
+        wanted: &BTreeSet<TargetName>,
+        _under_way: &BTreeSet<TargetName>,
+    ) -> Result<Tended, StoreError> {
+        Ok(Tended {
+            held: wanted.clone(),
+            again_within: None,
+        })
+    }
+
+    /// Whether what this instance held at the last [`Store::tend`] is surely still its own: to be asked before each request to
+    /// a receiver, for an instance may have been frozen, and replaced, since then.
+    fn still_holds(&self) -> bool {
+        true
+    }
+
     /// What the last poll left of a target; a new one if there was none.
     fn target(&self, target: &TargetName) -> Result<TargetState, StoreError>;
 
@@ -93,6 +119,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
     /// it. What an error or a death leaves behind goes the next time.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// What an instance holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tended {
+    /// The targets that it may poll.
+    pub held: BTreeSet<TargetName>,
+    /// When to call again, at the latest; none: nothing will change.
+    pub again_within: Option<Duration>,
 }
 
 /// A target, as the last poll left it.
@@ -160,14 +195,14 @@ pub enum Reach {
 
 /// A record, and the text that it was learned from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskRecord {
+pub struct LearnedTask {
     /// The record, URLs included.
     pub task: KnownTask,
     /// Of the text that shows the task whole and as the record has it; none if there is no such text.
     pub fingerprint: Option<Fingerprint>,
 }
 
-impl From<KnownTask> for TaskRecord {
+impl From<KnownTask> for LearnedTask {
     fn from(task: KnownTask) -> Self {
         Self {
             task,
@@ -181,7 +216,7 @@ impl From<KnownTask> for TaskRecord {
 pub struct Retouch {
     /// Which record.
     pub number: TaskNumber,
-    /// See [`TaskRecord::fingerprint`].
+    /// See [`LearnedTask::fingerprint`].
     pub fingerprint: Fingerprint,
 }
 
@@ -189,7 +224,7 @@ pub struct Retouch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// Records to insert or to replace; of two for one task the last one holds. A task keeps its number.
-    pub tasks: Vec<TaskRecord>,
+    pub tasks: Vec<LearnedTask>,
     /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
     pub retouched: Vec<Retouch>,
     /// Events, in the order that they happened.

@@ -4,27 +4,31 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::causes::with_causes;
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::metrics::{Metrics, Reload};
 use crate::model::TargetName;
-use crate::poll::{PollError, PollReport, Poller, chain};
-use crate::schedule::poll_delay;
-use crate::status::LastPoll;
+use crate::poll::{PollError, PollReport};
+use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
 mod crew;
 mod errand;
+mod holding;
 pub mod once;
 mod orders;
 mod outlets;
+mod slot;
 mod status;
 
 use crew::Crew;
 pub use crew::SetupError;
+use holding::Holding;
 pub use orders::Orders;
 use outlets::Outlets;
+use slot::{Running, Slot};
 
 /// Polls under way at the same time, over all targets.
 const MAX_POLLS: usize = 8;
@@ -52,9 +56,20 @@ pub struct Daemon {
     supervisor: Supervisor,
     outlets: Outlets,
     crew: Crew,
+    holding: Holding,
     schedule: BTreeMap<TargetName, Slot>,
     reports: Reports,
     last_prune: Option<Duration>,
+}
+
+/// The state, from both sides.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// For those who look on. Before the store, for fields are dropped in order: the last to close a file folds its journal in,
+    /// which onlookers don't.
+    pub records: Arc<dyn Records>,
+    /// For those who work.
+    pub store: Arc<dyn Store>,
 }
 
 /// Where polls say how they ended.
@@ -64,32 +79,16 @@ struct Reports {
     receiver: mpsc::Receiver<(TargetName, PollReport)>,
 }
 
-/// A target's place in the schedule. Times are monotonic.
-#[derive(Debug)]
-struct Slot {
-    poller: Arc<Poller>,
-    due: Duration,
-    /// The poll under way, perhaps of a poller that a reload has replaced.
-    running: Option<Running>,
-    last: Option<LastPoll>,
-}
-
-#[derive(Debug)]
-struct Running {
-    poller: Arc<Poller>,
-    since: Duration,
-}
-
 impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
         config: &Config,
-        store: Arc<dyn Store>,
+        State { store, records }: State,
         clock: Arc<dyn Clock>,
         orders: Orders,
         supervisor: Supervisor,
     ) -> Result<Self, SetupError> {
-        let metrics = Arc::new(Metrics::new(Arc::clone(&store), Arc::clone(&clock)));
+        let metrics = Arc::new(Metrics::new(records, Arc::clone(&clock)));
         let crew = Crew::of(config, &store, &clock, &orders.stop, &metrics)?;
         let mut outlets = Outlets::new(metrics, Arc::clone(&clock));
         outlets.obey(config)?;
@@ -102,11 +101,13 @@ impl Daemon {
             supervisor,
             outlets,
             crew,
+            holding: Holding::default(),
             schedule: BTreeMap::new(),
             reports: Reports { sender, receiver },
             last_prune: None,
         };
         daemon.fill_schedule();
+        daemon.tend();
         daemon.tell();
         Ok(daemon)
     }
@@ -146,6 +147,7 @@ impl Daemon {
                 self.reload(reload());
             }
             self.take_reports()?;
+            self.tend();
             self.start_due_polls();
             self.prune();
             if !self.is_stuck() {
@@ -194,7 +196,7 @@ impl Daemon {
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {
-                    let error = chain(&error);
+                    let error = with_causes(&error);
                     log::error!("the new config can't be used, and the old one stays: {error}");
                 }
             }
@@ -202,6 +204,22 @@ impl Daemon {
         self.outlets.metrics.reloaded(reload);
         self.tell();
         self.supervisor.ready(&self.status());
+    }
+
+    /// Sees to it that the targets are ours. One that is newly held is polled at once: nobody may have done so for a while.
+    fn tend(&mut self) {
+        let now = self.clock.monotonic();
+        let wanted = self.crew.pollers.keys();
+        let under_way = self
+            .schedule
+            .iter()
+            .filter(|(_, slot)| slot.running.is_some());
+        let under_way = under_way.map(|(name, _)| name);
+        for name in self.holding.tend(&*self.store, now, wanted, under_way) {
+            if let Some(slot) = self.schedule.get_mut(&name) {
+                slot.due = slot.due.min(now);
+            }
+        }
     }
 
     /// Works for this config from now on, or changes nothing.
@@ -212,16 +230,18 @@ impl Daemon {
         crew.succeed_to(&mut self.crew);
         self.crew = crew;
         self.retention = config.retention;
+        self.holding.look_again();
         self.fill_schedule();
         status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         Ok(())
     }
 
-    /// Tells the outside how the targets of the config are.
+    /// Tells the outside how the targets are: those of the config that are this instance's.
     fn tell(&mut self) {
         let targets = self.schedule.iter();
-        let configured = targets.filter(|(name, _)| self.crew.pollers.contains_key(*name));
-        let standing = configured.map(|(name, slot)| (name.clone(), slot.last.clone()));
+        let ours = targets
+            .filter(|(name, _)| self.crew.pollers.contains_key(*name) && self.holding.holds(name));
+        let standing = ours.map(|(name, slot)| (name.clone(), slot.last.clone()));
         self.outlets.tell(standing.collect());
     }
 
@@ -233,8 +253,8 @@ impl Daemon {
             .filter(|slot| slot.running.is_some())
             .count();
         for (name, slot) in &mut self.schedule {
-            let is_configured = self.crew.pollers.contains_key(name);
-            if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_configured {
+            let is_ours = self.crew.pollers.contains_key(name) && self.holding.holds(name);
+            if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_ours {
                 continue;
             }
             let (poller, sender) = (Arc::clone(&slot.poller), self.reports.sender.clone());
@@ -268,7 +288,9 @@ impl Daemon {
         while let Ok((name, report)) = self.reports.receiver.try_recv() {
             news = true;
             self.outlets.polled(&name, &report);
-            self.reschedule(&name, &report);
+            if let Some(slot) = self.schedule.get_mut(&name) {
+                slot.poll_ended(&report, &*self.clock);
+            }
             if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
                 return Err(error);
             }
@@ -279,43 +301,6 @@ impl Daemon {
             self.supervisor.status(&self.status());
         }
         Ok(())
-    }
-
-    fn reschedule(&mut self, name: &TargetName, report: &PollReport) {
-        let Some(slot) = self.schedule.get_mut(name) else {
-            return;
-        };
-        let now = self.clock.monotonic();
-        let began = slot.running.take().map_or(now, |running| running.since);
-        slot.last = Some(LastPoll {
-            at: self.clock.now(),
-            in_flight: report.in_flight,
-            failed_polls: report.failed_polls,
-            fault: report.result.as_ref().err().map(ToString::to_string),
-        });
-        let settings = &slot.poller.target().poll;
-        let pause = if report.in_flight > 0 {
-            settings.active_interval
-        } else {
-            settings.interval
-        };
-        slot.due = match &report.result {
-            // Counted from the last beginning, so that slow answers don't stretch the interval; one that took longer is
-            // followed by one poll, not by all that were missed.
-            Ok(()) => began
-                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
-                .max(now),
-            Err(error) => {
-                let delay = poll_delay(
-                    pause,
-                    settings.interval,
-                    report.failed_polls,
-                    fastrand::f64(),
-                );
-                let asked = error.retry_after().unwrap_or_default();
-                now.saturating_add(delay.max(asked))
-            }
-        };
     }
 
     fn prune(&mut self) {
@@ -341,8 +326,16 @@ impl Daemon {
     /// Until something is due.
     fn wait(&self) -> Duration {
         let now = self.clock.monotonic();
-        let free = self.schedule.values().filter(|slot| slot.running.is_none());
-        let next_poll = free.map(|slot| slot.due.saturating_sub(now)).min();
+        let is_free = |(name, slot): &(&TargetName, &Slot)| {
+            slot.running.is_none() && self.holding.holds(name)
+        };
+        let free = self
+            .schedule
+            .iter()
+            .filter(is_free)
+            .map(|(_, slot)| slot.due);
+        let next_poll = free.chain(self.holding.due()).min();
+        let next_poll = next_poll.map(|due| due.saturating_sub(now));
         let keep_alive = self.supervisor.keep_alive_interval();
         let at_most = keep_alive.map_or(TURN_EVERY, |often| often.min(TURN_EVERY));
         next_poll.unwrap_or(at_most).min(at_most)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::api::{AskError, client};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, StateLocation, Target, TargetFilter, Webhook};
+use crate::config::{Config, Target, TargetFilter, Webhook};
 use crate::model::{AccountName, TargetName, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
@@ -98,8 +98,7 @@ fn summary(file: &Path, config: &Config) -> String {
 }
 
 fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
-    let StateLocation::File(state) = &config.state;
-    writeln!(text, "state: {}", state.display())?;
+    writeln!(text, "state: {}", config.state)?;
     for (name, target) in &config.targets {
         let interval = humantime::format_duration(target.poll.interval);
         write!(text, "target {name}: {} tasks", target.tasks)?;

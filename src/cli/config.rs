@@ -19,6 +19,11 @@ impl Context {
             .unwrap_or_else(|| DEFAULT_PATH.into())
     }
 
+    /// Whether the caller says where the config is.
+    pub(super) fn is_config_named(&self) -> bool {
+        self.arguments.config.is_some() || self.environment.get("UCDN_WATCH_CONFIG").is_some()
+    }
+
     /// A valid config; what is unwise in it goes to the log. For commands that work by it.
     pub(super) fn load_config(&self) -> Result<Config, Failure> {
         let loaded = self.read_config(&self.config_path())?;

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use comfy_table::{Cell, Color};
 
 use super::events::type_cell;
-use super::listing::{DocumentWriter, EventTypes, Limit, TableWriter, read_pages};
+use super::listing::{
+    DocumentWriter, EventTypes, JsonFlag, Limit, Output, TableWriter, read_pages,
+};
 use super::table::{Column, text_cell};
 use super::words::{ago, counted};
 use super::{Context, Exit, Failure, state};
@@ -18,7 +20,7 @@ use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState, Record
 mod orders;
 
 const JSON_HELP: &str = "\
-JSON: {deliveries: [{webhook, state, tries, next_try, last_try, last_answer, recorded, event}]}, event as the webhook
+JSON: {deliveries: [{webhook, state, tries, next_try, last_try, last_answer, recorded, event}]}, event as the webhook \
 gets it. Times are RFC 3339; what is not known is null. tries counts those that failed.";
 
 const COLUMNS: [Column; 8] = [
@@ -48,9 +50,8 @@ pub(super) struct Arguments {
     event: Vec<EventName>,
     #[command(flatten)]
     limit: Limit,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -126,7 +127,7 @@ fn list(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
         let after: Option<DeliveryPlace> = last.map(DeliveryRecord::place);
         records.deliveries(&filter, after.as_ref(), wanted)
     };
-    if arguments.json {
+    if arguments.json.output() == Output::Programs {
         let mut document = DocumentWriter::new("deliveries");
         read_pages(limit, page, |deliveries| document.write(deliveries))?;
         document.end();

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::watch::open_state;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Environment, StateLocation, load};
+use crate::config::{Config, Environment, load};
 use crate::simulator::{Settings, Simulator};
-use crate::store::{StoreError, sqlite};
+use crate::store::StoreError;
 use crate::systemd::Supervisor;
 use crate::watch::{Daemon, Orders};
 
@@ -144,10 +145,9 @@ fn watch(
     clock: Arc<dyn Clock>,
     orders: Orders,
 ) -> Result<thread::JoinHandle<Result<(), StoreError>>, Failure> {
-    let StateLocation::File(state) = &config.state;
-    let store = Arc::new(sqlite::open(state, clock.now())?.store);
+    let (state, _) = open_state(config, &clock, &orders.stop)?;
     let stop = orders.stop.clone();
-    let daemon = Daemon::new(config, store, clock, orders, Supervisor::default())?;
+    let daemon = Daemon::new(config, state, clock, orders, Supervisor::default())?;
     thread::Builder::new()
         .name("daemon".to_owned())
         .spawn(move || {

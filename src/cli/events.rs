@@ -6,7 +6,9 @@ use std::time::Duration;
 use comfy_table::{Cell, Color};
 use serde::Deserialize;
 
-use super::listing::{DocumentWriter, EventTypes, Filters, Limit, TableWriter, read_pages};
+use super::listing::{
+    DocumentWriter, EventTypes, Filters, JsonFlag, Limit, Output, TableWriter, read_pages,
+};
 use super::table::{Column, text_cell};
 use super::words::ago;
 use super::{Context, Exit, Failure, state};
@@ -20,6 +22,7 @@ use crate::store::records::{EventRecord, Records};
 
 const JSON_HELP: &str = "\
 JSON: {events: […]}, each as webhooks get it; with --follow one event a line.
+
 The oldest come first. --follow ends with Ctrl-C; another program can go on where it ended with --after.";
 
 /// How often `--follow` looks.
@@ -56,9 +59,8 @@ pub(super) struct Arguments {
     /// Go on with new ones as they come
     #[arg(short, long)]
     follow: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
@@ -68,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let filter = filter(arguments, &config, &*records, clock.now())?;
     let (after, limit) = begin(arguments, &*records, &filter)?;
     if arguments.follow {
-        follow(arguments, &*records, &filter, after)?;
+        follow(arguments, &config, &filter, after)?;
         return Ok(Exit::Done);
     }
     let now = clock.now();
@@ -76,7 +78,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         let after = last.map_or(after, |event| event.sequence);
         records.events(&filter, EventSpan::OldestFirst { after }, wanted)
     };
-    if arguments.json {
+    if arguments.json.output() == Output::Programs {
         let mut document = DocumentWriter::new("events");
         read_pages(limit, page, |events| document.write(events))?;
         document.end();
@@ -147,36 +149,62 @@ fn begin(
 /// A line an event, until nobody reads them any more or a signal ends the program.
 fn follow(
     arguments: &Arguments,
-    records: &dyn Records,
+    config: &Outline,
     filter: &EventFilter,
     mut after: u64,
 ) -> Result<(), StoreError> {
     let never = Stop::default();
-    let mut closed = false;
     loop {
-        let page = |last: Option<&EventRecord>, wanted| {
-            let after = last.map_or(after, |event| event.sequence);
-            records.events(filter, EventSpan::OldestFirst { after }, wanted)
-        };
-        let mut reached = after;
-        read_pages(usize::MAX, page, |events| {
-            reached = events.last().map_or(reached, |event| event.sequence);
-            let written = write_lines(events, arguments.json);
-            closed |= written.is_err();
-            written
-        })?;
-        after = reached;
-        if closed {
+        let look = look(config, filter, after, arguments.json.output())?;
+        if look.written.is_err() {
             return Ok(());
         }
+        after = look.reached;
         never.sleep(LOOK_EVERY);
     }
 }
 
-fn write_lines(events: &[EventRecord], json: bool) -> io::Result<()> {
+/// What one look came to.
+struct Look {
+    /// The last sequence seen.
+    reached: u64,
+    /// An error: nobody reads any more.
+    written: io::Result<()>,
+}
+
+/// Writes what is new. Opens the state itself: a damaged one may have been set aside, and another begun under its name.
+fn look(
+    config: &Outline,
+    filter: &EventFilter,
+    after: u64,
+    output: Output,
+) -> Result<Look, StoreError> {
+    let records = state::records(config)?;
+    let is_same_state = records.last_sequence()? >= after;
+    let mut look = Look {
+        reached: if is_same_state { after } else { 0 },
+        written: Ok(()),
+    };
+    let first = look.reached;
+    let page = |last: Option<&EventRecord>, wanted| {
+        let after = last.map_or(first, |event| event.sequence);
+        records.events(filter, EventSpan::OldestFirst { after }, wanted)
+    };
+    read_pages(usize::MAX, page, |events| {
+        look.reached = events.last().map_or(look.reached, |event| event.sequence);
+        look.written = write_lines(events, output);
+        match look.written {
+            Ok(()) => Ok(()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    })?;
+    Ok(look)
+}
+
+fn write_lines(events: &[EventRecord], output: Output) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     for event in events {
-        if json {
+        if output == Output::Programs {
             writeln!(stdout, "{}", event.document)?;
         } else {
             let told = Told::of(event);

@@ -121,6 +121,34 @@ pub(super) fn usage(why: impl Into<Box<dyn std::error::Error>>) -> Failure {
     }
 }
 
+/// For whom a command prints: `--json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Tables and sentences.
+    People,
+    /// JSON.
+    Programs,
+}
+
+/// The flag `--json`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct JsonFlag {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl JsonFlag {
+    pub(super) fn output(self) -> Output {
+        if self.json {
+            Output::Programs
+        } else {
+            Output::People
+        }
+    }
+}
+
 /// How many: `--limit` or `--all`.
 #[derive(Debug, clap::Args)]
 #[group(skip)]

@@ -12,6 +12,7 @@ use crate::model::{Task, TaskId, TaskKind, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::walk::{Next, Paging, Walk};
+use crate::ucdn::wire::Listed;
 
 mod merge;
 mod render;
@@ -65,7 +66,7 @@ pub(super) struct Arguments {
 }
 
 /// What the API answered.
-struct Listed {
+struct Answered {
     tasks: Vec<Task>,
     total_count: Count,
 }
@@ -129,15 +130,15 @@ fn window(arguments: &Arguments, now: Timestamp) -> Result<Option<Window>, &'sta
     }
 }
 
-fn one_page(client: &ApiClient, request: &ListRequest) -> Result<Listed, AskError> {
+fn one_page(client: &ApiClient, request: &ListRequest) -> Result<Answered, AskError> {
     let page = client.list(request)?.page;
-    Ok(Listed {
-        tasks: page.tasks,
+    Ok(Answered {
+        tasks: page.tasks.iter().map(Listed::to_task).collect(),
         total_count: Count::OfPage(page.total_count),
     })
 }
 
-fn walk(client: &ApiClient, request: &ListRequest, page_size: u32) -> Result<Listed, AskError> {
+fn walk(client: &ApiClient, request: &ListRequest, page_size: u32) -> Result<Answered, AskError> {
     let mut walk = Walk::new(page_size, Paging::default());
     let mut ask = walk.first();
     let mut merged = Merged::default();
@@ -149,20 +150,20 @@ fn walk(client: &ApiClient, request: &ListRequest, page_size: u32) -> Result<Lis
         };
         let page = client.list(&request)?.page;
         let sighting = walk.read(page).map_err(AskError::Walk)?;
-        merged.see(sighting.tasks);
+        merged.see(sighting.tasks.iter().map(Listed::to_task).collect());
         match sighting.next {
             Next::Ask(next) => ask = next,
             Next::End(_) => break,
         }
     }
-    Ok(Listed {
+    Ok(Answered {
         tasks: merged.into_tasks(),
         total_count: Count::OfNoPage,
     })
 }
 
 /// Says on stderr what the table does not show.
-fn remark(listed: &Listed) {
+fn remark(listed: &Answered) {
     let shown = u64::try_from(listed.tasks.len()).unwrap_or(u64::MAX);
     match listed.total_count {
         Count::OfPage(Some(total)) if total > shown => anstream::eprintln!(

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use super::listing::{DocumentWriter, Filters, Limit, TableWriter, read_pages, usage};
+use super::listing::{
+    DocumentWriter, Filters, JsonFlag, Limit, Output, TableWriter, read_pages, usage,
+};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Outline;
@@ -15,9 +17,9 @@ mod one;
 mod rows;
 
 const JSON_HELP: &str = "\
-JSON: {tasks: [{target, id, type, status, in_flight, stalled, vanished, created, first_seen, changed, finished,
-counts: {total, success, failure}, urls: [{url, status, progress, finished}]}]}; of TASK_ID also events: […], each as
-webhooks get it. Times are RFC 3339; what is not known is null.";
+JSON: {tasks: [{target, id, type, status, in_flight, stalled, vanished, created, first_seen, changed, finished, \
+counts: {total, success, failure}, urls: [{url, status, progress, finished}]}]}; of TASK_ID also events: […], each \
+as webhooks get it. Times are RFC 3339; what is not known is null.";
 
 /// The arguments of `tasks`.
 #[derive(Debug, clap::Args)]
@@ -37,9 +39,8 @@ pub(super) struct Arguments {
     filters: Filters,
     #[command(flatten)]
     limit: Limit,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: JsonFlag,
 }
 
 /// `--status`.
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
                 "the state knows no such task: {id:?}; `ucdn-watch query --task-id` asks the API for it"
             )));
         }
-        one::show(&tasks, &*records, now, arguments.json)?;
+        one::show(&tasks, &*records, now, arguments.json.output())?;
         return Ok(Exit::Done);
     }
     let limit = arguments.limit.or(50);
@@ -80,7 +81,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         let after: Option<TaskPlace> = last.map(TaskRecord::place);
         records.tasks(&filter, after.as_ref(), wanted)
     };
-    if arguments.json {
+    if arguments.json.output() == Output::Programs {
         let mut document = DocumentWriter::new("tasks");
         read_pages(limit, page, |tasks| document.write(tasks))?;
         document.end();

@@ -4,14 +4,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{Context, Exit, Failure};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::logging;
-use crate::store::sqlite::{Loss, open};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{self, PostgresRecords};
+use crate::store::sqlite::{self, Loss, SqliteRecords};
 use crate::systemd::Supervisor;
-use crate::watch::once::{self, OnceReport};
-use crate::watch::{Daemon, Orders, SetupError};
+use crate::watch::once::{self, OnceError, OnceReport};
+use crate::watch::{Daemon, Orders, SetupError, State};
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
@@ -29,18 +31,18 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         error: format!("signals can't be received: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let (store, loss) = open_state(&config, &*clock)?;
+    let (state, loss) = open_state(&config, &clock, &orders.stop)?;
     let reason = loss.map(|loss| loss.to_string());
     if let Some(reason) = &reason {
         log::error!("{reason}");
     }
     if arguments.once {
-        let report = once::run(&config, &store, &clock, &orders, reason.as_deref())?;
+        let report = once::run(&config, &state, &clock, &orders, reason.as_deref())?;
         print_summary(&report);
         return Ok(exit_of(&report));
     }
     let supervisor = Supervisor::of(&context.environment);
-    let daemon = Daemon::new(&config, store, clock, orders, supervisor)?;
+    let daemon = Daemon::new(&config, state, clock, orders, supervisor)?;
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
@@ -48,13 +50,34 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn open_state(
+/// Opens the state for whoever watches.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(unused_variables, reason = "a file's state waits for nobody")
+)]
+pub(super) fn open_state(
     config: &Config,
-    clock: &dyn Clock,
-) -> Result<(Arc<dyn Store>, Option<Loss>), StoreError> {
-    let StateLocation::File(path) = &config.state;
-    let opened = open(path, clock.now())?;
-    Ok((Arc::new(opened.store), opened.loss))
+    clock: &Arc<dyn Clock>,
+    stop: &Stop,
+) -> Result<(State, Option<Loss>), StoreError> {
+    match &config.state {
+        StateLocation::File(path) => {
+            let opened = sqlite::open(path, clock.now())?;
+            let state = State {
+                store: Arc::new(opened.store),
+                records: Arc::new(SqliteRecords::open(path)?),
+            };
+            Ok((state, opened.loss))
+        }
+        #[cfg(feature = "postgres")]
+        StateLocation::Postgres(address) => {
+            let state = State {
+                store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
+                records: Arc::new(PostgresRecords::open(address, stop)?),
+            };
+            Ok((state, None))
+        }
+    }
 }
 
 impl Context {
@@ -95,6 +118,9 @@ fn print_summary(report: &OnceReport) {
         // Whoever closes the pipe has read enough; the exit code still tells.
         let _ = writeln!(stdout, "{}", logging::one_line(&line));
     }
+    for name in &report.held_elsewhere {
+        let _ = writeln!(stdout, "{name}: not polled: another instance holds it");
+    }
 }
 
 /// Where several hold, the contract's order: the state, then what is incomplete, then failed tasks.
@@ -105,8 +131,9 @@ fn exit_of(report: &OnceReport) -> Exit {
             .iter()
             .any(|(_, drained)| drained.is_err())
         || report.owed.is_err();
-    let not_polled =
-        report.was_stopped || report.polls.iter().any(|(_, poll)| poll.result.is_err());
+    let not_polled = report.was_stopped
+        || !report.held_elsewhere.is_empty()
+        || report.polls.iter().any(|(_, poll)| poll.result.is_err());
     let given_up = report
         .deliveries
         .iter()
@@ -131,6 +158,15 @@ impl From<StoreError> for Failure {
         Self {
             exit: Exit::State,
             error: error.into(),
+        }
+    }
+}
+
+impl From<OnceError> for Failure {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::Setup(error) => error.into(),
+            OnceError::Store(error) => error.into(),
         }
     }
 }

@@ -11,12 +11,12 @@ use super::{Account, RequestRate};
 use crate::model::AccountName;
 use crate::secret::{Secret, SecretUrl};
 
-const DEFAULT_ENDPOINT: &str = "https://api.sigcalcloud.com/";
+pub(super) const DEFAULT_ENDPOINT: &str = "https://api.sigcalcloud.com/";
 
 /// Longer than the 60 s that the gateway itself waits: a shorter one never sees its `RetCode` 110.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(70);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(70);
 
-const DEFAULT_RATE: f64 = 5.0;
+pub(super) const DEFAULT_RATE: f64 = 5.0;
 
 /// What a table of an account says.
 pub(super) struct AccountDraft {

@@ -27,19 +27,31 @@ pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLoca
     };
     let Placed { place, value } = key;
     let location: Secret = world.secret(key)?;
-    let location = location.expose();
-    match (scheme(location), value) {
+    let text = location.expose();
+    match (scheme(text), value) {
         (Some("postgres" | "postgresql"), _) => {
-            Err(world.report.error(place, "PostgreSQL is not built in yet"))
+            postgres(&location).map_err(|why| world.report.error(place, why))
         }
         (Some(_), _) => {
             let message = "expected the path of a file, or a postgres:// URL";
             Err(world.report.error(place, message))
         }
-        (None, SecretSource::Inline(_)) => Ok(StateLocation::File(world.folder.join(location))),
+        (None, SecretSource::Inline(_)) => Ok(StateLocation::File(world.folder.join(text))),
         // A text from elsewhere is a secret: it must not turn up as the path of an error.
         (None, _) => Err(world.report.error(place, "expected a postgres:// URL")),
     }
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(url: &Secret) -> Result<StateLocation, String> {
+    crate::store::postgres::Address::parse(url)
+        .map(|address| StateLocation::Postgres(Box::new(address)))
+        .map_err(|why| why.to_string())
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &Secret) -> Result<StateLocation, String> {
+    Err("this program was built without PostgreSQL; build it with `--features postgres`".to_owned())
 }
 
 /// What makes a URL of it. A PostgreSQL URL with a slip in it must not become a file whose name holds a password.

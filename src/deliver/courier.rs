@@ -22,6 +22,9 @@ use crate::store::{Delivery, Store, StoreError, Try, TryResult};
 /// The longest pause between two looks into a state that fails.
 const LONGEST_STORE_DELAY: Duration = Duration::from_secs(60);
 
+/// How long a courier waits that is not sure to hold what it has in hand.
+const HOLD_LOOK: Duration = Duration::from_secs(1);
+
 /// Brings one webhook's events to its receiver, in the order of their sequences.
 #[derive(Debug)]
 pub struct Courier {
@@ -161,6 +164,10 @@ impl Courier {
             return Ok(Turn::Idle);
         };
         let wait = self.agenda.until_due(&batch.head);
+        if wait.is_zero() && !self.store.still_holds() {
+            // Somebody else may be delivering them by now. The next look shows what is still ours.
+            return Ok(Turn::NotDue(HOLD_LOOK));
+        }
         if wait.is_zero() {
             let pause = self.agenda.until_pace_allows();
             if !pause.is_zero() {

@@ -1,12 +1,12 @@
 //! What a courier logs, at which level, and how often: a fault when it begins, changes and ends. No bodies, no secrets.
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use super::Answer;
 use super::batch::Batch;
 use super::fault::{Fault, Notice};
+use crate::causes::with_causes;
 use crate::model::{Timestamp, WebhookName};
 use crate::store::{Delivery, StoreError};
 
@@ -148,14 +148,4 @@ impl fmt::Display for Named<'_> {
             events => write!(f, " events={events}"),
         }
     }
-}
-
-fn with_causes(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

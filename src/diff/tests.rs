@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::TaskId;
+use crate::model::{TaskId, TaskNumber};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(seconds).unwrap()
@@ -188,6 +188,26 @@ fn three_misses_in_a_row_make_a_task_vanish_and_a_sight_ends_the_row() {
     );
 }
 
+#[test]
+fn a_record_in_other_words_is_written_twice_at_most() {
+    let [a, b, c] = [1, 2, 3].map(Fingerprint::of_hash);
+    let mut kept = None;
+    let mut written = Vec::new();
+    for seen in [a, a, b, a, c, b, c] {
+        if let Some(now) = other_words(kept, Some(seen)) {
+            written.push(now);
+            kept = Some(now);
+        }
+    }
+    assert_eq!(written, [a, Fingerprint::UNSTABLE]);
+    assert_eq!(
+        other_words(None, None),
+        None,
+        "put together of several pages"
+    );
+    assert_eq!(other_words(Some(a), None), None);
+}
+
 fn statuses() -> impl Strategy<Value = Option<Status>> {
     prop::option::weighted(
         0.9,
@@ -234,6 +254,30 @@ proptest! {
         let known = compare(None, &first, moment(1001)).unwrap().task;
         let known = compare(Some(&known), &second, moment(1001)).map_or(known, |difference| difference.task);
         prop_assert_eq!(compare(Some(&known), &second, moment(1001)), None);
+    }
+
+    /// At any time, and whatever was seen between the text's two sightings: a record that changed has another text.
+    #[test]
+    fn what_is_known_at_a_glance_teaches_nothing(
+        first in tasks(), second in tasks(), now in 1000i64..3000,
+        kept in prop::option::of(0u64..3), seen in prop::option::of(0u64..3),
+    ) {
+        let before = compare(None, &first, moment(1001)).unwrap().task;
+        let known = compare(Some(&before), &second, moment(1001)).map_or(before, |difference| difference.task);
+        let footprint = Footprint {
+            number: TaskNumber(1),
+            fingerprint: kept.map(Fingerprint::of_hash),
+            created: known.created,
+            in_flight: known.is_in_flight(),
+            stalled: known.stalled,
+        };
+        let glance = is_known(&footprint, seen.map(Fingerprint::of_hash), moment(now));
+        if glance {
+            prop_assert!(kept.is_some());
+            prop_assert_eq!(compare(Some(&known), &second, moment(now)), None);
+        } else if kept.is_some() && kept == seen {
+            prop_assert!(now >= 1600 && known.is_in_flight(), "nothing but its age makes it worth a look");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct Families {
     pub(super) last_success: Gauges<ByTarget>,
     pub(super) failed_polls: Gauges<ByTarget>,
     pub(super) requests: Counters<Requested>,
+    pub(super) tasks: Gauges<ByStatus>,
+    pub(super) stalled_tasks: Gauges<ByTarget>,
     pub(super) transitions: Counters<ByStatus>,
     pub(super) events: Counters<ByEvent>,
     pub(super) refresh_durations: Durations,
@@ -48,6 +50,10 @@ pub(super) struct Families {
 }
 
 impl Families {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: the name, the help text and the type of each family"
+    )]
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("ucdn_watch");
         let build = Gauges::default();
@@ -88,6 +94,18 @@ impl Families {
                 "api_requests",
                 "Calls to the API that ended, by how",
                 Counters::default(),
+            ),
+            tasks: add(
+                r,
+                "tasks",
+                "Tasks that the state holds, by their last status, but for vanished ones",
+                Gauges::default(),
+            ),
+            stalled_tasks: add(
+                r,
+                "stalled_tasks",
+                "Tasks that were reported as stalled and are still not finished",
+                Gauges::default(),
             ),
             transitions: add(
                 r,
@@ -158,9 +176,9 @@ impl Families {
             if r#type != EventType::Test {
                 drop(self.events.get_or_create(&ByEvent::of(target, r#type)));
             }
-            if let Some(transition) = ByStatus::of_event(target, r#type) {
-                drop(self.transitions.get_or_create(&transition));
-            }
+        }
+        for transition in ByStatus::all(target) {
+            drop(self.transitions.get_or_create(&transition));
         }
         let target = ByTarget::of(target);
         drop(self.poll_durations.get_or_create(&target));

@@ -5,7 +5,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use super::PollOutcome;
 use crate::deliver::Outcome;
 use crate::event::EventType;
-use crate::model::{AccountName, TargetName, WebhookName};
+use crate::model::{AccountName, Status, TargetName, WebhookName};
 use crate::ucdn::error::CallOutcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,6 +46,28 @@ pub(super) struct ByStatus {
 impl ByStatus {
     /// Every value of `status`.
     pub(super) const ALL: [&'static str; 5] = ["wait", "process", "success", "failure", "unknown"];
+
+    /// One for each status.
+    pub(super) fn all(target: &TargetName) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().map(|status| Self {
+            target: target.0.clone(),
+            status,
+        })
+    }
+
+    pub(super) fn of(target: &TargetName, status: &Status) -> Self {
+        let [wait, process, success, failure, unknown] = Self::ALL;
+        Self {
+            target: target.0.clone(),
+            status: match status {
+                Status::Wait => wait,
+                Status::Process => process,
+                Status::Success => success,
+                Status::Failure => failure,
+                Status::Other(_) => unknown,
+            },
+        }
+    }
 
     /// The status that an event of this type tells of; none: it tells of no transition.
     pub(super) fn of_event(target: &TargetName, r#type: EventType) -> Option<Self> {

@@ -42,9 +42,7 @@ impl Textfile {
 
     /// Writes it anew. Whoever reads it meanwhile sees the old text or the new one, whole.
     pub fn write(&mut self, text: &str) {
-        let fault = replace(&self.path, text)
-            .err()
-            .map(|error| error.to_string());
+        let fault = replace(&self.path, text).err().map(|error| reason(&error));
         let path = self.path.display();
         match (&self.fault, &fault) {
             (before, Some(now)) if before.as_ref() != Some(now) => {
@@ -72,6 +70,14 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         .set_permissions(Permissions::from_mode(MODE))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Not the error's own text: it names the file that was to take the place, another one each time.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 fn last_successes(text: &str) -> BTreeMap<TargetName, Timestamp> {

@@ -2,18 +2,6 @@
 
 use crate::event::{EventDraft, EventType};
 
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}
-
 /// At the level that the contract gives its type.
 pub(super) fn log_event(draft: &EventDraft) {
     let level = match draft.r#type {

@@ -1,17 +1,16 @@
-//! The work of one poll: pages in, commits out, then what absence tells.
+//! The work of one poll: which part of the list is read, pages in, commits out, then what absence tells.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::config::FirstRun;
-use crate::diff::{Moment, compare, missed};
-use crate::event::EventDraft;
-use crate::model::{KnownTask, Status, Task, TaskId, TaskNumber, Timestamp, Window};
-use crate::poll::{PollError, PollReport, Poller};
-use crate::store::{Baseline, Commit, StoreError, TargetState};
+use super::reading::{Clocks, Fill, Progress, room};
+use super::seen::SeenTasks;
+use super::{Memory, PollError, PollReport, Poller};
+use crate::model::{TaskNumber, Timestamp, Window};
+use crate::store::{Baseline, Reach, StoreError, TargetState};
 use crate::ucdn::ListRequest;
 use crate::ucdn::walk::{Ask, CompleteWalk, Next, Paging, Walk};
+use crate::ucdn::wire::Page;
 
 /// How far ahead of the API's clock the window ends: tasks are stamped by a clock that may be minutes ahead of the one
 /// that we know, and an `EndTime` may be exclusive.
@@ -20,34 +19,39 @@ const WINDOW_AHEAD: Duration = Duration::from_secs(10 * 60);
 /// A difference between the API's clock and ours that is no delay of the network. From here on, theirs counts.
 const CLOCKS_DIFFER_SECONDS: i64 = 5 * 60;
 
-/// Tasks asked for in one request. A server that ignores the ids answers a whole list, which the walk survives.
-const IDS_IN_A_REQUEST: usize = 20;
-
-/// Around the ids' own times: how wide the window is that is asked for with them.
-const WINDOW_AROUND_IDS: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// One poll under way.
 pub(super) struct Round<'a> {
-    poller: &'a Poller,
-    state: TargetState,
+    pub(super) poller: &'a Poller,
+    pub(super) state: TargetState,
     /// What the last poll, or the last page, left in the state.
-    stored_state: TargetState,
+    pub(super) stored_state: TargetState,
     /// The target's state as this poll found it.
-    baseline: BaselineRule,
-    /// Tasks in flight that this poll has not seen yet.
-    unseen: HashSet<TaskId>,
-    report: &'a mut PollReport,
+    pub(super) baseline: BaselineRule,
+    /// Tasks in flight that this poll has seen.
+    pub(super) seen: SeenTasks,
+    /// The last task that was known when the poll began.
+    pub(super) horizon: TaskNumber,
+    pub(super) report: &'a mut PollReport,
+    began: Clocks,
+    requests: u64,
 }
 
 /// What is kept silent of tasks that are seen for the first time.
 #[derive(Clone, Copy, Debug)]
-enum BaselineRule {
+pub(super) enum BaselineRule {
     /// Nothing: a walk was completed before.
     Taken,
     /// What had finished: this is the first poll that reads anything.
     FirstPoll,
     /// What had finished before this moment: the first poll read something then, but not everything.
     FirstPolled(Timestamp),
+}
+
+/// The proof that the list was read whole, from the beginning of the lookback on. A part of it proves nothing of what is
+/// absent from it.
+#[derive(Debug)]
+pub(super) struct WholeList {
+    _walk: CompleteWalk,
 }
 
 impl<'a> Round<'a> {
@@ -66,13 +70,21 @@ impl<'a> Round<'a> {
         } else {
             TargetState::default()
         };
+        let began = Clocks {
+            monotonic: poller.clock.monotonic(),
+            wall: poller.clock.now(),
+            ahead_seconds: 0,
+        };
         Self {
             poller,
             state,
             stored_state,
             baseline,
-            unseen: HashSet::new(),
+            seen: SeenTasks::default(),
+            horizon: TaskNumber::default(),
             report,
+            began,
+            requests: 0,
         }
     }
 
@@ -81,34 +93,75 @@ impl<'a> Round<'a> {
     }
 
     pub(super) fn run(&mut self) -> Result<(), PollError> {
-        let store = &self.poller.store;
-        let in_flight =
-            store.in_flight_after(&self.poller.name, TaskNumber::default(), u32::MAX)?;
-        self.unseen = in_flight.iter().map(|task| task.id.clone()).collect();
-        let complete = self.walk_list()?;
-        self.state.paging = serde_json::to_string(&complete.paging()).unwrap_or_default();
-        let created: HashMap<TaskId, Option<Timestamp>> = in_flight
-            .into_iter()
-            .map(|task| (task.id, task.created))
-            .collect();
-        let asked = self.ask_for_unseen(&created)?;
-        self.conclude(&complete, &asked)?;
+        // Set again at the end: what a poll that fails has read can't be built upon.
+        let progress = self.memory().progress.take();
+        self.horizon = self.poller.store.last_task_number()?;
+        if let Some(progress) = progress
+            && let Some(window) = self.recent_window(progress)?
+            && self.is_recent_part_enough(window)?
+        {
+            let last = self.clocks_at_begin();
+            self.memory().progress = Some(Progress { last, ..progress });
+            return Ok(());
+        }
+        let before = self.requests;
+        let whole = self.read_whole_list()?;
+        let whole_requests = self.requests - before;
+        let asked = self.ask_for_unseen()?;
+        self.conclude(&whole, &asked)?;
+        let last = self.clocks_at_begin();
+        self.memory().progress = Some(Progress {
+            whole_at: last.monotonic,
+            whole_requests,
+            last,
+        });
         Ok(())
     }
 
-    /// Walks the whole lookback. A clock that turns out to be wrong makes the walk begin again, once.
-    fn walk_list(&mut self) -> Result<CompleteWalk, PollError> {
-        let assumed = self.ahead_seconds();
-        let request = self.request(self.window());
-        let mut paging: Paging = serde_json::from_str(&self.state.paging).unwrap_or_default();
-        match self.walk(&request, paging, ClockCheck::Against(assumed))? {
-            Walked::Whole(complete) => return Ok(complete),
-            Walked::WrongClock => paging = Paging::default(),
+    /// Reads a part of the list, and asks for the tasks in flight that it did not show. What is neither in this part nor
+    /// answered for by its id is missing only if the whole list lacks it too.
+    fn is_recent_part_enough(&mut self, window: Window) -> Result<bool, PollError> {
+        let check = ClockCheck::Against(self.ahead_seconds());
+        if matches!(
+            self.walk_list(window, self.paging(), check)?,
+            Walked::WrongClock
+        ) {
+            return Ok(false);
         }
-        self.tell_of_clocks();
-        let request = self.request(self.window());
-        match self.walk(&request, paging, ClockCheck::Off)? {
-            Walked::Whole(complete) => Ok(complete),
+        self.ask_for_unseen()?;
+        Ok(!self.misses_any()?)
+    }
+
+    /// The part of the list that is enough for this poll; none: nothing less than all of it.
+    fn recent_window(&self, progress: Progress) -> Result<Option<Window>, StoreError> {
+        if self.state.baseline == Baseline::Open || progress.is_whole_due(self.clocks()) {
+            return Ok(None);
+        }
+        let whole = self.window();
+        let reach = |fill| {
+            let room = room(self.paging(), self.poller.target.poll.page_size.get(), fill);
+            let store = &self.poller.store;
+            store.reach(&self.poller.name, room, whole.begin)
+        };
+        if reach(Fill::Full)? == Reach::Everything {
+            return Ok(None);
+        }
+        let Some(window) = progress.recent(reach(Fill::WithRoomForNews)?, whole) else {
+            return Ok(None);
+        };
+        let by_id = self.requests_for_older_than(window.begin)?;
+        Ok((by_id.saturating_add(1) < progress.whole_requests).then_some(window))
+    }
+
+    /// Reads the whole lookback. A clock that turns out to be wrong makes the walk begin again, once.
+    fn read_whole_list(&mut self) -> Result<WholeList, PollError> {
+        let check = ClockCheck::Against(self.ahead_seconds());
+        match self.walk_list(self.window(), self.paging(), check)? {
+            Walked::Whole(walk) => return Ok(WholeList { _walk: walk }),
+            Walked::WrongClock => self.tell_of_clocks(),
+        }
+        match self.walk_list(self.window(), Paging::default(), ClockCheck::Off)? {
+            Walked::Whole(walk) => Ok(WholeList { _walk: walk }),
             Walked::WrongClock => unreachable!("the clock is not checked twice"),
         }
     }
@@ -124,65 +177,21 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Asks by id for what is in flight and was not in the list. Returns the proofs that the answers were read whole.
-    fn ask_for_unseen(
+    /// Walks a part of the list, and keeps what that teaches of the server's paging.
+    fn walk_list(
         &mut self,
-        created: &HashMap<TaskId, Option<Timestamp>>,
-    ) -> Result<Vec<CompleteWalk>, PollError> {
-        let mut ids: Vec<TaskId> = self.unseen.iter().cloned().collect();
-        ids.sort();
-        let mut proofs = Vec::new();
-        for ids in ids.chunks(IDS_IN_A_REQUEST) {
-            let times = || {
-                ids.iter()
-                    .filter_map(|id| created.get(id).copied().flatten())
-            };
-            let (oldest, newest) = (times().min(), times().max());
-            let window = self.window();
-            let begin = oldest.map_or_else(
-                || window.end.saturating_sub(self.poller.retention),
-                |oldest| oldest.saturating_sub(WINDOW_AROUND_IDS),
-            );
-            // Where the API does not tell its time, our clock may have been set back: what was seen is still there.
-            let end = newest.map_or(window.end, |newest| {
-                newest.saturating_add(WINDOW_AROUND_IDS)
-            });
-            let mut request = self.request(Window {
-                begin: begin.min(window.begin),
-                end: end.max(window.end),
-            });
-            request.task_ids = ids.to_vec();
-            if let Walked::Whole(proof) = self.walk(&request, Paging::default(), ClockCheck::Off)? {
-                proofs.push(proof);
-            }
+        window: Window,
+        paging: Paging,
+        check: ClockCheck,
+    ) -> Result<Walked, PollError> {
+        let walked = self.walk(&self.request(window), paging, check)?;
+        if let Walked::Whole(complete) = &walked {
+            self.state.paging = serde_json::to_string(&complete.paging()).unwrap_or_default();
         }
-        Ok(proofs)
+        Ok(walked)
     }
 
-    /// What is still unseen is missed once more. Needs proof that list and answers were read whole.
-    fn conclude(
-        &mut self,
-        _list: &CompleteWalk,
-        _asked: &[CompleteWalk],
-    ) -> Result<(), StoreError> {
-        let mut ids: Vec<TaskId> = self.unseen.drain().collect();
-        ids.sort();
-        let mut commit = Commit::default();
-        let mut drafts = Vec::new();
-        let now = self.poller.clock.now();
-        for mut task in self.poller.store.known_tasks(&self.poller.name, &ids)? {
-            let missed = missed(task.absence);
-            task.absence = missed.absence;
-            if missed.newly_vanished {
-                drafts.push(self.poller.origin(now).vanished(&task));
-            }
-            commit.tasks.push(task.into());
-        }
-        self.state.baseline = Baseline::Taken;
-        self.commit(commit, drafts)
-    }
-
-    fn walk(
+    pub(super) fn walk(
         &mut self,
         request: &ListRequest,
         paging: Paging,
@@ -201,11 +210,11 @@ impl<'a> Round<'a> {
             };
             let api_now = self.api_now();
             self.state.first_polled.get_or_insert(api_now);
-            self.see(&sighting.tasks)?;
+            self.see(sighting.tasks)?;
             if let ClockCheck::Against(assumed) = check
                 && (self.ahead_seconds() - assumed).abs() > CLOCKS_DIFFER_SECONDS
             {
-                self.see(&walk.into_unreported())?;
+                self.see(walk.into_unreported())?;
                 return Ok(Walked::WrongClock);
             }
             match sighting.next {
@@ -217,132 +226,33 @@ impl<'a> Round<'a> {
 
     /// What earlier pages showed is kept although a later one failed.
     fn interrupted(&mut self, walk: Walk, error: PollError) -> PollError {
-        match self.see(&walk.into_unreported()) {
+        match self.see(walk.into_unreported()) {
             Ok(()) => error,
             Err(store) => store.into(),
         }
     }
 
-    fn page(&self, request: &ListRequest, ask: Ask) -> Result<crate::ucdn::wire::Page, PollError> {
+    fn page(&mut self, request: &ListRequest, ask: Ask) -> Result<Page, PollError> {
         let request = ListRequest {
             offset: Some(ask.offset),
             limit: Some(ask.limit),
             ..request.clone()
         };
-        self.poller
-            .memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last_turn = self.poller.clock.monotonic();
+        self.requests += 1;
+        self.memory().last_turn = self.poller.clock.monotonic();
         let answer = self.poller.client.list(&request)?;
-        self.poller
-            .memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let mut memory = self.memory();
+        memory
             .server_clock
             .hear(answer.server_time, &*self.poller.clock);
         Ok(answer.page)
     }
 
-    /// Compares the tasks of a page with what is known of them, and commits what that teaches.
-    fn see(&mut self, tasks: &[Task]) -> Result<(), StoreError> {
-        let named: Vec<&Task> = tasks
-            .iter()
-            .filter(|task| !task.id.as_str().is_empty())
-            .collect();
-        if named.len() < tasks.len() {
-            log::debug!(
-                "tasks without an id: target={} count={}",
-                self.poller.name,
-                tasks.len() - named.len()
-            );
-        }
-        self.report.tasks_seen += u64::try_from(named.len()).unwrap_or(u64::MAX);
-        let now = self.poller.clock.now();
-        let ids: Vec<TaskId> = named.iter().map(|task| task.id.clone()).collect();
-        let mut known: HashMap<TaskId, KnownTask> = self
-            .poller
-            .store
-            .known_tasks(&self.poller.name, &ids)?
-            .into_iter()
-            .map(|task| (task.id.clone(), task))
-            .collect();
-        let mut commit = Commit::default();
-        let mut drafts = Vec::new();
-        for task in named {
-            self.unseen.remove(&task.id);
-            let before = known.get(&task.id);
-            if before.is_none() && self.is_forgotten(task) {
-                continue;
-            }
-            let Some(difference) = compare(before, task, self.moment(now)) else {
-                continue;
-            };
-            if before.is_some() || self.is_news(&difference.task) {
-                drafts.extend(self.poller.origin(now).events_of(&difference));
-            }
-            known.insert(task.id.clone(), difference.task.clone());
-            // Of two records of one task, the store keeps the later.
-            commit.tasks.push(difference.task.into());
-        }
-        self.commit(commit, drafts)
+    pub(super) fn paging(&self) -> Paging {
+        serde_json::from_str(&self.state.paging).unwrap_or_default()
     }
 
-    fn commit(&mut self, mut commit: Commit, drafts: Vec<EventDraft>) -> Result<(), StoreError> {
-        if self.state != self.stored_state {
-            commit.target = Some(self.state.clone());
-        }
-        self.poller.commit(commit, drafts, self.report)?;
-        self.stored_state.clone_from(&self.state);
-        Ok(())
-    }
-
-    /// Whether a task that was not known is to be reported, under `first_run`.
-    fn is_news(&self, task: &KnownTask) -> bool {
-        if !task.status.is_finished() || !self.had_finished_before(task) {
-            return true;
-        }
-        match self.poller.target.poll.first_run {
-            FirstRun::All => true,
-            FirstRun::Failures => {
-                task.status == Status::Failure
-                    || task.urls.values().any(|url| url.status == Status::Failure)
-            }
-            FirstRun::Baseline => false,
-        }
-    }
-
-    fn had_finished_before(&self, task: &KnownTask) -> bool {
-        match self.baseline {
-            BaselineRule::Taken => false,
-            BaselineRule::FirstPoll => true,
-            BaselineRule::FirstPolled(first) => {
-                let finished = task.urls.values().filter_map(|url| url.finished).max();
-                task.created.is_none_or(|created| created <= first)
-                    && finished.is_none_or(|finished| finished <= first)
-            }
-        }
-    }
-
-    /// Finished so long ago that its record may have been deleted: telling of it would be telling twice. A target that
-    /// has not been watched for as long as records are kept has lost none. By the API's clock, which stamped the task:
-    /// under one of ours that is a year ahead, all tasks would be that old.
-    fn is_forgotten(&self, task: &Task) -> bool {
-        let horizon = self.api_now().saturating_sub(self.poller.retention);
-        let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
-        let finished = task.status.as_ref().is_some_and(Status::is_finished);
-        finished && before(task.created) && before(self.state.first_polled)
-    }
-
-    fn moment(&self, now: Timestamp) -> Moment {
-        Moment {
-            now,
-            api_now: self.api_now(),
-            stall_after: self.poller.target.poll.stall_after,
-        }
-    }
-
-    fn window(&self) -> Window {
+    pub(super) fn window(&self) -> Window {
         let ahead = self.ahead_seconds();
         let now = if ahead.abs() > CLOCKS_DIFFER_SECONDS {
             self.api_now()
@@ -355,7 +265,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn api_now(&self) -> Timestamp {
+    pub(super) fn api_now(&self) -> Timestamp {
         self.poller.server_clock().now(&*self.poller.clock)
     }
 
@@ -366,7 +276,28 @@ impl<'a> Round<'a> {
             .ahead_seconds(&*self.poller.clock)
     }
 
-    fn request(&self, window: Window) -> ListRequest {
+    fn clocks(&self) -> Clocks {
+        Clocks {
+            monotonic: self.poller.clock.monotonic(),
+            wall: self.poller.clock.now(),
+            ahead_seconds: self.ahead_seconds(),
+        }
+    }
+
+    /// When the poll began, by what is known of the API's clock since.
+    fn clocks_at_begin(&self) -> Clocks {
+        Clocks {
+            ahead_seconds: self.ahead_seconds(),
+            ..self.began
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        let memory = &self.poller.memory;
+        memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn request(&self, window: Window) -> ListRequest {
         ListRequest {
             project_id: self.poller.target.project_id.clone(),
             is_dcdn: self.poller.target.is_dcdn,
@@ -377,7 +308,7 @@ impl<'a> Round<'a> {
 }
 
 /// How a walk ended, if not by an error.
-enum Walked {
+pub(super) enum Walked {
     Whole(CompleteWalk),
     /// The API's clock showed that the window was the wrong one.
     WrongClock,
@@ -385,7 +316,7 @@ enum Walked {
 
 /// Whether a walk looks at the API's clock.
 #[derive(Clone, Copy)]
-enum ClockCheck {
+pub(super) enum ClockCheck {
     /// This many seconds ahead of ours is what the window was made for.
     Against(i64),
     Off,

@@ -57,7 +57,7 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Reply {
     for effect in &effects {
         reply.suffer(effect);
     }
-    world.log(record);
+    world.log(record, &reply);
     reply
 }
 

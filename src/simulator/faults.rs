@@ -148,6 +148,14 @@ impl Reply {
         }
     }
 
+    /// The body, if all of it goes out as text.
+    pub(super) fn whole_body(&self) -> Option<String> {
+        match self.ending {
+            Ending::Whole | Ending::DripMs(_) => String::from_utf8(self.body.clone()).ok(),
+            Ending::ResetBefore | Ending::ResetAfter(_) | Ending::Truncated => None,
+        }
+    }
+
     fn set_header(&mut self, name: &'static str, value: &str) {
         self.headers.retain(|(existing, _)| *existing != name);
         self.headers.push((name, value.to_owned()));

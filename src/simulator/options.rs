@@ -182,6 +182,8 @@ words! {
         OverridesWindow,
         /// Both must hold.
         WithinWindow,
+        /// It is a parameter that the server does not know: every task is listed.
+        Ignored,
     }
 
     /// What `IsDcdn` does.

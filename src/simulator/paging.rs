@@ -45,7 +45,7 @@ pub(super) fn selected<'a>(
 }
 
 fn is_asked_for(task: &SimulatedTask, question: &Question, options: &Options, now_ms: i64) -> bool {
-    let by_id = !question.task_ids.is_empty();
+    let by_id = !question.task_ids.is_empty() && options.task_id != TaskIdRule::Ignored;
     let dcdn = match options.dcdn {
         DcdnRule::Ignored => true,
         DcdnRule::Separate => task.is_dcdn == question.is_dcdn,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::faults::Faults;
+use super::faults::{Faults, Reply};
 use super::options::{Options, Place, Shift};
 use super::script::{Script, Step};
 use super::tasks::{SimulatedTask, TaskSpec, TaskState};
@@ -57,6 +57,17 @@ pub struct RequestRecord {
     pub faults: usize,
 }
 
+/// An answer of the API, as it went to the socket.
+#[derive(Clone, Debug)]
+pub struct AnswerRecord {
+    /// To which request.
+    pub request: RequestRecord,
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; none if it was broken off, or never sent.
+    pub body: Option<String>,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) endpoint: String,
@@ -67,6 +78,8 @@ pub(super) struct World {
     pub(super) tasks: Vec<SimulatedTask>,
     pub(super) requests: Vec<RequestRecord>,
     pub(super) request_count: u64,
+    /// None: they are not kept.
+    pub(super) answers: Option<Vec<AnswerRecord>>,
     /// Of the walk under way, by action.
     pages: BTreeMap<String, u32>,
     made_ids: u64,
@@ -85,6 +98,7 @@ impl World {
             tasks: Vec::new(),
             requests: Vec::new(),
             request_count: 0,
+            answers: None,
             pages: BTreeMap::new(),
             made_ids: 0,
             newest_rank: 0,
@@ -161,9 +175,16 @@ impl World {
         *page
     }
 
-    pub(super) fn log(&mut self, mut record: RequestRecord) {
+    pub(super) fn log(&mut self, mut record: RequestRecord, reply: &Reply) {
         self.request_count += 1;
         record.number = self.request_count;
+        if let Some(answers) = &mut self.answers {
+            answers.push(AnswerRecord {
+                request: record.clone(),
+                status: reply.status,
+                body: reply.whole_body(),
+            });
+        }
         if self.requests.len() >= LOGGED_REQUESTS {
             self.requests.drain(..LOGGED_REQUESTS / 2);
         }

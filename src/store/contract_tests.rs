@@ -19,10 +19,10 @@ pub(super) mod records;
 pub(super) mod retention;
 pub(super) mod snapshot;
 
-/// Makes a `#[test]` of each function of the contract. One that is not named here is found by `dead_code`.
+/// Makes a `#[test]` of each function of the contract, with the attributes that stand before the engine's path. One that is not named here is found by `dead_code`.
 macro_rules! store_contract {
-    ($with_store:path) => {
-        $crate::store::contract_tests::store_contract!($with_store, snapshot:
+    ($(#[$attribute:meta])* $with_store:path) => {
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, snapshot:
             a_task_comes_back_as_it_was
             a_record_is_replaced_by_the_next
             thousands_of_tasks_are_known_at_once
@@ -31,7 +31,7 @@ macro_rules! store_contract {
             a_target_comes_back_as_it_was
             forgetting_a_target_keeps_events_and_the_other_targets
         );
-        $crate::store::contract_tests::store_contract!($with_store, footprint:
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, footprint:
             a_task_keeps_its_number_and_later_ones_have_higher_numbers
             footprints_are_found_whatever_is_known_of_the_time
             a_record_that_is_written_again_has_the_fingerprint_that_it_is_written_with
@@ -39,7 +39,7 @@ macro_rules! store_contract {
             the_newest_tasks_that_fit_are_found
             the_seed_stays_the_same
         );
-        $crate::store::contract_tests::store_contract!($with_store, outbox:
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, outbox:
             sequences_follow_the_order_of_events
             the_document_carries_the_id_and_the_sequence
             tasks_events_and_deliveries_appear_together
@@ -54,7 +54,7 @@ macro_rules! store_contract {
             an_empty_commit_gives_no_sequence_away
             commits_of_many_threads_leave_no_gaps
         );
-        $crate::store::contract_tests::store_contract!($with_store, retention:
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, retention:
             a_new_state_is_empty
             prune_takes_old_finished_and_vanished_tasks_only
             prune_keeps_events_that_are_pending_or_dead
@@ -63,8 +63,8 @@ macro_rules! store_contract {
             a_webhook_that_is_owed_nothing_any_more_is_still_named
         );
     };
-    (beside $with_beside:path) => {
-        $crate::store::contract_tests::store_contract!($with_beside, records:
+    ($(#[$attribute:meta])* beside $with_beside:path) => {
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_beside, records:
             an_empty_state_shows_nothing
             a_task_is_shown_as_it_is_known
             tasks_come_newest_first_page_by_page
@@ -72,13 +72,13 @@ macro_rules! store_contract {
             tasks_are_chosen_by_their_urls
             tasks_are_counted_by_target_and_status
         );
-        $crate::store::contract_tests::store_contract!($with_beside, events:
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_beside, events:
             events_are_shown_as_they_were_committed
             events_are_read_from_either_end
             events_are_chosen_by_all_that_a_filter_says
             events_are_chosen_by_the_urls_of_their_task
         );
-        $crate::store::contract_tests::store_contract!($with_beside, orders:
+        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_beside, orders:
             deliveries_are_shown_with_what_came_of_them
             deliveries_come_page_by_page
             deliveries_are_chosen_by_all_that_a_filter_says
@@ -87,13 +87,17 @@ macro_rules! store_contract {
             orders_reach_what_the_filter_says_and_no_more
         );
     };
-    ($with_store:path, $part:ident: $($name:ident)*) => {
+    (#$attributes:tt $with_store:path, $part:ident: $($name:ident)*) => {
         mod $part {
-            $(#[test]
+            $($crate::store::contract_tests::store_contract!(one $attributes $name $with_store, $part);)*
+        }
+    };
+    (one [$($attribute:meta),*] $name:ident $with_store:path, $part:ident) => {
+            #[test]
+            $(#[$attribute])*
             fn $name() {
                 $with_store($crate::store::contract_tests::$part::$name);
-            })*
-        }
+            }
     };
 }
 pub(super) use store_contract;

@@ -1,11 +1,14 @@
 //! Which records are asked for. Owns what a filter means for every engine; pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 use super::records::DeliveryState;
 use crate::event::EventType;
-use crate::model::{Status, TargetName, TaskId, Timestamp, WebhookName};
+use crate::model::{Status, TargetName, TaskId, Timestamp, UrlState, WebhookName};
 
 /// Which tasks are asked for: those that all of this is true of. The default: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +76,19 @@ pub enum EventSpan {
     },
 }
 
+#[cfg(feature = "postgres")]
+impl EventSpan {
+    /// What is left of it behind this event.
+    pub(super) fn beyond(self, sequence: u64) -> Self {
+        match self {
+            Self::NewestFirst { .. } => Self::NewestFirst {
+                before: Some(sequence),
+            },
+            Self::OldestFirst { .. } => Self::OldestFirst { after: sequence },
+        }
+    }
+}
+
 /// Which deliveries are asked for: those that all of this is true of. The default: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
@@ -124,6 +140,43 @@ impl UrlFilter {
             Self::Containing(text) => url.contains(text),
             Self::Below(domain) => domain.holds(host(url)),
         }
+    }
+}
+
+/// The parts of an event's document that name URLs.
+#[derive(Deserialize)]
+struct Document {
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    url: String,
+}
+
+impl UrlFilter {
+    /// Whether an event's document names such a URL. One that can't be read names none.
+    pub(super) fn is_named_in(&self, document: &str) -> bool {
+        serde_json::from_str::<Document>(document)
+            .is_ok_and(|named| named.changes.iter().any(|change| self.matches(&change.url)))
+    }
+
+    /// Whether such a URL is among a task's, which are told as a state keeps them.
+    pub(super) fn is_among(&self, urls: &str) -> serde_json::Result<bool> {
+        let urls: BTreeMap<String, UrlState> = serde_json::from_str(urls)?;
+        Ok(urls.keys().any(|one| self.matches(one)))
+    }
+
+    /// What is surely in JSON (in small letters) that holds such a URL. Spares reading most rows; decides nothing.
+    pub(super) fn needle(&self) -> String {
+        let text = match self {
+            Self::Containing(text) => text,
+            Self::Below(domain) => domain.as_str(),
+        };
+        // As it is written between the quotes of a JSON string. A text can't fail to be one.
+        let json = serde_json::to_string(text).unwrap_or_default();
+        let inner = json.get(1..json.len().saturating_sub(1));
+        inner.unwrap_or_default().to_ascii_lowercase()
     }
 }
 

@@ -51,6 +51,8 @@ pub struct SqliteStore {
     fingerprint_seed: u64,
     /// Whether the file is as its seal says: nothing was written yet.
     sealed: AtomicBool,
+    /// Whether the database has its journal for writing.
+    has_wal: AtomicBool,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
     /// Damage was met: the file is not sealed, so that the next open checks everything and sets it aside.
@@ -120,6 +122,7 @@ impl SqliteStore {
             state_id: database.state_id,
             fingerprint_seed: database.fingerprint_seed,
             sealed: AtomicBool::new(database.sealed),
+            has_wal: AtomicBool::new(database.has_wal),
             writer: Mutex::new(database.writer),
             reader: Mutex::new(database.reader),
             damaged: AtomicBool::new(false),
@@ -146,6 +149,10 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let mut writer = lock_connection(&self.writer);
         let write = |writer: &mut Connection| {
+            if !self.has_wal.load(Ordering::Relaxed) {
+                let has_wal = open::begin_writing(writer)?;
+                self.has_wal.store(has_wal, Ordering::Relaxed);
+            }
             // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before = transaction.total_changes();
@@ -186,6 +193,12 @@ impl Drop for SqliteStore {
             return;
         }
         open::close(&lock_connection(&self.writer));
+        // Only the last to have it open can put a database at rest: the reader goes first.
+        if sound && let Ok(nothing) = Connection::open_in_memory() {
+            let reader = self.reader.get_mut();
+            *reader.unwrap_or_else(PoisonError::into_inner) = nothing;
+            open::rest(&lock_connection(&self.writer));
+        }
         let seal = Seal::of(self.file.path()).filter(|_| sound);
         self.lock.seal(seal.as_ref());
     }
@@ -294,7 +307,15 @@ impl Store for SqliteStore {
 
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut gone = 0;
-        for sql in [prune::TASKS, prune::EVENTS] {
+        for (any, sql) in [
+            (prune::ANY_TASKS, prune::TASKS),
+            (prune::ANY_EVENTS, prune::EVENTS),
+        ] {
+            if !self.read("look for what is old", |state| {
+                prune::any(state, any, before)
+            })? {
+                continue;
+            }
             loop {
                 let batch = self.write("forget what is old", |state| {
                     prune::batch(state, sql, before)

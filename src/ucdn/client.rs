@@ -27,6 +27,7 @@ pub struct ApiClient {
     public_key: Secret,
     private_key: Secret,
     security_token: Option<Secret>,
+    quotable: Vec<Secret>,
     http: HttpClient,
     budget: Mutex<Budget>,
     patience: Duration,
@@ -59,6 +60,7 @@ impl ApiClient {
             public_key: account.public_key.clone(),
             private_key: account.private_key.clone(),
             security_token: account.security_token.clone(),
+            quotable: quotable(account),
             http: HttpClient::new(&account.http, BodyLimit::RefuseOver(MAX_ANSWER_BYTES))?,
             budget: Mutex::new(Budget::new(account.max_requests_per_second.per_second())),
             patience: account.http.timeout.saturating_add(Duration::from_secs_f64(
@@ -134,27 +136,30 @@ impl ApiClient {
             content_type: "application/x-www-form-urlencoded",
             body: body.as_bytes(),
         };
-        let answer = self.http.call(&self.endpoint, call, &[]).map_err(|error| {
+        let mut answer = self.http.call(&self.endpoint, call, &[]).map_err(|error| {
             ApiError::of(if self.stop.is_requested() {
                 Fault::Stopped
             } else {
                 Fault::Call(error)
             })
         })?;
-        self.read(&answer).map_err(|fault| ApiError {
+        let body = std::mem::take(&mut answer.body);
+        self.read(&answer, body).map_err(|fault| ApiError {
             fault,
-            request_id: answer.header("x-ucloud-request-uuid").map(printable),
+            request_id: answer
+                .header("x-ucloud-request-uuid")
+                .map(|id| printable(&self.without_secrets(id.to_owned()))),
             retry_after: answer
                 .header("retry-after")
                 .and_then(|value| retry_after(value, answer.header("date"), self.clock.now())),
         })
     }
 
-    fn read(&self, answer: &HttpAnswer) -> Result<Answer, Fault> {
+    fn read(&self, answer: &HttpAnswer, body: Vec<u8>) -> Result<Answer, Fault> {
         if !(200..300).contains(&answer.status) {
             return Err(Fault::Http(answer.status));
         }
-        let page = read_page(&answer.body).map_err(|error| match error {
+        let page = read_page(body).map_err(|error| match error {
             WireError::Refused { code, message } => Fault::Refused {
                 code,
                 message: printable(&self.without_secrets(message)),
@@ -168,22 +173,38 @@ impl ApiClient {
         Ok(Answer { page, server_time })
     }
 
-    /// A gateway may quote the request in its message.
-    fn without_secrets(&self, mut message: String) -> String {
-        let secrets = [
-            Some(&self.private_key),
-            Some(&self.public_key),
-            self.security_token.as_ref(),
-        ];
-        for secret in secrets.into_iter().flatten() {
-            let encoded: String =
-                form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect();
-            message = message
-                .replace(secret.expose(), "[secret]")
+    /// A gateway may quote the request in its answer.
+    fn without_secrets(&self, mut text: String) -> String {
+        for secret in &self.quotable {
+            let secret = secret.expose();
+            let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            text = text
+                .replace(secret, "[secret]")
                 .replace(&encoded, "[secret]");
         }
-        redact_signatures(message)
+        // There is more than one way to write `%2B`.
+        let decoded: String = form_urlencoded::parse(text.as_bytes())
+            .flat_map(|(name, value)| [name, value])
+            .collect();
+        let quotes = |secret: &Secret| decoded.contains(secret.expose());
+        if self.quotable.iter().any(quotes) {
+            return "[hidden: it quotes a secret]".to_owned();
+        }
+        redact_signatures(text)
     }
+}
+
+/// All that an answer could quote: keys, token, and headers' values, unless these are too short to be a secret.
+fn quotable(account: &Account) -> Vec<Secret> {
+    const SHORTEST: usize = 6;
+    let headers = account.http.headers.iter().map(|(_, value)| value);
+    let headers = headers.filter(|value| value.expose().len() >= SHORTEST);
+    [&account.private_key, &account.public_key]
+        .into_iter()
+        .chain(&account.security_token)
+        .chain(headers)
+        .cloned()
+        .collect()
 }
 
 /// Hides every run of 40 hex digits: a signature that is seen can be replayed for ever.

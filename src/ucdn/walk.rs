@@ -8,8 +8,7 @@
 //! count tasks, which is never too far. The list ends where a page adds nothing to its overlap and is shorter than pages
 //! can be. `TotalCount` saves the request that would find that out, once an earlier walk has shown what it counts.
 
-use crate::model::Task;
-use crate::ucdn::wire::{ListField, Page};
+use crate::ucdn::wire::{ListField, Listed, Page};
 
 mod extent;
 mod held;
@@ -18,8 +17,8 @@ mod paging;
 use extent::{Extent, Length, Overlap};
 use held::{Held, Shown};
 use paging::Counted;
-pub use paging::Paging;
 use paging::Unit;
+pub use paging::{PageLength, Paging};
 
 /// A page of one entry can't overlap its neighbour.
 const MIN_LIMIT: u64 = 2;
@@ -53,7 +52,7 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Sighting {
     /// Tasks seen, some perhaps again or in part, in the list's order.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<Listed>,
     /// Whether the list goes on.
     pub next: Next,
 }
@@ -99,6 +98,8 @@ pub struct Walk {
     /// The page that shared nothing with `last`, and how far the steps back from it went.
     gap: Option<Gap>,
     longest: Length,
+    /// The longest page that was followed by more.
+    full: Length,
     counted: Counted,
     /// Whether the last step was longer than its page: it may have gone over the list's end.
     stretched: bool,
@@ -110,7 +111,7 @@ pub struct Walk {
 #[derive(Debug)]
 struct Gap {
     page: Extent,
-    tasks: Vec<Task>,
+    tasks: Vec<Listed>,
     stepped_back: u64,
 }
 
@@ -134,6 +135,7 @@ impl Walk {
             held: Held::default(),
             gap: None,
             longest: Length::default(),
+            full: Length::default(),
             counted: Counted::default(),
             stretched: false,
             pages: 0,
@@ -151,7 +153,7 @@ impl Walk {
     /// What was seen and not yet given out, because a later page could have shown more of it: for a walk that can't
     /// go on.
     #[must_use]
-    pub fn into_unreported(self) -> Vec<Task> {
+    pub fn into_unreported(self) -> Vec<Listed> {
         let mut tasks = self.gap.map(|gap| gap.tasks).unwrap_or_default();
         tasks.extend(self.held.into_tasks());
         tasks
@@ -168,7 +170,7 @@ impl Walk {
         let Some(last) = self.last.take() else {
             return self.read_first(extent, page);
         };
-        if extent.entries.is_empty() && !self.must_overlap(&last) {
+        if extent.is_empty() && !self.must_overlap(&last) {
             return Ok(self.end(page.tasks));
         }
         match last.overlap(&extent, self.paging.unit) {
@@ -183,7 +185,7 @@ impl Walk {
     }
 
     fn read_first(&mut self, extent: Extent, page: Page) -> Result<Sighting, WalkError> {
-        if extent.entries.is_empty() {
+        if extent.is_empty() {
             return match (page.list, page.total_count) {
                 (ListField::Missing, Some(total_count)) if total_count > 0 => {
                     Err(WalkError::NoList { total_count })
@@ -196,7 +198,7 @@ impl Walk {
                 }),
             };
         }
-        self.counted.add(&extent.entries, None);
+        self.counted.add(extent.after(None), None);
         if self.counted.prove_the_end(self.paging, self.ask.limit) {
             return Ok(self.end_proven(page.tasks, self.paging));
         }
@@ -208,37 +210,38 @@ impl Walk {
         last: &Extent,
         extent: Extent,
         overlap: Overlap,
-        tasks: Vec<Task>,
+        tasks: Vec<Listed>,
     ) -> Result<Sighting, WalkError> {
         if self.gap.is_none() && self.gaps <= MAX_GAPS_BEFORE_CAUTION {
             self.paging.learn_unit(last, &extent);
         }
-        let added = extent.entries.get(overlap.tail + 1..).unwrap_or_default();
+        let adds_nothing = overlap.tail + 1 >= extent.length.entries;
         // A page that begins with something else than its predecessor held: the list moved.
         self.counted.reliable &= self.gap.is_none() && overlap.begins_known;
-        self.counted.add(added, last.entries.last());
-        if added.is_empty() {
+        let before = last.tasks.last().map(|task| task.id);
+        self.counted.add(extent.after(Some(overlap.tail)), before);
+        if adds_nothing {
             // A page further on that had entries: the list can't end here.
-            let goes_on = self
-                .gap
-                .as_ref()
-                .is_some_and(|gap| !gap.page.entries.is_empty());
+            let goes_on = self.gap.as_ref().is_some_and(|gap| !gap.page.is_empty());
             if overlap.reaches_tail && !goes_on && self.is_short(extent.length) {
                 return Ok(self.end(tasks));
             }
             self.count_standstill()?;
         } else {
+            if self.gap.is_none() {
+                self.full = self.full.or_longer(last.length);
+            }
             self.pages_without_progress = 0;
             if self.counted.prove_the_end(self.paging, self.ask.limit) {
                 return Ok(self.end_proven(tasks, self.paging));
             }
         }
-        let lag = if added.is_empty() {
+        let lag = if adds_nothing {
             last.lag(&extent, self.paging.unit)
         } else {
             0
         };
-        let behind = if added.is_empty() {
+        let behind = if adds_nothing {
             self.held.take_if_behind(&tasks)
         } else {
             None
@@ -258,14 +261,14 @@ impl Walk {
         &mut self,
         last: &Extent,
         extent: Extent,
-        tasks: Vec<Task>,
+        tasks: Vec<Listed>,
         lag: u64,
     ) -> Sighting {
         let Some(gap) = self.gap.take() else {
             return self.go_on(extent, tasks, lag);
         };
         let borders = self.borders(&gap, last, &extent);
-        if borders && gap.page.entries.is_empty() {
+        if borders && gap.page.is_empty() {
             return self.end(tasks);
         }
         if !borders {
@@ -286,8 +289,8 @@ impl Walk {
     /// counted URLs, it would have led into the task.
     fn borders(&self, gap: &Gap, last: &Extent, extent: &Extent) -> bool {
         extent.steps(self.paging.unit) == 1
-            && extent.entries == last.entries
             && gap.page.offset == extent.offset.saturating_add(1)
+            && extent.is_like(last)
     }
 
     /// Nothing shared with the page before: entries may lie between.
@@ -295,7 +298,7 @@ impl Walk {
         &mut self,
         last: Extent,
         extent: Extent,
-        tasks: Vec<Task>,
+        tasks: Vec<Listed>,
     ) -> Result<Sighting, WalkError> {
         self.count_standstill()?;
         self.counted.reliable = false;
@@ -333,11 +336,10 @@ impl Walk {
     }
 
     /// Accepts a page and steps to the next, `lag` entries further than the page's length says.
-    fn go_on(&mut self, extent: Extent, tasks: Vec<Task>, lag: u64) -> Sighting {
+    fn go_on(&mut self, extent: Extent, tasks: Vec<Listed>, lag: u64) -> Sighting {
         let passed_over = self.gap.take().map(|gap| gap.tasks).unwrap_or_default();
         self.held.keep(passed_over);
-        self.longest.tasks = self.longest.tasks.max(extent.length.tasks);
-        self.longest.entries = self.longest.entries.max(extent.length.entries);
+        self.longest = self.longest.or_longer(extent.length);
         let length = u64::try_from(extent.steps(self.paging.unit)).unwrap_or(u64::MAX);
         let step = length.saturating_sub(1).max(1);
         self.ask.offset = extent.offset.saturating_add(step).saturating_add(lag);
@@ -350,7 +352,7 @@ impl Walk {
         }
     }
 
-    fn end(&mut self, tasks: Vec<Task>) -> Sighting {
+    fn end(&mut self, tasks: Vec<Listed>) -> Sighting {
         let total = self.counted.learned_total(self.paging.total, self.pages);
         self.end_proven(
             tasks,
@@ -361,8 +363,9 @@ impl Walk {
         )
     }
 
-    fn end_proven(&mut self, tasks: Vec<Task>, paging: Paging) -> Sighting {
+    fn end_proven(&mut self, tasks: Vec<Listed>, paging: Paging) -> Sighting {
         let seen = self.held.hold_back(tasks, self.shown());
+        let paging = paging.with_clamp_of(self.full, self.ask.limit);
         Sighting {
             tasks: self.held.release(seen),
             next: Next::End(CompleteWalk { paging }),
@@ -386,7 +389,7 @@ impl Walk {
     /// Whether the next page overlaps this one under every reading that is still open.
     fn must_overlap(&self, last: &Extent) -> bool {
         // Once the list has moved, a page of one task with many URLs is not taken to be followed by nothing.
-        let moved = self.gaps > 0 && last.entries.len() > 1;
+        let moved = self.gaps > 0 && last.length.entries > 1;
         self.gap.is_some() || self.stretched || moved || last.steps(self.paging.unit) > 1
     }
 }

@@ -5,20 +5,26 @@
 //! SDKs do, so a server that changes them would be noticed by nobody but us.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::model::TaskId;
+
 mod lenient;
+mod listed;
+mod urls;
 
-use lenient::{Key, List, Number, Text, lenient_struct, nothing_else};
-
-use crate::model::{Task, TaskId, Url};
+use lenient::{Key, List, Number, Text, lenient_struct, no_scalar, nothing_else};
+pub use listed::Listed;
+use urls::RawUrls;
+pub use urls::UrlList;
 
 /// One page of a list, as an answer with `RetCode` 0 gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// In the answer's order.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<Listed>,
     /// `TotalCount`, if it is a natural number. Nobody knows what it counts.
     pub total_count: Option<u64>,
     /// Whether there was a list at all, be it an empty one.
@@ -66,36 +72,39 @@ pub enum WireError {
 }
 
 /// Reads one answer.
-pub fn read_page(body: &[u8]) -> Result<Page, WireError> {
-    // Some servers put a byte order mark first; some URLs are not UTF-8.
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim_start_matches('\u{feff}').trim();
+pub fn read_page(body: Vec<u8>) -> Result<Page, WireError> {
+    // Some URLs are not UTF-8.
+    let body = String::from_utf8(body)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let body = Arc::new(body);
+    // Some servers put a byte order mark first.
+    let text = body.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
         return Err(WireError::Empty);
     }
-    let answer: Answer = serde_json::from_str(text).map_err(|error| WireError::NotJson {
+    let answer: Answer<'_> = serde_json::from_str(text).map_err(|error| WireError::NotJson {
         line: error.line(),
         column: error.column(),
     })?;
     match answer.ret_code.0 {
         None => Err(WireError::NoRetCode),
-        Some(0) => answer.into_page(),
+        Some(0) => answer.into_page(&body),
         Some(code) => Err(WireError::Refused {
             code,
-            message: answer.message.0.unwrap_or_default(),
+            message: answer.message.into_string(),
         }),
     }
 }
 
-impl Answer {
-    fn into_page(self) -> Result<Page, WireError> {
+impl Answer<'_> {
+    fn into_page(self, body: &Arc<String>) -> Result<Page, WireError> {
         let (tasks, list) = match self.task_list {
             List::Missing => (Vec::new(), ListField::Missing),
             List::Items(tasks) => (tasks, ListField::Present),
             List::SomethingElse => return Err(WireError::NotAList),
         };
         Ok(Page {
-            tasks: tasks.into_iter().map(Task::from).collect(),
+            tasks: tasks.into_iter().map(|task| task.listed(body)).collect(),
             total_count: self
                 .total_count
                 .0
@@ -105,58 +114,32 @@ impl Answer {
     }
 }
 
-impl From<RawTask> for Task {
-    fn from(raw: RawTask) -> Self {
-        let urls = match raw.url_lists {
-            List::Items(urls) => urls,
-            // A task whose URLs can't be read is still a task.
-            List::Missing | List::SomethingElse => Vec::new(),
-        };
-        Self {
-            id: TaskId(raw.task_id.0.unwrap_or_default()),
-            r#type: raw.kind.non_empty(),
-            status: raw.status.status(),
-            created: raw.create_time.time(),
-            urls: urls.into_iter().map(Url::from).collect(),
-        }
-    }
-}
-
-impl From<RawUrl> for Url {
-    fn from(raw: RawUrl) -> Self {
-        Self {
-            url: raw.url.0.unwrap_or_default(),
-            status: raw.status.status(),
-            progress: raw
-                .progress
-                .0
-                .and_then(|percent| u32::try_from(percent).ok()),
-            finished: raw.finish_time.time(),
+impl RawTask<'_> {
+    fn listed(self, body: &Arc<String>) -> Listed {
+        Listed {
+            id: TaskId(self.task_id.into_string()),
+            r#type: self.kind.word(&["file", "dir", "m3u8"]),
+            status: self.status.status(),
+            created: self.create_time.time(),
+            urls: self.url_lists.in_body(body),
         }
     }
 }
 
 lenient_struct!(Answer {
     ret_code: Number = "RetCode",
-    message: Text = "Message",
+    message: Text<'de> = "Message",
     total_count: Number = "TotalCount",
-    task_list: List<RawTask> = "TaskList",
+    task_list: List<RawTask<'de>> = "TaskList",
 });
 
 lenient_struct!(RawTask {
-    task_id: Text = "TaskId",
-    kind: Text = "Type",
-    status: Text = "Status",
+    task_id: Text<'de> = "TaskId",
+    kind: Text<'de> = "Type",
+    status: Text<'de> = "Status",
     create_time: Number = "CreateTime",
-    url_lists: List<RawUrl> = "UrlLists",
-});
-
-lenient_struct!(RawUrl {
-    url: Text = "Url",
-    status: Text = "Status",
-    progress: Number = "Progress",
-    finish_time: Number = "FinishTime",
+    url_lists: RawUrls<'de> = "UrlLists",
 });
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

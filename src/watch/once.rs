@@ -1,12 +1,12 @@
 //! `--once`: every target is polled once, what is due is delivered, and that is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::crew::Crew;
-use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError};
+use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError, State};
 use crate::clock::{Clock, Woken};
 use crate::config::{self, Config};
 use crate::deliver::{Courier, DrainReport};
@@ -22,6 +22,8 @@ use crate::store::{Owed, Store, StoreError};
 pub struct OnceReport {
     /// One for each target that was polled, in the order of names; a stop leaves some out.
     pub polls: Vec<(TargetName, PollReport)>,
+    /// Targets that were not polled, because another instance holds them.
+    pub held_elsewhere: Vec<TargetName>,
     /// One for each webhook.
     pub deliveries: Vec<(WebhookName, Result<DrainReport, StoreError>)>,
     /// What is owed after it to the webhooks of the config.
@@ -30,18 +32,37 @@ pub struct OnceReport {
     pub was_stopped: bool,
 }
 
+/// Why there was no round.
+#[derive(Debug, thiserror::Error)]
+pub enum OnceError {
+    /// The config makes no program.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The state does not say which targets are ours.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// Does one round.
 pub fn run(
     config: &Config,
-    store: &Arc<dyn Store>,
+    State { store, records }: &State,
     clock: &Arc<dyn Clock>,
     orders: &Orders,
     lost_state: Option<&str>,
-) -> Result<OnceReport, SetupError> {
+) -> Result<OnceReport, OnceError> {
     let heartbeat = config.heartbeat.as_ref().map(heartbeat).transpose()?;
-    let metrics = Arc::new(Metrics::new(Arc::clone(store), Arc::clone(clock)));
+    let metrics = Arc::new(Metrics::new(Arc::clone(records), Arc::clone(clock)));
     metrics.watch(config);
     let mut crew = Crew::of(config, store, clock, &orders.stop, &metrics)?;
+    let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
+    let tended = store.tend(&wanted, &BTreeSet::new())?;
+    let keep = Keep {
+        store: &**store,
+        // All of them are as good as under way until the round is over.
+        held: &tended.held,
+        within: tended.again_within,
+    };
     if let Some(reason) = lost_state {
         metrics.state_was_set_aside();
         for poller in crew.pollers.values() {
@@ -53,6 +74,7 @@ pub fn run(
     let pollers: Vec<_> = crew
         .pollers
         .iter()
+        .filter(|(name, _)| tended.held.contains(name))
         .map(|(name, poller)| (name.clone(), Arc::clone(poller)))
         .collect();
     let cut_polls = || pollers.iter().for_each(|(_, poller)| poller.cut());
@@ -60,6 +82,7 @@ pub fn run(
         pollers.clone(),
         |(name, poller): (TargetName, Arc<Poller>)| (name, poller.poll()),
         orders,
+        &keep,
         cut_polls,
     );
     let mut polls = polled;
@@ -81,6 +104,7 @@ pub fn run(
             (name, report)
         },
         orders,
+        &keep,
         || crew.stop_couriers(),
     );
     if let Some(path) = &config.textfile {
@@ -91,7 +115,7 @@ pub fn run(
         && is_whole
         && polls.iter().all(|(_, report)| report.result.is_ok())
     {
-        beat(heartbeat, orders);
+        beat(heartbeat, orders, &keep);
     }
     let owed = store.owed().map(|owed| {
         owed.into_iter()
@@ -100,10 +124,33 @@ pub fn run(
     });
     Ok(OnceReport {
         polls,
+        held_elsewhere: wanted.difference(&tended.held).cloned().collect(),
         deliveries,
         owed,
         was_stopped: orders.stop.is_requested(),
     })
+}
+
+/// Keeps what is held while others work on it.
+struct Keep<'a> {
+    store: &'a dyn Store,
+    held: &'a BTreeSet<TargetName>,
+    within: Option<Duration>,
+}
+
+impl Keep<'_> {
+    fn wait(&self) -> Duration {
+        self.within.unwrap_or(Duration::from_secs(60))
+    }
+
+    fn tend(&self) {
+        if self.within.is_some()
+            && let Err(error) = self.store.tend(self.held, self.held)
+        {
+            // What it means is said by the polls and deliveries that it stops.
+            log::debug!("the targets may not be held any more: {error}");
+        }
+    }
 }
 
 fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
@@ -120,11 +167,11 @@ fn write_textfile(path: &Path, metrics: &Metrics) {
     textfile.write(&metrics.text());
 }
 
-fn beat(heartbeat: Heartbeat, orders: &Orders) {
+fn beat(heartbeat: Heartbeat, orders: &Orders, keep: &Keep<'_>) {
     let cut = heartbeat.cut();
     let stop = orders.stop.clone();
     let work = move |mut heartbeat: Heartbeat| heartbeat.beat(&stop);
-    side_by_side(vec![heartbeat], work, orders, cut);
+    side_by_side(vec![heartbeat], work, orders, keep, cut);
 }
 
 /// Works on all items with a few threads. At a stop, `cut` is called and what does not end soon is left behind.
@@ -132,6 +179,7 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
     items: Vec<T>,
     work: impl Fn(T) -> R + Clone + Send + 'static,
     orders: &Orders,
+    keep: &Keep<'_>,
     cut: impl Fn(),
 ) -> Vec<R> {
     let expected = items.len();
@@ -170,11 +218,12 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
             Ok(result) => results.push(result),
             Err(mpsc::TryRecvError::Disconnected) => return results,
             Err(mpsc::TryRecvError::Empty) => {
-                if orders.bell.wait(Some(Duration::from_secs(60))) == Woken::Stopped {
+                if orders.bell.wait(Some(keep.wait())) == Woken::Stopped {
                     cut();
                     results.extend(last_results(&receiver));
                     return results;
                 }
+                keep.tend();
             }
         }
     }

@@ -26,7 +26,12 @@ pub(super) struct Outlets {
     listening: Option<Kept<Listen, Server>>,
     textfile: Option<Kept<PathBuf, Errand>>,
     heartbeat: Option<Kept<config::Heartbeat, Errand>>,
-    /// Polled well since the last heartbeat.
+    round: Round,
+}
+
+/// The targets that were polled well since the last heartbeat, and have not failed after that.
+#[derive(Debug, Default)]
+struct Round {
     polled: BTreeSet<TargetName>,
 }
 
@@ -53,7 +58,7 @@ impl Outlets {
             listening: None,
             textfile: None,
             heartbeat: None,
-            polled: BTreeSet::new(),
+            round: Round::default(),
         }
     }
 
@@ -88,24 +93,21 @@ impl Outlets {
     pub(super) fn polled(&mut self, name: &TargetName, report: &PollReport) {
         self.metrics.polled(name, report);
         if report.result.is_ok() {
-            self.polled.insert(name.clone());
+            self.round.succeeded(name);
         } else {
-            self.polled.remove(name);
+            self.round.failed(name);
         }
     }
 
-    /// Tells how all targets are now. If each was polled well since the last heartbeat, the next one is due.
+    /// Tells how all targets are now.
     pub(super) fn tell(&mut self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
-        let is_whole = targets.keys().all(|name| self.polled.contains(name));
+        let is_over = self.round.take_if_over(targets.keys());
         self.board.tell(targets);
         if let Some(textfile) = &self.textfile {
             textfile.at_work.ring();
         }
-        if is_whole {
-            self.polled.clear();
-            if let Some(heartbeat) = &self.heartbeat {
-                heartbeat.at_work.ring();
-            }
+        if let Some(heartbeat) = self.heartbeat.as_ref().filter(|_| is_over) {
+            heartbeat.at_work.ring();
         }
     }
 
@@ -143,34 +145,25 @@ impl Outlets {
     fn open(&mut self, settings: &Listen) -> io::Result<Server> {
         let address = settings.address;
         let opened = Server::listen(address, self.site(settings));
-        let is_own_port =
-            |old: &mut Kept<Listen, Server>| old.at_work.address().port() == address.port();
-        match opened {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let Some(old) = self.listening.take_if(is_own_port) else {
-                    return Err(error);
-                };
-                let Kept {
-                    settings: old,
-                    at_work,
-                } = old;
-                drop(at_work);
-                let opened = Server::listen(address, self.site(settings));
-                if opened.is_err() {
-                    self.listening = Server::listen(old.address, self.site(&old))
-                        .inspect_err(|error| {
-                            log::error!("nothing is listened to any more: {error}");
-                        })
-                        .ok()
-                        .map(|at_work| Kept {
-                            settings: old,
-                            at_work,
-                        });
-                }
-                opened
-            }
-            opened => opened,
+        if !matches!(&opened, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+            return opened;
         }
+        let is_in_the_way =
+            |old: &mut Kept<Listen, Server>| old.at_work.address().port() == address.port();
+        let Some(old) = self.listening.take_if(is_in_the_way) else {
+            return opened;
+        };
+        let old_address = old.at_work.address();
+        drop(old.at_work);
+        Server::listen(address, self.site(settings)).inspect_err(|_| {
+            self.listening = Server::listen(old_address, self.site(&old.settings))
+                .inspect_err(|error| log::error!("nothing is listened to any more: {error}"))
+                .map(|at_work| Kept {
+                    settings: old.settings,
+                    at_work,
+                })
+                .ok();
+        })
     }
 
     fn site(&self, settings: &Listen) -> Site {
@@ -181,6 +174,25 @@ impl Outlets {
             clock: Arc::clone(&self.clock),
             metrics: Box::new(move || metrics.text()),
         }
+    }
+}
+
+impl Round {
+    fn succeeded(&mut self, target: &TargetName) {
+        self.polled.insert(target.clone());
+    }
+
+    fn failed(&mut self, target: &TargetName) {
+        self.polled.remove(target);
+    }
+
+    /// Whether it held all of these: then the next one begins.
+    fn take_if_over<'a>(&mut self, mut targets: impl Iterator<Item = &'a TargetName>) -> bool {
+        let is_over = targets.all(|target| self.polled.contains(target));
+        if is_over {
+            self.polled.clear();
+        }
+        is_over
     }
 }
 
@@ -244,5 +256,28 @@ fn cannot_listen(settings: &Listen, error: &io::Error) -> SetupError {
     SetupError {
         what: format!("`listen` of [http], {},", settings.address),
         source: why.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_over_when_each_target_was_polled_well_and_has_not_failed_since() {
+        let [a, b] = ["a", "b"].map(TargetName::from);
+        let mut round = Round::default();
+        let is_over = |round: &mut Round| round.take_if_over([&a, &b].into_iter());
+        round.succeeded(&a);
+        assert!(!is_over(&mut round));
+        round.failed(&a);
+        round.succeeded(&b);
+        assert!(!is_over(&mut round));
+        round.succeeded(&a);
+        assert!(is_over(&mut round));
+        assert!(!is_over(&mut round));
+        round.succeeded(&a);
+        // A reload took `b` away.
+        assert!(round.take_if_over([&a].into_iter()));
     }
 }

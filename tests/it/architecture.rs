@@ -46,6 +46,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("ucdn::sign", Rules),
     ("ucdn::wire", Rules),
     ("model", Words),
+    ("causes", Words),
 ];
 
 /// Arrows that the layers allow and the design forbids, each with its reason.

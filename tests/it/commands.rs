@@ -8,6 +8,20 @@ use ucdn_watch::simulator::{Effect, Fault};
 
 use crate::harness::{Answer, Program, Receiver, Scene, task};
 
+const COMMANDS: [&str; 11] = [
+    "check",
+    "query",
+    "wait",
+    "tasks",
+    "events",
+    "deliveries",
+    "completions",
+    "man",
+    "test-webhook",
+    "simulate",
+    "demo",
+];
+
 fn run(arguments: &[&str]) -> crate::harness::Ended {
     Program::start(arguments, &[]).wait()
 }
@@ -15,18 +29,10 @@ fn run(arguments: &[&str]) -> crate::harness::Ended {
 #[test]
 fn help_and_version_work_without_a_config() {
     let ended = run(&["--help"]).with_code(0);
-    for word in [
-        "check",
-        "query",
-        "test-webhook",
-        "simulate",
-        "demo",
-        "--once",
-        "--config",
-    ] {
-        assert!(ended.stdout.contains(word), "no {word}: {ended}");
+    for word in COMMANDS.iter().chain(&["--once", "--config"]) {
+        assert!(ended.stdout.contains(*word), "no {word}: {ended}");
     }
-    for command in ["check", "query", "test-webhook", "simulate", "demo"] {
+    for command in COMMANDS {
         let ended = run(&[command, "--help"]).with_code(0);
         assert!(ended.stdout.contains("Usage"), "{ended}");
         assert_eq!(ended.stderr, "");
@@ -252,4 +258,46 @@ fn simulate_prints_a_block_of_config_that_works() {
     .unwrap();
     let ended = scene.run(&["query", "--json"]).with_code(0);
     assert!(ended.stdout.contains("http://example.com/2/a"), "{ended}");
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = run(&["completions", shell]).with_code(0);
+        for word in ["test-webhook", "deliveries", "retry", "timeout"] {
+            assert!(ended.stdout.contains(word), "{shell}: no {word}");
+        }
+        assert_eq!(ended.stderr, "");
+    }
+    run(&["completions", "cmd.exe"]).with_code(2);
+    let script = run(&["completions", "bash"]).stdout;
+    let checked = std::process::Command::new("bash")
+        .args(["-n", "-c", &script])
+        .output();
+    let checked = checked.unwrap();
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
+}
+
+#[test]
+fn both_manual_pages_are_printed() {
+    let program = run(&["man"]).with_code(0).stdout;
+    assert!(program.contains("\n.TH ucdn-watch 1 "), "{program}");
+    assert!(
+        program.contains(".SH \"UCDN\\-WATCH DELIVERIES RETRY\"\n"),
+        "{program}"
+    );
+    assert_eq!(
+        program.matches("\n\\fB\\-c\\fR, ").count(),
+        1,
+        "what all commands take is told once"
+    );
+    assert!(run(&["man", "1"]).stdout == program);
+    let config = run(&["man", "5"]).with_code(0).stdout;
+    assert!(config.starts_with(".TH ucdn\\-watch 5 "), "{config}");
+    assert!(config.contains(".SH \"[poll]\"\n"), "{config}");
+    run(&["man", "8"]).with_code(2);
 }

@@ -4,13 +4,17 @@ mod config_text;
 mod manner;
 mod patience;
 mod program;
+#[cfg(feature = "postgres")]
+mod proxy;
 mod receiver;
 mod scene;
 pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
 pub(crate) use manner::Manner;
-pub(crate) use patience::{Stopwatch, eventually};
-pub(crate) use program::{Ended, Program};
+pub(crate) use patience::{Stopwatch, eventually, pause};
+pub(crate) use program::{Ended, Program, can_trace};
+#[cfg(feature = "postgres")]
+pub(crate) use proxy::Proxy;
 pub(crate) use receiver::{Answer, Delivery, Receiver};
 pub(crate) use scene::{Scene, only, seconds_ago, task, types};

@@ -4,7 +4,8 @@ use std::fs;
 
 use ucdn_watch::simulator::{Effect, Fault, Settings};
 
-use crate::harness::{Answer, ConfigText, Ended, Scene, task};
+use crate::harness::visitor::{address_of, get};
+use crate::harness::{Answer, ConfigText, Delivery, Ended, Scene, eventually, task};
 
 const PUBLIC_KEY: &str = "canary+public/key=";
 const PRIVATE_KEY: &str = "canary-private-key";
@@ -130,6 +131,45 @@ fn a_watcher_shows_no_secret_in_its_command_line_or_log() {
 }
 
 #[test]
+fn whoever_looks_in_from_outside_sees_no_secret() {
+    let scene = scene();
+    let (hook, textfile) = (scene.hook.url(), scene.folder().join("ucdn.prom"));
+    scene.configure(|config| {
+        with_canaries(config, &hook)
+            .text("http", "listen", "127.0.0.1:0")
+            .text("metrics", "textfile", textfile.to_str().unwrap())
+            .text("heartbeat", "url", &format!("{hook}/canary-heartbeat"))
+            .set(
+                "heartbeat",
+                "headers",
+                format!("{{ x-channel = '{HEADER}' }}"),
+            )
+    });
+    scene.api.add_task(task("t"));
+    let mut watcher = scene.start(&["--verbose"], &[]);
+    let heartbeat = |it: &Delivery| it.method == "GET" && it.path.ends_with("canary-heartbeat");
+    eventually("a heartbeat, and the textfile", || {
+        let beats = scene.hook.deliveries().iter().any(heartbeat);
+        (beats && textfile.exists()).then_some(())
+    });
+    let address = address_of(&watcher);
+    for path in [
+        "/",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/api/tasks",
+        "/no-such-page",
+    ] {
+        let page = get(address, path);
+        assert_no_canary(&page.body.replace("/no-such-page", ""), path);
+    }
+    let (ended, _) = watcher.stop();
+    assert_silent(&ended.with_code(0), "a watcher");
+    assert_state_holds_none(&scene);
+}
+
+#[test]
 fn commands_show_no_secret() {
     let scene = scene();
     scene.api.add_task(task("t"));
@@ -138,6 +178,12 @@ fn commands_show_no_secret() {
         &["check", "--online"],
         &["query", "--verbose"],
         &["query", "--json"],
+        &["--once", "--verbose"],
+        &["tasks", "--verbose"],
+        &["tasks", "--json"],
+        &["events", "--json"],
+        &["deliveries", "--all"],
+        &["deliveries", "--all", "--json"],
         &["test-webhook", "--verbose"],
     ] {
         let ended = scene.run(arguments).with_code(0);

@@ -15,7 +15,7 @@ use crate::harness::{Answer, Program, Receiver, Scene, Stopwatch, eventually, ta
 const STOP: Duration = Duration::from_secs(2);
 
 #[track_caller]
-fn assert_stops_in_time(mut watcher: Program) {
+pub(crate) fn assert_stops_in_time(mut watcher: Program) {
     let (ended, took) = watcher.stop();
     assert!(took < STOP, "{took:?}: {ended}");
     ended.with_code(0);
@@ -289,4 +289,43 @@ fn the_status_line_says_when_targets_were_polled_and_what_is_pending() {
         (status.contains("shop") && status.contains('1')).then_some(status)
     });
     assert!(!status.is_empty());
+}
+
+#[test]
+fn what_a_webhook_is_owed_is_kept_while_the_config_has_it_not_and_the_log_says_so() {
+    let scene = Scene::new();
+    scene.hook.answer_always(Answer::status(503));
+    scene.api.add_task(task("t"));
+    let mut watcher = scene.watch();
+    let first = scene.hook.wait_for_deliveries(1);
+    scene.configure(|config| config.without("webhooks.ops"));
+    watcher.signal(Signal::HUP);
+    watcher.wait_for_log("events are owed to a webhook that the config no longer has");
+    watcher.wait_for_log("webhook=ops pending=1");
+    scene.hook.be_well();
+    scene.configure(|config| config);
+    watcher.signal(Signal::HUP);
+    let owed = scene.hook.wait_for_events(1);
+    assert_eq!(owed[0]["id"], first[0].header("webhook-id"));
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn events_of_a_target_that_is_taken_away_are_still_delivered() {
+    let scene = Scene::new();
+    scene.hook.answer_always(Answer::status(503));
+    scene.api.add_task(task("t"));
+    let mut watcher = scene.watch();
+    scene.hook.wait_for_deliveries(1);
+    scene.configure(|config| {
+        config
+            .without("targets.shop")
+            .text("targets.other", "project_id", "org-other")
+            .text("targets.other", "tasks", "prefetch")
+    });
+    watcher.signal(Signal::HUP);
+    watcher.wait_for_log("the config was reloaded");
+    scene.hook.be_well();
+    assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
+    watcher.stop().0.with_code(0);
 }

@@ -9,10 +9,10 @@ use ucdn_watch::clock::{Age, Clock, Reading, SystemClock, WallHistory};
 use ucdn_watch::config::{Config, Environment, load};
 use ucdn_watch::model::Timestamp;
 use ucdn_watch::simulator::{DateHeader, Effect, Fault, TaskIdRule};
-use ucdn_watch::store::sqlite::open;
+use ucdn_watch::store::sqlite::{SqliteRecords, open};
 use ucdn_watch::systemd::Supervisor;
 use ucdn_watch::watch::once::{self, OnceReport};
-use ucdn_watch::watch::{Daemon, Orders};
+use ucdn_watch::watch::{Daemon, Orders, State};
 
 use crate::harness::{Answer, ConfigText, Scene, Stopwatch, seconds_ago, task, types};
 
@@ -108,11 +108,19 @@ fn config(scene: &Scene) -> Config {
         .config
 }
 
+fn state(scene: &Scene, clock: &dyn Clock) -> State {
+    let path = scene.state_path();
+    State {
+        store: Arc::new(open(&path, clock.now()).unwrap().store),
+        records: Arc::new(SqliteRecords::open(&path).unwrap()),
+    }
+}
+
 /// A run of `--once` in this process, by this clock.
 fn once(scene: &Scene, clock: &Arc<LooseClock>) -> OnceReport {
     let clock: Arc<dyn Clock> = clock.clone();
-    let store = Arc::new(open(&scene.state_path(), clock.now()).unwrap().store);
-    once::run(&config(scene), &(store as _), &clock, &Orders::new(), None).unwrap()
+    let state = state(scene, &*clock);
+    once::run(&config(scene), &state, &clock, &Orders::new(), None).unwrap()
 }
 
 /// The same; what it brought to the receiver.
@@ -134,12 +142,12 @@ struct Watching {
 
 impl Watching {
     fn start(scene: &Scene, clock: &Arc<LooseClock>) -> Self {
-        let store = Arc::new(open(&scene.state_path(), clock.now()).unwrap().store);
+        let state = state(scene, &**clock);
         let supervisor = Supervisor::of(&Environment::default());
         let orders = Orders::new();
         let daemon = Daemon::new(
             &config(scene),
-            store,
+            state,
             clock.clone(),
             orders.clone(),
             supervisor,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::rows::{note, took};
 use crate::cli::events;
-use crate::cli::listing::{DocumentWriter, TableWriter, read_pages};
+use crate::cli::listing::{DocumentWriter, Output, TableWriter, read_pages};
 use crate::cli::table::{Column, status_cell, table, text_cell};
 use crate::cli::words::{ago, span};
 use crate::logging::one_line;
@@ -37,9 +37,9 @@ pub(super) fn show(
     tasks: &[TaskRecord],
     records: &dyn Records,
     now: Timestamp,
-    json: bool,
+    output: Output,
 ) -> Result<(), StoreError> {
-    if json {
+    if output == Output::Programs {
         let mut document = DocumentWriter::new("tasks");
         for task in tasks {
             let events = history(task, records)?;

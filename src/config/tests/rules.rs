@@ -233,9 +233,10 @@ fn urls_and_proxies_are_checked_and_not_quoted() {
 #[test]
 fn the_state_goes_where_it_is_told_or_where_the_environment_says() {
     let rest = TARGET_LAST.split_once('\n').unwrap().1;
-    let state = |folder: &Folder| {
-        let StateLocation::File(path) = folder.config().state;
-        path
+    let state = |folder: &Folder| match folder.config().state {
+        StateLocation::File(path) => path,
+        #[cfg(feature = "postgres")]
+        StateLocation::Postgres(address) => panic!("not a file: {address:?}"),
     };
     let folder = Folder::with(&[rest]).variable("HOME", "/home/u");
     assert_eq!(
@@ -251,21 +252,29 @@ fn the_state_goes_where_it_is_told_or_where_the_environment_says() {
 }
 
 #[test]
-fn a_state_that_is_no_file_is_refused() {
+fn a_state_that_is_neither_a_file_nor_a_database_is_refused() {
+    #[cfg(feature = "postgres")]
+    let (malformed, url) = (
+        "expected a URL such as postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=system",
+        "sslmode: expected disable, allow, prefer, require, verify-ca or verify-full",
+    );
+    #[cfg(not(feature = "postgres"))]
+    let [malformed, url] =
+        ["this program was built without PostgreSQL; build it with `--features postgres`"; 2];
     for (value, expected) in [
-        ("'postgres://u:p@h/d'", "PostgreSQL is not built in yet"),
+        ("'postgres://u:p@h/d?sslmode=on'", url),
         (
             "'redis://h'",
             "expected the path of a file, or a postgres:// URL",
         ),
-        ("'postgres:/u:p@h/d'", "PostgreSQL is not built in yet"),
+        ("'postgres:/u:p@h/d'", malformed),
         ("''", "is empty"),
-        ("{ env = 'PG' }", "PostgreSQL is not built in yet"),
+        ("{ env = 'PG' }", url),
         ("{ env = 'OTHER' }", "expected a postgres:// URL"),
     ] {
         let rest = TARGET_LAST.split_once('\n').unwrap().1;
         let folder = Folder::with(&["state = ", value, "\n", rest])
-            .variable("PG", "postgresql://u:p@h/d")
+            .variable("PG", "postgresql://u:p@h/d?sslmode=on")
             .variable("OTHER", "text");
         assert_eq!(
             folder.errors(),

@@ -6,7 +6,7 @@ use super::{at, commit_tasks, in_flight, known, shop, task};
 use crate::model::{
     Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, TaskNumber, UrlState,
 };
-use crate::store::{Commit, Reach, Retouch, Room, Store, TaskRecord};
+use crate::store::{Commit, LearnedTask, Reach, Retouch, Room, Store};
 
 fn footprint(store: &dyn Store, id: &str, created: Option<i64>) -> Option<Footprint> {
     let id = TaskId::from(id);
@@ -24,7 +24,7 @@ fn footprint(store: &dyn Store, id: &str, created: Option<i64>) -> Option<Footpr
 
 fn commit_record(store: &dyn Store, task: KnownTask, fingerprint: Option<Fingerprint>) {
     let commit = Commit {
-        tasks: vec![TaskRecord { task, fingerprint }],
+        tasks: vec![LearnedTask { task, fingerprint }],
         time: at(2_000),
         ..Commit::default()
     };

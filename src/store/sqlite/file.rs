@@ -42,10 +42,7 @@ impl StateFile {
     pub(super) fn find(path: &Path) -> Result<Self, StoreError> {
         let mut file = Self::called(path)?;
         if let Some(directory) = file.path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)
+            make_directory(directory)
                 .map_err(|error| file.unusable("create its directory", error))?;
         }
         match fs::canonicalize(&file.path) {
@@ -134,7 +131,12 @@ impl StateFile {
             return self.begin(used);
         }
         if !header.starts_with(MAGIC) || header.len() < 100 {
-            return Err(self.damaged("it is not a SQLite database"));
+            // A power loss in the very first transaction leaves the first page in pieces, and the journal that undoes it.
+            return if length(&self.with_suffix("-journal")) > 0 {
+                Ok(())
+            } else {
+                Err(self.damaged("it is not a SQLite database"))
+            };
         }
         // Other format numbers are not written by any SQLite; it would take the file for a read-only one.
         let formats = header.get(18..20).unwrap_or_default();
@@ -174,7 +176,12 @@ impl StateFile {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(self.unusable("set the damaged file aside", error));
                 }
-                _ => {}
+                // One after the other on the disk too: a power loss must not part them the other way round.
+                _ => self
+                    .path
+                    .parent()
+                    .map_or(Ok(()), sync_directory)
+                    .map_err(|error| self.unusable("set the damaged file aside", error))?,
             }
         }
         Ok(SetAside { to, why })
@@ -234,6 +241,29 @@ impl StateFile {
             .open(&self.path)
             .map(|_| ())
             .map_err(|error| self.unusable("create its file", error))
+    }
+}
+
+/// Makes a directory, and those above it that are missing; their names survive a power loss. Those of files in it are
+/// SQLite's affair.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory.parent().unwrap_or(Path::new("/"));
+    make_directory(above)?;
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists || !directory.is_dir() => Err(error),
+        _ => sync_directory(above),
+    }
+}
+
+/// Makes the names in a directory survive a power loss.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        // Not every file system can.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
     }
 }
 

@@ -98,7 +98,7 @@ fn walk_along<'w, 'a>(
                 Ordering::Equal => {
                     strays = 0;
                     if let Some(place) = found.get_mut(next.place) {
-                        *place = Some(read_footprint(row)?);
+                        *place = Some(read_footprint(row, Some(created))?);
                     }
                 }
             }
@@ -118,14 +118,17 @@ fn look_up(
     sought: Sought<'_>,
 ) -> Result<Option<Footprint>, Fault> {
     let mut rows = statement.query([target.as_str(), sought.id.as_str()])?;
-    rows.next()?.map(read_footprint).transpose()
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    read_footprint(row, optional_time(row, 2)?).map(Some)
 }
 
-fn read_footprint(row: &Row<'_>) -> Result<Footprint, Fault> {
+fn read_footprint(row: &Row<'_>, created: Option<Timestamp>) -> Result<Footprint, Fault> {
     Ok(Footprint {
         number: number(row, 0)?,
         fingerprint: row.get::<_, Option<i64>>(1)?.map(Fingerprint::from_bits),
-        created: optional_time(row, 2)?,
+        created,
         in_flight: row.get(3)?,
         stalled: row.get(4)?,
     })

@@ -14,11 +14,12 @@ use super::{checksum, footprint, meta, outbox, prune, snapshot};
 use crate::store::StoreError;
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
     include_str!("../migrations/0004.sql"),
+    include_str!("../migrations/0005.sql"),
 ];
 
 /// The version that this program writes.
@@ -30,6 +31,9 @@ const VERSION: &str = "PRAGMA user_version";
 const STATE_ID: &str = "state_id";
 /// In `meta`: see [`crate::store::Store::fingerprint_seed`].
 const FINGERPRINT_SEED: &str = "fingerprint_seed";
+
+/// How long the journal may grow, in pages of 4 KiB, before a commit folds it in.
+const JOURNAL_PAGES: u32 = 16_384;
 
 /// How long we wait for somebody else's transaction, such as that of an operator's `sqlite3`; and at a stop, which
 /// has two seconds for everything.
@@ -43,6 +47,8 @@ pub(super) struct Database {
     pub(super) reader: Connection,
     pub(super) state_id: u64,
     pub(super) fingerprint_seed: u64,
+    /// Whether it has its journal for writing: see [`begin_writing`].
+    pub(super) has_wal: bool,
     pub(super) last_sequence: u64,
     pub(super) origin: Origin,
     /// Whether its seal holds as long as nothing is written.
@@ -83,6 +89,7 @@ pub(super) fn open(file: &StateFile, last_use: &LastUse) -> Result<Database, Sto
     let [state_id, fingerprint_seed] =
         [STATE_ID, FINGERPRINT_SEED].map(|name| number_of(&writer, name));
     let (state_id, fingerprint_seed) = (state_id.map_err(fault)?, fingerprint_seed.map_err(fault)?);
+    let has_wal = has_wal(&writer).map_err(fault)?;
     let last_sequence = outbox::last_sequence(&writer).map_err(fault)?;
     let reader = connect(file).map_err(fault)?;
     reader
@@ -96,6 +103,7 @@ pub(super) fn open(file: &StateFile, last_use: &LastUse) -> Result<Database, Sto
         reader,
         state_id,
         fingerprint_seed,
+        has_wal,
         last_sequence,
         origin: if version == 0 {
             Origin::New
@@ -124,6 +132,39 @@ pub(super) fn close(writer: &Connection) {
     if folded.is_err() {
         log::debug!("state: the journal could not be folded in; the next start will do it");
     }
+}
+
+/// Does away with the journal for writing, and with the memory that is shared for it: opening a database at rest makes
+/// no file. Only the last connection can do it; others keep what they need.
+pub(super) fn rest(writer: &Connection) {
+    let rested = writer.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
+    if rested.is_err() {
+        log::debug!("state: somebody else has it open; its journal stays");
+    }
+}
+
+/// Gives a database at rest its journal for writing. Returns whether it has one now: as long as somebody reads it, it can
+/// get none, and is written without; that is as safe, but slower, and readers wait.
+pub(super) fn begin_writing(writer: &Connection) -> Result<bool, Fault> {
+    let mode =
+        writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+    match mode {
+        Ok(mode) if mode == "wal" => Ok(true),
+        Ok(mode) => Err(Fault::Refused(format!(
+            "its file system can't share memory, which the journal needs (mode `{mode}`); use a local disk"
+        ))),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::DatabaseBusy =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn has_wal(connection: &Connection) -> Result<bool, Fault> {
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    Ok(mode == "wal")
 }
 
 fn connect(file: &StateFile) -> Result<Connection, Fault> {
@@ -155,6 +196,9 @@ fn make_ready(writer: &mut Connection, version: i64, trust: Trust) -> Result<(),
         check_pages(writer)?;
     }
     settle(writer)?;
+    if version < LATEST {
+        begin_writing(writer)?;
+    }
     migrate(writer, version)?;
     meta::check_schema(writer)?;
     check_statements(writer)?;
@@ -215,20 +259,15 @@ fn settle(writer: &Connection) -> Result<(), Fault> {
     if writer.is_readonly(MAIN_DB)? {
         return Err(Fault::Refused("its file may only be read".to_owned()));
     }
-    let mode: String =
-        writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(Fault::Refused(format!(
-            "its file system can't share memory, which the journal needs (mode `{mode}`); use a local disk"
-        )));
-    }
     settle_connection(writer)?;
+    // Folding the journal in takes syncs of its own: a poll with many changes is not to pay for it every few pages.
+    writer.pragma_update(None, "wal_autocheckpoint", JOURNAL_PAGES)?;
     // A burst's journal is given back at the next checkpoint.
     writer.pragma_update(None, "journal_size_limit", 16 << 20)?;
     Ok(())
 }
 
-/// Those of them that are a connection's own, for whoever writes.
+/// Those of them that hold for whoever writes.
 pub(super) fn settle_connection(connection: &Connection) -> Result<(), Fault> {
     // FULL: a commit is on disk when it returns, also if the machine then loses power.
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -17,8 +17,16 @@ pub(super) const EVENTS: &str =
         (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered')
     LIMIT ?2)";
 
+/// Whether the first of the above would delete anything: a look writes nothing.
+pub(super) const ANY_TASKS: &str = "SELECT EXISTS (SELECT 1 FROM task
+    WHERE in_flight = 0 AND created IS NOT NULL AND changed < ?1 AND created < ?1)";
+/// The same of the second.
+pub(super) const ANY_EVENTS: &str = "SELECT EXISTS (SELECT 1 FROM event e
+    WHERE e.recorded < ?1 AND NOT EXISTS
+        (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered'))";
+
 /// Everything above, to be tried at open.
-pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS];
+pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS, ANY_TASKS, ANY_EVENTS];
 
 /// What one batch did.
 #[derive(Clone, Copy, Debug)]
@@ -38,4 +46,10 @@ pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Re
         rows: gone as u64,
         full: gone >= BATCH,
     })
+}
+
+/// Whether there is anything to delete, by one of the above.
+pub(super) fn any(connection: &Connection, sql: &str, before: Timestamp) -> Result<bool, Fault> {
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row([before.unix_seconds()], |row| row.get(0))?)
 }

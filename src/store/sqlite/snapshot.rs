@@ -11,7 +11,7 @@ use super::row::{count, optional_time, seconds, time};
 use crate::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
 };
-use crate::store::{Baseline, Retouch, TargetState, TaskInFlight, TaskRecord};
+use crate::store::{Baseline, LearnedTask, Retouch, TargetState, TaskInFlight};
 
 const TARGET: &str = concat!(
     "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, ",
@@ -125,11 +125,11 @@ pub(super) fn count_in_flight(connection: &Connection, target: &TargetName) -> R
 pub(super) fn set_tasks(
     connection: &Connection,
     target: &TargetName,
-    records: &[TaskRecord],
+    records: &[LearnedTask],
     now: Timestamp,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(SET_TASK)?;
-    for TaskRecord { task, fingerprint } in records {
+    for LearnedTask { task, fingerprint } in records {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (polls, false),
             Absence::Vanished => (0, true),

@@ -18,6 +18,7 @@ mod contract {
 mod beside;
 mod bytes;
 mod damage;
+mod rest;
 mod strangers;
 mod upgrade;
 
@@ -206,55 +207,6 @@ fn what_changes_nothing_writes_nothing() {
     store.forget_target(&"blog".into()).unwrap();
     store.prune(at(1_000)).unwrap();
     assert!(files() == before);
-}
-
-#[test]
-fn a_state_that_was_only_read_is_as_it_was_byte_for_byte() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
-    let look = || -> Vec<_> {
-        let files = names(directory.path()).into_iter();
-        files
-            .map(|name| {
-                let file = directory.path().join(&name);
-                let changed = fs::metadata(&file).unwrap().modified().unwrap();
-                (name, fs::read(file).unwrap(), changed)
-            })
-            .collect()
-    };
-    let before = look();
-    let store = open_sound(&path);
-    assert!(known(&store, "a").is_some());
-    assert_eq!(store.prune(at(1_000)).unwrap(), 0);
-    drop(store);
-    assert!(look() == before);
-}
-
-#[test]
-fn a_stop_without_a_close_is_noticed_once_something_was_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
-    let is_sealed = || {
-        let lock = fs::read_to_string(format!("{}.lock", path.display())).unwrap();
-        let journal = fs::read(format!("{}-wal", path.display())).unwrap_or_default();
-        let sealed = format!("closed {}\n", seal::Seal::of(&path).unwrap());
-        journal.is_empty() && lock.ends_with(&sealed)
-    };
-    let store = open_sound(&path);
-    assert!(is_sealed());
-    commit_tasks(&store, &[task("b", Status::Wait, None)], 2_000);
-    assert!(!is_sealed());
-    drop(store);
-    assert!(is_sealed());
-    // Opened and closed, without a word written: it was checked, and that is noted.
-    let copy = fs::read(&path).unwrap();
-    fs::remove_file(&path).unwrap();
-    fs::write(&path, copy).unwrap();
-    assert!(!is_sealed());
-    drop(open_sound(&path));
-    assert!(is_sealed());
 }
 
 #[test]

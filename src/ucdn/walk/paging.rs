@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::extent::{Entry, Extent};
+use super::extent::{Added, Extent, Length, Shape};
 
 /// What walks have learned of a server's paging. Only saves requests: a wrong one is found out and mended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paging {
     pub(super) unit: Unit,
     pub(super) total: TotalCounts,
+    /// The longest page that another one followed, in the unit, if it was shorter than asked for: `Limit` is clamped.
+    #[serde(default)]
+    pub(super) clamp: Option<u64>,
 }
 
 /// What `Offset` counts.
@@ -32,26 +35,60 @@ pub(super) enum TotalCounts {
     Urls,
 }
 
+/// How long a page may be expected to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageLength {
+    /// So many tasks.
+    Tasks(u64),
+    /// So many URLs: what counts, or what is safe to reckon with as long as nobody knows.
+    Urls(u64),
+}
+
 impl Paging {
+    /// How long a page is, if so much is asked for and the list is long enough.
+    #[must_use]
+    pub fn page_length(self, page_size: u32) -> PageLength {
+        let asked = u64::from(page_size);
+        let length = self.clamp.map_or(asked, |clamp| clamp.min(asked));
+        match self.unit {
+            Unit::Tasks => PageLength::Tasks(length),
+            Unit::Open | Unit::Urls => PageLength::Urls(length),
+        }
+    }
+
+    /// With what a walk showed of the server's longest page, if it showed one.
+    pub(super) fn with_clamp_of(self, full: Length, limit: u64) -> Self {
+        let longest = match self.unit {
+            Unit::Tasks => full.tasks,
+            Unit::Open | Unit::Urls => full.entries,
+        };
+        let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+        if longest == 0 {
+            return self;
+        }
+        Self {
+            clamp: (longest < limit).then_some(longest),
+            ..self
+        }
+    }
+
     /// Where a step led tells what the offset counts. Only URLs lead into the middle of a task, so that is certain;
     /// a page that begins with another task than URLs would have led to says tasks, until the contrary is seen.
     pub(super) fn learn_unit(&mut self, last: &Extent, page: &Extent) {
-        let Some(first) = page.entries.first() else {
+        let Some(first) = page.tasks.first() else {
             return;
         };
         let Ok(step) = usize::try_from(page.offset.saturating_sub(last.offset)) else {
             return;
         };
-        let as_task = last
-            .entries
-            .iter()
-            .filter(|entry| entry.begins_task)
-            .nth(step);
-        let as_url = last.entries.get(step);
-        let is_at = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.task == first.task);
-        let into_a_task = as_url.is_some_and(|entry| {
-            !entry.begins_task && entry.task == first.task && entry.url == first.url
-        });
+        let is_at = |task: Option<&Shape>| task.is_some_and(|task| task.id == first.id);
+        let as_task = last.tasks.get(step);
+        let (as_url, number) = last.entry(step).unzip();
+        let into_a_task = is_at(as_url)
+            && number.is_some_and(|number| {
+                let led_to = as_url.and_then(|task| task.urls().get(number).copied());
+                number > 0 && led_to == first.urls().first().copied()
+            });
         self.unit = match self.unit {
             Unit::Open if into_a_task => Unit::Urls,
             Unit::Open if is_at(as_task) && !is_at(as_url) => Unit::Tasks,
@@ -91,15 +128,15 @@ impl Default for Counted {
 }
 
 impl Counted {
-    /// Counts what a page added after `before`.
-    pub(super) fn add(&mut self, added: &[Entry], before: Option<&Entry>) {
-        let mut before = before.map(|entry| entry.task);
-        for entry in added {
-            if before != Some(entry.task) {
+    /// Counts what a page added after the task `before`.
+    pub(super) fn add(&mut self, added: impl Iterator<Item = Added>, before: Option<u64>) {
+        let mut before = before;
+        for added in added {
+            if before != Some(added.id) {
                 self.tasks += 1;
             }
-            before = Some(entry.task);
-            self.urls += u64::from(entry.url.is_some());
+            before = Some(added.id);
+            self.urls += added.urls;
         }
     }
 

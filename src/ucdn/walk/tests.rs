@@ -6,12 +6,11 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::*;
-use crate::model::Status;
-use crate::ucdn::wire::ListField;
+use crate::model::{Status, Task};
 
 mod server;
 
-use server::{CountedIn, Move, Server, Total, task};
+use server::{CountedIn, Form, Move, Server, Total, task};
 
 struct Walked {
     sightings: Vec<Task>,
@@ -43,7 +42,7 @@ fn walk(server: &mut Server, page_size: u32, paging: Paging) -> Result<Walked, W
     let mut sightings = Vec::new();
     loop {
         let sighting = walk.read(server.answer(ask))?;
-        sightings.extend(sighting.tasks);
+        sightings.extend(sighting.tasks.iter().map(Listed::to_task));
         match sighting.next {
             Next::Ask(next) => ask = next,
             Next::End(complete) => {
@@ -92,8 +91,13 @@ proptest! {
         (server.clamp, server.total) = (clamp, total);
         let mut paging = Paging::default();
         for poll in 0..3 {
+            let mut read = server.clone();
+            read.form = Form::Read;
+            let read = walk(&mut read, page_size, paging).unwrap();
             let walked = walk(&mut server, page_size, paging).unwrap();
             prop_assert_eq!(walked.entries(), entries(&server.tasks), "poll {}", poll);
+            prop_assert_eq!(walked.entries(), read.entries());
+            prop_assert_eq!((walked.requests, walked.paging), (read.requests, read.paging));
             for task in &server.tasks {
                 let first = walked.sightings.iter().find(|seen| seen.id == task.id);
                 prop_assert_eq!(first.map(|seen| seen.urls.iter().map(|url| &url.url).collect::<BTreeSet<_>>().len()),
@@ -169,6 +173,40 @@ fn missed(server: &mut Server, page_size: u32) -> Vec<(String, String)> {
         .filter(|entry| !seen.contains(*entry))
         .cloned()
         .collect()
+}
+
+#[test]
+fn a_walk_learns_how_long_a_page_is() {
+    let page_length = |clamp, unit, count| {
+        let mut server = Server::new(&vec![2; count], unit);
+        (server.clamp, server.total) = (clamp, Total::Tasks);
+        let walked = walk(&mut server, 20, Paging::default()).unwrap();
+        walked.paging.page_length(20)
+    };
+    for (clamp, length) in [(None, 20), (Some(12), 12)] {
+        let tasks = page_length(clamp, CountedIn::Tasks, 50);
+        assert_eq!(tasks, PageLength::Tasks(length));
+        let urls = page_length(clamp, CountedIn::Urls, 50);
+        assert_eq!(urls, PageLength::Urls(length));
+    }
+    // A list that ends before a page does tells nothing, and one without an end shows no clamp.
+    assert_eq!(
+        page_length(None, CountedIn::Tasks, 5),
+        PageLength::Tasks(20)
+    );
+    let endless = page_length(None, CountedIn::TasksWithoutLimit, 50);
+    assert_eq!(endless, PageLength::Tasks(20));
+}
+
+#[test]
+fn a_page_length_is_not_forgotten_by_a_walk_of_one_page() {
+    let mut server = Server::new(&[1; 50], CountedIn::Tasks);
+    (server.clamp, server.total) = (Some(12), Total::Tasks);
+    let long = walk(&mut server, 20, Paging::default()).unwrap();
+    server.tasks.truncate(3);
+    let short = walk(&mut server, 20, long.paging).unwrap();
+    assert_eq!(short.requests, 1);
+    assert_eq!(short.paging, long.paging);
 }
 
 #[test]
@@ -251,7 +289,7 @@ fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
     let mut ask = walk.first();
     let error = loop {
         let tasks = (ask.offset..ask.offset + 2)
-            .map(|n| task(format!("t{n}"), 1))
+            .map(|n| task(format!("t{n}"), 1).into())
             .collect();
         let page = Page {
             tasks,
@@ -276,7 +314,7 @@ fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
 fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
     let mut walk = Walk::new(2, Paging::default());
     let page = |tasks: &[&Task]| Page {
-        tasks: tasks.iter().copied().cloned().collect(),
+        tasks: tasks.iter().copied().cloned().map(Listed::from).collect(),
         total_count: None,
         list: ListField::Present,
     };
@@ -287,6 +325,7 @@ fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
     };
     let mut seen = walk.read(page(&[&a, &b])).unwrap().tasks;
     seen.extend(walk.read(page(&[&failed])).unwrap().tasks);
+    let seen: Vec<Task> = seen.iter().map(Listed::to_task).collect();
     assert_eq!(seen, [a, b, failed]);
 }
 

@@ -1,5 +1,6 @@
 //! Values that read any JSON: what is of another type than expected is none, not an error. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,28 +9,28 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use crate::model::{Status, Timestamp};
 
 /// A struct that reads any JSON: an object gives its fields (keys without regard to case, the last of equal ones,
-/// unknown ones passed over), anything else gives none.
+/// unknown ones passed over), anything else gives none. Its texts borrow from the JSON where they can.
 macro_rules! lenient_struct {
     ($name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
         #[derive(Debug, Default)]
-        struct $name {
+        struct $name<'de> {
             $($field: $type,)*
         }
 
-        impl<'de> Deserialize<'de> for $name {
+        impl<'de> Deserialize<'de> for $name<'de> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Fields;
 
                 impl<'de> Visitor<'de> for Fields {
-                    type Value = $name;
+                    type Value = $name<'de>;
 
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str(stringify!($name))
                     }
 
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name<'de>, A::Error> {
                         let mut read = $name::default();
-                        while let Some(key) = map.next_key::<Key>()? {
+                        while let Some(key) = map.next_key::<Key<'de>>()? {
                             $(if key.is($key) {
                                 read.$field = map.next_value()?;
                                 continue;
@@ -39,7 +40,7 @@ macro_rules! lenient_struct {
                         Ok(read)
                     }
 
-                    nothing_else!($name);
+                    nothing_else!($name<'de>);
                 }
 
                 deserializer.deserialize_any(Fields)
@@ -50,6 +51,18 @@ macro_rules! lenient_struct {
 
 /// The rest of a visitor: every JSON value but an object is read to its end and gives the default.
 macro_rules! nothing_else {
+    ($value:ty) => {
+        no_scalar!($value);
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<$value, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(<$value>::default())
+        }
+    };
+}
+
+/// The part of a visitor that every JSON value but an object and an array comes to: it gives the default.
+macro_rules! no_scalar {
     ($value:ty) => {
         fn visit_unit<E>(self) -> Result<$value, E> {
             Ok(<$value>::default())
@@ -69,27 +82,41 @@ macro_rules! nothing_else {
         fn visit_str<E>(self, _: &str) -> Result<$value, E> {
             Ok(<$value>::default())
         }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<$value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(<$value>::default())
-        }
     };
 }
 
-pub(super) use {lenient_struct, nothing_else};
+pub(super) use {lenient_struct, no_scalar, nothing_else};
 
 /// A key of an object.
-pub(super) struct Key(String);
+pub(super) struct Key<'a>(Cow<'a, str>);
 
-impl Key {
+impl Key<'_> {
     pub(super) fn is(&self, name: &str) -> bool {
         self.0.eq_ignore_ascii_case(name)
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        deserializer.deserialize_str(KeyVisitor).map(Self)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(text.to_owned()))
     }
 }
 
@@ -108,65 +135,80 @@ impl Number {
 
 /// A text, or a number made one; anything else is none.
 #[derive(Debug, Default)]
-pub(super) struct Text(pub(super) Option<String>);
+pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
 
-impl Text {
-    pub(super) fn non_empty(self) -> Option<String> {
-        self.0.filter(|text| !text.is_empty())
+impl Text<'_> {
+    /// Empty if there is none.
+    pub(super) fn into_string(self) -> String {
+        self.0.map_or_else(String::new, Cow::into_owned)
     }
 
-    pub(super) fn status(self) -> Option<Status> {
-        self.non_empty().map(|word| Status::from_word(&word))
+    /// One of these words, or another; none if it is empty.
+    pub(super) fn word(&self, usual: &[&'static str]) -> Option<Cow<'static, str>> {
+        let word = self.0.as_deref().filter(|text| !text.is_empty())?;
+        Some(match usual.iter().find(|usual| **usual == word) {
+            Some(usual) => Cow::Borrowed(usual),
+            None => Cow::Owned(word.to_owned()),
+        })
+    }
+
+    pub(super) fn status(&self) -> Option<Status> {
+        let word = self.0.as_deref().filter(|text| !text.is_empty())?;
+        Some(Status::from_word(word))
     }
 }
 
 /// A scalar of any type, before it is a [`Number`] or a [`Text`].
-enum Scalar {
+enum Scalar<'a> {
     None,
     Integer(i64),
     Fraction(f64),
-    Text(String),
+    Text(Cow<'a, str>),
 }
 
 struct ScalarVisitor;
 
 impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
+    type Value = Scalar<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
         Ok(Scalar::None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar<'de>, E> {
         Ok(Scalar::None)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Scalar<'de>, E> {
         Ok(Scalar::Integer(number))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
         Ok(i64::try_from(number).map_or(Scalar::None, Scalar::Integer))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
         Ok(Scalar::Fraction(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Scalar::None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Scalar::None)
     }
@@ -197,12 +239,12 @@ fn whole(number: f64) -> Option<i64> {
     (number.abs() < 1e15).then_some(number as i64)
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
             Scalar::Text(text) => Some(text),
-            Scalar::Integer(number) => Some(number.to_string()),
-            Scalar::Fraction(number) => Some(number.to_string()),
+            Scalar::Integer(number) => Some(number.to_string().into()),
+            Scalar::Fraction(number) => Some(number.to_string().into()),
             Scalar::None => None,
         }))
     }

@@ -1,10 +1,57 @@
 //! What answers look like, and what is read from them.
 
-use super::*;
-use crate::model::{Status, Timestamp};
+use serde_json::{Value, json};
 
-fn page(json: &str) -> Page {
-    read_page(json.as_bytes()).unwrap()
+use super::*;
+use crate::model::{Status, Task, Timestamp};
+
+mod any_json;
+
+/// A page, its tasks with their URLs.
+#[derive(Debug)]
+struct ReadPage {
+    tasks: Vec<Task>,
+    total_count: Option<u64>,
+    list: ListField,
+}
+
+fn page(json: &str) -> ReadPage {
+    let page = read_page(json.into()).unwrap();
+    ReadPage {
+        tasks: page.tasks.iter().map(Listed::to_task).collect(),
+        total_count: page.total_count,
+        list: page.list,
+    }
+}
+
+/// An answer that shows these tasks.
+pub(crate) fn render(tasks: &[Task]) -> String {
+    let status = |status: &Option<Status>| status.as_ref().map(|it| it.as_str().to_owned());
+    let tasks: Vec<Value> = tasks
+        .iter()
+        .map(|task| {
+            let urls: Vec<Value> = task
+                .urls
+                .iter()
+                .map(|url| {
+                    json!({
+                        "Url": url.url,
+                        "Status": status(&url.status),
+                        "Progress": url.progress,
+                        "FinishTime": url.finished.map(Timestamp::unix_seconds),
+                    })
+                })
+                .collect();
+            json!({
+                "TaskId": task.id.as_str(),
+                "Type": task.r#type,
+                "Status": status(&task.status),
+                "CreateTime": task.created.map(Timestamp::unix_seconds),
+                "UrlLists": urls,
+            })
+        })
+        .collect();
+    json!({"RetCode": 0, "TaskList": tasks}).to_string()
 }
 
 #[test]
@@ -116,18 +163,21 @@ fn a_refusal_is_never_a_page() {
             code,
             message: "no".to_owned(),
         };
-        assert_eq!(read_page(json.as_bytes()), Err(refused));
+        assert_eq!(read_page(json.into()), Err(refused));
     }
 }
 
 #[test]
 fn what_is_not_the_apis_json_is_an_error() {
-    assert_eq!(read_page(b" \n"), Err(WireError::Empty));
-    assert_eq!(read_page(b"{}"), Err(WireError::NoRetCode));
-    assert_eq!(read_page(b"[]"), Err(WireError::NoRetCode));
-    assert_eq!(read_page(br#"{"RetCode":null}"#), Err(WireError::NoRetCode));
+    assert_eq!(read_page(b" \n".into()), Err(WireError::Empty));
+    assert_eq!(read_page(b"{}".into()), Err(WireError::NoRetCode));
+    assert_eq!(read_page(b"[]".into()), Err(WireError::NoRetCode));
     assert_eq!(
-        read_page(br#"{"RetCode":0,"TaskList":"x"}"#),
+        read_page(br#"{"RetCode":null}"#.into()),
+        Err(WireError::NoRetCode)
+    );
+    assert_eq!(
+        read_page(br#"{"RetCode":0,"TaskList":"x"}"#.into()),
         Err(WireError::NotAList)
     );
     for broken in [
@@ -136,7 +186,7 @@ fn what_is_not_the_apis_json_is_an_error() {
         r#"{"RetCode":0}x"#,
     ] {
         assert!(
-            matches!(read_page(broken.as_bytes()), Err(WireError::NotJson { .. })),
+            matches!(read_page(broken.into()), Err(WireError::NotJson { .. })),
             "{broken}"
         );
     }
@@ -145,5 +195,6 @@ fn what_is_not_the_apis_json_is_an_error() {
 #[test]
 fn a_url_that_is_not_utf8_spoils_nothing_else() {
     let body = b"\xef\xbb\xbf{\"RetCode\":0,\"TaskList\":[{\"TaskId\":\"a\",\"UrlLists\":[{\"Url\":\"\xff\"}]}]}";
-    assert_eq!(read_page(body).unwrap().tasks[0].urls[0].url, "\u{fffd}");
+    let page = read_page(body.into()).unwrap();
+    assert_eq!(page.tasks[0].to_task().urls[0].url, "\u{fffd}");
 }

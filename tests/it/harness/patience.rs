@@ -18,11 +18,12 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
+/// For those who give other processes time; to wait for something, take [`eventually`].
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests wait for other processes, which nothing wakes them for"
 )]
-pub(super) fn pause(span: Duration) {
+pub(crate) fn pause(span: Duration) {
     thread::sleep(span);
 }
 

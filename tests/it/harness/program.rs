@@ -8,8 +8,21 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use ucdn_watch::config::Environment;
 
 use super::{Stopwatch, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ucdn-watch");
+
+/// Whether there is a strace, and it may trace. Where not, tests that need it hold nothing; the gate has one.
+pub(crate) fn can_trace() -> bool {
+    let run = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=none", "true"])
+        .output();
+    let is_gate = Environment::of_process().get("CI").is_some();
+    assert!(run.is_ok() || !is_gate, "the gate needs strace: {run:?}");
+    run.is_ok_and(|run| run.status.success())
+}
 
 /// A program under way. Killed if it is still there at the end.
 pub(crate) struct Program {
@@ -35,8 +48,21 @@ struct Capture {
 impl Program {
     /// Starts it with these arguments, and with these variables alone in its environment.
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: &[S], variables: &[(&str, OsString)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ucdn-watch"));
-        command.args(arguments).env_clear();
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments);
+        Self::spawn(command, variables)
+    }
+
+    /// The same under strace with these options, which see to it that the process is the program's own.
+    pub(crate) fn start_traced<S: AsRef<OsStr>>(options: &[&str], arguments: &[S]) -> Self {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-q"]).args(options);
+        command.arg(PROGRAM).args(arguments);
+        Self::spawn(command, &[])
+    }
+
+    fn spawn(mut command: Command, variables: &[(&str, OsString)]) -> Self {
+        command.env_clear();
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         Self::of(command)
     }
@@ -99,10 +125,15 @@ impl Program {
         (ended, watch.elapsed())
     }
 
-    /// Ends it without any warning.
-    pub(crate) fn kill(&mut self) {
-        self.signal(Signal::KILL);
-        self.wait();
+    /// Whether it has not ended by itself.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Ends it without any warning, if it has not ended by itself.
+    pub(crate) fn kill(&mut self) -> Ended {
+        self.child.kill().unwrap();
+        self.wait()
     }
 }
 

@@ -119,6 +119,18 @@ impl Receiver {
         self.state.lock().unwrap().usual = answer;
     }
 
+    /// From now on each request is answered 204.
+    pub(crate) fn be_well(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.next.clear();
+        state.usual = Answer::status(204);
+    }
+
+    /// How many requests there were.
+    pub(crate) fn delivery_count(&self) -> usize {
+        self.state.lock().unwrap().deliveries.len()
+    }
+
     /// Bytes of huge answers that went out so far.
     pub(crate) fn poured(&self) -> u64 {
         self.poured.load(Ordering::Relaxed)

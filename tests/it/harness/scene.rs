@@ -96,6 +96,13 @@ impl Scene {
         Program::start(&all, variables)
     }
 
+    /// Starts the program with this config and these arguments under strace with these options.
+    pub(crate) fn start_traced(&self, options: &[&str], arguments: &[&str]) -> Program {
+        let config = self.config_path();
+        let all = [&["--config", config.to_str().unwrap()], arguments].concat();
+        Program::start_traced(options, &all)
+    }
+
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         self.start(arguments, &[]).wait()

@@ -62,7 +62,7 @@ pub(crate) fn ask(address: SocketAddr, request: &str) -> Page {
 }
 
 /// None: the connection ended without one.
-pub(crate) fn read(mut connection: TcpStream) -> Option<Page> {
+fn read(mut connection: TcpStream) -> Option<Page> {
     let mut bytes = Vec::new();
     // Also what was read before a reset counts.
     let _ = connection.read_to_end(&mut bytes);

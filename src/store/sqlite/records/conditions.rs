@@ -3,7 +3,6 @@
 use rusqlite::types::Value;
 
 use crate::model::Timestamp;
-use crate::store::filter::UrlFilter;
 
 /// Conditions that all must hold.
 #[derive(Debug, Default)]
@@ -63,18 +62,6 @@ impl Conditions {
     pub(super) fn into_values(self) -> Vec<Value> {
         self.values
     }
-}
-
-/// What is surely in JSON (in small letters) that holds such a URL. Spares reading most rows; decides nothing.
-pub(super) fn needle(url: &UrlFilter) -> String {
-    let text = match url {
-        UrlFilter::Containing(text) => text,
-        UrlFilter::Below(domain) => domain.as_str(),
-    };
-    // As it is written between the quotes of a JSON string. A text can't fail to be one.
-    let json = serde_json::to_string(text).unwrap_or_default();
-    let inner = json.get(1..json.len().saturating_sub(1));
-    inner.unwrap_or_default().to_ascii_lowercase()
 }
 
 pub(super) fn text(word: &str) -> Value {

@@ -1,14 +1,11 @@
 //! Events for onlookers.
 
-use std::collections::BTreeMap;
-
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
-use serde::Deserialize;
 
-use super::conditions::{Conditions, needle, seconds, sequence, text};
+use super::conditions::{Conditions, seconds, sequence, text};
 use crate::event::EventType;
-use crate::model::{TargetName, TaskId, UrlState};
+use crate::model::{TargetName, TaskId};
 use crate::store::filter::{EventFilter, EventSpan, UrlFilter};
 use crate::store::records::EventRecord;
 use crate::store::sqlite::fault::Fault;
@@ -60,7 +57,7 @@ pub(super) fn page(
         let Some(row) = rows.next()? else { break };
         let record = read(row, 0)?;
         let is_meant = match &filter.url {
-            Some(url) => names(url, &record.document) || has(url, row)?,
+            Some(url) => url.is_named_in(&record.document) || has(url, row)?,
             None => true,
         };
         if is_meant {
@@ -85,7 +82,7 @@ fn conditions(filter: &EventFilter) -> Conditions {
     }
     conditions.compare("e.recorded <=", filter.until.map(seconds));
     if let Some(url) = &filter.url {
-        let needle = text(&needle(url));
+        let needle = text(&url.needle());
         conditions.add_with(
             "(instr(lower(e.document), ?) > 0 OR instr(lower(coalesce(t.urls, '')), ?) > 0)",
             [needle.clone(), needle],
@@ -94,29 +91,12 @@ fn conditions(filter: &EventFilter) -> Conditions {
     conditions
 }
 
-/// The parts of a document that name URLs.
-#[derive(Deserialize)]
-struct Changes {
-    changes: Vec<Change>,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    url: String,
-}
-
-fn names(url: &UrlFilter, document: &str) -> bool {
-    serde_json::from_str::<Changes>(document)
-        .is_ok_and(|named| named.changes.iter().any(|change| url.matches(&change.url)))
-}
-
 /// Whether the event's task, as the snapshot has it, has such a URL.
 fn has(url: &UrlFilter, row: &Row<'_>) -> Result<bool, Fault> {
     let urls: Option<String> = row.get(COLUMN_COUNT)?;
     let Some(urls) = urls else { return Ok(false) };
-    let urls: BTreeMap<String, UrlState> = serde_json::from_str(&urls)
-        .map_err(|error| Fault::Damage(format!("a task's URLs can't be read: {error}")))?;
-    Ok(urls.keys().any(|one| url.matches(one)))
+    url.is_among(&urls)
+        .map_err(|error| Fault::Damage(format!("a task's URLs can't be read: {error}")))
 }
 
 /// Reads an event from the [`COLUMNS`] that begin at `first`.

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::conditions::{Conditions, needle, seconds, text};
+use super::conditions::{Conditions, seconds, text};
 use crate::model::{Status, TargetName};
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::records::{TaskCount, TaskPlace, TaskRecord};
@@ -20,9 +20,9 @@ const COLUMNS: &str = concat!(
 );
 const TIME: &str = "coalesce(created, first_seen)";
 const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id DESC";
-/// All that it needs is in the index `task_newest`.
+/// All that it needs is in the index `task_status`, and in order.
 const COUNTS: &str = "SELECT target, status, count(*), sum(stalled AND in_flight), sum(vanished)
-    FROM task INDEXED BY task_newest GROUP BY target, status ORDER BY target, status";
+    FROM task INDEXED BY task_status GROUP BY target, status ORDER BY target, status";
 
 /// See [`crate::store::records::Records::tasks`].
 pub(super) fn page(
@@ -110,7 +110,7 @@ fn conditions(filter: &TaskFilter) -> Conditions {
     conditions.compare(&format!("{TIME} <="), filter.until.map(seconds));
     conditions.any_of(filter.conditions.iter().map(condition).collect());
     if let Some(url) = &filter.url {
-        conditions.add_with("instr(lower(urls), ?) > 0", [text(&needle(url))]);
+        conditions.add_with("instr(lower(urls), ?) > 0", [text(&url.needle())]);
     }
     conditions
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Status, Task, TaskId, Url};
 use crate::ucdn::walk::Ask;
-use crate::ucdn::wire::{ListField, Page};
+use crate::ucdn::wire::{self, ListField, Listed, Page};
 
 /// A server with one reading of every open question, and a list that may move.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ pub(super) struct Server {
     /// Before the request of this number, this happens.
     pub(super) moves: BTreeMap<usize, Move>,
     pub(super) requests: usize,
+    pub(super) form: Form,
     inserted: usize,
     /// The longest page so far, in the server's unit.
     longest: u64,
@@ -42,6 +43,27 @@ pub(super) enum Total {
 pub(super) enum Move {
     Insert(usize),
     Remove(usize),
+}
+
+/// How the walk is given a page's tasks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// As a page is: out of a text.
+    Text,
+    /// Read already.
+    Read,
+}
+
+impl Form {
+    fn list(self, tasks: Vec<Task>) -> Vec<Listed> {
+        match self {
+            Self::Read => tasks.into_iter().map(Listed::from).collect(),
+            Self::Text => {
+                let body = wire::tests::render(&tasks);
+                wire::read_page(body.into_bytes()).unwrap().tasks
+            }
+        }
+    }
 }
 
 pub(super) fn task(id: String, urls: usize) -> Task {
@@ -74,6 +96,7 @@ impl Server {
             total: Total::Absent,
             moves: BTreeMap::new(),
             requests: 0,
+            form: Form::Text,
             inserted: 0,
             longest: 0,
         }
@@ -122,7 +145,7 @@ impl Server {
             Total::Nonsense(total) => Some(total),
         };
         Page {
-            tasks,
+            tasks: self.form.list(tasks),
             total_count,
             list: ListField::Present,
         }

@@ -1,0 +1,85 @@
+//! What ends a wait from outside: the time that is up, and signals. One stop ends every pause and the call under way.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
+use signal_hook::iterator::Signals;
+
+use crate::clock::{Stop, Woken};
+use crate::ucdn::client::ApiClient;
+
+/// No signal's number.
+const TIME_UP: i32 = 0;
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// All tasks are finished.
+    Finished,
+    /// The time is up.
+    TimeUp,
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+/// The end, as it comes from outside.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ending {
+    pub(super) stop: Stop,
+    /// The signal that came, or [`TIME_UP`].
+    reason: Arc<AtomicI32>,
+}
+
+impl Ending {
+    /// From now on the time runs and signals count; a second signal ends the process at once.
+    pub(super) fn watch(&self, client: &Arc<ApiClient>, timeout: Duration) -> io::Result<()> {
+        let again = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            register_conditional_shutdown(signal, 128 + signal, Arc::clone(&again))?;
+        }
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let (ending, cut) = (self.clone(), Arc::clone(client));
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                for signal in signals.forever() {
+                    again.store(true, Ordering::SeqCst);
+                    ending.end(signal, &cut);
+                }
+            })?;
+        let (ending, cut) = (self.clone(), Arc::clone(client));
+        thread::Builder::new()
+            .name("timer".to_owned())
+            .spawn(move || {
+                if ending.stop.sleep(timeout) == Woken::TimedOut {
+                    ending.end(TIME_UP, &cut);
+                }
+            })?;
+        Ok(())
+    }
+
+    /// Why the stop came.
+    pub(super) fn cause(&self) -> Cause {
+        match self.reason.load(Ordering::SeqCst) {
+            SIGINT => Cause::Interrupted,
+            SIGTERM => Cause::Terminated,
+            _ => Cause::TimeUp,
+        }
+    }
+
+    /// The first reason holds.
+    fn end(&self, reason: i32, client: &ApiClient) {
+        if !self.stop.is_requested() {
+            self.reason.store(reason, Ordering::SeqCst);
+        }
+        self.stop.request();
+        client.shut_down();
+    }
+}

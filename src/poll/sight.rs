@@ -1,0 +1,190 @@
+//! What a poll makes of the tasks that it sees: what is known already, what is a change, and what of that is news.
+
+use std::collections::HashMap;
+
+use super::round::{BaselineRule, Round};
+use crate::config::FirstRun;
+use crate::diff::{Moment, compare, is_known, other_words};
+use crate::event::EventDraft;
+use crate::model::{Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, Timestamp};
+use crate::store::{Commit, LearnedTask, Retouch, StoreError};
+use crate::ucdn::wire::Listed;
+
+/// A task of which a sighting may teach something.
+struct Unread<'a> {
+    task: &'a Listed,
+    known: Option<Footprint>,
+    fingerprint: Option<Fingerprint>,
+}
+
+impl Round<'_> {
+    /// Compares the tasks of a page with what is known of them, and commits what that teaches.
+    ///
+    /// Most tasks come in the very text that they came in before: a glance is enough for these, and a page of them costs
+    /// neither a parsed URL nor a written byte. All others are read and compared in full.
+    pub(super) fn see(&mut self, mut tasks: Vec<Listed>) -> Result<(), StoreError> {
+        let listed = tasks.len();
+        tasks.retain(|task| !task.id.as_str().is_empty());
+        if tasks.len() < listed {
+            log::debug!(
+                "tasks without an id: target={} count={}",
+                self.poller.name,
+                listed - tasks.len()
+            );
+        }
+        self.report.tasks_seen += u64::try_from(tasks.len()).unwrap_or(u64::MAX);
+        let now = self.poller.clock.now();
+        let unread = self.glance(&tasks, now)?;
+        self.learn(&unread, now)
+    }
+
+    /// Sorts out the tasks that are known to be as they were.
+    fn glance<'t>(
+        &mut self,
+        tasks: &'t [Listed],
+        now: Timestamp,
+    ) -> Result<Vec<Unread<'t>>, StoreError> {
+        let moment = self.moment(now);
+        let store = &self.poller.store;
+        let seed = store.fingerprint_seed();
+        let sought: Vec<Sought<'_>> = tasks
+            .iter()
+            .map(|task| Sought {
+                id: &task.id,
+                created: task.created,
+            })
+            .collect();
+        let known = store.footprints(&self.poller.name, &sought)?;
+        let mut unread = Vec::new();
+        for (task, known) in tasks.iter().zip(known) {
+            let fingerprint = task.fingerprint(seed);
+            let is_old = known.is_some_and(|known| is_known(&known, fingerprint, moment));
+            if let Some(known) = known
+                && (known.in_flight || !is_old)
+            {
+                self.seen.insert(known.number);
+            }
+            if !is_old {
+                unread.push(Unread {
+                    task,
+                    known,
+                    fingerprint,
+                });
+            }
+        }
+        Ok(unread)
+    }
+
+    fn learn(&mut self, unread: &[Unread<'_>], now: Timestamp) -> Result<(), StoreError> {
+        let mut known = self.records_of(unread)?;
+        let mut commit = Commit::default();
+        let mut drafts = Vec::new();
+        for Unread {
+            task,
+            known: footprint,
+            fingerprint,
+        } in unread
+        {
+            let before = known.get(&task.id);
+            if before.is_none() && self.is_forgotten(task) {
+                continue;
+            }
+            let Some(difference) = compare(before, &task.to_task(), self.moment(now)) else {
+                let kept = footprint.and_then(|known| known.fingerprint);
+                let retouch =
+                    footprint
+                        .zip(other_words(kept, *fingerprint))
+                        .map(|(known, fingerprint)| Retouch {
+                            number: known.number,
+                            fingerprint,
+                        });
+                commit.retouched.extend(retouch);
+                continue;
+            };
+            if before.is_some() || self.is_news(&difference.task) {
+                drafts.extend(self.poller.origin(now).events_of(&difference));
+            }
+            known.insert(task.id.clone(), difference.task.clone());
+            // Of two records of one task, the store keeps the later.
+            commit.tasks.push(LearnedTask {
+                task: difference.task,
+                fingerprint: *fingerprint,
+            });
+        }
+        self.commit(commit, drafts)
+    }
+
+    fn records_of(&self, unread: &[Unread<'_>]) -> Result<HashMap<TaskId, KnownTask>, StoreError> {
+        let ids: Vec<TaskId> = unread
+            .iter()
+            .filter(|unread| unread.known.is_some())
+            .map(|unread| unread.task.id.clone())
+            .collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let known = self.poller.store.known_tasks(&self.poller.name, &ids)?;
+        Ok(known
+            .into_iter()
+            .map(|task| (task.id.clone(), task))
+            .collect())
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        mut commit: Commit,
+        drafts: Vec<EventDraft>,
+    ) -> Result<(), StoreError> {
+        if self.state != self.stored_state {
+            commit.target = Some(self.state.clone());
+        }
+        self.poller.commit(commit, drafts, self.report)?;
+        self.stored_state.clone_from(&self.state);
+        Ok(())
+    }
+
+    /// Whether a task that was not known is to be reported, under `first_run`.
+    fn is_news(&self, task: &KnownTask) -> bool {
+        if !task.status.is_finished() || !self.had_finished_before(task) {
+            return true;
+        }
+        match self.poller.target.poll.first_run {
+            FirstRun::All => true,
+            FirstRun::Failures => {
+                task.status == Status::Failure
+                    || task.urls.values().any(|url| url.status == Status::Failure)
+            }
+            FirstRun::Baseline => false,
+        }
+    }
+
+    fn had_finished_before(&self, task: &KnownTask) -> bool {
+        match self.baseline {
+            BaselineRule::Taken => false,
+            BaselineRule::FirstPoll => true,
+            BaselineRule::FirstPolled(first) => {
+                let finished = task.urls.values().filter_map(|url| url.finished).max();
+                task.created.is_none_or(|created| created <= first)
+                    && finished.is_none_or(|finished| finished <= first)
+            }
+        }
+    }
+
+    /// Finished so long ago that its record may have been deleted: telling of it would be telling twice. A target that
+    /// has not been watched for as long as records are kept has lost none. By the API's clock, which stamped the task:
+    /// under one of ours that is a year ahead, all tasks would be that old.
+    fn is_forgotten(&self, task: &Listed) -> bool {
+        let horizon = self.api_now().saturating_sub(self.poller.retention);
+        let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
+        let finished = task.status.as_ref().is_some_and(Status::is_finished);
+        finished && before(task.created) && before(self.state.first_polled)
+    }
+
+    fn moment(&self, now: Timestamp) -> Moment {
+        Moment {
+            now,
+            api_now: self.api_now(),
+            stall_after: self.poller.target.poll.stall_after,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The state in a PostgreSQL schema that any number of instances share. Owns the sessions with the server.
+//!
+//! A target is polled, and its events are delivered, by the instance whose writing session holds its advisory lock. What it
+//! writes goes through that very session: with the session the lock is gone, and so is the right to write. Nothing
+//! else is agreed upon between instances. Another session reads, so that no reader waits for a commit.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use self::fault::Fault;
+use self::schema::Identity;
+use self::session::{Role, Session, Work};
+use self::tenure::POOLED;
+use self::writer::Writer;
+use super::{
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Tended, Try,
+};
+use crate::clock::{Clock, Stop};
+use crate::model::{
+    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+};
+
+mod address;
+mod fault;
+mod outbox;
+mod prune;
+mod records;
+mod row;
+mod schema;
+mod session;
+mod share;
+mod snapshot;
+mod tenure;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod writer;
+
+pub use address::{Address, NotAnAddress};
+pub use records::PostgresRecords;
+
+/// Between two looks at the lock table. They keep the session from being ended as silent, and are how long a free target waits
+/// for somebody to take it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two tries to connect again.
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
+
+/// A state that instances share.
+#[derive(Debug)]
+pub struct PostgresStore {
+    address: Address,
+    identity: Identity,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    writer: Mutex<Writer>,
+    reader: Mutex<Reader>,
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    session: Option<Session>,
+    reconnect_at: Duration,
+}
+
+/// Connects, and brings the schema up to date. Holds no target yet: see [`Store::tend`]. After `stop` no call waits long.
+pub fn open(
+    address: &Address,
+    clock: Arc<dyn Clock>,
+    stop: &Stop,
+) -> Result<PostgresStore, StoreError> {
+    let error =
+        |fault: Fault| fault.into_error(address.said(), "open its database", schema::LATEST);
+    let mut session = Session::open(address, Role::Writer, stop).map_err(error)?;
+    let reader = Session::open(address, Role::Reader, stop).map_err(error)?;
+    // Before anything is written: a pool could give our locks to others.
+    if session.shares_backend_with(&reader) {
+        return Err(error(Fault::Refused(POOLED.to_owned())));
+    }
+    let identity = schema::prepare(&mut session, address.schema()).map_err(error)?;
+    let mut writer = Writer::default();
+    writer.enlist(session).map_err(error)?;
+    Ok(PostgresStore {
+        address: address.clone(),
+        identity,
+        clock,
+        stop: stop.clone(),
+        writer: Mutex::new(writer),
+        reader: Mutex::new(Reader {
+            session: Some(reader),
+            reconnect_at: Duration::ZERO,
+        }),
+    })
+}
+
+impl PostgresStore {
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A thread that panicked in a transaction left it open; the server ends it with the session's silence.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(
+        &self,
+        action: &'static str,
+        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let result = self.writer().write(work);
+        result.map_err(|fault| self.error(fault, action))
+    }
+
+    fn read<T>(
+        &self,
+        action: &'static str,
+        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self
+            .reconnect_reader(&mut reader)
+            .and_then(|session| session.read(work));
+        if reader
+            .session
+            .as_ref()
+            .is_some_and(|session| !session.is_sound())
+        {
+            reader.session = None;
+        }
+        result.map_err(|fault| self.error(fault, action))
+    }
+
+    fn reconnect_reader<'a>(&self, reader: &'a mut Reader) -> Result<&'a mut Session, Fault> {
+        if reader.session.is_none() {
+            let now = self.clock.monotonic();
+            if now < reader.reconnect_at {
+                return Err(Fault::Away);
+            }
+            reader.reconnect_at = now.saturating_add(RECONNECT_EVERY);
+            reader.session = Some(Session::open(&self.address, Role::Reader, &self.stop)?);
+        }
+        reader.session.as_mut().ok_or(Fault::Away)
+    }
+
+    fn reconnect_writer(&self, writer: &mut Writer) -> Result<(), Fault> {
+        if writer.session.is_some() {
+            return Ok(());
+        }
+        let now = self.clock.monotonic();
+        if now < writer.reconnect_at {
+            return Err(Fault::Away);
+        }
+        writer.reconnect_at = now.saturating_add(RECONNECT_EVERY);
+        writer.enlist(Session::open(&self.address, Role::Writer, &self.stop)?)
+    }
+
+    fn error(&self, fault: Fault, action: &'static str) -> StoreError {
+        fault.into_error(self.address.said(), action, schema::LATEST)
+    }
+}
+
+impl Store for PostgresStore {
+    fn tend(
+        &self,
+        wanted: &BTreeSet<TargetName>,
+        under_way: &BTreeSet<TargetName>,
+    ) -> Result<Tended, StoreError> {
+        let mut writer = self.writer();
+        let now = self.clock.monotonic();
+        let is_fresh = |looked: Duration| now < looked.saturating_add(LOOK_EVERY);
+        if writer.looked.is_some_and(is_fresh) {
+            return Ok(writer.tended());
+        }
+        let looked = self
+            .reconnect_writer(&mut writer)
+            .and_then(|()| writer.look(wanted, under_way));
+        looked.map_err(|fault| self.error(fault, "look which targets are held"))?;
+        // From before the look: the server counts our silence from its answer, which came later.
+        writer.looked = Some(now);
+        Ok(writer.tended())
+    }
+
+    fn still_holds(&self) -> bool {
+        let looked = self.writer().looked;
+        let until = looked.map(|looked| looked.saturating_add(session::SURELY_HELD_FOR));
+        until.is_some_and(|until| self.clock.monotonic() < until)
+    }
+
+    fn fingerprint_seed(&self) -> u64 {
+        self.identity.fingerprint_seed
+    }
+
+    fn target(&self, target: &TargetName) -> Result<TargetState, StoreError> {
+        let mut writer = self.writer();
+        match writer.tenure.held().get(target).copied() {
+            Some(hold) => writer.polls.insert(target.clone(), hold),
+            None => writer.polls.remove(target),
+        };
+        drop(writer);
+        self.read("read a target", async |work| {
+            snapshot::target(work, target).await
+        })
+    }
+
+    fn known_tasks(
+        &self,
+        target: &TargetName,
+        ids: &[TaskId],
+    ) -> Result<Vec<KnownTask>, StoreError> {
+        self.read("read tasks", async |work| {
+            snapshot::known_tasks(work, target, ids).await
+        })
+    }
+
+    fn footprints(
+        &self,
+        target: &TargetName,
+        sought: &[Sought<'_>],
+    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        self.read("look tasks up", async |work| {
+            snapshot::footprints(work, target, sought).await
+        })
+    }
+
+    fn in_flight_after(
+        &self,
+        target: &TargetName,
+        after: TaskNumber,
+        at_most: u32,
+    ) -> Result<Vec<TaskInFlight>, StoreError> {
+        self.read("read the tasks in flight", async |work| {
+            snapshot::in_flight_after(work, target, after, at_most).await
+        })
+    }
+
+    fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError> {
+        self.read("count the tasks in flight", async |work| {
+            snapshot::count_in_flight(work, target).await
+        })
+    }
+
+    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+        self.read("read the last task's number", async |work| {
+            snapshot::last_number(work).await
+        })
+    }
+
+    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
+        self.read("see how far tasks reach", async |work| {
+            snapshot::reach(work, target, room, from).await
+        })
+    }
+
+    fn commit(&self, target: &TargetName, commit: &Commit) -> Result<(), StoreError> {
+        if commit.is_empty() {
+            return Ok(());
+        }
+        let state_id = self.identity.state_id;
+        let mut writer = self.writer();
+        let written = writer.check_hold(target).and_then(|()| {
+            writer.write(async |work| {
+                snapshot::set_tasks(work, target, &commit.tasks, commit.time).await?;
+                snapshot::retouch(work, target, &commit.retouched).await?;
+                if let Some(state) = &commit.target {
+                    snapshot::set_target(work, target, state).await?;
+                }
+                // Last: other instances' events wait from here to the commit.
+                outbox::add_events(work, state_id, &commit.events, commit.time).await
+            })
+        });
+        written.map_err(|fault| self.error(fault, "commit what a poll saw"))
+    }
+
+    fn forget_target(&self, target: &TargetName) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let written = writer
+            .check_hold(target)
+            .and_then(|()| writer.write(async |work| snapshot::forget_target(work, target).await));
+        written.map_err(|fault| self.error(fault, "forget a target"))
+    }
+
+    fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        let held: Vec<TargetName> = self.writer().tenure.held().keys().cloned().collect();
+        let names: Vec<&str> = held.iter().map(TargetName::as_str).collect();
+        let pending = self.read("read the outbox", async |work| {
+            outbox::pending(work, webhook, &names, limit).await
+        })?;
+        let mut writer = self.writer();
+        // What was let go meanwhile is another's to deliver.
+        let (held, pending): (BTreeSet<TargetName>, Vec<Delivery>) = pending
+            .into_iter()
+            .filter(|one| writer.tenure.held().contains_key(&one.target))
+            .map(|one| (one.target, one.delivery))
+            .unzip();
+        writer.in_hand.insert(webhook.clone(), held);
+        Ok(pending)
+    }
+
+    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
+        // No hold is asked for: what was delivered was, whoever holds the target now.
+        self.write("record deliveries", async |work| {
+            for one in tries {
+                outbox::record_try(work, webhook, one).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+        self.read("count the outbox", async |work| outbox::owed(work).await)
+    }
+
+    fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for sql in [prune::TASKS, prune::EVENTS] {
+            loop {
+                let batch = self.write("forget what is old", async |work| {
+                    prune::batch(work, sql, before).await
+                })?;
+                gone += batch.rows;
+                if !batch.full {
+                    break;
+                }
+            }
+        }
+        Ok(gone)
+    }
+}

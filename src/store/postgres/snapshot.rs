@@ -1,0 +1,354 @@
+//! The snapshot: targets and tasks as rows. Keeps what polls learned; concludes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use super::fault::Fault;
+use super::row::{
+    as_it_came, count, kept, number, optional_time, seconds, small_count, text, time,
+};
+use super::session::Work;
+use crate::model::{
+    Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TargetName, TaskId, TaskNumber,
+    Timestamp,
+};
+use crate::store::{Baseline, LearnedTask, Reach, Retouch, Room, TargetState, TaskInFlight};
+
+const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
+    FROM target WHERE name = $1";
+const SET_TARGET: &str = "INSERT INTO target
+    (name, list, first_polled, baseline, failed_polls, failing_reported, paging)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (name) DO UPDATE SET list = excluded.list, first_polled = excluded.first_polled,
+        baseline = excluded.baseline, failed_polls = excluded.failed_polls,
+        failing_reported = excluded.failing_reported, paging = excluded.paging";
+const TASKS: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
+    FROM task WHERE target = $1 AND id = ANY($2)";
+const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
+    FROM task WHERE target = $1 AND id = ANY($2)";
+/// A page at once: a column is an array.
+const SET_TASKS: &str = "INSERT INTO task
+    (target, changed, id, type, status, created, first_seen, stalled, missed_polls, vanished, in_flight,
+        url_count, fingerprint, urls)
+    SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::boolean[],
+        $9::bigint[], $10::boolean[], $11::boolean[], $12::bigint[], $13::bigint[], $14::text[])
+    ON CONFLICT (target, id) DO UPDATE SET type = excluded.type, status = excluded.status,
+        created = excluded.created, first_seen = excluded.first_seen, changed = excluded.changed,
+        stalled = excluded.stalled, missed_polls = excluded.missed_polls, vanished = excluded.vanished,
+        in_flight = excluded.in_flight, url_count = excluded.url_count, fingerprint = excluded.fingerprint,
+        urls = excluded.urls";
+const RETOUCH: &str = "UPDATE task SET fingerprint = new.fingerprint
+    FROM unnest($2::bigint[], $3::bigint[]) AS new (number, fingerprint)
+    WHERE task.number = new.number AND task.target = $1";
+const IN_FLIGHT: &str = "SELECT number, id, created, missed_polls, vanished
+    FROM task WHERE target = $1 AND in_flight AND number > $2 ORDER BY number LIMIT $3";
+const COUNT_IN_FLIGHT: &str = "SELECT count(*) FROM task WHERE target = $1 AND in_flight";
+const LAST_NUMBER: &str = "SELECT coalesce(max(number), 0) FROM task";
+/// Of the newest tasks, with what they take up all together: the first that does not fit.
+const REACH: &str = "SELECT created, room FROM (
+        SELECT created, id, sum(CASE WHEN $4 THEN greatest(url_count, 1) ELSE 1 END)
+            OVER (ORDER BY created DESC, id DESC ROWS UNBOUNDED PRECEDING)::bigint AS room
+        FROM task WHERE target = $1 AND created >= $2
+        ORDER BY created DESC, id DESC LIMIT $3::bigint + 1
+    ) AS newest WHERE room > $3::bigint ORDER BY room LIMIT 1";
+const NEWEST: &str = "SELECT max(created) FROM task WHERE target = $1 AND created >= $2";
+const FORGET_TASKS: &str = "DELETE FROM task WHERE target = $1";
+const FORGET_TARGET: &str = "DELETE FROM target WHERE name = $1";
+
+/// See [`crate::store::Store::target`].
+pub(super) async fn target(work: &Work<'_>, name: &TargetName) -> Result<TargetState, Fault> {
+    let Some(row) = work.query_first(TARGET, &[&name.as_str()]).await? else {
+        return Ok(TargetState::default());
+    };
+    read_target(&row).map_err(|fault| fault.in_row(|| format!("target {:?}", name.as_str())))
+}
+
+/// Replaces a target's state.
+pub(super) async fn set_target(
+    work: &Work<'_>,
+    name: &TargetName,
+    state: &TargetState,
+) -> Result<(), Fault> {
+    let baseline = match state.baseline {
+        Baseline::Open => "open",
+        Baseline::Taken => "taken",
+    };
+    work.execute(
+        SET_TARGET,
+        &[
+            &name.as_str(),
+            &text(&state.list),
+            &seconds(state.first_polled),
+            &baseline,
+            &i64::from(state.failed_polls),
+            &state.failing_reported,
+            &state.paging,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// See [`crate::store::Store::forget_target`].
+pub(super) async fn forget_target(work: &Work<'_>, name: &TargetName) -> Result<(), Fault> {
+    for sql in [FORGET_TASKS, FORGET_TARGET] {
+        work.execute(sql, &[&name.as_str()]).await?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Store::known_tasks`].
+pub(super) async fn known_tasks(
+    work: &Work<'_>,
+    target: &TargetName,
+    ids: &[TaskId],
+) -> Result<Vec<KnownTask>, Fault> {
+    let ids: Vec<String> = ids.iter().map(|id| text(id.as_str())).collect();
+    let rows = work.query(TASKS, &[&target.as_str(), &ids]).await?;
+    rows.iter().map(read_task).collect()
+}
+
+/// See [`crate::store::Store::footprints`].
+pub(super) async fn footprints(
+    work: &Work<'_>,
+    target: &TargetName,
+    sought: &[Sought<'_>],
+) -> Result<Vec<Option<Footprint>>, Fault> {
+    let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
+    let rows = work.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        known.insert(row.try_get::<_, String>(0)?, read_footprint(row)?);
+    }
+    Ok(ids.iter().map(|id| known.get(id).copied()).collect())
+}
+
+/// See [`crate::store::Store::in_flight_after`].
+pub(super) async fn in_flight_after(
+    work: &Work<'_>,
+    target: &TargetName,
+    after: TaskNumber,
+    at_most: u32,
+) -> Result<Vec<TaskInFlight>, Fault> {
+    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+        [&target.as_str(), &kept(after.0), &i64::from(at_most)];
+    let rows = work.query(IN_FLIGHT, &parameters).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(TaskInFlight {
+                number: number(row, 0)?,
+                id: TaskId(as_it_came(row.try_get(1)?)),
+                created: optional_time(row, 2)?,
+                absence: absence(row, 3, 4)?,
+            })
+        })
+        .collect()
+}
+
+/// See [`crate::store::Store::count_in_flight`].
+pub(super) async fn count_in_flight(work: &Work<'_>, target: &TargetName) -> Result<u64, Fault> {
+    let row = work
+        .query_first(COUNT_IN_FLIGHT, &[&target.as_str()])
+        .await?;
+    row.map_or(Ok(0), |row| count(&row, 0))
+}
+
+/// See [`crate::store::Store::last_task_number`].
+pub(super) async fn last_number(work: &Work<'_>) -> Result<TaskNumber, Fault> {
+    let row = work.query_first(LAST_NUMBER, &[]).await?;
+    row.map_or(Ok(TaskNumber::default()), |row| number(&row, 0))
+}
+
+/// See [`crate::store::Store::reach`].
+pub(super) async fn reach(
+    work: &Work<'_>,
+    target: &TargetName,
+    room: Room,
+    from: Timestamp,
+) -> Result<Reach, Fault> {
+    let (counts_urls, entries) = match room {
+        Room::Tasks(tasks) => (false, tasks),
+        Room::Urls(urls) => (true, urls),
+    };
+    let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
+    let row = work
+        .query_first(REACH, &[&target, &from, &entries, &counts_urls])
+        .await?;
+    let Some(row) = row else {
+        return Ok(Reach::Everything);
+    };
+    let fits = time(&row, 0)?.saturating_add(Duration::from_secs(1));
+    let newest = work.query_first(NEWEST, &[&target, &from]).await?;
+    let newest = newest.map_or(Ok(None), |row| optional_time(&row, 0))?;
+    Ok(newest.map_or(Reach::Everything, |newest| Reach::Since { fits, newest }))
+}
+
+/// Inserts or replaces records; `now` is when they changed.
+pub(super) async fn set_tasks(
+    work: &Work<'_>,
+    target: &TargetName,
+    records: &[LearnedTask],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(records)?;
+    work.execute(
+        SET_TASKS,
+        &[
+            &target.as_str(),
+            &now.unix_seconds(),
+            &columns.ids,
+            &columns.types,
+            &columns.statuses,
+            &columns.created,
+            &columns.first_seen,
+            &columns.stalled,
+            &columns.missed_polls,
+            &columns.vanished,
+            &columns.in_flight,
+            &columns.url_counts,
+            &columns.fingerprints,
+            &columns.urls,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Records, turned on their side.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<String>,
+    types: Vec<Option<String>>,
+    statuses: Vec<String>,
+    created: Vec<Option<i64>>,
+    first_seen: Vec<i64>,
+    stalled: Vec<bool>,
+    missed_polls: Vec<i64>,
+    vanished: Vec<bool>,
+    in_flight: Vec<bool>,
+    url_counts: Vec<i64>,
+    fingerprints: Vec<Option<i64>>,
+    urls: Vec<String>,
+}
+
+impl Columns {
+    /// Of two records of one task, the last: one statement must not write a row twice.
+    fn of(records: &[LearnedTask]) -> Result<Self, Fault> {
+        let last: BTreeMap<&TaskId, usize> = records
+            .iter()
+            .enumerate()
+            .map(|(at, record)| (&record.task.id, at))
+            .collect();
+        let mut columns = Self::default();
+        for (at, record) in records.iter().enumerate() {
+            if last.get(&record.task.id) == Some(&at) {
+                columns.push(record)?;
+            }
+        }
+        Ok(columns)
+    }
+
+    fn push(&mut self, LearnedTask { task, fingerprint }: &LearnedTask) -> Result<(), Fault> {
+        let (missed_polls, vanished) = match task.absence {
+            Absence::Missing { polls } => (i64::from(polls), false),
+            Absence::Vanished => (0, true),
+        };
+        self.ids.push(text(task.id.as_str()));
+        self.types.push(task.r#type.as_deref().map(text));
+        self.statuses.push(text(task.status.as_str()));
+        self.created.push(seconds(task.created));
+        self.first_seen.push(task.first_seen.unix_seconds());
+        self.stalled.push(task.stalled);
+        self.missed_polls.push(missed_polls);
+        self.vanished.push(vanished);
+        self.in_flight.push(task.is_in_flight());
+        self.url_counts.push(kept(task.urls.len() as u64));
+        self.fingerprints
+            .push(fingerprint.map(Fingerprint::to_bits));
+        let urls = serde_json::to_string(&task.urls)
+            .map_err(|error| Fault::Refused(format!("URLs can't be written: {error}")))?;
+        self.urls.push(urls);
+        Ok(())
+    }
+}
+
+/// Notes other texts for records that stay as they are: also when they changed stays.
+pub(super) async fn retouch(
+    work: &Work<'_>,
+    target: &TargetName,
+    retouched: &[Retouch],
+) -> Result<(), Fault> {
+    if retouched.is_empty() {
+        return Ok(());
+    }
+    // Of two for one number, the last.
+    let last: BTreeMap<i64, i64> = retouched
+        .iter()
+        .map(|one| (kept(one.number.0), one.fingerprint.to_bits()))
+        .collect();
+    let (numbers, fingerprints): (Vec<i64>, Vec<i64>) = last.into_iter().unzip();
+    work.execute(RETOUCH, &[&target.as_str(), &numbers, &fingerprints])
+        .await?;
+    Ok(())
+}
+
+fn read_target(row: &Row) -> Result<TargetState, Fault> {
+    Ok(TargetState {
+        list: as_it_came(row.try_get(0)?),
+        first_polled: optional_time(row, 1)?,
+        baseline: match row.try_get(2)? {
+            "open" => Baseline::Open,
+            "taken" => Baseline::Taken,
+            other => return Err(Fault::Damage(format!("{other:?} is no baseline"))),
+        },
+        failed_polls: small_count(row, 3)?,
+        failing_reported: row.try_get(4)?,
+        paging: row.try_get(5)?,
+    })
+}
+
+/// Reads what [`TASKS`] selects.
+pub(super) fn read_task(row: &Row) -> Result<KnownTask, Fault> {
+    let id = as_it_came(row.try_get(0)?);
+    read_task_of(row, &id).map_err(|fault| fault.in_row(|| format!("task {id:?}")))
+}
+
+fn read_task_of(row: &Row, id: &str) -> Result<KnownTask, Fault> {
+    Ok(KnownTask {
+        id: id.into(),
+        r#type: row.try_get::<_, Option<&str>>(1)?.map(as_it_came),
+        status: Status::from_word(&as_it_came(row.try_get(2)?)),
+        created: optional_time(row, 3)?,
+        first_seen: time(row, 4)?,
+        stalled: row.try_get(5)?,
+        absence: absence(row, 6, 7)?,
+        urls: serde_json::from_str(row.try_get(8)?)
+            .map_err(|error| Fault::Damage(format!("its URLs can't be read: {error}")))?,
+    })
+}
+
+fn read_footprint(row: &Row) -> Result<Footprint, Fault> {
+    Ok(Footprint {
+        number: number(row, 1)?,
+        fingerprint: row
+            .try_get::<_, Option<i64>>(2)?
+            .map(Fingerprint::from_bits),
+        created: optional_time(row, 3)?,
+        in_flight: row.try_get(4)?,
+        stalled: row.try_get(5)?,
+    })
+}
+
+fn absence(row: &Row, missed_polls: usize, vanished: usize) -> Result<Absence, Fault> {
+    if row.try_get(vanished)? {
+        return Ok(Absence::Vanished);
+    }
+    let polls = small_count(row, missed_polls)?;
+    Ok(Absence::Missing { polls })
+}

@@ -1,0 +1,82 @@
+//! The contract of the state and what is PostgreSQL's own, against a real server: `tests/postgres/run` starts one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Address, PostgresRecords, PostgresStore, open};
+use crate::clock::{Stop, SystemClock};
+use crate::config::Environment;
+use crate::model::TargetName;
+use crate::secret::Secret;
+use crate::store::contract_tests::{self, store_contract};
+use crate::store::{Store, StoreError};
+
+mod shared;
+
+/// Where the server is.
+const VARIABLE: &str = "UCDN_WATCH_TEST_POSTGRES";
+
+/// A schema of a test's own.
+pub(super) struct Place {
+    url: String,
+}
+
+impl Place {
+    pub(super) fn new() -> Self {
+        let environment = Environment::of_process();
+        let server = environment.get(VARIABLE).and_then(|url| url.to_str());
+        let server = server.expect("run these by tests/postgres/run");
+        let schema = format!("test_{:016x}", fastrand::u64(..));
+        Self {
+            url: format!("{server}?schema={schema}"),
+        }
+    }
+
+    pub(super) fn address(&self) -> Address {
+        Address::parse(&Secret::new(self.url.clone())).unwrap()
+    }
+
+    /// An instance that holds nothing yet.
+    pub(super) fn open(&self) -> Result<PostgresStore, StoreError> {
+        let clock = Arc::new(SystemClock::start());
+        open(&self.address(), clock, &Stop::default())
+    }
+
+    /// An instance that holds these.
+    pub(super) fn instance(&self, targets: &[&str]) -> PostgresStore {
+        let store = self.open().unwrap();
+        let held = store.tend(&names(targets), &BTreeSet::new()).unwrap().held;
+        assert_eq!(held, names(targets));
+        store
+    }
+}
+
+pub(super) fn names(targets: &[&str]) -> BTreeSet<TargetName> {
+    targets.iter().map(|name| TargetName::from(*name)).collect()
+}
+
+mod contract {
+    super::store_contract!(
+        #[ignore = "needs a PostgreSQL: tests/postgres/run"]
+        crate::store::postgres::tests::with_store
+    );
+    super::store_contract!(#[ignore = "needs a PostgreSQL: tests/postgres/run"] beside crate::store::postgres::tests::with_beside);
+}
+
+/// Every target that the contract's tests speak of.
+const TARGETS: [&str; 4] = ["shop", "blog", "other", "a"];
+
+fn with_store(test: fn(&dyn Store)) {
+    test(&Place::new().instance(&TARGETS));
+}
+
+fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
+    let place = Place::new();
+    let store = place.instance(&TARGETS);
+    let beside = PostgresRecords::open(&place.address(), &Stop::default()).unwrap();
+    test(&contract_tests::Beside {
+        store: &store,
+        records: &beside,
+        orders: &beside,
+    });
+}

@@ -1,0 +1,195 @@
+//! How far a server's certificate is trusted: libpq's `sslmode`, on rustls. Reads certificate files, connects to nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::{ClientCertificate, Roots, SslMode, TlsWish};
+
+/// Why encryption can't be set up as it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    /// A file of certificates or a key.
+    #[error("{} can't be read as {expected}", path.display())]
+    File {
+        path: PathBuf,
+        expected: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// They don't fit together, or the system has no trust store.
+    #[error("certificates can't be used")]
+    Unfit(#[source] Error),
+}
+
+/// Makes connections as encrypted and as sceptical as was wished.
+pub(super) fn connector(wish: &TlsWish) -> Result<MakeRustlsConnect, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unfit)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(wish, provider)?);
+    let config = match &wish.client {
+        None => builder.with_no_client_auth(),
+        Some(ClientCertificate { certificate, key }) => builder
+            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
+            .map_err(TlsError::Unfit)?,
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn verifier(
+    wish: &TlsWish,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let by_roots = match &wish.roots {
+        _ if wish.mode < SslMode::VerifyCa => return Ok(Arc::new(Anybody(provider))),
+        Roots::None => return Ok(Arc::new(Anybody(provider))),
+        Roots::System => {
+            let verifier =
+                rustls_platform_verifier::Verifier::new(provider).map_err(TlsError::Unfit)?;
+            return Ok(Arc::new(verifier));
+        }
+        Roots::File(path) => by_roots(path, provider)?,
+    };
+    if wish.mode == SslMode::VerifyFull {
+        return Ok(by_roots);
+    }
+    Ok(Arc::new(AnyName(by_roots)))
+}
+
+fn by_roots(
+    path: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(TlsError::Unfit)?;
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| TlsError::Unfit(Error::General(error.to_string())))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let error = |source: Box<dyn std::error::Error + Send + Sync>| TlsError::File {
+        path: path.to_owned(),
+        expected: "PEM certificates",
+        source,
+    };
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|pem| error(pem.to_string().into()))?;
+    if found.is_empty() {
+        return Err(error("it holds none".into()));
+    }
+    Ok(found)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::File {
+        path: path.to_owned(),
+        expected: "a PEM private key",
+        source: error.to_string().into(),
+    })
+}
+
+/// `require` and less: encrypted against listeners, and whoever answers is taken for the server, as libpq does.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// `verify-ca`: the roots vouch for the certificate, whatever host it names.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // Names are looked at last: this error says that all the rest was good.
+        match self
+            .0
+            .verify_server_cert(certificate, intermediates, name, ocsp, now)
+        {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,95 @@
+//! Which targets are this instance's to poll. Asks the state, and remembers what it said.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::causes::with_causes;
+use crate::model::TargetName;
+use crate::store::{Store, Tended};
+
+/// When to ask again after an error.
+const AGAIN_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// What the state last said. At first: nothing.
+#[derive(Debug, Default)]
+pub(super) struct Holding {
+    held: BTreeSet<TargetName>,
+    asked: Asked,
+    /// The fault that was logged and has not ended.
+    fault: Option<String>,
+}
+
+/// When to ask, by the monotonic clock.
+#[derive(Clone, Copy, Debug, Default)]
+enum Asked {
+    /// As soon as can be.
+    #[default]
+    Never,
+    /// Then.
+    Until(Duration),
+    /// Not until something changes here.
+    ForGood,
+}
+
+impl Holding {
+    /// Whether a target is ours.
+    pub(super) fn holds(&self, target: &TargetName) -> bool {
+        self.held.contains(target)
+    }
+
+    /// When the state is to be asked again.
+    pub(super) fn due(&self) -> Option<Duration> {
+        match self.asked {
+            Asked::Never => Some(Duration::ZERO),
+            Asked::Until(due) => Some(due),
+            Asked::ForGood => None,
+        }
+    }
+
+    /// Other targets are wanted now.
+    pub(super) fn look_again(&mut self) {
+        self.asked = Asked::Never;
+    }
+
+    /// Asks the state if it is time to. Returns the targets that are newly held.
+    pub(super) fn tend<'a>(
+        &mut self,
+        store: &dyn Store,
+        now: Duration,
+        wanted: impl Iterator<Item = &'a TargetName>,
+        under_way: impl Iterator<Item = &'a TargetName>,
+    ) -> BTreeSet<TargetName> {
+        if self.due().is_none_or(|due| due > now) {
+            return BTreeSet::new();
+        }
+        let tended = match store.tend(&wanted.cloned().collect(), &under_way.cloned().collect()) {
+            Ok(tended) => {
+                if self.fault.take().is_some() {
+                    log::info!("the state can be reached again");
+                }
+                tended
+            }
+            Err(error) => {
+                let fault = with_causes(&error);
+                if self.fault.as_ref() != Some(&fault) {
+                    log::error!("nothing is polled while the state can't be reached: {fault}");
+                }
+                self.fault = Some(fault);
+                Tended {
+                    held: BTreeSet::new(),
+                    again_within: Some(AGAIN_AFTER_ERROR),
+                }
+            }
+        };
+        self.asked = match tended.again_within {
+            Some(within) => Asked::Until(now.saturating_add(within)),
+            None => Asked::ForGood,
+        };
+        let new: BTreeSet<TargetName> = tended.held.difference(&self.held).cloned().collect();
+        if tended.again_within.is_some() && tended.held != self.held {
+            log::info!("targets held by this instance: {}", tended.held.len());
+        }
+        self.held = tended.held;
+        new
+    }
+}

@@ -1,0 +1,272 @@
+//! Whoever is called may quote all that it was sent, in its answer's body and headers: nothing of that is shown or kept.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::harness::{ConfigText, Ended, Program, Scene, task, types};
+
+/// In every secret, in letters that no encoding changes, and in some that it does.
+const CANARY: &str = "canary";
+const PUBLIC_KEY: &str = "canary+public/key=";
+const PRIVATE_KEY: &str = "canary+private/key=";
+const TOKEN: &str = "canary+token/=";
+const HEADER: &str = "canary-header-value";
+
+/// How a server quotes.
+#[derive(Clone, Copy, Debug)]
+enum Quoting {
+    /// As it came.
+    Whole,
+    /// As a form, with small letters in its escapes.
+    LowerEscapes,
+    /// Decoded.
+    Decoded,
+    /// Only what the form's fields say, so that no signature stands beside them.
+    KeyAlone,
+}
+
+/// A server that answers with what it was sent.
+struct Parrot {
+    address: String,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+impl Parrot {
+    fn start(status: u16, quoting: Quoting) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let parrot = Self {
+            address: listener.local_addr().unwrap().to_string(),
+            heard: Arc::default(),
+        };
+        let heard = Arc::clone(&parrot.heard);
+        thread::spawn(move || {
+            for connection in listener.incoming().map_while(Result::ok) {
+                answer(connection, status, quoting, &heard);
+            }
+        });
+        parrot
+    }
+
+    /// Everything that it was sent.
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+fn answer(connection: TcpStream, status: u16, quoting: Quoting, requests: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(connection);
+    let Some((head, body)) = request(&mut reader) else {
+        return;
+    };
+    requests.lock().unwrap().push(format!("{head}{body}"));
+    let fields = form_urlencoded::parse(body.as_bytes());
+    let quote = match quoting {
+        Quoting::Whole => format!("{body} {head}"),
+        Quoting::LowerEscapes => lower_escapes(&body),
+        Quoting::Decoded => {
+            let fields = fields.map(|(name, value)| format!("{name}: {value}"));
+            fields.collect::<Vec<_>>().join(", ")
+        }
+        Quoting::KeyAlone => {
+            let key = fields.into_iter().find(|(name, _)| name == "PublicKey");
+            let key = key.map_or_else(String::new, |(_, key)| key.into_owned());
+            let escaped: String = form_urlencoded::byte_serialize(key.as_bytes()).collect();
+            format!("unknown key {}", lower_escapes(&escaped))
+        }
+    };
+    let answer = serde_json::json!({ "RetCode": 171, "Action": "x", "Message": quote }).to_string();
+    let in_header: String = quote.chars().filter(|it| !it.is_control()).collect();
+    let answer = format!(
+        "HTTP/1.1 {status} {CANARY}\r\nX-UCLOUD-REQUEST-UUID: {in_header}\r\nRetry-After: {CANARY}\r\n\
+         Location: /{CANARY}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+        answer.len()
+    );
+    // Whoever has gone has read enough.
+    let _ = reader.get_mut().write_all(answer.as_bytes());
+}
+
+/// `%2B` becomes `%2b`.
+fn lower_escapes(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (escape, rest) = part.split_at(2.min(part.len()));
+        format!("{text}%{}{rest}", escape.to_ascii_lowercase())
+    })
+}
+
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let lower = head.to_ascii_lowercase();
+    let length = lower.split("content-length:").nth(1);
+    let length = length.map_or(Some(0), |it| it.lines().next()?.trim().parse().ok())?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((head, String::from_utf8(body).ok()?))
+}
+
+fn with_account_canaries(config: ConfigText) -> ConfigText {
+    config
+        .text("accounts.main", "public_key", PUBLIC_KEY)
+        .text("accounts.main", "private_key", PRIVATE_KEY)
+        .text("accounts.main", "security_token", TOKEN)
+        .set("accounts.main", "headers", header())
+}
+
+fn header() -> String {
+    format!("{{ x-channel = '{HEADER}' }}")
+}
+
+#[track_caller]
+fn assert_silent(text: &str, place: &str) {
+    let at = text.to_ascii_lowercase().find(CANARY);
+    let around = at.map(|at| &text[at.saturating_sub(60)..text.len().min(at + 60)]);
+    assert_eq!(around, None, "a secret is in {place}");
+}
+
+/// Log, output, what was sent on, and the state.
+fn assert_nothing_shows(scene: &Scene, ended: &Ended, secrets: &[String], place: &str) {
+    let mut texts = vec![ended.stdout.clone(), ended.stderr.clone()];
+    texts.extend(scene.hook.deliveries().into_iter().map(|it| it.body));
+    for entry in fs::read_dir(scene.folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path != scene.config_path() {
+            texts.push(String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned());
+        }
+    }
+    for text in &texts {
+        assert_silent(text, place);
+        for secret in secrets {
+            assert!(!text.contains(secret), "{place} shows {secret}: {text}");
+        }
+    }
+}
+
+/// The signatures in what a gateway was sent: each of them is good for ever.
+fn signatures(heard: &[String]) -> Vec<String> {
+    let signature = |text: &String| {
+        let after = text.split("Signature=").nth(1);
+        after.map(|it| it.chars().take_while(char::is_ascii_hexdigit).collect())
+    };
+    heard.iter().filter_map(signature).collect()
+}
+
+#[test]
+fn a_gateway_that_quotes_what_it_was_sent_gives_nothing_away() {
+    for quoting in [
+        Quoting::Whole,
+        Quoting::LowerEscapes,
+        Quoting::Decoded,
+        Quoting::KeyAlone,
+    ] {
+        for status in [200, 403] {
+            let gateway = Parrot::start(status, quoting);
+            let scene = Scene::with(|config| {
+                with_account_canaries(config)
+                    .text(
+                        "accounts.main",
+                        "endpoint",
+                        &format!("http://{}/", gateway.address),
+                    )
+                    .set("poll", "fail_after", 1)
+            });
+            let ended = scene.run(&["--once", "--verbose"]).with_code(75);
+            assert_eq!(types(&scene.hook.events()), ["watch.failing"]);
+            let signatures = signatures(&gateway.heard());
+            assert!(!signatures.is_empty() && signatures.iter().all(|it| it.len() == 40));
+            let place = format!("{quoting:?} with {status}");
+            assert_nothing_shows(&scene, &ended, &signatures, &place);
+            for arguments in [&["check", "--online"][..], &["query", "--verbose"]] {
+                let ended = scene.run(arguments);
+                assert_ne!(ended.code, Some(0), "{ended}");
+                let place = format!("{place}, {}", arguments.join(" "));
+                assert_nothing_shows(&scene, &ended, &signatures, &place);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_quotes_what_it_was_sent_gives_nothing_away() {
+    for status in [200, 302, 400, 401, 410, 413, 500] {
+        let receiver = Parrot::start(status, Quoting::Whole);
+        let url = format!("http://{}/canary?canary=canary", receiver.address);
+        let scene = Scene::with(|config| {
+            config
+                .text("webhooks.ops", "url", &url)
+                .text("webhooks.ops", "secret", "canary-secret")
+                .set("webhooks.ops", "headers", header())
+        });
+        scene.api.add_task(task("t"));
+        let ended = scene.run(&["--once", "--verbose"]);
+        let signature = |it: &String| {
+            Some(
+                it.split("webhook-signature: v1,")
+                    .nth(1)?
+                    .lines()
+                    .next()?
+                    .to_owned(),
+            )
+        };
+        let signatures: Vec<_> = receiver.heard().iter().filter_map(signature).collect();
+        assert_eq!(signatures.len(), 1, "{ended}");
+        assert_nothing_shows(&scene, &ended, &signatures, &format!("HTTP {status}"));
+        let ended = scene.run(&["test-webhook", "--verbose"]);
+        assert_nothing_shows(&scene, &ended, &[], &format!("test-webhook, HTTP {status}"));
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_learns_its_password_and_nobody_else_does() {
+    let proxy = Parrot::start(407, Quoting::Whole);
+    let url = format!("http://canary-user:canary-password@{}", proxy.address);
+    let scene = Scene::with(|config| {
+        config
+            .text("accounts.main", "proxy", &url)
+            .text("webhooks.ops", "proxy", &url)
+            .set("poll", "fail_after", 1)
+    });
+    let ended = scene.run(&["--once", "--verbose"]).with_code(75);
+    assert_nothing_shows(&scene, &ended, &[], "a run");
+    for arguments in [
+        &["check"][..],
+        &["check", "--online"],
+        &["query"],
+        &["test-webhook"],
+    ] {
+        let ended = scene.run(arguments);
+        assert_nothing_shows(&scene, &ended, &[], &arguments.join(" "));
+    }
+}
+
+#[test]
+fn a_process_shows_others_no_more_than_it_was_given() {
+    let scene = Scene::new();
+    let key = scene.api.private_key();
+    scene.configure(|config| config.set("accounts.main", "private_key", "{ env = 'THE_KEY' }"));
+    let variables = [("THE_KEY", OsString::from(&key))];
+    let mut watcher: Program = scene.start(&[], &variables);
+    scene.wait_for_polls(2);
+    let look = |name: &str| fs::read(format!("/proc/{}/{name}", watcher.id())).unwrap();
+    assert_eq!(look("environ"), format!("THE_KEY={key}\0").into_bytes());
+    let line = String::from_utf8(look("cmdline")).unwrap();
+    let config = scene.config_path();
+    assert_eq!(
+        line.split('\0').skip(1).collect::<Vec<_>>(),
+        ["--config", config.to_str().unwrap(), ""]
+    );
+    for thread in fs::read_dir(format!("/proc/{}/task", watcher.id())).unwrap() {
+        let name = fs::read_to_string(thread.unwrap().path().join("comm")).unwrap_or_default();
+        assert!(!name.contains(&key), "a thread's name");
+    }
+    watcher.stop().0.with_code(0);
+}

@@ -1,0 +1,238 @@
+//! What a poll asks for: one page while nothing is under way, ids of what is older, and the whole list when it must.
+
+use ucdn_watch::simulator::{
+    Effect, Fault, Options, RequestRecord, Script, Settings, TaskSpec, TotalCount, Unit,
+};
+
+use crate::harness::{Program, Scene, eventually, only, task};
+
+const PAGE: i64 = 10;
+const DAY: i64 = 24 * 60 * 60;
+
+/// A list of a hundred tasks that have succeeded, one a minute until a minute ago, read in pages of ten.
+fn long_list(options: Options) -> Scene {
+    let settings = Settings {
+        options,
+        ..Settings::default()
+    };
+    let scene = Scene::started(settings, |config| {
+        config
+            .set("poll", "page_size", PAGE)
+            .text("poll", "active_interval", "200ms")
+            .text("poll", "stall_after", "30d")
+    });
+    for minutes in 1..=100 {
+        add(&scene, &format!("old-{minutes}"), minutes * 60, "success");
+    }
+    scene
+}
+
+fn add(scene: &Scene, id: &str, age_seconds: i64, status: &str) {
+    let urls = ["a", "b"].map(|name| format!("http://example.com/{id}/{name}"));
+    let script = Script::new().becomes(status);
+    let spec = TaskSpec::new(urls.iter().map(String::as_str), script).with_id(id);
+    let now = scene.api.now().unix_seconds();
+    scene.api.add_task(spec.created_at(now - age_seconds));
+}
+
+/// The requests of each poll since the log was last forgotten, but those of the last one, which may not have ended.
+fn polls(scene: &Scene) -> Vec<Vec<RequestRecord>> {
+    let mut polls: Vec<Vec<RequestRecord>> = Vec::new();
+    for request in scene.api.requests() {
+        match polls.last_mut() {
+            Some(poll) if !begins_poll(&request) => poll.push(request),
+            _ => polls.push(vec![request]),
+        }
+    }
+    polls.pop();
+    polls
+}
+
+fn begins_poll(request: &RequestRecord) -> bool {
+    request.offset == Some(0) && request.task_ids.is_empty()
+}
+
+/// Watches, and waits until the first polls have learned what there is to learn.
+fn settled(scene: &Scene) -> Program {
+    let watcher = scene.watch();
+    eventually("three polls", || (polls(scene).len() >= 3).then_some(()));
+    scene.api.forget_requests();
+    watcher
+}
+
+/// The next whole polls.
+fn next_polls(scene: &Scene, count: usize) -> Vec<Vec<RequestRecord>> {
+    scene.api.forget_requests();
+    // The first one found may have begun before.
+    let mut polls = eventually("more polls", || {
+        let polls = polls(scene);
+        (polls.len() > count).then_some(polls)
+    });
+    polls.drain(..polls.len() - count);
+    polls
+}
+
+fn span(request: &RequestRecord) -> i64 {
+    request.end.unwrap() - request.begin.unwrap()
+}
+
+#[test]
+fn with_nothing_in_flight_a_poll_of_a_long_list_is_one_request() {
+    for (unit, total_count) in [
+        (Unit::Tasks, TotalCount::Tasks),
+        (Unit::Tasks, TotalCount::Urls),
+        (Unit::Urls, TotalCount::Urls),
+    ] {
+        let scene = long_list(Options {
+            unit,
+            total_count,
+            ..Options::default()
+        });
+        let mut watcher = settled(&scene);
+        for poll in next_polls(&scene, 4) {
+            assert_eq!(poll.len(), 1, "{unit:?} {total_count:?}: {poll:#?}");
+            assert!(span(&poll[0]) < 3600, "{unit:?}: not the day");
+        }
+        add(&scene, "new", 0, "failure");
+        let event = only(scene.hook.wait_for_events(1), "task.failure");
+        assert_eq!(event["task"]["urls"]["total"], 2);
+        watcher.stop().0.with_code(0);
+    }
+}
+
+#[test]
+fn an_old_task_in_flight_is_followed_by_its_id() {
+    let scene = long_list(Options::default());
+    add(&scene, "slow", 10 * 3600, "process");
+    let mut watcher = settled(&scene);
+    for poll in next_polls(&scene, 3) {
+        assert_eq!(poll.len(), 2, "{poll:#?}");
+        assert_eq!(poll[1].task_ids, ["slow"]);
+    }
+    scene.hook.wait_for_events(1);
+    scene.change("slow", "failure");
+    let events = scene.hook.wait_for_events(2);
+    assert_eq!(events[1]["type"], "task.failure");
+    assert_eq!(events[1]["task"]["previous_status"], "process");
+    eventually("polls of one request", || {
+        let polls = next_polls(&scene, 1);
+        (polls[0].len() == 1).then_some(())
+    });
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn an_old_task_that_is_gone_vanishes_only_after_the_whole_list_lacked_it_three_times() {
+    let scene = long_list(Options::default());
+    add(&scene, "lost", 10 * 3600, "process");
+    let mut watcher = settled(&scene);
+    scene.hook.wait_for_events(1);
+    scene.api.forget_requests();
+    scene.api.remove_task("lost");
+    let events = scene.hook.wait_for_events(2);
+    assert_eq!(events[1]["type"], "task.vanished");
+    let whole = scene
+        .api
+        .requests()
+        .into_iter()
+        .filter(|request| begins_poll(request) && span(request) > DAY);
+    assert_eq!(whole.count(), 3);
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn more_old_tasks_in_flight_than_the_list_has_pages_are_looked_for_in_the_list() {
+    let scene = long_list(Options::default());
+    for n in 0..300 {
+        add(&scene, &format!("slow-{n}"), 36_000 + n, "process");
+    }
+    scene.configure(|config| {
+        config
+            .set("poll", "page_size", 200)
+            .text("poll", "active_interval", "200ms")
+            .text("poll", "stall_after", "30d")
+    });
+    let mut watcher = settled(&scene);
+    for poll in next_polls(&scene, 2) {
+        assert!(poll.len() <= 3, "{}", poll.len());
+        assert!(poll.iter().all(|request| request.task_ids.is_empty()));
+    }
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn a_list_that_fits_on_a_page_is_read_whole_by_every_poll() {
+    let scene = Scene::with(|config| {
+        config
+            .set("poll", "page_size", PAGE)
+            .text("poll", "stall_after", "30d")
+    });
+    for minutes in 1..=9 {
+        add(&scene, &format!("old-{minutes}"), minutes * 3600, "success");
+    }
+    let mut watcher = settled(&scene);
+    for poll in next_polls(&scene, 3) {
+        assert_eq!(poll.len(), 1, "{poll:#?}");
+        assert!(span(&poll[0]) > DAY);
+    }
+    scene.change("old-9", "process");
+    let event = only(scene.hook.wait_for_events(1), "task.process");
+    assert_eq!(event["task"]["previous_status"], "success");
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn the_whole_list_is_read_at_start_and_after_a_failed_poll() {
+    let scene = long_list(Options::default());
+    scene.once().with_code(0);
+    let reads_whole = |poll: &[RequestRecord]| poll.len() >= 10 && span(&poll[0]) > DAY;
+    scene.api.forget_requests();
+    scene.once().with_code(0);
+    assert!(reads_whole(&scene.api.requests()), "a run is a start");
+    let mut watcher = settled(&scene);
+    assert!(!reads_whole(&next_polls(&scene, 1)[0]));
+    // Found by nothing less: what is final, and further back than a page reaches.
+    scene.change("old-99", "failure");
+    scene.api.forget_requests();
+    scene.api.add_fault(Fault::next(1, Effect::NotJson));
+    let event = only(scene.hook.wait_for_events(1), "task.failure");
+    assert_eq!(event["task"]["id"], "old-99");
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn a_reload_reads_the_whole_list() {
+    let scene = long_list(Options::default());
+    let mut watcher = settled(&scene);
+    scene.change("old-99", "failure");
+    watcher.signal(rustix::process::Signal::HUP);
+    only(scene.hook.wait_for_events(1), "task.failure");
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
+fn a_quiet_run_leaves_every_file_of_the_state_as_it_was() {
+    let scene = long_list(Options::default());
+    scene.api.add_task(task("waiting"));
+    scene.once();
+    scene.once();
+    let look = || {
+        let mut files: Vec<_> = std::fs::read_dir(scene.folder())
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let changed = entry.metadata().unwrap().modified().unwrap();
+                (
+                    entry.file_name(),
+                    changed,
+                    std::fs::read(entry.path()).unwrap(),
+                )
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    let before = look();
+    scene.once().with_code(0);
+    assert!(look() == before);
+}

@@ -1,0 +1,43 @@
+//! What a state holds, read through the store's own contract.
+
+use std::path::Path;
+
+use ucdn_watch::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use ucdn_watch::store::{Delivery, Store, TargetState, sqlite};
+
+use super::LARGE;
+
+/// All that the program would go on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    target: TargetState,
+    tasks: Vec<KnownTask>,
+    owed_to_ops: Vec<Delivery>,
+    owed_to_down: Vec<Delivery>,
+}
+
+/// Opens the state in a folder, as the next start of the program does; it must be sound.
+pub(super) fn content(folder: &Path) -> Content {
+    let opened = sqlite::open(&folder.join("state.db"), Timestamp::default()).unwrap();
+    assert_eq!(opened.loss, None);
+    let store = opened.store;
+    let shop = TargetName("shop".to_owned());
+    let ids: Vec<TaskId> = ["a", "b", "c"]
+        .into_iter()
+        .chain(LARGE)
+        .map(Into::into)
+        .collect();
+    let mut tasks = store.known_tasks(&shop, &ids).unwrap();
+    tasks.sort_by(|a, b| a.id.cmp(&b.id));
+    let owed_to = |name: &str| {
+        store
+            .pending(&WebhookName(name.to_owned()), usize::MAX / 2)
+            .unwrap()
+    };
+    Content {
+        target: store.target(&shop).unwrap(),
+        tasks,
+        owed_to_ops: owed_to("ops"),
+        owed_to_down: owed_to("down"),
+    }
+}
