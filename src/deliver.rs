@@ -2,7 +2,7 @@
 //! looks at the API.
 //!
 //! An event is delivered at least once: if the program dies between a receiver's answer and its record, the same bytes go
-//! out again under the same `webhook-id`.
+//! out again under the same `webhook-id`. How many there can be at a time is the ledger's to say.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ mod courier;
 mod fault;
 mod format;
 mod journal;
+mod ledger;
 mod receiver;
 mod sign;
 mod status;

@@ -1,12 +1,14 @@
 //! Draining one webhook's queue: as many of its head as a request takes, and nothing past them until they are delivered
 //! or dead. Owns the decision what comes next; what an answer means is [`super::answer`]'s, and when to try again [`crate::schedule`]'s.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::Agenda;
 use super::batch::{Batch, Width};
 use super::journal::Journal;
+use super::ledger::{Ledger, UNRECORDED_AT_MOST};
 use super::{
     Answer, CourierStatus, DrainReport, IDLE_LOOK, Outcome, Outgoing, Receiver, Reply, Verdict,
 };
@@ -36,8 +38,10 @@ pub struct Courier {
     width: Width,
     journal: Journal,
     agenda: Agenda,
-    /// Tries that are made but not written yet. They go first: trying again what was delivered would be worse.
-    unrecorded: Vec<Try>,
+    /// What is pending behind the last request, as of the last time that the ledger was written down.
+    ahead: VecDeque<Delivery>,
+    /// Tries that are made but not written down yet. They go first: trying again what was delivered would be worse.
+    ledger: Ledger,
 }
 
 /// How long a courier rests before the next look, and what for.
@@ -79,7 +83,8 @@ impl Courier {
             status: Arc::default(),
             paused: false,
             journal,
-            unrecorded: Vec::new(),
+            ahead: VecDeque::new(),
+            ledger: Ledger::default(),
             width: Width::of(&webhook.format),
         })
     }
@@ -138,24 +143,24 @@ impl Courier {
         stop: &Stop,
         report: &mut DrainReport,
     ) -> Result<Rest, StoreError> {
-        loop {
+        let rest = loop {
             match self.turn(stop)? {
                 Turn::Ended(ended) => report.add(ended),
-                Turn::Paced(wait) => return Ok(Rest::Pace(wait)),
-                Turn::NotDue(wait) => return Ok(Rest::Queue(wait.min(IDLE_LOOK))),
-                Turn::Idle => return Ok(Rest::Queue(IDLE_LOOK)),
+                Turn::Paced(wait) => break Rest::Pace(wait),
+                Turn::NotDue(wait) => break Rest::Queue(wait.min(IDLE_LOOK)),
+                Turn::Idle => break Rest::Queue(IDLE_LOOK),
             }
-        }
+        };
+        self.write_down()?;
+        Ok(rest)
     }
 
     fn turn(&mut self, stop: &Stop) -> Result<Turn, StoreError> {
         self.status.turned(self.clock.monotonic());
-        self.record_leftover()?;
         if self.paused || stop.is_requested() {
             return Ok(Turn::Idle);
         }
-        let pending = self.store.pending(&self.name, self.width.now())?;
-        let Some(batch) = Batch::new(pending) else {
+        let Some(batch) = self.next_batch()? else {
             return Ok(Turn::Idle);
         };
         let wait = self.agenda.until_due(&batch.head);
@@ -172,10 +177,22 @@ impl Courier {
         }
         let left = self.agenda.until_given_up(&batch.head, batch.head.tries);
         if left.is_zero() && batch.head.tries > 0 {
-            return self.give_up_waiting(&batch.head);
+            return Ok(self.give_up_waiting(&batch.head));
         }
         // Wall time is whole seconds: a shorter wait would only turn the loop.
         Ok(Turn::NotDue(wait.min(left.max(Duration::from_secs(1)))))
+    }
+
+    /// Reads ahead, so that the store is asked once for as many deliveries as are written down at once. What is read is
+    /// of use only until then: what was written down is no longer pending, and may not be the only change.
+    fn next_batch(&mut self) -> Result<Option<Batch>, StoreError> {
+        if self.ahead.is_empty() || !self.ledger.may_wait(self.clock.monotonic()) {
+            self.write_down()?;
+            let limit = self.width.now().max(UNRECORDED_AT_MOST);
+            self.ahead = self.store.pending(&self.name, limit)?.into();
+        }
+        let count = self.width.now().min(self.ahead.len());
+        Ok(Batch::new(self.ahead.drain(..count).collect()))
     }
 
     fn try_batch(&mut self, batch: &Batch, stop: &Stop) -> Result<Turn, StoreError> {
@@ -188,15 +205,16 @@ impl Courier {
         let answer = Answer::of(&result);
         let now = self.clock.now();
         match answer.verdict(now) {
-            Verdict::Delivered => self.delivered(batch, &answer, now),
+            Verdict::Delivered => Ok(self.delivered(batch, &answer, now)),
             Verdict::Refused if batch.len() > 1 => {
                 self.width.narrow(batch.len());
                 self.journal.narrowed(batch, &answer);
+                self.write_down()?;
                 Ok(Turn::Ended(DrainReport::default()))
             }
-            Verdict::Refused => self.refused(&batch.head, &answer, now),
+            Verdict::Refused => Ok(self.refused(&batch.head, &answer, now)),
             Verdict::Gone => Ok(self.pause(batch, &answer)),
-            Verdict::Retry { retry_after } => self.failed(batch, &answer, now, retry_after),
+            Verdict::Retry { retry_after } => Ok(self.failed(batch, &answer, now, retry_after)),
         }
     }
 
@@ -210,6 +228,7 @@ impl Courier {
             .collect();
         let begun = self.clock.monotonic();
         self.agenda.request_begins(begun);
+        self.ledger.request_begins(begun);
         self.status
             .call_begins(begun.saturating_add(self.receiver.timeout()));
         let result = self.receiver.post(&events, self.clock.now());
@@ -219,12 +238,7 @@ impl Courier {
         result
     }
 
-    fn delivered(
-        &mut self,
-        batch: &Batch,
-        answer: &Answer<'_>,
-        at: Timestamp,
-    ) -> Result<Turn, StoreError> {
+    fn delivered(&mut self, batch: &Batch, answer: &Answer<'_>, at: Timestamp) -> Turn {
         self.journal.delivered(batch);
         self.width.widen();
         let answer = answer.to_string();
@@ -237,12 +251,7 @@ impl Courier {
         }))
     }
 
-    fn refused(
-        &mut self,
-        delivery: &Delivery,
-        answer: &Answer<'_>,
-        at: Timestamp,
-    ) -> Result<Turn, StoreError> {
+    fn refused(&mut self, delivery: &Delivery, answer: &Answer<'_>, at: Timestamp) -> Turn {
         self.width.widen();
         let dead = self.dead(delivery, &answer.to_string(), at);
         self.finish([dead])
@@ -255,7 +264,7 @@ impl Courier {
         answer: &Answer<'_>,
         at: Timestamp,
         retry_after: Option<Duration>,
-    ) -> Result<Turn, StoreError> {
+    ) -> Turn {
         let tries = batch.head.tries.saturating_add(1);
         let delay = delivery_delay(tries, retry_after, fastrand::f64());
         let next_try = at.saturating_add(in_whole_seconds(delay));
@@ -286,7 +295,7 @@ impl Courier {
     }
 
     /// The head is too old and has had its tries, and the next one lies ahead.
-    fn give_up_waiting(&mut self, head: &Delivery) -> Result<Turn, StoreError> {
+    fn give_up_waiting(&mut self, head: &Delivery) -> Turn {
         let answer = self
             .journal
             .fault()
@@ -316,7 +325,7 @@ impl Courier {
         Turn::Ended(DrainReport::of([Outcome::Paused]))
     }
 
-    fn finish(&mut self, tries: impl IntoIterator<Item = Try>) -> Result<Turn, StoreError> {
+    fn finish(&mut self, tries: impl IntoIterator<Item = Try>) -> Turn {
         let tries: Vec<Try> = tries.into_iter().collect();
         let outcomes = tries.iter().map(|one| Outcome::of(&one.result));
         for outcome in outcomes.clone() {
@@ -324,15 +333,17 @@ impl Courier {
             self.status.try_ended(outcome, fault);
         }
         let report = DrainReport::of(outcomes);
-        self.unrecorded.extend(tries);
-        self.record_leftover()?;
-        Ok(Turn::Ended(report))
+        self.ledger.add(tries);
+        Turn::Ended(report)
     }
 
-    fn record_leftover(&mut self) -> Result<(), StoreError> {
-        if !self.unrecorded.is_empty() {
-            self.store.record_tries(&self.name, &self.unrecorded)?;
-            self.unrecorded.clear();
+    /// What was read ahead is forgotten with it: see [`Self::next_batch`].
+    fn write_down(&mut self) -> Result<(), StoreError> {
+        // First, so that nothing of it is used if the record fails: it may lack what a request was just made with.
+        self.ahead.clear();
+        if !self.ledger.tries().is_empty() {
+            self.store.record_tries(&self.name, self.ledger.tries())?;
+            self.ledger.clear();
         }
         Ok(())
     }

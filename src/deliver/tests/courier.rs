@@ -198,9 +198,58 @@ fn what_could_not_be_recorded_is_recorded_before_anything_is_sent_again() {
     scene.store.fail_records(1);
     scene.courier.drain_once(&scene.stop).unwrap_err();
     assert!(scene.store.row(1).is_pending());
+    scene.store.owe(super::OPS, 1, scene.clock.now());
     assert_eq!(scene.drain().delivered, 1);
     assert!(scene.store.row(1).is_delivered());
-    assert_eq!(scene.receiver.ids(), ["evt_1", "evt_2"]);
+    assert_eq!(scene.receiver.ids(), ["evt_1", "evt_2", "evt_3"]);
+}
+
+#[test]
+fn a_full_queue_is_recorded_in_a_commit_for_32_deliveries() {
+    let mut scene = Scene::new(70, &[Reply::Status(200)]);
+    assert_eq!(scene.drain().delivered, 70);
+    assert_eq!(scene.store.commits(), [32, 32, 6]);
+    assert_eq!(scene.receiver.ids(), ids(1..=70));
+}
+
+#[test]
+fn a_crash_sends_no_more_than_32_events_again() {
+    let mut scene = Scene::new(70, &[Reply::Status(200)]);
+    scene.store.fail_records(1);
+    scene.courier.drain_once(&scene.stop).unwrap_err();
+    assert_eq!(scene.receiver.ids(), ids(1..=32));
+    scene.restart();
+    assert_eq!(scene.drain().delivered, 70);
+    assert_eq!(scene.receiver.ids(), [ids(1..=32), ids(1..=70)].concat());
+}
+
+#[test]
+fn what_was_delivered_before_a_failed_try_is_recorded_with_it() {
+    let replies = [200, 200, 503, 200].map(Reply::Status);
+    let mut scene = Scene::new(5, &replies);
+    let report = scene.drain();
+    assert_eq!((report.delivered, report.failed), (2, 1));
+    assert_eq!(scene.store.commits(), [3]);
+    scene.pass(2);
+    assert_eq!(scene.drain().delivered, 3);
+    assert_eq!(scene.receiver.ids(), [ids(1..=3), ids(3..=5)].concat());
+}
+
+#[test]
+fn what_was_delivered_is_recorded_when_a_receiver_says_gone_or_the_program_stops() {
+    let mut scene = Scene::new(3, &[200, 410].map(Reply::Status));
+    assert_eq!(scene.drain().paused, 1);
+    assert!(scene.store.row(1).is_delivered());
+    let mut scene = Scene::new(2, &[Reply::Status(200)]);
+    scene.store.fail_records(1);
+    scene.courier.drain_once(&scene.stop).unwrap_err();
+    scene.stop.request();
+    assert_eq!(scene.drain(), DrainReport::default());
+    assert!(scene.store.row(2).is_delivered());
+}
+
+fn ids(sequences: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    sequences.map(|it| format!("evt_{it}")).collect()
 }
 
 #[test]

@@ -20,6 +20,8 @@ struct Inner {
     rows: Vec<Row>,
     failing_records: u32,
     failing_reads: u32,
+    /// How many tries each commit held.
+    commits: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +75,11 @@ impl FakeStore {
         self.inner.lock().unwrap().failing_reads = times;
     }
 
+    /// How many tries were recorded at a time.
+    pub(super) fn commits(&self) -> Vec<usize> {
+        self.inner.lock().unwrap().commits.clone()
+    }
+
     /// The row of this sequence.
     pub(super) fn row(&self, sequence: usize) -> Row {
         self.inner.lock().unwrap().rows[sequence - 1].clone()
@@ -122,6 +129,7 @@ impl Store for FakeStore {
     fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
         let mut inner = self.inner.lock().unwrap();
         broken(&mut inner.failing_records)?;
+        inner.commits.push(tries.len());
         for one in tries {
             let row = inner.rows.iter_mut().find(|row| {
                 row.webhook == webhook.as_str()

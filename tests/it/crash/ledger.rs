@@ -10,7 +10,7 @@ use super::told::Told;
 use crate::harness::{Delivery, Receiver};
 
 /// So many answers of one webhook may be had and not yet be recorded when the program dies: the youngest.
-const MOST_UNRECORDED: usize = 1;
+const MOST_UNRECORDED: usize = 32;
 
 /// A webhook, and who receives for it.
 pub(super) struct Hook {
