@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let filter = filter(arguments, &config, &*records, clock.now())?;
     let (after, limit) = begin(arguments, &*records, &filter)?;
     if arguments.follow {
-        follow(arguments, &*records, &filter, after)?;
+        follow(arguments, &config, &filter, after)?;
         return Ok(Exit::Done);
     }
     let now = clock.now();
@@ -149,30 +149,56 @@ fn begin(
 /// A line an event, until nobody reads them any more or a signal ends the program.
 fn follow(
     arguments: &Arguments,
-    records: &dyn Records,
+    config: &Outline,
     filter: &EventFilter,
     mut after: u64,
 ) -> Result<(), StoreError> {
     let never = Stop::default();
-    let mut closed = false;
     loop {
-        let page = |last: Option<&EventRecord>, wanted| {
-            let after = last.map_or(after, |event| event.sequence);
-            records.events(filter, EventSpan::OldestFirst { after }, wanted)
-        };
-        let mut reached = after;
-        read_pages(usize::MAX, page, |events| {
-            reached = events.last().map_or(reached, |event| event.sequence);
-            let written = write_lines(events, arguments.json.output());
-            closed |= written.is_err();
-            written
-        })?;
-        after = reached;
-        if closed {
+        let look = look(config, filter, after, arguments.json.output())?;
+        if look.written.is_err() {
             return Ok(());
         }
+        after = look.reached;
         never.sleep(LOOK_EVERY);
     }
+}
+
+/// What one look came to.
+struct Look {
+    /// The last sequence seen.
+    reached: u64,
+    /// An error: nobody reads any more.
+    written: io::Result<()>,
+}
+
+/// Writes what is new. Opens the state itself: a damaged one may have been set aside, and another begun under its name.
+fn look(
+    config: &Outline,
+    filter: &EventFilter,
+    after: u64,
+    output: Output,
+) -> Result<Look, StoreError> {
+    let records = state::records(config)?;
+    let is_same_state = records.last_sequence()? >= after;
+    let mut look = Look {
+        reached: if is_same_state { after } else { 0 },
+        written: Ok(()),
+    };
+    let first = look.reached;
+    let page = |last: Option<&EventRecord>, wanted| {
+        let after = last.map_or(first, |event| event.sequence);
+        records.events(filter, EventSpan::OldestFirst { after }, wanted)
+    };
+    read_pages(usize::MAX, page, |events| {
+        look.reached = events.last().map_or(look.reached, |event| event.sequence);
+        look.written = write_lines(events, output);
+        match look.written {
+            Ok(()) => Ok(()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    })?;
+    Ok(look)
 }
 
 fn write_lines(events: &[EventRecord], output: Output) -> io::Result<()> {

@@ -51,6 +51,10 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 }
 
 /// Opens the state for whoever watches.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(unused_variables, reason = "a file's state waits for nobody")
+)]
 pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,

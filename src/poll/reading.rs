@@ -81,7 +81,7 @@ impl Progress {
 /// The room on one page, as far as it may be filled with what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fill {
-    /// All of it.
+    /// All of it but one place: that a page which is full to its end was the last one can't be seen under each reading.
     Full,
     /// So far that what is new since the last poll will most likely fit too.
     WithRoomForNews,
@@ -90,7 +90,7 @@ pub(super) enum Fill {
 /// The room on one page.
 pub(super) fn room(paging: Paging, page_size: u32, fill: Fill) -> Room {
     let part = |length: u64| match fill {
-        Fill::Full => length,
+        Fill::Full => length.saturating_sub(1),
         Fill::WithRoomForNews => length - length / 4,
     };
     match paging.page_length(page_size) {
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_page_keeps_room_for_news() {
         let paging = Paging::default();
-        assert_eq!(room(paging, 200, Fill::Full), Room::Urls(200));
+        assert_eq!(room(paging, 200, Fill::Full), Room::Urls(199));
         assert_eq!(room(paging, 200, Fill::WithRoomForNews), Room::Urls(150));
         assert_eq!(room(paging, 1, Fill::WithRoomForNews), Room::Urls(1));
     }

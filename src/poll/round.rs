@@ -126,6 +126,7 @@ impl<'a> Round<'a> {
             self.walk_list(window, self.paging(), check)?,
             Walked::WrongClock
         ) {
+            self.tell_of_clocks();
             return Ok(false);
         }
         self.ask_for_unseen()?;

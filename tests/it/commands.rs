@@ -8,6 +8,20 @@ use ucdn_watch::simulator::{Effect, Fault};
 
 use crate::harness::{Answer, Program, Receiver, Scene, task};
 
+const COMMANDS: [&str; 11] = [
+    "check",
+    "query",
+    "wait",
+    "tasks",
+    "events",
+    "deliveries",
+    "completions",
+    "man",
+    "test-webhook",
+    "simulate",
+    "demo",
+];
+
 fn run(arguments: &[&str]) -> crate::harness::Ended {
     Program::start(arguments, &[]).wait()
 }
@@ -15,36 +29,10 @@ fn run(arguments: &[&str]) -> crate::harness::Ended {
 #[test]
 fn help_and_version_work_without_a_config() {
     let ended = run(&["--help"]).with_code(0);
-    for word in [
-        "check",
-        "query",
-        "wait",
-        "tasks",
-        "events",
-        "deliveries",
-        "completions",
-        "man",
-        "test-webhook",
-        "simulate",
-        "demo",
-        "--once",
-        "--config",
-    ] {
-        assert!(ended.stdout.contains(word), "no {word}: {ended}");
+    for word in COMMANDS.iter().chain(&["--once", "--config"]) {
+        assert!(ended.stdout.contains(*word), "no {word}: {ended}");
     }
-    for command in [
-        "check",
-        "query",
-        "wait",
-        "tasks",
-        "events",
-        "deliveries",
-        "completions",
-        "man",
-        "test-webhook",
-        "simulate",
-        "demo",
-    ] {
+    for command in COMMANDS {
         let ended = run(&[command, "--help"]).with_code(0);
         assert!(ended.stdout.contains("Usage"), "{ended}");
         assert_eq!(ended.stderr, "");

@@ -101,6 +101,22 @@ fn with_nothing_in_flight_a_poll_of_a_long_list_is_one_request() {
 }
 
 #[test]
+fn a_list_just_as_long_as_a_page_is_one_request_too() {
+    let scene = Scene::with(|config| config.set("poll", "page_size", PAGE));
+    for minutes in 1..=PAGE {
+        let url = format!("http://example.com/{minutes}");
+        let spec = TaskSpec::new([url.as_str()], Script::new().becomes("success"));
+        let created = scene.api.now().unix_seconds() - minutes * 3600;
+        scene.api.add_task(spec.created_at(created));
+    }
+    let mut watcher = settled(&scene);
+    for poll in next_polls(&scene, 3) {
+        assert_eq!(poll.len(), 1, "{poll:#?}");
+    }
+    watcher.stop().0.with_code(0);
+}
+
+#[test]
 fn an_old_task_in_flight_is_followed_by_its_id() {
     let scene = long_list(Options::default());
     add(&scene, "slow", 10 * 3600, "process");

@@ -168,6 +168,26 @@ fn events_are_followed_while_the_watcher_runs() {
     assert!(text.printed().lines().all(|line| line.contains("task.")));
 }
 
+/// As after damage: the watcher sets the file aside, and its sequences begin anew.
+#[test]
+fn events_are_followed_into_a_state_that_was_begun_anew() {
+    let scene = watched(usual);
+    let following = scene.start(&["events", "--follow"], &[]);
+    eventually("the events so far", || {
+        (following.printed().lines().count() == 4).then_some(())
+    });
+    for part in ["", "-wal", "-shm"] {
+        let name = |stem: &str| scene.folder().join(format!("{stem}.db{part}"));
+        // The journals may be there or not.
+        let _ = std::fs::rename(name("state"), name("aside"));
+    }
+    scene.api.add_task(task("new"));
+    scene.once().with_code(0);
+    eventually("an event of the new state", || {
+        following.printed().contains("task new").then_some(())
+    });
+}
+
 #[test]
 fn a_dead_delivery_is_shown_and_can_be_made_again_while_the_watcher_runs() {
     let scene = Scene::new();

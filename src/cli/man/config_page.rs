@@ -33,7 +33,16 @@ pub(super) fn page() -> String {
     for part in lines.split_inclusive(|line| matches!(line, Line::Empty)) {
         let is_table = |line: &&Line<'_>| matches!(line, Line::Table(_));
         let (tables, others): (Vec<_>, Vec<_>) = part.iter().partition(is_table);
-        page.extend(tables.iter().chain(&others).map(|line| marked_up(line)));
+        page.extend(tables.iter().map(|line| marked_up(line)));
+        let mut before: Option<&Line<'_>> = None;
+        for line in others {
+            let ends_entry = matches!(before, Some(Line::Key(..) | Line::More(_)));
+            if ends_entry && matches!(line, Line::Prose(_)) {
+                page.push_str(".PP\n");
+            }
+            page.push_str(&marked_up(line));
+            before = Some(line);
+        }
     }
     page.push_str(&section("SEE ALSO"));
     page.push_str("\\fBucdn\\-watch\\fR(1)\n");
@@ -124,6 +133,13 @@ mod tests {
         for table in ["[poll]", "[accounts.main]", "[webhooks.ops]"] {
             assert!(page.contains(&section(table)), "{table}");
         }
+    }
+
+    #[test]
+    fn prose_below_an_entry_is_no_part_of_it() {
+        let page = page();
+        let entry = "or \"prefetch\"\n.PP\nAny key of [poll]";
+        assert!(page.contains(entry), "{page}");
     }
 
     #[test]

@@ -196,9 +196,6 @@ fn make_ready(writer: &mut Connection, version: i64, trust: Trust) -> Result<(),
         check_pages(writer)?;
     }
     settle(writer)?;
-    if version < LATEST {
-        begin_writing(writer)?;
-    }
     migrate(writer, version)?;
     meta::check_schema(writer)?;
     check_statements(writer)?;

@@ -86,6 +86,36 @@ fn a_changed_schema_is_damage() {
     }
 }
 
+/// Also of those that no poll and no courier will read again.
+#[test]
+fn a_row_of_any_table_that_is_not_as_it_was_written_is_damage() {
+    for sql in [
+        "UPDATE meta SET value = value || 'x' WHERE name = 'schema/task_newest'",
+        "UPDATE target SET paging = 'x'",
+        "UPDATE task SET changed = changed + 1",
+        "UPDATE event SET time = time + 1",
+        "UPDATE webhook SET name = 'opz'",
+        "UPDATE delivery SET last_answer = 'HTTP 205'",
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.db");
+        let store = open_sound(&path);
+        let commit = Commit {
+            tasks: vec![task("a", Status::Success, Some(1_000)).into()],
+            events: vec![event("a", &["ops"])],
+            target: Some(TargetState::default()),
+            ..Commit::default()
+        };
+        store.commit(&shop(), &commit).unwrap();
+        drain(&store, "ops");
+        drop(store);
+        change(&path, sql);
+        let why = set_aside(open(&path, now()).unwrap().loss).why;
+        let said = sql.starts_with("UPDATE meta") || why.contains("not as they were written");
+        assert!(said, "{sql}: {why}");
+    }
+}
+
 #[test]
 fn what_an_operator_adds_is_not_damage() {
     let directory = tempfile::tempdir().unwrap();
