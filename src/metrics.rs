@@ -17,6 +17,8 @@ use crate::ucdn::error::CallOutcome;
 
 mod families;
 mod labels;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod textfile;
 
@@ -53,6 +55,8 @@ const COUNTING_SHARE: u32 = 20;
 #[derive(Debug, Default)]
 struct Watched {
     targets: BTreeMap<TargetName, Health>,
+    /// Targets that another instance polls, which tells how they are.
+    elsewhere: BTreeSet<TargetName>,
     webhooks: BTreeSet<WebhookName>,
 }
 
@@ -126,6 +130,15 @@ impl Metrics {
             .map(|name| (name.clone(), kept(name)))
             .collect();
         watched.webhooks = config.webhooks.keys().cloned().collect();
+    }
+
+    /// Of the config's targets, this instance polls these. Until it is told, all.
+    pub fn hold<'a>(&self, targets: impl Iterator<Item = &'a TargetName>) {
+        let held: BTreeSet<&TargetName> = targets.collect();
+        let watched = &mut *self.watched();
+        let names = watched.targets.keys();
+        let elsewhere = names.filter(|name| !held.contains(name));
+        watched.elsewhere = elsewhere.cloned().collect();
     }
 
     /// When targets were last polled well, from before this process: what `--once` wrote into its textfile.
@@ -270,7 +283,9 @@ impl Metrics {
         let (successes, failed) = (&self.families.last_success, &self.families.failed_polls);
         successes.clear();
         failed.clear();
-        for (name, health) in &self.watched().targets {
+        let watched = self.watched();
+        let here = |name: &TargetName| !watched.elsewhere.contains(name);
+        for (name, health) in watched.targets.iter().filter(|(name, _)| here(name)) {
             let target = ByTarget::of(name);
             let seconds = health.last_success.map_or(0, Timestamp::unix_seconds);
             successes.get_or_create(&target).set(seconds);

@@ -99,8 +99,9 @@ impl Outlets {
         }
     }
 
-    /// Tells how all targets are now.
+    /// Tells how all targets are now that this instance holds.
     pub(super) fn tell(&mut self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
+        self.metrics.hold(targets.keys());
         let is_over = self.round.take_if_over(targets.keys());
         self.board.tell(targets);
         if let Some(textfile) = &self.textfile {
@@ -186,9 +187,9 @@ impl Round {
         self.polled.remove(target);
     }
 
-    /// Whether it held all of these: then the next one begins.
+    /// Whether it held all of these, and at least one: then the next one begins.
     fn take_if_over<'a>(&mut self, mut targets: impl Iterator<Item = &'a TargetName>) -> bool {
-        let is_over = targets.all(|target| self.polled.contains(target));
+        let is_over = !self.polled.is_empty() && targets.all(|target| self.polled.contains(target));
         if is_over {
             self.polled.clear();
         }
@@ -279,5 +280,7 @@ mod tests {
         round.succeeded(&a);
         // A reload took `b` away.
         assert!(round.take_if_over([&a].into_iter()));
+        // An instance that holds no target has nothing to say.
+        assert!(!round.take_if_over([].into_iter()));
     }
 }

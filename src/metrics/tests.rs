@@ -1,0 +1,43 @@
+//! What a text holds, and what it leaves out.
+
+use std::sync::Arc;
+
+use super::Metrics;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Environment, load};
+use crate::model::TargetName;
+use crate::store::sqlite::{SqliteRecords, open};
+
+const CONFIG: &str = "\
+state = 'state.db'
+[accounts.main]
+public_key = 'public'
+private_key = 'private'
+[targets.here]
+[targets.there]
+tasks = 'prefetch'
+";
+
+#[test]
+fn of_a_target_that_another_instance_polls_nothing_is_said_of_its_polls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, CONFIG).unwrap();
+    let config = load(&path, &Environment::default()).unwrap().config;
+    let clock = Arc::new(SystemClock::start());
+    let state = folder.path().join("state.db");
+    let _store = open(&state, clock.now()).unwrap().store;
+    let records = Arc::new(SqliteRecords::open(&state).unwrap());
+    let metrics = Metrics::new(records, clock);
+    metrics.watch(&config);
+    let told = |name: &str| {
+        let sample = format!("ucdn_watch_failed_polls{{target=\"{name}\"}} 0");
+        metrics.text().contains(&sample)
+    };
+    assert!(told("here") && told("there"));
+    metrics.hold([&TargetName::from("here")].into_iter());
+    assert!(told("here") && !told("there"));
+    // Taken over.
+    metrics.hold(["here", "there"].map(TargetName::from).iter());
+    assert!(told("here") && told("there"));
+}
