@@ -70,8 +70,8 @@ fn what_the_containerfile_copies_is_all_that_cargo_wants() {
 fn the_image_runs_what_is_built_as_somebody_who_is_not_root() {
     let (build, image) = CONTAINERFILE.split_once("\nFROM gcr.io/").unwrap();
     assert!(build.contains("cargo build --locked --release"));
-    let built = "COPY --from=build /build/target/release/ucdn-watch /usr/bin/ucdn-watch\n";
-    assert!(build.contains("WORKDIR /build\n") && image.contains(built));
+    let program = "COPY --from=build /build/target/release/ucdn-watch /usr/bin/ucdn-watch\n";
+    assert!(build.contains("WORKDIR /build\n") && image.contains(program));
     assert!(image.contains("\nENTRYPOINT [\"/usr/bin/ucdn-watch\"]\n"));
     assert!(image.contains("\nUSER nonroot\n"));
     let state = "/var/lib/ucdn-watch";
