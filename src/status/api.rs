@@ -137,7 +137,7 @@ pub(super) fn tasks(site: &Site, query: &str) -> Result<Answer, Refusal> {
         Ok(url.as_ref().is_none_or(|url| has(record, url)))
     })?;
     let next = page.end.map(|record| Cursor(record.place()).text());
-    document("tasks", &page.items, &next)
+    document("tasks", &page.items, next.as_ref())
 }
 
 /// `/api/events`.
@@ -167,7 +167,7 @@ pub(super) fn events(site: &Site, query: &str) -> Result<Answer, Refusal> {
         _ => Ok(true),
     })?;
     let next = page.end.map(|event| event.sequence);
-    document("events", &page.items, &next)
+    document("events", &page.items, next.as_ref())
 }
 
 /// Which tasks have a URL that is looked for: several events are of the same one.
@@ -207,8 +207,8 @@ fn has(record: &TaskRecord, url: &UrlFilter) -> bool {
     record.task.urls.keys().any(|one| url.matches(one))
 }
 
-fn document(name: &str, items: &str, next: &Option<impl Serialize>) -> Result<Answer, Refusal> {
-    let next = serde_json::to_string(next)?;
+fn document<N: Serialize>(name: &str, items: &str, next: Option<&N>) -> Result<Answer, Refusal> {
+    let next = serde_json::to_string(&next)?;
     let body = format!("{{\"{name}\":[{items}\n],\"next\":{next}}}\n");
     Ok(Answer::json(Code::Ok, body))
 }
