@@ -15,6 +15,7 @@ mod architecture;
 mod chats;
 mod commands;
 mod configs;
+mod container;
 mod crash;
 mod deliveries;
 mod echoes;
