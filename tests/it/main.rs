@@ -10,6 +10,7 @@
 
 mod absence;
 mod alertmanager;
+mod api;
 mod api_faults;
 mod architecture;
 mod chats;
