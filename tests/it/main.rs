@@ -43,6 +43,7 @@ mod signals;
 mod soak;
 mod state;
 mod state_commands;
+mod state_copy;
 mod status;
 mod stops;
 mod time;
