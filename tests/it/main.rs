@@ -25,6 +25,7 @@ mod harness;
 mod heartbeat;
 mod metrics;
 mod once;
+mod page;
 mod paging;
 mod parts;
 mod power;
