@@ -15,6 +15,8 @@ use crate::store::{Owed, StoreError};
 pub(super) const HOURS: usize = 24;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// From an hour's first second to its last.
+const LAST_SECOND: Duration = Duration::from_secs(3599);
 
 /// Tasks of an hour that their durations are read of: the newest.
 pub(super) const SAMPLE: usize = 100;
@@ -224,7 +226,7 @@ fn durations(records: &dyn Records, hour: Timestamp) -> Result<Option<Durations>
             TaskCondition::Status(Status::Failure),
         ],
         since: Some(hour),
-        until: Some(hour.saturating_add(HOUR - Duration::from_secs(1))),
+        until: Some(hour.saturating_add(LAST_SECOND)),
         ..TaskFilter::default()
     };
     let tasks = records.tasks(&filter, None, SAMPLE)?;

@@ -216,5 +216,4 @@ fn frame(page: &Page) -> Markup {
     }
 }
 
-/// `the last 24 hours`, in words that the plots share.
 const _: () = assert!(HOURS == 24, "the texts of the page say 24 hours");

@@ -181,7 +181,7 @@ mod tests {
                     let first = end.copied().or(after).map_or(0, |end| end + 1);
                     Ok((first..count).take(wanted).collect())
                 };
-                let is_meant = |number: &usize| Ok(number % every == 0);
+                let is_meant = |number: &usize| Ok(number.is_multiple_of(every));
                 let page = read(Limit(limit), chunk, is_meant, |number| Ok(number.to_string())).unwrap();
                 prop_assert!(page.items.len() <= limit);
                 seen.extend(page.items);

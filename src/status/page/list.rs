@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::text::outside_plain;
 use super::{Mood, Page, Refresh};
-use crate::model::Timestamp;
+use crate::model::{TargetName, Timestamp};
 use crate::status::paging::{Cursor, Page as Found};
 use crate::status::parameters::Parameters;
 use crate::status::site::Site;
@@ -59,7 +59,7 @@ fn form(site: &Site, parameters: &Parameters) -> Markup {
             label { "Id " input type="search" name="id" value=(outside_plain(said("id"))) autocomplete="off" spellcheck="false"; }
             label { "URL holds " input type="search" name="url" value=(outside_plain(said("url"))) autocomplete="off" spellcheck="false"; }
             (choice("Status ", "status", said("status"), CONDITIONS))
-            (choice("Target ", "target", said("target"), targets.keys().map(|name| name.as_str())))
+            (choice("Target ", "target", said("target"), targets.keys().map(TargetName::as_str)))
             (choice("Since ", "since", said("since"), SPANS))
             button type="submit" { "Show" }
         }

@@ -1,10 +1,11 @@
 //! A day in two plots: how long tasks took, and how many failed. Each is a picture, a sentence and a table. Pure.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, HEIGHT, LEFT, RIGHT, TOP, WIDTH, x};
+use super::axis::{Axis, HEIGHT, TOP, WIDTH, x};
 use super::text::span;
 use crate::phrases::counted;
 use crate::status::overview::{Hour, SAMPLE, Tally};
@@ -174,7 +175,8 @@ fn path(series: &[Option<f64>]) -> String {
     for (number, y) in (0_u32..).zip(series) {
         match y {
             Some(y) => {
-                path.push_str(&format!("{pen}{:.1} {y:.1}", x(number)));
+                // Writing into a string can't fail.
+                let _ = write!(path, "{pen}{:.1} {y:.1}", x(number));
                 pen = 'L';
             }
             None => pen = 'M',
@@ -224,5 +226,3 @@ fn clock(hour: &Hour) -> String {
     let time = hour.begins.to_string();
     time.get(11..16).unwrap_or_default().to_owned()
 }
-
-const _: () = assert!(LEFT + RIGHT < WIDTH);

@@ -122,26 +122,21 @@ fn urls(record: &TaskRecord, place: &Place, parameters: &Parameters) -> Markup {
     let mut urls: Vec<(&String, &UrlState)> = record.task.urls.iter().collect();
     urls.sort_by_key(|(_, state)| urgency(&state.status));
     let end = place.urls.saturating_add(MOST_URLS);
-    let next = (urls.len() > end).then_some(end);
+    let next = (urls.len() > end).then_some(end as u64);
     html! {
         ul.urls { @for (url, state) in urls.iter().skip(place.urls).take(MOST_URLS) { li {
             (url_line(url, state))
             @if let Some(finished) = state.finished { " " time.of datetime=(finished) { "finished " (moment(finished)) } }
         } } }
-        (onward(parameters, "urls", place.urls, next))
+        (onward(parameters, "urls", place.urls as u64, next))
     }
 }
 
 /// A way to the next part of a list, and back to its beginning.
-fn onward<T: std::fmt::Display + Default + PartialEq>(
-    parameters: &Parameters,
-    name: &str,
-    here: T,
-    next: Option<T>,
-) -> Markup {
+fn onward(parameters: &Parameters, name: &str, here: u64, next: Option<u64>) -> Markup {
     let link = |value: &str| format!("task?{}", parameters.with(name, value));
     html! {
-        @if here != T::default() { p { a href=(link("")) { "From the beginning" } } }
+        @if here > 0 { p { a href=(link("")) { "From the beginning" } } }
         @if let Some(next) = next { p { a.next rel="next" href=(link(&next.to_string())) { "The ones after these" } } }
     }
 }

@@ -76,7 +76,7 @@ fn stage() -> Stage {
     }
 }
 
-fn task(id: &str, status: Status, urls: &[&str]) -> KnownTask {
+fn task(id: &str, status: &Status, urls: &[&str]) -> KnownTask {
     let url = |url: &&str| {
         let state = UrlState {
             status: status.clone(),
@@ -117,7 +117,7 @@ fn body(answer: Answer) -> String {
 #[test]
 fn a_quiet_state_is_well_and_says_so_in_the_title() {
     let stage = stage();
-    stage.know([task("a", Status::Success, &["http://example.com/a"])]);
+    stage.know([task("a", &Status::Success, &["http://example.com/a"])]);
     let page = body(front(&stage.site, ""));
     for text in [
         "<title>All is well · ucdn-watch</title>",
@@ -133,8 +133,8 @@ fn a_quiet_state_is_well_and_says_so_in_the_title() {
 fn what_failed_is_said_first_and_leads_to_its_page() {
     let stage = stage();
     stage.know([
-        task("a", Status::Failure, &["http://example.com/a"]),
-        task("b", Status::Process, &["http://example.com/b"]),
+        task("a", &Status::Failure, &["http://example.com/a"]),
+        task("b", &Status::Process, &["http://example.com/b"]),
     ]);
     let page = body(front(&stage.site, ""));
     let places = [
@@ -153,7 +153,7 @@ fn what_failed_is_said_first_and_leads_to_its_page() {
 #[test]
 fn texts_of_the_api_stay_texts_on_every_page() {
     let stage = stage();
-    let mut hostile = task(HOSTILE, Status::Other(HOSTILE.to_owned()), &[HOSTILE]);
+    let mut hostile = task(HOSTILE, &Status::Other(HOSTILE.to_owned()), &[HOSTILE]);
     hostile.r#type = Some(HOSTILE.to_owned());
     hostile.stalled = true;
     stage.know([hostile]);
@@ -190,7 +190,7 @@ fn a_big_state_makes_no_big_page() {
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     for status in [Status::Failure, Status::Process] {
         let ids = (0..60).map(|number| format!("{status} {number:02}"));
-        stage.know(ids.map(|id| task(&id, status.clone(), &urls)));
+        stage.know(ids.map(|id| task(&id, &status, &urls)));
     }
     let page = body(front(&stage.site, ""));
     assert_eq!(page.matches("<details data-key=\"task?").count(), 20 + 50);
@@ -210,7 +210,7 @@ fn a_big_state_makes_no_big_page() {
 fn the_list_of_tasks_keeps_what_it_was_chosen_by() {
     let stage = stage();
     let ids = (0..60).map(|number| format!("t{number:02}"));
-    stage.know(ids.map(|id| task(&id, Status::Wait, &["http://example.com/a b"])));
+    stage.know(ids.map(|id| task(&id, &Status::Wait, &["http://example.com/a b"])));
     let page = body(tasks(&stage.site, "status=wait&url=a+b"));
     assert_eq!(page.matches("<details data-key=\"task?").count(), 50);
     for text in [
@@ -267,7 +267,7 @@ fn a_page_that_is_to_stay_has_neither_script_nor_reload() {
 fn a_task_in_the_list_is_one_line_that_opens() {
     let mut shown = task(
         "20190121141137_4d8031d5",
-        Status::Process,
+        &Status::Process,
         &["http://example.com/a.jpg"],
     );
     shown.stalled = true;
@@ -285,7 +285,7 @@ fn a_task_in_the_list_is_one_line_that_opens() {
 fn an_overview_is_kept_for_a_moment() {
     let stage = stage();
     let before = body(front(&stage.site, ""));
-    stage.know([task("a", Status::Failure, &["http://example.com/a"])]);
+    stage.know([task("a", &Status::Failure, &["http://example.com/a"])]);
     assert_eq!(body(front(&stage.site, "")), before);
     let later = Stage {
         site: Site {

@@ -274,13 +274,13 @@ mod tests {
         }
     }
 
-    fn polled(failed_polls: u32, fault: Option<&str>) -> Option<LastPoll> {
-        Some(LastPoll {
+    fn polled(failed_polls: u32, fault: Option<&str>) -> LastPoll {
+        LastPoll {
             at: at(NOW),
             in_flight: 0,
             failed_polls,
             fault: fault.map(str::to_owned),
-        })
+        }
     }
 
     fn owed(webhook: &str, pending: u64, dead: u64, age: i64) -> Owed {
@@ -307,9 +307,9 @@ mod tests {
         };
         let standing = Standing {
             targets: [
-                ("a".into(), polled(0, None)),
-                ("b".into(), polled(1, Some("HTTP 503"))),
-                ("c".into(), polled(4, Some("HTTP 503"))),
+                ("a".into(), Some(polled(0, None))),
+                ("b".into(), Some(polled(1, Some("HTTP 503")))),
+                ("c".into(), Some(polled(4, Some("HTTP 503")))),
                 ("d".into(), None),
             ]
             .into(),
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn when_nothing_is_wrong_nothing_is_said() {
         let standing = Standing {
-            targets: [("a".into(), polled(0, None))].into(),
+            targets: [("a".into(), Some(polled(0, None)))].into(),
             webhooks: [("ops".into(), Snapshot::default())].into(),
             ..Standing::default()
         };
