@@ -26,6 +26,7 @@ pub mod routes;
 mod seen;
 mod server_clock;
 mod sight;
+mod texts;
 
 use journal::log_event;
 use reading::Progress;

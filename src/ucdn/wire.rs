@@ -29,6 +29,8 @@ pub struct Page {
     pub total_count: Option<u64>,
     /// Whether there was a list at all, be it an empty one.
     pub list: ListField,
+    /// The answer itself, of which the tasks are parts.
+    pub text: Arc<String>,
 }
 
 /// What stood in the place of `TaskList`.
@@ -110,6 +112,7 @@ impl Answer<'_> {
                 .0
                 .and_then(|count| u64::try_from(count).ok()),
             list,
+            text: Arc::clone(body),
         })
     }
 }
