@@ -47,6 +47,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("ucdn::wire", Rules),
     ("model", Words),
     ("causes", Words),
+    ("fault", Words),
 ];
 
 /// Arrows that the layers allow and the design forbids, each with its reason.
