@@ -13,7 +13,7 @@ use crate::model::{
 
 #[cfg(test)]
 mod contract_tests;
-mod documents;
+pub mod documents;
 pub mod filter;
 #[cfg(feature = "postgres")]
 pub mod postgres;
