@@ -148,7 +148,7 @@ pub(super) fn told(waited: &Waited) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Task, Timestamp, Url};
+    use crate::model::{Status, Task, Timestamp, Url};
 
     #[test]
     fn the_bars_template_is_understood() {
