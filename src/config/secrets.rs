@@ -93,7 +93,7 @@ impl World<'_> {
             SecretSource::Credential(name) => {
                 let folder = self.environment.get("CREDENTIALS_DIRECTORY").ok_or_else(|| {
                     let message = "$CREDENTIALS_DIRECTORY is not set: credentials come from systemd \
-                                   (LoadCredential= in the unit)";
+                                   (LoadCredential= in the unit); by hand, set it to the folder of the file";
                     self.report.error(&key.place, message)
                 })?;
                 self.secret_file(&key.place, &Path::new(folder).join(name))?

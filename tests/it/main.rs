@@ -10,11 +10,13 @@
 
 mod absence;
 mod alertmanager;
+mod api;
 mod api_faults;
 mod architecture;
 mod chats;
 mod commands;
 mod configs;
+mod container;
 mod crash;
 mod deliveries;
 mod echoes;
