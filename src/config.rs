@@ -38,6 +38,7 @@ pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};
+pub use state::{NotALocation, locate};
 
 use crate::event::EventType;
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};

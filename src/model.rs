@@ -264,7 +264,7 @@ pub struct Url {
 }
 
 /// A task as the snapshot holds it: all that was learned of it from every answer so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KnownTask {
     /// Never empty.
     pub id: TaskId,
@@ -300,7 +300,7 @@ impl KnownTask {
 }
 
 /// How long a task in flight has been missing from the API's answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Absence {
     /// Missing in this many polls in a row; 0 for one that the last poll saw.
     Missing {
@@ -317,7 +317,7 @@ impl Absence {
 }
 
 /// One URL of a [`KnownTask`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UrlState {
     /// The status last seen.
     pub status: Status,
