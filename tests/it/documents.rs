@@ -25,9 +25,11 @@ macro_rules! document {
 
 const README: Document = document!("README.md");
 const OPERATING: Document = document!("docs/operating.md");
-const ALL: [Document; 4] = [
+const ALL: [Document; 6] = [
     README,
+    document!("README.zh-CN.md"),
     OPERATING,
+    document!("docs/comparison.md"),
     document!("docs/receivers.md"),
     document!("docs/recipes.md"),
 ];
