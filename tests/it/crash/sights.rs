@@ -196,13 +196,17 @@ pub(super) fn assert_told_as_seen(polls: &Polls, told: &[Told]) {
         assert_vanished(id, polls, sights, &ends, vanished);
         polls_of_events.extend(told.iter().map(|it| it.sequence).zip(ranges));
     }
-    let mut earliest = 0;
+    let mut latest = (0, PollRange(0, 0));
     for (sequence, range) in polls_of_events {
         assert!(
-            earliest <= range.1,
-            "event {sequence} is of an earlier poll than one before it"
+            latest.1.0 <= range.1,
+            "event {sequence}, of the polls {range:?}, came after event {}, of the polls {:?}: {told:#?}",
+            latest.0,
+            latest.1
         );
-        earliest = earliest.max(range.0);
+        if latest.1.0 < range.0 {
+            latest = (sequence, range);
+        }
     }
 }
 
@@ -243,7 +247,7 @@ fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>
     (histories, ranges)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct PollRange(usize, usize);
 
 impl History {
