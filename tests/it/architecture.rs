@@ -48,6 +48,8 @@ const ROOMS: &[(&str, Layer)] = &[
     ("model", Words),
     ("causes", Words),
     ("fault", Words),
+    ("quoting", Words),
+    ("phrases", Words),
 ];
 
 /// Arrows that the layers allow and the design forbids, each with its reason.
