@@ -93,7 +93,7 @@ impl Site {
 
     fn readiness(&self) -> Answer {
         let standing = self.board.standing();
-        if standing.kinds.is_empty() {
+        if standing.kinds.is_empty() && standing.targets.is_empty() {
             return Answer::text(Code::Unavailable, "starting\n");
         }
         let mut not_ready = String::new();
