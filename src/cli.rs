@@ -19,7 +19,6 @@ mod demo;
 mod events;
 mod listing;
 mod man;
-mod moment;
 mod query;
 #[cfg(feature = "simulator")]
 mod simulate;
@@ -97,6 +96,8 @@ enum Command {
     Events(events::Arguments),
     /// List what webhooks are owed; try it again, or drop it
     Deliveries(deliveries::Arguments),
+    /// Move the state to another place
+    State(state::Arguments),
     /// Send a test event to webhooks
     TestWebhook(test_webhook::Arguments),
     /// Print a script that completes commands and options in a shell
@@ -199,6 +200,7 @@ pub fn main() -> Exit {
         Some(Command::Tasks(arguments)) => tasks::run(&arguments, &context),
         Some(Command::Events(arguments)) => events::run(&arguments, &context),
         Some(Command::Deliveries(arguments)) => deliveries::run(&arguments, &context),
+        Some(Command::State(arguments)) => state::run(&arguments, &context),
         Some(Command::TestWebhook(arguments)) => test_webhook::run(&arguments, &context),
         Some(Command::Completions(arguments)) => Ok(completions::run(&arguments)),
         Some(Command::Man(arguments)) => man::run(&arguments),

@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 mod footprint;
+mod moment;
 
 pub use footprint::{Fingerprint, Footprint, Sought, TaskNumber};
+pub use moment::Moment;
 
 /// The name of a target, as the config's `[targets.NAME]` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -262,7 +264,7 @@ pub struct Url {
 }
 
 /// A task as the snapshot holds it: all that was learned of it from every answer so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KnownTask {
     /// Never empty.
     pub id: TaskId,
@@ -291,7 +293,7 @@ impl KnownTask {
 }
 
 /// How long a task in flight has been missing from the API's answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Absence {
     /// Missing in this many polls in a row; 0 for one that the last poll saw.
     Missing {
@@ -308,7 +310,7 @@ impl Absence {
 }
 
 /// One URL of a [`KnownTask`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UrlState {
     /// The status last seen.
     pub status: Status,

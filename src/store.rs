@@ -13,6 +13,7 @@ use crate::model::{
 
 #[cfg(test)]
 mod contract_tests;
+pub mod copy;
 mod documents;
 pub mod filter;
 #[cfg(feature = "postgres")]
@@ -131,7 +132,7 @@ pub struct Tended {
 }
 
 /// A target, as the last poll left it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TargetState {
     /// Which list the name meant, in the words of the poll; empty: never polled.
     pub list: String,
@@ -148,7 +149,7 @@ pub struct TargetState {
 }
 
 /// Whether `first_run` still applies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Baseline {
     /// No walk was completed yet.
     #[default]
@@ -194,7 +195,7 @@ pub enum Reach {
 }
 
 /// A record, and the text that it was learned from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LearnedTask {
     /// The record, URLs included.
     pub task: KnownTask,

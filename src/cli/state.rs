@@ -1,5 +1,7 @@
-//! How commands look into the state, and give orders about its outbox, whether or not a daemon has it.
+//! `ucdn-watch state`, which moves states; and how other commands look into the state, and give orders about its outbox, whether
+//! or not a daemon has it.
 
+use super::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
 use crate::clock::Stop;
 use crate::config::{Outline, StateLocation};
@@ -8,6 +10,27 @@ use crate::store::StoreError;
 use crate::store::postgres::PostgresRecords;
 use crate::store::records::{OutboxOrders, Records};
 use crate::store::sqlite::{SqliteOutbox, SqliteRecords};
+
+mod copy;
+
+/// The arguments of `state`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Copy a state whole into another one, such as from SQLite to PostgreSQL
+    Copy(copy::Arguments),
+}
+
+pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+    match &arguments.command {
+        Command::Copy(arguments) => copy::run(arguments, context),
+    }
+}
 
 /// The state, to look at.
 pub(super) fn records(config: &Outline) -> Result<Box<dyn Records>, StoreError> {

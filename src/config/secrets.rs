@@ -86,20 +86,17 @@ pub(super) struct World<'a> {
 impl World<'_> {
     /// Reads a secret, without the line break that editors put at its end.
     pub(super) fn secret(&self, key: &SecretKey) -> Read<Secret> {
-        let text = match &key.value {
-            SecretSource::Inline(secret) => secret.expose().to_owned(),
-            SecretSource::File(path) => self.secret_file(&key.place, &self.folder.join(path))?,
-            SecretSource::Variable(name) => self.variable(&key.place, name)?,
-            SecretSource::Credential(name) => {
-                let folder = self.environment.get("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    let message = "$CREDENTIALS_DIRECTORY is not set: credentials come from systemd \
-                                   (LoadCredential= in the unit)";
-                    self.report.error(&key.place, message)
-                })?;
-                self.secret_file(&key.place, &Path::new(folder).join(name))?
-            }
-        };
-        self.without_line_break(key, text)
+        let secret = key.value.read(self.environment, self.folder);
+        let secret = secret.map_err(|why| self.report.error(&key.place, why))?;
+        let path = key.value.path(self.environment, self.folder);
+        if let Ok(Some(path)) = path
+            && is_open_to_others(&path)
+        {
+            let path = path.display();
+            let message = format!("{path} is open to every user of this machine: chmod 600 it");
+            self.report.warn(&key.place, message);
+        }
+        Ok(secret)
     }
 
     /// Reads a key of the API's. None of them has a second line; with one, every call would be refused for its signature.
@@ -121,64 +118,82 @@ impl World<'_> {
 
     /// Reads a whole file that a key names.
     pub(super) fn file(&self, place: &Place, path: &Path) -> Read<Vec<u8>> {
-        let unreadable = |error: std::io::Error| {
-            let message = format!("can't read {}: {}", path.display(), reason(&error));
-            self.report.error(place, message)
-        };
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
-            return Ok(bytes);
-        }
-        let message = format!("{} is longer than {MAX_FILE_BYTES} bytes", path.display());
-        Err(self.report.error(place, message))
+        read_file(path).map_err(|why| self.report.error(place, why))
     }
+}
 
-    fn secret_file(&self, place: &Place, path: &Path) -> Read<String> {
-        let text = String::from_utf8(self.file(place, path)?).map_err(|_| {
-            let message = format!("{} is not UTF-8 text", path.display());
-            self.report.error(place, message)
-        })?;
-        if is_open_to_others(path) {
-            let path = path.display();
-            let message = format!("{path} is open to every user of this machine: chmod 600 it");
-            self.report.warn(place, message);
-        }
-        Ok(text)
-    }
-
-    fn variable(&self, place: &Place, name: &str) -> Read<String> {
-        let value = self.environment.get(name).ok_or_else(|| {
-            let message = format!("the environment variable {name} is not set, or empty");
-            self.report.error(place, message)
-        })?;
-        value.to_str().map(str::to_owned).ok_or_else(|| {
-            let message = format!("the environment variable {name} is not UTF-8 text");
-            self.report.error(place, message)
-        })
-    }
-
-    fn without_line_break(&self, key: &SecretKey, mut text: String) -> Read<Secret> {
-        if text.ends_with('\n') {
-            text.pop();
-            if text.ends_with('\r') {
-                text.pop();
+impl SecretSource {
+    /// Reads it; an error says what can't be had. Relative paths start at `folder`.
+    pub(super) fn read(&self, environment: &Environment, folder: &Path) -> Result<Secret, String> {
+        // What is said of it if it is empty: of one in the config, its place says enough.
+        let (text, said) = match self {
+            Self::Inline(secret) => (secret.expose().to_owned(), String::new()),
+            Self::Variable(name) => {
+                let said = format!("the environment variable {name} ");
+                (variable(environment, name)?, said)
             }
-        }
-        if !text.is_empty() {
-            return Ok(Secret::new(text));
-        }
-        let message = match &key.value {
-            SecretSource::Inline(_) => "is empty".to_owned(),
-            SecretSource::File(path) => format!("{} is empty", self.folder.join(path).display()),
-            SecretSource::Variable(name) => format!("the environment variable {name} is empty"),
-            SecretSource::Credential(name) => format!("the credential {name} is empty"),
+            Self::File(_) | Self::Credential(_) => {
+                let path = self.path(environment, folder)?.unwrap_or_default();
+                let text = String::from_utf8(read_file(&path)?)
+                    .map_err(|_| format!("{} is not UTF-8 text", path.display()))?;
+                (text, format!("{} ", path.display()))
+            }
         };
-        Err(self.report.error(&key.place, message))
+        let text = without_line_break(text);
+        if text.is_empty() {
+            return Err(format!("{said}is empty"));
+        }
+        Ok(Secret::new(text))
     }
+
+    /// Of a secret that is in a file.
+    fn path(&self, environment: &Environment, folder: &Path) -> Result<Option<PathBuf>, String> {
+        match self {
+            Self::Inline(_) | Self::Variable(_) => Ok(None),
+            Self::File(path) => Ok(Some(folder.join(path))),
+            Self::Credential(name) => match environment.get("CREDENTIALS_DIRECTORY") {
+                Some(credentials) => Ok(Some(Path::new(credentials).join(name))),
+                None => Err(
+                    "$CREDENTIALS_DIRECTORY is not set: credentials come from systemd \
+                             (LoadCredential= in the unit); by hand, set it to the folder of the file"
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable =
+        |error: std::io::Error| format!("can't read {}: {}", path.display(), reason(&error));
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
+        return Ok(bytes);
+    }
+    let path = path.display();
+    Err(format!("{path} is longer than {MAX_FILE_BYTES} bytes"))
+}
+
+fn variable(environment: &Environment, name: &str) -> Result<String, String> {
+    let value = environment
+        .get(name)
+        .ok_or_else(|| format!("the environment variable {name} is not set, or empty"))?;
+    let text = value.to_str().map(str::to_owned);
+    text.ok_or_else(|| format!("the environment variable {name} is not UTF-8 text"))
+}
+
+fn without_line_break(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
 }
 
 /// Why a file can't be read, in a person's words.

@@ -54,6 +54,68 @@ fn postgres(_: &Secret) -> Result<StateLocation, String> {
     Err("this program was built without PostgreSQL; build it with `--features postgres`".to_owned())
 }
 
+/// Why an argument says no state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct NotALocation {
+    /// The argument, or how it begins: never what may be secret.
+    what: String,
+    why: String,
+}
+
+/// Reads a command's argument: a file's path, or a PostgreSQL URL without a password; or where such a URL with a password is to be
+/// found, `env:NAME` or `file:PATH`.
+pub fn locate(argument: &str, environment: &Environment) -> Result<StateLocation, NotALocation> {
+    let error = |what: &str, why: String| NotALocation {
+        what: what.to_owned(),
+        why,
+    };
+    if let Some(source) = secret_source(argument) {
+        let url = source.read(environment, Path::new(""));
+        return url
+            .and_then(|url| match scheme(url.expose()) {
+                Some(_) => postgres(&url),
+                None => Err("expected a postgres:// URL there".to_owned()),
+            })
+            .map_err(|why| error(argument, why));
+    }
+    match scheme(argument) {
+        None if argument.is_empty() => Err(error("a state", "expected a path".to_owned())),
+        None => Ok(StateLocation::File(argument.into())),
+        Some(scheme @ ("postgres" | "postgresql")) => {
+            let location = postgres(&Secret::new(argument.to_owned()));
+            let location = location.and_then(without_password);
+            location.map_err(|why| error(&format!("{scheme}:…"), why))
+        }
+        Some(scheme) => {
+            let why = "expected the path of a file, a postgres:// URL, env:NAME or file:PATH";
+            Err(error(&format!("{scheme}:…"), why.to_owned()))
+        }
+    }
+}
+
+fn secret_source(argument: &str) -> Option<SecretSource> {
+    let (kind, rest) = argument.split_once(':')?;
+    match kind {
+        "env" => Some(SecretSource::Variable(rest.to_owned())),
+        "file" => Some(SecretSource::File(rest.into())),
+        _ => None,
+    }
+}
+
+/// What a command is given, every user of the machine can read.
+fn without_password(location: StateLocation) -> Result<StateLocation, String> {
+    match &location {
+        #[cfg(feature = "postgres")]
+        StateLocation::Postgres(address) if address.has_password() => Err(
+            "there is a password in it, and every user of this machine can see that here: put the URL into a variable or \
+             a file, and give env:NAME or file:PATH"
+                .to_owned(),
+        ),
+        _ => Ok(location),
+    }
+}
+
 /// What makes a URL of it. A PostgreSQL URL with a slip in it must not become a file whose name holds a password.
 fn scheme(location: &str) -> Option<&str> {
     match location.split_once(':') {

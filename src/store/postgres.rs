@@ -22,7 +22,9 @@ use crate::model::{
 };
 
 mod address;
+mod copy;
 mod fault;
+mod occupancy;
 mod outbox;
 mod prune;
 mod records;
@@ -38,6 +40,7 @@ mod tls;
 mod writer;
 
 pub use address::{Address, NotAnAddress};
+pub use copy::{PostgresDestination, PostgresSource};
 pub use records::PostgresRecords;
 
 /// Between two looks at the lock table. They keep the session from being ended as silent, and are how long a free target waits

@@ -159,7 +159,7 @@ pub struct EventRecord {
 }
 
 /// What a delivery has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeliveryState {
     /// Still to be made.
     Pending,
@@ -172,6 +172,11 @@ pub enum DeliveryState {
 impl DeliveryState {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Dead];
+
+    /// Reads [`DeliveryState::as_str`].
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
 
     /// In a word.
     #[must_use]

@@ -23,6 +23,7 @@ use crate::model::{
 };
 
 mod checksum;
+mod copy;
 mod fault;
 mod file;
 mod footprint;
@@ -39,6 +40,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{SqliteDestination, SqliteSource};
 pub use records::{SqliteOutbox, SqliteRecords};
 
 /// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go. One that nothing was

@@ -11,6 +11,8 @@ use ucdn_watch::simulator::{Script, Settings, TaskSpec};
 
 use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, pause};
 
+mod copy;
+
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Instances with one config, each with a way to the server of its own.
@@ -30,8 +32,18 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Of the test's server; no schema yet.
+fn server_url() -> String {
+    variable("UCDN_WATCH_TEST_POSTGRES").expect("run these by tests/postgres/run")
+}
+
+/// A state of a test's own.
+fn new_schema() -> String {
+    format!("test_{:016x}", fastrand::u64(..))
+}
+
 fn server_port() -> u16 {
-    let url = variable("UCDN_WATCH_TEST_POSTGRES").expect("run these by tests/postgres/run");
+    let url = server_url();
     let port = url
         .rsplit(':')
         .next()
@@ -60,7 +72,7 @@ impl Cluster {
         };
         let mut cluster = Self {
             scene: Scene::started(Settings::default(), with_targets),
-            schema: format!("test_{:016x}", fastrand::u64(..)),
+            schema: new_schema(),
             ways: (0..instances).map(|_| Proxy::to(server_port())).collect(),
             instances: Vec::new(),
             targets,

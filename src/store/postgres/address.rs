@@ -135,6 +135,12 @@ impl Address {
         &self.said
     }
 
+    /// Whether it holds what others must not see.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.config
     }

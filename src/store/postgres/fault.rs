@@ -27,6 +27,8 @@ pub(super) enum Fault {
     TooNew(i64),
     /// The target is another instance's now, or was between what we read and what we meant to write.
     NotOurs(TargetName),
+    /// Instances watch with it.
+    Held,
     /// There is no connection, and it is too early to try again.
     Away,
 }
@@ -76,6 +78,12 @@ impl Fault {
                     state: state.to_owned(),
                     found,
                     known,
+                };
+            }
+            Self::Held => {
+                return StoreError::Held {
+                    state: state.to_owned(),
+                    holder: None,
                 };
             }
             Self::Engine(error) => Box::new(error),

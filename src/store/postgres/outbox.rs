@@ -126,6 +126,11 @@ pub(super) async fn last_sequence(work: &Work<'_>) -> Result<u64, Fault> {
     row.map_or(Ok(0), |row| count(&row, 0))
 }
 
+/// Those who are owed something.
+pub(super) async fn add_webhooks(work: &Work<'_>, names: &[&str]) -> Result<(), Fault> {
+    work.execute(ADD_WEBHOOKS, &[&names]).await.map(|_| ())
+}
+
 async fn add_event(
     work: &Work<'_>,
     state_id: u64,
@@ -158,7 +163,7 @@ async fn add_event(
     if webhooks.is_empty() {
         return Ok(());
     }
-    work.execute(ADD_WEBHOOKS, &[&webhooks]).await?;
+    add_webhooks(work, &webhooks).await?;
     work.execute(
         ADD_DELIVERIES,
         &[&sequence, &webhooks, &draft.target.as_str()],

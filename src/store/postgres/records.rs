@@ -18,6 +18,8 @@ mod deliveries;
 mod events;
 mod tasks;
 
+pub(super) use deliveries::state as delivery_state;
+
 /// Reads the state, and takes orders about its outbox. Connects again after a fault.
 #[derive(Debug)]
 pub struct PostgresRecords {

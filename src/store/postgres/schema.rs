@@ -76,6 +76,16 @@ pub(super) async fn check(work: &Work<'_>, schema: &str) -> Result<(), Fault> {
     }
 }
 
+/// See [`Identity::fingerprint_seed`].
+pub(super) async fn fingerprint_seed(work: &Work<'_>) -> Result<u64, Fault> {
+    number(work, FINGERPRINT_SEED).await
+}
+
+/// Takes over the one of another state.
+pub(super) async fn set_fingerprint_seed(work: &Work<'_>, seed: u64) -> Result<(), Fault> {
+    set_number(work, FINGERPRINT_SEED, seed).await
+}
+
 /// What stands in the place of our schema.
 enum Found {
     Nothing,
@@ -124,7 +134,11 @@ async fn number(work: &Work<'_>, name: &str) -> Result<u64, Fault> {
             .map_err(|_| Fault::Damage(format!("meta {name}: {known:?} is no number")));
     }
     let drawn = fastrand::u64(..);
-    work.execute(SET_META, &[&name, &format!("{drawn:016x}")])
-        .await?;
+    set_number(work, name, drawn).await?;
     Ok(drawn)
+}
+
+async fn set_number(work: &Work<'_>, name: &str, number: u64) -> Result<(), Fault> {
+    let value = format!("{number:016x}");
+    work.execute(SET_META, &[&name, &value]).await.map(|_| ())
 }

@@ -41,6 +41,8 @@ pub(super) enum Role {
     Writer,
     /// Reads, and holds nothing that anybody waits for.
     Reader,
+    /// Reads or writes a whole state, for as long as that takes.
+    Copier,
 }
 
 /// A connection. After a fault of the connection it is of no more use: see [`Session::is_sound`].

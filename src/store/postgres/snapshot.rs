@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::fault::Fault;
 use super::row::{
@@ -133,8 +134,7 @@ pub(super) async fn in_flight_after(
     after: TaskNumber,
     at_most: u32,
 ) -> Result<Vec<TaskInFlight>, Fault> {
-    let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-        [&target.as_str(), &kept(after.0), &i64::from(at_most)];
+    let parameters: [Parameter<'_>; 3] = [&target.as_str(), &kept(after.0), &i64::from(at_most)];
     let rows = work.query(IN_FLIGHT, &parameters).await?;
     rows.iter()
         .map(|row| {
@@ -197,32 +197,18 @@ pub(super) async fn set_tasks(
         return Ok(());
     }
     let columns = Columns::of(records)?;
-    work.execute(
-        SET_TASKS,
-        &[
-            &target.as_str(),
-            &now.unix_seconds(),
-            &columns.ids,
-            &columns.types,
-            &columns.statuses,
-            &columns.created,
-            &columns.first_seen,
-            &columns.stalled,
-            &columns.missed_polls,
-            &columns.vanished,
-            &columns.in_flight,
-            &columns.url_counts,
-            &columns.fingerprints,
-            &columns.urls,
-        ],
-    )
-    .await?;
+    let (target, now) = (target.as_str(), now.unix_seconds());
+    let parameters = columns.after([&target, &now]);
+    work.execute(SET_TASKS, &parameters).await?;
     Ok(())
 }
 
+/// What goes into a statement.
+type Parameter<'a> = &'a (dyn ToSql + Sync);
+
 /// Records, turned on their side.
 #[derive(Default)]
-struct Columns {
+pub(super) struct Columns {
     ids: Vec<String>,
     types: Vec<Option<String>>,
     statuses: Vec<String>,
@@ -254,7 +240,32 @@ impl Columns {
         Ok(columns)
     }
 
-    fn push(&mut self, LearnedTask { task, fingerprint }: &LearnedTask) -> Result<(), Fault> {
+    /// As parameters, after others: in the order of [`SET_TASKS`].
+    pub(super) fn after<'a, const N: usize>(
+        &'a self,
+        first: [Parameter<'a>; N],
+    ) -> Vec<Parameter<'a>> {
+        let columns: [Parameter<'a>; 12] = [
+            &self.ids,
+            &self.types,
+            &self.statuses,
+            &self.created,
+            &self.first_seen,
+            &self.stalled,
+            &self.missed_polls,
+            &self.vanished,
+            &self.in_flight,
+            &self.url_counts,
+            &self.fingerprints,
+            &self.urls,
+        ];
+        first.into_iter().chain(columns).collect()
+    }
+
+    pub(super) fn push(
+        &mut self,
+        LearnedTask { task, fingerprint }: &LearnedTask,
+    ) -> Result<(), Fault> {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (i64::from(polls), false),
             Absence::Vanished => (0, true),
@@ -298,7 +309,8 @@ pub(super) async fn retouch(
     Ok(())
 }
 
-fn read_target(row: &Row) -> Result<TargetState, Fault> {
+/// Reads what [`TARGET`] selects.
+pub(super) fn read_target(row: &Row) -> Result<TargetState, Fault> {
     Ok(TargetState {
         list: as_it_came(row.try_get(0)?),
         first_polled: optional_time(row, 1)?,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::Fault;
+use super::occupancy;
 use super::session::Work;
 use super::share::{Census, Seen, Step, step};
 use crate::model::TargetName;
@@ -17,7 +18,7 @@ const OWING: &str = "SELECT DISTINCT target FROM delivery WHERE state = 'pending
 /// The locks of one schema: its own number tells them from those of other programs and other states in the database.
 const CLASS: &str = "SELECT current_schema()::regnamespace::oid::int8::int4";
 const LOCKS: &str = "SELECT pid = pg_backend_pid(), pid, objid::int8 FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND classid = $1::int4::oid AND objsubid = 2
+    WHERE locktype = 'advisory' AND granted AND classid = $1::int4::oid AND objsubid = 2 AND objid <> $2::int4::oid
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 const TAKE: &str =
     "SELECT id FROM unnest($2::int4[]) AS id WHERE pg_try_advisory_lock($1::int4, id)";
@@ -79,6 +80,7 @@ impl Tenure {
             .ok_or_else(|| Fault::Refused("the server has no schema of ours".to_owned()))?
             .try_get(0)?;
         self.class = Some(class);
+        occupancy::share(work, class).await?;
         loop {
             // Targets have positive numbers.
             let own = -fastrand::i32(1..i32::MAX);
@@ -277,7 +279,7 @@ async fn look(work: &Work<'_>, class: i32) -> Result<Locks, Fault> {
         others: BTreeMap::new(),
         taken: BTreeSet::new(),
     };
-    for row in work.query(LOCKS, &[&class]).await? {
+    for row in work.query(LOCKS, &[&class, &occupancy::NUMBER]).await? {
         let (is_ours, process, number): (bool, i32, i64) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         // Above the positive numbers of 32 bits: an instance, not a target.

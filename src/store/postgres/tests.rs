@@ -11,6 +11,7 @@ use crate::secret::Secret;
 use crate::store::contract_tests::{self, store_contract};
 use crate::store::{Store, StoreError};
 
+mod copy;
 mod shared;
 
 /// Where the server is.

@@ -30,7 +30,7 @@ const VERSION: &str = "PRAGMA user_version";
 /// In `meta`: what tells this state's event ids from another's.
 const STATE_ID: &str = "state_id";
 /// In `meta`: see [`crate::store::Store::fingerprint_seed`].
-const FINGERPRINT_SEED: &str = "fingerprint_seed";
+pub(super) const FINGERPRINT_SEED: &str = "fingerprint_seed";
 
 /// How long the journal may grow, in pages of 4 KiB, before a commit folds it in.
 const JOURNAL_PAGES: u32 = 16_384;
@@ -230,7 +230,7 @@ fn check_is_ours(connection: &Connection, version: i64) -> Result<(), Fault> {
 
 /// `integrity_check`, not `quick_check`: the outbox and the tasks in flight are read from indexes, which the quick one
 /// does not compare with their tables. It took 0.6 s instead of 0.4 s among 300,000 tasks and events.
-fn check_pages(connection: &Connection) -> Result<(), Fault> {
+pub(super) fn check_pages(connection: &Connection) -> Result<(), Fault> {
     let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found == "ok" {
         return Ok(());
@@ -315,7 +315,7 @@ fn check_rows(writer: &Connection) -> Result<(), Fault> {
 }
 
 /// One of the state's own random numbers.
-fn number_of(connection: &Connection, name: &str) -> Result<u64, Fault> {
+pub(super) fn number_of(connection: &Connection, name: &str) -> Result<u64, Fault> {
     meta::get(connection, name)?
         .filter(|text| text.len() == 16)
         .and_then(|text| u64::from_str_radix(&text, 16).ok())

@@ -13,7 +13,7 @@ use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
 const LAST_SEQUENCE: &str = "last_sequence";
 /// What every reader of JSON can count to: beyond it a number is damage.
 pub(super) const MAX_SEQUENCE: u64 = 1 << 53;
-const ADD_EVENT: &str =
+pub(super) const ADD_EVENT: &str =
     "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const ADD_WEBHOOK: &str = "INSERT INTO webhook (name) VALUES (?1) ON CONFLICT DO NOTHING";
@@ -185,15 +185,22 @@ fn add_event(
     Ok(())
 }
 
+/// Somebody who is owed something.
+pub(super) fn add_webhook(connection: &Connection, name: &WebhookName) -> Result<(), Fault> {
+    connection
+        .prepare_cached(ADD_WEBHOOK)?
+        .execute([name.as_str()])?;
+    Ok(())
+}
+
 fn add_deliveries(
     connection: &Connection,
     sequence: i64,
     owed_to: &[WebhookName],
 ) -> Result<(), Fault> {
-    let mut add_webhook = connection.prepare_cached(ADD_WEBHOOK)?;
     let mut add_delivery = connection.prepare_cached(ADD_DELIVERY)?;
     for webhook in owed_to {
-        add_webhook.execute([webhook.as_str()])?;
+        add_webhook(connection, webhook)?;
         add_delivery.execute(params![sequence, webhook.as_str()])?;
     }
     Ok(())

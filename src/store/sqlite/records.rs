@@ -23,6 +23,8 @@ mod events;
 mod orders;
 mod tasks;
 
+pub(super) use deliveries::state as delivery_state;
+
 /// How long an order waits for a commit of the daemon's; readers wait for nobody.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -97,7 +99,7 @@ impl SqliteOutbox {
 }
 
 /// Opens what is there, if it is of our version.
-fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, StoreError> {
+pub(super) fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, StoreError> {
     let open = || -> Result<(Connection, i64), Fault> {
         let connection =
             Connection::open_with_flags(file.path(), mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

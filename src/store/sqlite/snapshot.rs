@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use super::checksum::{self, sound};
 use super::fault::Fault;
@@ -11,6 +11,7 @@ use super::row::{count, optional_time, seconds, time};
 use crate::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
 };
+use crate::store::copy::TaskRow;
 use crate::store::{Baseline, LearnedTask, Retouch, TargetState, TaskInFlight};
 
 const TARGET: &str = concat!(
@@ -34,9 +35,9 @@ const ALL_TASKS: &str = concat!(
 );
 /// Not `INSERT OR REPLACE`: that would give the task another number.
 const SET_TASK: &str = "INSERT INTO task
-    (target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight,
+    (number, target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight,
         url_count, fingerprint, urls)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
     ON CONFLICT (target, id) DO UPDATE SET type = excluded.type, status = excluded.status,
         created = excluded.created, first_seen = excluded.first_seen, changed = excluded.changed,
         stalled = excluded.stalled, missed_polls = excluded.missed_polls, vanished = excluded.vanished,
@@ -129,30 +130,55 @@ pub(super) fn set_tasks(
     now: Timestamp,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(SET_TASK)?;
-    for LearnedTask { task, fingerprint } in records {
-        let (missed_polls, vanished) = match task.absence {
-            Absence::Missing { polls } => (polls, false),
-            Absence::Vanished => (0, true),
-        };
-        let urls = serde_json::to_string(&task.urls)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        statement.execute(params![
-            target.as_str(),
-            task.id.as_str(),
-            task.r#type,
-            task.status.as_str(),
-            seconds(task.created),
-            task.first_seen.unix_seconds(),
-            now.unix_seconds(),
-            task.stalled,
-            missed_polls,
-            vanished,
-            task.is_in_flight(),
-            i64::try_from(task.urls.len()).unwrap_or(i64::MAX),
-            fingerprint.map(Fingerprint::to_bits),
-            urls,
-        ])?;
-    }
+    records
+        .iter()
+        .try_for_each(|record| set_task(&mut statement, None, target, record, now))
+}
+
+/// Adds a record with the number that it has elsewhere.
+pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(SET_TASK)?;
+    let number = Some(row.number);
+    set_task(
+        &mut statement,
+        number,
+        &row.target,
+        &row.learned,
+        row.changed,
+    )
+}
+
+/// Without a number, it keeps the one that it has, or gets the next.
+fn set_task(
+    statement: &mut Statement<'_>,
+    number: Option<TaskNumber>,
+    target: &TargetName,
+    LearnedTask { task, fingerprint }: &LearnedTask,
+    changed: Timestamp,
+) -> Result<(), Fault> {
+    let (missed_polls, vanished) = match task.absence {
+        Absence::Missing { polls } => (polls, false),
+        Absence::Vanished => (0, true),
+    };
+    let urls = serde_json::to_string(&task.urls)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    statement.execute(params![
+        number.map(|number| i64::try_from(number.0).unwrap_or(i64::MAX)),
+        target.as_str(),
+        task.id.as_str(),
+        task.r#type,
+        task.status.as_str(),
+        seconds(task.created),
+        task.first_seen.unix_seconds(),
+        changed.unix_seconds(),
+        task.stalled,
+        missed_polls,
+        vanished,
+        task.is_in_flight(),
+        i64::try_from(task.urls.len()).unwrap_or(i64::MAX),
+        fingerprint.map(Fingerprint::to_bits),
+        urls,
+    ])?;
     Ok(())
 }
 
@@ -219,7 +245,8 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
+/// Reads what [`TARGET`] selects.
+pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
     checksum::check(row, 6)?;
     let baseline: String = row.get(2)?;
     Ok(TargetState {

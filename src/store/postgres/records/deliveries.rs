@@ -7,7 +7,7 @@ use super::events;
 use crate::model::WebhookName;
 use crate::store::filter::{DeliveryFilter, EventName};
 use crate::store::postgres::fault::Fault;
-use crate::store::postgres::row::{count, kept, optional_time, small_count};
+use crate::store::postgres::row::{as_it_came, count, kept, optional_time, small_count};
 use crate::store::postgres::session::Work;
 use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState};
 
@@ -126,22 +126,25 @@ fn conditions(filter: &DeliveryFilter) -> Conditions {
     conditions
 }
 
+/// What a delivery has come to.
+pub(in crate::store::postgres) fn state(row: &Row, column: usize) -> Result<DeliveryState, Fault> {
+    let word: &str = row.try_get(column)?;
+    DeliveryState::from_word(word).ok_or_else(|| Fault::Damage(format!("{word:?} is no state")))
+}
+
 fn read(row: &Row) -> Result<DeliveryRecord, Fault> {
     let event = events::read(row, 0)?;
     let of_event = event.sequence;
     let read = || -> Result<DeliveryRecord, Fault> {
         let first = events::COLUMN_COUNT;
-        let state: &str = row.try_get(first + 1)?;
+        let last_answer: Option<&str> = row.try_get(first + 5)?;
         Ok(DeliveryRecord {
             webhook: WebhookName(row.try_get(first)?),
-            state: DeliveryState::ALL
-                .into_iter()
-                .find(|known| known.as_str() == state)
-                .ok_or_else(|| Fault::Damage(format!("{state:?} is no state")))?,
+            state: state(row, first + 1)?,
             tries: small_count(row, first + 2)?,
             next_try: optional_time(row, first + 3)?,
             last_try: optional_time(row, first + 4)?,
-            last_answer: row.try_get(first + 5)?,
+            last_answer: last_answer.map(as_it_came),
             event,
         })
     };

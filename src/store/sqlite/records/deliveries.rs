@@ -72,18 +72,26 @@ fn named(event: &EventName) -> (String, Vec<Value>) {
     }
 }
 
+/// What a delivery has come to.
+pub(in crate::store::sqlite) fn state(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<DeliveryState, Fault> {
+    let word = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?;
+    DeliveryState::from_word(word).ok_or_else(|| Fault::Damage(format!("{word:?} is no state")))
+}
+
 fn read(row: &Row<'_>) -> Result<DeliveryRecord, Fault> {
     let event = events::read(row, 0)?;
     let of_event = event.sequence;
     let read = || -> Result<DeliveryRecord, Fault> {
         let first = events::COLUMN_COUNT;
-        let state: String = row.get(first + 1)?;
         Ok(DeliveryRecord {
             webhook: WebhookName(row.get(first)?),
-            state: DeliveryState::ALL
-                .into_iter()
-                .find(|known| known.as_str() == state)
-                .ok_or_else(|| Fault::Damage(format!("{state:?} is no state")))?,
+            state: state(row, first + 1)?,
             tries: row.get(first + 2)?,
             next_try: optional_time(row, first + 3)?,
             last_try: optional_time(row, first + 4)?,

@@ -1,0 +1,156 @@
+//! Reading everything, each kind of row in the order of its key, in portions that a cursor gives.
+
+use std::ops::ControlFlow;
+
+use tokio_postgres::Row;
+
+use crate::model::{Fingerprint, TargetName, TaskId, WebhookName};
+use crate::store::LearnedTask;
+use crate::store::copy::{
+    COUNTS, Counts, DeliveryRow, EventRow, Origin, PORTION_ROWS, Portion, Receiver, TargetRow,
+    TaskRow,
+};
+use crate::store::postgres::fault::Fault;
+use crate::store::postgres::records::delivery_state;
+use crate::store::postgres::row::{as_it_came, count, number, optional_time, small_count, time};
+use crate::store::postgres::session::Work;
+use crate::store::postgres::{outbox, schema, snapshot};
+
+/// The first columns are what [`snapshot::read_target`] reads.
+const TARGETS: &str =
+    "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, name
+    FROM target ORDER BY name";
+/// The first columns are what [`snapshot::read_task`] reads.
+const TASKS: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls,
+    number, target, changed, fingerprint FROM task ORDER BY number";
+const EVENTS: &str = "SELECT sequence, id, type, time, recorded, target, task, document
+    FROM event ORDER BY sequence";
+const WEBHOOKS: &str = "SELECT name FROM webhook ORDER BY name";
+const DELIVERIES: &str = "SELECT sequence, webhook, state, tries, next_try, last_try, last_answer
+    FROM delivery ORDER BY sequence, webhook";
+
+/// Hands out all of it, until the receiver breaks off.
+pub(super) async fn all(work: &Work<'_>, receiver: &mut Receiver<'_>) -> Result<(), Fault> {
+    if receiver(Portion::Origin(origin(work).await?)).is_break()
+        || rows(work, TARGETS, target, Portion::Targets, receiver)
+            .await?
+            .is_break()
+        || rows(work, TASKS, task, Portion::Tasks, receiver)
+            .await?
+            .is_break()
+        || rows(work, EVENTS, event, Portion::Events, receiver)
+            .await?
+            .is_break()
+        || rows(work, WEBHOOKS, webhook, Portion::Webhooks, receiver)
+            .await?
+            .is_break()
+    {
+        return Ok(());
+    }
+    rows(work, DELIVERIES, delivery, Portion::Deliveries, receiver)
+        .await
+        .map(|_| ())
+}
+
+/// What it is, and how much it holds.
+pub(super) async fn origin(work: &Work<'_>) -> Result<Origin, Fault> {
+    let row = work.query_first(COUNTS, &[]).await?;
+    let row = row.ok_or_else(|| Fault::Damage("its rows can't be counted".to_owned()))?;
+    Ok(Origin {
+        fingerprint_seed: schema::fingerprint_seed(work).await?,
+        last_sequence: outbox::last_sequence(work).await?,
+        counts: Counts {
+            targets: count(&row, 0)?,
+            tasks: count(&row, 1)?,
+            events: count(&row, 2)?,
+            webhooks: count(&row, 3)?,
+            deliveries: count(&row, 4)?,
+        },
+    })
+}
+
+async fn rows<T>(
+    work: &Work<'_>,
+    sql: &str,
+    read: fn(&Row) -> Result<T, Fault>,
+    portion: fn(Vec<T>) -> Portion,
+    receiver: &mut Receiver<'_>,
+) -> Result<ControlFlow<()>, Fault> {
+    work.batch(&format!("DECLARE part NO SCROLL CURSOR FOR {sql}"))
+        .await?;
+    let fetch = format!("FETCH {PORTION_ROWS} FROM part");
+    loop {
+        let rows = work.query_once(&fetch, &[]).await?;
+        if rows.is_empty() {
+            work.batch("CLOSE part").await?;
+            return Ok(ControlFlow::Continue(()));
+        }
+        let together = rows.iter().map(read).collect::<Result<_, _>>()?;
+        if receiver(portion(together)).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+}
+
+fn target(row: &Row) -> Result<TargetRow, Fault> {
+    let name: String = row.try_get(6)?;
+    let state = snapshot::read_target(row);
+    Ok(TargetRow {
+        state: state.map_err(|fault| fault.in_row(|| format!("target {name:?}")))?,
+        name: TargetName(name),
+    })
+}
+
+fn task(row: &Row) -> Result<TaskRow, Fault> {
+    let task = snapshot::read_task(row)?;
+    let fingerprint: Option<i64> = row.try_get(12)?;
+    Ok(TaskRow {
+        number: number(row, 9)?,
+        target: TargetName(row.try_get(10)?),
+        changed: time(row, 11)?,
+        learned: LearnedTask {
+            task,
+            fingerprint: fingerprint.map(Fingerprint::from_bits),
+        },
+    })
+}
+
+fn event(row: &Row) -> Result<EventRow, Fault> {
+    let sequence = count(row, 0)?;
+    let read = || -> Result<EventRow, Fault> {
+        let task: Option<&str> = row.try_get(6)?;
+        Ok(EventRow {
+            sequence,
+            id: row.try_get(1)?,
+            event_type: row.try_get(2)?,
+            time: time(row, 3)?,
+            recorded: time(row, 4)?,
+            target: TargetName(row.try_get(5)?),
+            task: task.map(|id| TaskId(as_it_came(id))),
+            document: row.try_get(7)?,
+        })
+    };
+    read().map_err(|fault| fault.in_row(|| format!("event {sequence}")))
+}
+
+fn webhook(row: &Row) -> Result<WebhookName, Fault> {
+    Ok(WebhookName(row.try_get(0)?))
+}
+
+fn delivery(row: &Row) -> Result<DeliveryRow, Fault> {
+    let sequence = count(row, 0)?;
+    let read = || -> Result<DeliveryRow, Fault> {
+        let last_answer: Option<&str> = row.try_get(6)?;
+        Ok(DeliveryRow {
+            sequence,
+            webhook: WebhookName(row.try_get(1)?),
+            state: delivery_state(row, 2)?,
+            tries: small_count(row, 3)?,
+            next_try: optional_time(row, 4)?,
+            last_try: optional_time(row, 5)?,
+            last_answer: last_answer.map(as_it_came),
+        })
+    };
+    read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))
+}

@@ -1,0 +1,114 @@
+//! Writing what another state holds, as it is: a portion is one statement, and a column an array.
+
+use crate::model::WebhookName;
+use crate::store::copy::{DeliveryRow, EventRow, Origin, Portion, TaskRow};
+use crate::store::postgres::fault::Fault;
+use crate::store::postgres::row::{kept, seconds, text};
+use crate::store::postgres::session::Work;
+use crate::store::postgres::snapshot::{self, Columns};
+use crate::store::postgres::{outbox, schema};
+
+const SET_LAST_SEQUENCE: &str = "UPDATE last_event SET sequence = $1";
+const ADD_TASKS: &str = "INSERT INTO task
+    (number, target, changed, id, type, status, created, first_seen, stalled, missed_polls, vanished, in_flight,
+        url_count, fingerprint, urls)
+    OVERRIDING SYSTEM VALUE
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+        $8::bigint[], $9::boolean[], $10::bigint[], $11::boolean[], $12::boolean[], $13::bigint[], $14::bigint[],
+        $15::text[])";
+/// The next task gets the number after the last; without a task the first.
+const NUMBERS_GO_ON: &str =
+    "SELECT setval(pg_get_serial_sequence('task', 'number'), coalesce(max(number), 1),
+    max(number) IS NOT NULL) FROM task";
+const ADD_EVENTS: &str = "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
+        $8::text[])";
+/// The target is the event's.
+const ADD_DELIVERIES: &str = "INSERT INTO delivery
+    (sequence, webhook, target, state, tries, next_try, last_try, last_answer)
+    SELECT d.sequence, d.webhook, e.target, d.state, d.tries, d.next_try, d.last_try, d.last_answer
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+        AS d (sequence, webhook, state, tries, next_try, last_try, last_answer)
+    JOIN event e ON e.sequence = d.sequence";
+
+/// Adds it to an empty state.
+pub(super) async fn portion(work: &Work<'_>, portion: &Portion) -> Result<(), Fault> {
+    match portion {
+        Portion::Origin(origin) => set_origin(work, origin).await,
+        Portion::Targets(rows) => {
+            for row in rows {
+                snapshot::set_target(work, &row.name, &row.state).await?;
+            }
+            Ok(())
+        }
+        Portion::Tasks(rows) => add_tasks(work, rows).await,
+        Portion::Events(rows) => add_events(work, rows).await,
+        Portion::Webhooks(names) => {
+            let names: Vec<&str> = names.iter().map(WebhookName::as_str).collect();
+            outbox::add_webhooks(work, &names).await
+        }
+        Portion::Deliveries(rows) => add_deliveries(work, rows).await,
+    }
+}
+
+/// When all tasks are there.
+pub(super) async fn numbers_go_on(work: &Work<'_>) -> Result<(), Fault> {
+    work.query(NUMBERS_GO_ON, &[]).await.map(|_| ())
+}
+
+async fn set_origin(work: &Work<'_>, origin: &Origin) -> Result<(), Fault> {
+    schema::set_fingerprint_seed(work, origin.fingerprint_seed).await?;
+    let last = kept(origin.last_sequence);
+    work.execute(SET_LAST_SEQUENCE, &[&last]).await.map(|_| ())
+}
+
+async fn add_tasks(work: &Work<'_>, rows: &[TaskRow]) -> Result<(), Fault> {
+    let mut columns = Columns::default();
+    for row in rows {
+        columns.push(&row.learned)?;
+    }
+    let numbers: Vec<i64> = rows.iter().map(|row| kept(row.number.0)).collect();
+    let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
+    let changed: Vec<i64> = rows.iter().map(|row| row.changed.unix_seconds()).collect();
+    let parameters = columns.after([&numbers, &targets, &changed]);
+    work.execute(ADD_TASKS, &parameters).await.map(|_| ())
+}
+
+async fn add_events(work: &Work<'_>, rows: &[EventRow]) -> Result<(), Fault> {
+    let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
+    let times: Vec<i64> = rows.iter().map(|row| row.time.unix_seconds()).collect();
+    let recorded: Vec<i64> = rows.iter().map(|row| row.recorded.unix_seconds()).collect();
+    let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
+    let task = |row: &EventRow| row.task.as_ref().map(|id| text(id.as_str()));
+    let tasks: Vec<Option<String>> = rows.iter().map(task).collect();
+    let documents: Vec<&str> = rows.iter().map(|row| row.document.as_str()).collect();
+    work.execute(
+        ADD_EVENTS,
+        &[
+            &sequences, &ids, &types, &times, &recorded, &targets, &tasks, &documents,
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+async fn add_deliveries(work: &Work<'_>, rows: &[DeliveryRow]) -> Result<(), Fault> {
+    let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
+    let webhooks: Vec<&str> = rows.iter().map(|row| row.webhook.as_str()).collect();
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    let tries: Vec<i64> = rows.iter().map(|row| i64::from(row.tries)).collect();
+    let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_try)).collect();
+    let last: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.last_try)).collect();
+    let answer = |row: &DeliveryRow| row.last_answer.as_deref().map(text);
+    let answers: Vec<Option<String>> = rows.iter().map(answer).collect();
+    work.execute(
+        ADD_DELIVERIES,
+        &[
+            &sequences, &webhooks, &states, &tries, &next, &last, &answers,
+        ],
+    )
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,131 @@
+//! Copies from files into the shared state and back.
+
+use std::thread;
+
+use super::Place;
+use crate::causes::with_causes;
+use crate::clock::Stop;
+use crate::store::StoreError;
+use crate::store::contract_tests::at;
+use crate::store::copy::tests::{check_that_it_goes_on, everything, fill};
+use crate::store::copy::{Destination as _, copy};
+use crate::store::postgres::{PostgresDestination, PostgresSource};
+use crate::store::sqlite::{self, SqliteDestination, SqliteSource};
+
+impl Place {
+    fn source(&self) -> Result<PostgresSource, StoreError> {
+        PostgresSource::open(&self.address(), &Stop::default())
+    }
+
+    fn destination(&self) -> Result<PostgresDestination, StoreError> {
+        PostgresDestination::open(&self.address(), &Stop::default())
+    }
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL: tests/postgres/run"]
+fn a_state_that_went_there_and_back_is_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, back) = (folder.path().join("from.db"), folder.path().join("back.db"));
+    fill(&sqlite::open(&from, at(2_000)).unwrap().store);
+    let (place, other) = (Place::new(), Place::new());
+    copy(
+        &mut SqliteSource::open(&from).unwrap(),
+        &mut place.destination().unwrap(),
+    )
+    .unwrap();
+    copy(
+        &mut place.source().unwrap(),
+        &mut other.destination().unwrap(),
+    )
+    .unwrap();
+    copy(
+        &mut other.source().unwrap(),
+        &mut SqliteDestination::open(&back).unwrap(),
+    )
+    .unwrap();
+    let whole = everything(&mut SqliteSource::open(&from).unwrap());
+    assert_eq!(everything(&mut place.source().unwrap()), whole);
+    assert_eq!(everything(&mut SqliteSource::open(&back).unwrap()), whole);
+    let [filled, back] = [&from, &back].map(|path| sqlite::open(path, at(3_000)).unwrap());
+    check_that_it_goes_on(&place.instance(&["shop"]), &filled.store);
+    assert_eq!(back.loss, None);
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL: tests/postgres/run"]
+fn a_shared_state_that_is_watched_with_is_neither_read_nor_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
+    fill(&sqlite::open(&from, at(2_000)).unwrap().store);
+    let place = Place::new();
+    let watcher = place.instance(&["shop"]);
+    let into = copy(
+        &mut SqliteSource::open(&from).unwrap(),
+        &mut place.destination().unwrap(),
+    );
+    let out_of = copy(
+        &mut place.source().unwrap(),
+        &mut SqliteDestination::open(&to).unwrap(),
+    );
+    for refused in [into.unwrap_err(), out_of.unwrap_err()] {
+        assert!(
+            matches!(&refused, StoreError::Held { state, .. } if state.starts_with("postgres://")),
+            "{refused:?}"
+        );
+    }
+    drop(watcher);
+    copy(
+        &mut SqliteSource::open(&from).unwrap(),
+        &mut place.destination().unwrap(),
+    )
+    .unwrap();
+    let again = copy(
+        &mut SqliteSource::open(&from).unwrap(),
+        &mut place.destination().unwrap(),
+    );
+    assert!(with_causes(&again.unwrap_err()).contains("it is not empty (targets: 1,"));
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL: tests/postgres/run"]
+fn nobody_begins_to_watch_with_a_shared_state_while_it_is_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from.db");
+    fill(&sqlite::open(&from, at(2_000)).unwrap().store);
+    let place = Place::new();
+    let mut portions = everything(&mut SqliteSource::open(&from).unwrap()).into_iter();
+    let mut while_copied = portions.by_ref().inspect(|_| {
+        // This thread is inside of the copy's runtime.
+        let refused = thread::scope(|scope| scope.spawn(|| place.open()).join().unwrap());
+        let why = with_causes(&refused.unwrap_err());
+        assert!(why.contains("it is being copied"), "{why}");
+    });
+    let mut destination = place.destination().unwrap();
+    destination.take_in(&mut while_copied).unwrap();
+    place.open().unwrap();
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL: tests/postgres/run"]
+fn what_does_not_arrive_whole_leaves_the_shared_state_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from.db");
+    fill(&sqlite::open(&from, at(2_000)).unwrap().store);
+    let portions = everything(&mut SqliteSource::open(&from).unwrap());
+    let place = Place::new();
+    for missing in 0..portions.len() {
+        let mut rest = portions.clone();
+        rest.remove(missing);
+        place
+            .destination()
+            .unwrap()
+            .take_in(&mut rest.into_iter())
+            .unwrap_err();
+    }
+    place
+        .destination()
+        .unwrap()
+        .take_in(&mut portions.into_iter())
+        .unwrap();
+}

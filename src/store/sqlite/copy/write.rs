@@ -1,0 +1,64 @@
+//! Writing what another state holds, as it is.
+
+use rusqlite::{Connection, params};
+
+use crate::model::TaskId;
+use crate::store::copy::{DeliveryRow, EventRow, Origin, Portion};
+use crate::store::sqlite::fault::Fault;
+use crate::store::sqlite::row::seconds;
+use crate::store::sqlite::{meta, open, outbox, snapshot};
+
+const ADD_DELIVERY: &str =
+    "INSERT INTO delivery (sequence, webhook, state, tries, next_try, last_try, last_answer)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+/// Adds it to an empty state.
+pub(super) fn portion(state: &Connection, portion: &Portion) -> Result<(), Fault> {
+    match portion {
+        Portion::Origin(origin) => set_origin(state, origin),
+        Portion::Targets(rows) => rows
+            .iter()
+            .try_for_each(|row| snapshot::set_target(state, &row.name, &row.state)),
+        Portion::Tasks(rows) => rows
+            .iter()
+            .try_for_each(|row| snapshot::add_task(state, row)),
+        Portion::Events(rows) => rows.iter().try_for_each(|row| add_event(state, row)),
+        Portion::Webhooks(names) => names
+            .iter()
+            .try_for_each(|name| outbox::add_webhook(state, name)),
+        Portion::Deliveries(rows) => rows.iter().try_for_each(|row| add_delivery(state, row)),
+    }
+}
+
+fn set_origin(state: &Connection, origin: &Origin) -> Result<(), Fault> {
+    let seed = format!("{:016x}", origin.fingerprint_seed);
+    meta::set(state, open::FINGERPRINT_SEED, &seed)?;
+    outbox::set_last_sequence(state, origin.last_sequence)
+}
+
+fn add_event(state: &Connection, event: &EventRow) -> Result<(), Fault> {
+    state.prepare_cached(outbox::ADD_EVENT)?.execute(params![
+        event.sequence.cast_signed(),
+        event.id,
+        event.event_type,
+        event.time.unix_seconds(),
+        event.recorded.unix_seconds(),
+        event.target.as_str(),
+        event.task.as_ref().map(TaskId::as_str),
+        event.document,
+    ])?;
+    Ok(())
+}
+
+fn add_delivery(state: &Connection, delivery: &DeliveryRow) -> Result<(), Fault> {
+    state.prepare_cached(ADD_DELIVERY)?.execute(params![
+        delivery.sequence.cast_signed(),
+        delivery.webhook.as_str(),
+        delivery.state.as_str(),
+        delivery.tries,
+        seconds(delivery.next_try),
+        seconds(delivery.last_try),
+        delivery.last_answer,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! `state copy`, from file to file: what was known and what was owed goes along, and the copy is watched with instead.
+
+use std::ffi::OsString;
+use std::fs;
+
+use crate::harness::{Answer, Ended, Scene, task, types};
+
+/// A state with a finished task and one in flight, and three events that a receiver which is down is still owed.
+pub(crate) fn owing() -> Scene {
+    let scene = Scene::with(|config| config.text("poll", "first_run", "all"));
+    scene.hook.answer_always(Answer::status(503));
+    scene.api.add_task(task("done"));
+    scene.api.add_task(task("open"));
+    scene.once().with_code(75);
+    scene.change("done", "success");
+    scene.once().with_code(75);
+    scene
+}
+
+/// Of the events, as they were sent.
+pub(crate) fn ids(scene: &Scene) -> Vec<String> {
+    let deliveries = scene.hook.deliveries().into_iter();
+    deliveries
+        .map(|it| it.header("webhook-id").to_owned())
+        .collect()
+}
+
+fn copy(scene: &Scene, from: &str, to: &str) -> Ended {
+    scene.run(&["state", "copy", from, to])
+}
+
+fn path(scene: &Scene, name: &str) -> String {
+    scene.folder().join(name).to_str().unwrap().to_owned()
+}
+
+fn watch_with(scene: &Scene, state: &str) {
+    scene.configure(|config| {
+        config
+            .text("", "state", state)
+            .text("poll", "first_run", "all")
+    });
+}
+
+#[test]
+fn a_copy_is_watched_with_and_nothing_is_told_twice_or_lost() {
+    let scene = owing();
+    let (from, to) = (path(&scene, "state.db"), path(&scene, "moved/state.db"));
+    let before = fs::read(&from).unwrap();
+    let ended = copy(&scene, &from, &to).with_code(0);
+    assert!(
+        ended.stdout.starts_with(
+            "copied, and read back the same: 1 target, 2 tasks, 3 events, 1 webhook, 3 deliveries"
+        ),
+        "{ended}"
+    );
+    assert!(fs::read(&from).unwrap() == before, "the source was changed");
+    watch_with(&scene, &to);
+    scene.run(&["deliveries", "retry", "--all"]).with_code(0);
+    scene.hook.be_well();
+    let tried = ids(&scene);
+    assert_eq!(
+        types(&scene.news()),
+        ["task.wait", "task.wait", "task.success"]
+    );
+    let told = ids(&scene).split_off(tried.len());
+    assert_eq!(told[0], tried[0], "what was owed came under another id");
+    assert_eq!(types(&scene.news()), [""; 0], "told twice");
+    scene.change("open", "failure");
+    let news = scene.news();
+    assert_eq!(types(&news), ["task.failure"]);
+    assert_eq!(news[0]["sequence"], 4);
+}
+
+#[test]
+fn what_can_not_be_copied_is_said_and_stays() {
+    let scene = owing();
+    let (from, to) = (path(&scene, "state.db"), path(&scene, "other.db"));
+    let missing = copy(&scene, &path(&scene, "none.db"), &to).with_code(74);
+    assert!(missing.stderr.contains("there is none yet"), "{missing}");
+    assert!(
+        !fs::exists(&to).unwrap(),
+        "a destination was made for nothing"
+    );
+    copy(&scene, &from, &from).with_code(2);
+    copy(&scene, &from, &to).with_code(0);
+    let again = copy(&scene, &from, &to).with_code(74);
+    assert!(
+        again
+            .stderr
+            .contains("it is not empty (targets: 1, tasks: 2, events: 3)"),
+        "{again}"
+    );
+    let watcher = scene.watch();
+    watcher.wait_for_log("watching:");
+    let held = copy(&scene, &from, &path(&scene, "third.db")).with_code(74);
+    assert!(held.stderr.contains("held by another instance"), "{held}");
+}
+
+#[test]
+fn a_password_is_not_taken_from_the_command_line_and_not_shown() {
+    let scene = Scene::new();
+    let from = path(&scene, "state.db");
+    scene.once();
+    let with_password = "postgres://me:canary@127.0.0.1:1/db";
+    let mut told = vec![copy(&scene, &from, with_password).with_code(2)];
+    let variable = [("URL", OsString::from(with_password))];
+    told.push(
+        scene
+            .start(&["state", "copy", &from, "env:URL"], &variable)
+            .wait(),
+    );
+    told.push(copy(&scene, &from, "env:MISSING").with_code(2));
+    let file = path(&scene, "url");
+    fs::write(&file, "canary\n").unwrap();
+    told.push(copy(&scene, &from, &format!("file:{file}")).with_code(2));
+    told.push(copy(&scene, &from, "mysql://me:canary@h/db").with_code(2));
+    for ended in told {
+        assert!(!ended.stderr.contains("canary"), "{ended}");
+        assert!(ended.stderr.starts_with("ucdn-watch: "), "{ended}");
+    }
+}
