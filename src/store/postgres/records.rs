@@ -6,10 +6,11 @@ use super::fault::Fault;
 use super::session::{Role, Session, Work};
 use super::{Address, outbox, schema};
 use crate::clock::Stop;
+use crate::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use crate::store::records::{
-    DeliveryPlace, DeliveryRecord, EventRecord, OutboxOrders, Records, TaskCount, TaskPlace,
-    TaskRecord,
+    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
+    TaskPlace, TaskRecord,
 };
 use crate::store::{Owed, StoreError};
 
@@ -101,6 +102,12 @@ impl Records for PostgresRecords {
 
     fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError> {
         self.read("count tasks", async |work| tasks::counts(work).await)
+    }
+
+    fn hourly_counts(&self, since: Timestamp) -> Result<Vec<HourlyCount>, StoreError> {
+        self.read("count tasks", async |work| {
+            tasks::hourly_counts(work, since).await
+        })
     }
 
     fn events(
