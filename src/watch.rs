@@ -283,8 +283,9 @@ impl Daemon {
                 log::error!(
                     "a poll died of a fault of this program, trying again later: target={target}"
                 );
-                slot.into_iter()
-                    .for_each(|slot| slot.poll_died(&*self.clock));
+                if let Some(slot) = slot {
+                    slot.poll_died(&*self.clock);
+                }
                 continue;
             };
             self.outlets.polled(&target, &report);

@@ -220,6 +220,17 @@ fn a_server_that_ignores_offset_ends_the_walk_with_an_error() {
     assert_eq!(error, WalkError::NoProgress);
 }
 
+/// Fuzzing found a page that ended on URLs which no text can hold: it seemed to bring something new each time.
+#[test]
+fn a_server_that_ignores_offset_is_found_out_whatever_it_shows() {
+    let list = r#"{"TaskId":"a","UrlLists":[{"Url":"u"}]},{"TaskId":"b","UrlLists":[{"Url":"\ud800"},{"Url":"v"}]}"#;
+    let body = format!(r#"{{"RetCode":0,"TaskList":[{list}]}}"#);
+    let mut walk = Walk::new(3, Paging::default());
+    let mut reads = (0..100).map(|_| walk.read(read_page(body.clone().into_bytes()).unwrap()));
+    let error = reads.find_map(Result::err);
+    assert_eq!(error, Some(WalkError::NoProgress));
+}
+
 #[test]
 fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
     let mut walk = Walk::new(2, Paging::default());

@@ -11,7 +11,7 @@ mod by_tree;
 pub(crate) fn check(input: &[u8]) {
     if let Ok(page) = read_page(input.to_vec()) {
         check_page(&page);
-        check_walk(page);
+        check_walk(&page);
     }
     // As JSON writes it, with its keys in order: of the bytes that came, more than one tree can be made.
     if let Ok(answer) = serde_json::from_slice::<Value>(input) {
@@ -34,7 +34,7 @@ fn check_page(page: &Page) {
 }
 
 /// A server that answers the same to everything is walked to an end.
-fn check_walk(page: Page) {
+fn check_walk(page: &Page) {
     let mut walk = Walk::new(2, Paging::default());
     let shown = page.tasks.len();
     let mut pages = 0;

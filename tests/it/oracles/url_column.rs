@@ -86,7 +86,7 @@ impl Bench {
         match (self.known(), expected) {
             (Ok(urls), Some(expected)) => assert_eq!(urls, expected),
             (Err(StoreError::Damaged { what, .. }), None) => {
-                assert!(what.contains("\"t\""), "{what}")
+                assert!(what.contains("\"t\""), "{what}");
             }
             (other, expected) => panic!("{other:?}, expected {expected:?}"),
         }
