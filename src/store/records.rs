@@ -28,7 +28,7 @@ pub trait Records: Send + Sync + fmt::Debug {
     /// How many tasks there are, by target and status, in the order of both.
     fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError>;
 
-    /// How many tasks were submitted (or first seen) then or later, by target, hour and status, in the order of these.
+    /// How many tasks were submitted (or first seen) then or later, by target and hour, in the order of both.
     fn hourly_counts(&self, since: Timestamp) -> Result<Vec<HourlyCount>, StoreError>;
 
     /// Events of a span, in its order.
@@ -95,11 +95,10 @@ impl TaskRecord {
         self.task.created.unwrap_or(self.task.first_seen)
     }
 
-    /// When its last URL was finished, by the API's clock; none while the task is not, or if the API does not say.
+    /// See [`KnownTask::finished`].
     #[must_use]
     pub fn finished(&self) -> Option<Timestamp> {
-        let last = self.task.urls.values().filter_map(|url| url.finished).max();
-        last.filter(|_| self.task.status.is_finished())
+        self.task.finished()
     }
 
     /// From its submission to the end of its last URL; none if either is not known.
@@ -112,15 +111,7 @@ impl TaskRecord {
     /// Its URLs, counted.
     #[must_use]
     pub fn counts(&self) -> UrlCounts {
-        let of = |status: &Status| {
-            let urls = self.task.urls.values();
-            urls.filter(|url| url.status == *status).count()
-        };
-        UrlCounts {
-            total: self.task.urls.len(),
-            success: of(&Status::Success),
-            failure: of(&Status::Failure),
-        }
+        UrlCounts::of(&self.task)
     }
 }
 
@@ -150,17 +141,17 @@ pub struct TaskCount {
     pub vanished: u64,
 }
 
-/// Tasks of one target that were submitted in one hour and are in one status, counted.
+/// Tasks of one target that were submitted in one hour, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HourlyCount {
     /// Whose.
     pub target: TargetName,
     /// When the hour begins, in UTC.
     pub hour: Timestamp,
-    /// The status last seen; every word that the vendor's page does not explain counts as [`Status::UNKNOWN`].
-    pub status: Status,
     /// All of them.
     pub total: u64,
+    /// Of them: last seen in `failure`.
+    pub failed: u64,
     /// Of them: no longer shown by the API.
     pub vanished: u64,
 }

@@ -147,6 +147,7 @@ impl Server {
             tasks: self.form.list(tasks),
             total_count,
             list: ListField::Present,
+            ..Page::default()
         }
     }
 
