@@ -19,7 +19,6 @@ mod demo;
 mod events;
 mod listing;
 mod man;
-mod moment;
 mod query;
 #[cfg(feature = "simulator")]
 mod simulate;

@@ -40,6 +40,7 @@ pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};
 pub use state::{NotALocation, locate};
 
+use crate::event::EventType;
 use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};
 
@@ -269,6 +270,19 @@ impl EventPattern {
             rest = after;
         }
         rest.ends_with(last)
+    }
+
+    /// Every type that it matches; an error says that there is none, and what types there are.
+    pub fn types(&self) -> Result<Vec<EventType>, String> {
+        let types = EventType::ALL.into_iter();
+        let types: Vec<EventType> = types.filter(|one| self.matches(one.as_str())).collect();
+        if types.is_empty() {
+            let known = EventType::ALL.map(EventType::as_str).join(", ");
+            return Err(format!(
+                "no such type of event; there are: {known}; * stands for any text"
+            ));
+        }
+        Ok(types)
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 mod footprint;
+mod moment;
 
 pub use footprint::{Fingerprint, Footprint, Sought, TaskNumber};
+pub use moment::Moment;
 
 /// The name of a target, as the config's `[targets.NAME]` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,11 +3,16 @@
 //!
 //! One thread serves a bounded number of connections, each within a bounded time, one request a connection. It never
 //! waits for a client, so nobody can keep others out: where there are too many, the oldest that has not asked for
-//! anything yet goes.
+//! anything yet goes. Nor does it wait for the state: a second thread makes what takes reading it, one page after the other.
 
 mod answer;
+mod api;
 mod board;
 mod connection;
+mod desk;
+mod filters;
+mod parameters;
+mod refusal;
 mod request;
 mod server;
 mod site;

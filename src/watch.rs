@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::causes::with_causes;
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
-use crate::metrics::{Metrics, Reload};
+use crate::metrics::Reload;
 use crate::model::TargetName;
 use crate::poll::{PollError, PollReport};
 use crate::store::records::Records;
@@ -88,9 +88,8 @@ impl Daemon {
         orders: Orders,
         supervisor: Supervisor,
     ) -> Result<Self, SetupError> {
-        let metrics = Arc::new(Metrics::new(records, Arc::clone(&clock)));
-        let crew = Crew::of(config, &store, &clock, &orders.stop, &metrics)?;
-        let mut outlets = Outlets::new(metrics, Arc::clone(&clock));
+        let mut outlets = Outlets::new(records, Arc::clone(&clock));
+        let crew = Crew::of(config, &store, &clock, &orders.stop, &outlets.metrics)?;
         outlets.obey(config)?;
         let (sender, receiver) = mpsc::channel();
         let mut daemon = Self {

@@ -7,12 +7,11 @@ use std::str::FromStr;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::moment::Moment;
 use super::table::{Column, more_rows, table};
 use super::{Exit, Failure};
 use crate::config::{EventPattern, Outline};
 use crate::event::EventType;
-use crate::model::{TargetName, TaskKind, Timestamp};
+use crate::model::{Moment, TargetName, TaskKind, Timestamp};
 use crate::store::StoreError;
 use crate::store::filter::{Domain, UrlFilter};
 use crate::store::records::Records;
@@ -192,18 +191,7 @@ impl FromStr for EventTypes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let pattern = EventPattern::new(text);
-        let types = EventType::ALL
-            .into_iter()
-            .filter(|one| pattern.matches(one.as_str()));
-        let types: Vec<EventType> = types.collect();
-        if types.is_empty() {
-            let known = EventType::ALL.map(EventType::as_str).join(", ");
-            return Err(format!(
-                "no such type of event; there are: {known}; * stands for any text"
-            ));
-        }
-        Ok(Self(types))
+        EventPattern::new(text).types().map(Self)
     }
 }
 

@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::api::{AskError, choose_target, client};
-use super::moment::Moment;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Target;
-use crate::model::{Task, TaskId, TaskKind, Timestamp, Window};
+use crate::model::{Moment, Task, TaskId, TaskKind, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::walk::{Next, Paging, Walk};

@@ -1,15 +1,12 @@
 //! `ucdn-watch tasks`: the tasks that the state knows, or one of them with its URLs and its history. Asks nobody but the state.
 
-use std::convert::Infallible;
-use std::str::FromStr;
-
 use super::listing::{
     DocumentWriter, Filters, JsonFlag, Limit, Output, TableWriter, read_pages, usage,
 };
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Outline;
-use crate::model::{Status, Timestamp};
+use crate::model::Timestamp;
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::records::{Records, TaskPlace, TaskRecord};
 
@@ -31,7 +28,7 @@ pub(super) struct Arguments {
     /// Only tasks that are wait, process, success, failure, unknown, in-flight, stalled, vanished, or in another status of the API's
     /// (repeatable: any of them)
     #[arg(long, value_name = "STATUS")]
-    status: Vec<Condition>,
+    status: Vec<TaskCondition>,
     /// Only tasks of this type, in the API's words: file, dir, …
     #[arg(long, value_name = "TYPE")]
     r#type: Option<String>,
@@ -41,24 +38,6 @@ pub(super) struct Arguments {
     limit: Limit,
     #[command(flatten)]
     json: JsonFlag,
-}
-
-/// `--status`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Condition(TaskCondition);
-
-impl FromStr for Condition {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(match text {
-            "unknown" => TaskCondition::Unknown,
-            "in-flight" | "in_flight" => TaskCondition::InFlight,
-            "stalled" => TaskCondition::Stalled,
-            "vanished" => TaskCondition::Vanished,
-            word => TaskCondition::Status(Status::from_word(word)),
-        }))
-    }
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
@@ -105,7 +84,7 @@ fn filter(
     Ok(TaskFilter {
         targets: filters.targets(config, records)?,
         id: arguments.task_id.as_deref().map(Into::into),
-        conditions: arguments.status.iter().map(|one| one.0.clone()).collect(),
+        conditions: arguments.status.clone(),
         r#type: arguments.r#type.clone(),
         since: filters.since(now),
         until: filters.until(now),

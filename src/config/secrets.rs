@@ -155,7 +155,7 @@ impl SecretSource {
                 Some(credentials) => Ok(Some(Path::new(credentials).join(name))),
                 None => Err(
                     "$CREDENTIALS_DIRECTORY is not set: credentials come from systemd \
-                             (LoadCredential= in the unit)"
+                             (LoadCredential= in the unit); by hand, set it to the folder of the file"
                         .to_owned(),
                 ),
             },

@@ -72,6 +72,15 @@ impl Answer {
         }
     }
 
+    /// JSON.
+    #[must_use]
+    pub fn json(code: Code, body: impl Into<String>) -> Self {
+        Self {
+            content_type: "application/json",
+            ..Self::text(code, body)
+        }
+    }
+
     /// The bytes that go out.
     pub(super) fn bytes(&self, method: Method, now: Timestamp) -> Vec<u8> {
         let allow = match self.code {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{TargetName, Timestamp};
+use crate::config::Config;
+use crate::model::{TargetName, TaskKind, Timestamp};
 
 /// Shared by the daemon and those who ask.
 #[derive(Debug, Default)]
@@ -17,7 +18,9 @@ pub struct Board {
 pub struct Standing {
     /// When all loops last turned, by the monotonic clock.
     pub turned: Duration,
-    /// Every target of the config, and how its last poll ended; none: not polled yet.
+    /// Every target of the config, and what its tasks do.
+    pub kinds: BTreeMap<TargetName, TaskKind>,
+    /// Those of them that this instance polls, and how the last poll ended; none: not polled yet.
     pub targets: BTreeMap<TargetName, Option<LastPoll>>,
 }
 
@@ -44,6 +47,13 @@ impl Board {
     /// All loops turn, as of now. Not to be called while one is stuck.
     pub fn turned(&self, now: Duration) {
         self.lock().turned = now;
+    }
+
+    /// From now on this config counts.
+    pub fn watch(&self, config: &Config) {
+        let kinds = config.targets.iter();
+        let kinds = kinds.map(|(name, target)| (name.clone(), target.tasks));
+        self.lock().kinds = kinds.collect();
     }
 
     /// Says anew how the targets are.

@@ -3,17 +3,20 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 
 use crate::status::answer::{Answer, Code};
+use crate::status::desk::{self, Desk, Ordered};
 use crate::status::request::{Method, Reading, Request, read};
 use crate::status::site::Site;
 
 /// From the connection to the last byte of the request's head.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
+
+/// From there until a page is made. A server of a state may take several times ten seconds to say that it is not there.
+const MAKE_WITHIN: Duration = Duration::from_secs(30);
 
 /// From there to the last byte of the answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -37,6 +40,11 @@ pub(super) struct Connection {
 enum Stage {
     /// The bytes so far.
     Asking(Vec<u8>),
+    /// The answer is in the making.
+    Waiting {
+        ordered: Ordered,
+        method: Method,
+    },
     Answering {
         bytes: Vec<u8>,
         sent: usize,
@@ -81,24 +89,29 @@ impl Connection {
     }
 
     pub(super) fn is_answering(&self) -> bool {
-        matches!(self.stage, Stage::Answering { .. })
+        matches!(self.stage, Stage::Waiting { .. } | Stage::Answering { .. })
     }
 
-    /// What its socket is waited for.
-    pub(super) fn interest(&self) -> PollFlags {
+    /// What its socket is waited for; none: it is not what is waited for.
+    pub(super) fn interest(&self) -> Option<PollFlags> {
         match self.stage {
-            Stage::Answering { .. } => PollFlags::OUT,
-            Stage::Asking(_) | Stage::Leaving { .. } => PollFlags::IN,
+            Stage::Waiting { .. } => None,
+            Stage::Answering { .. } => Some(PollFlags::OUT),
+            Stage::Asking(_) | Stage::Leaving { .. } => Some(PollFlags::IN),
         }
     }
 
     /// Goes on as far as the socket lets it.
-    pub(super) fn turn(&mut self, site: &Site) -> Fate {
+    pub(super) fn turn(&mut self, site: &Site, desk: &Desk) -> Fate {
         if site.clock.monotonic() >= self.deadline {
-            return Fate::Over;
+            let Stage::Waiting { method, .. } = self.stage else {
+                return Fate::Over;
+            };
+            let late = Answer::text(Code::Unavailable, "the state could not be read in time\n");
+            self.answer(&late, method, site);
         }
         loop {
-            match self.step(site) {
+            match self.step(site, desk) {
                 Ok(Step::Done) => {}
                 Ok(Step::Ended) => return Fate::Over,
                 Err(error) => match error.kind() {
@@ -111,7 +124,7 @@ impl Connection {
         }
     }
 
-    fn step(&mut self, site: &Site) -> io::Result<Step> {
+    fn step(&mut self, site: &Site, desk: &Desk) -> io::Result<Step> {
         let mut buffer = [0; 4096];
         match &mut self.stage {
             Stage::Asking(bytes) => {
@@ -120,11 +133,14 @@ impl Connection {
                 match read(bytes, &site.hosts) {
                     _ if count == 0 => Ok(Step::Ended),
                     Reading::Unfinished => Ok(Step::Done),
-                    Reading::Whole(request) => {
-                        Ok(self.answer(&of(site, &request), request.method, site))
-                    }
+                    Reading::Whole(request) => Ok(self.ask(request, site, desk)),
                     Reading::Refused(answer) => Ok(self.answer(&answer, Method::Get, site)),
                 }
+            }
+            Stage::Waiting { ordered, method } => {
+                let answer = ordered.take().ok_or(ErrorKind::WouldBlock)?;
+                let method = *method;
+                Ok(self.answer(&answer, method, site))
             }
             Stage::Answering { bytes, sent } => {
                 *sent += self.stream.write(bytes.get(*sent..).unwrap_or_default())?;
@@ -143,6 +159,16 @@ impl Connection {
         }
     }
 
+    fn ask(&mut self, request: Request, site: &Site, desk: &Desk) -> Step {
+        let method = request.method;
+        if Site::reads_the_state(&request) {
+            let ordered = desk.order(request);
+            self.enter(Stage::Waiting { ordered, method }, MAKE_WITHIN, site);
+            return Step::Done;
+        }
+        self.answer(&desk::answer(site, &request), method, site)
+    }
+
     fn answer(&mut self, answer: &Answer, method: Method, site: &Site) -> Step {
         let bytes = answer.bytes(method, site.clock.now());
         self.enter(Stage::Answering { bytes, sent: 0 }, ANSWER_WITHIN, site);
@@ -153,16 +179,4 @@ impl Connection {
         self.stage = stage;
         self.deadline = site.clock.monotonic().saturating_add(within);
     }
-}
-
-/// The answer to a request. A page that panics is a bug, which must not take the listener with it.
-fn of(site: &Site, request: &Request) -> Answer {
-    let answer = catch_unwind(AssertUnwindSafe(|| site.answer(request)));
-    let answer = answer.unwrap_or_else(|_| Answer::text(Code::Broken, "this page is broken\n"));
-    log::debug!(
-        "HTTP request: path={:?} answer={:?}",
-        request.path,
-        answer.code
-    );
-    answer
 }

@@ -1,14 +1,16 @@
 //! The listener and its clients: one thread that waits for all of their sockets at once. Owns how many there may be.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::status::connection::{Connection, Fate};
+use crate::status::desk::Desk;
 use crate::status::site::Site;
 
 /// Clients at the same time. One more makes the oldest go that has not asked for anything yet.
@@ -54,9 +56,15 @@ impl Server {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (running, wake) = UnixStream::pair()?;
+        let (ringing, bell) = UnixStream::pair()?;
+        ringing.set_nonblocking(true)?;
+        bell.set_nonblocking(true)?;
+        let site = Arc::new(site);
         let lobby = Lobby {
             listener: Some(listener.try_clone()?),
             wake,
+            bell,
+            desk: Desk::open(Arc::clone(&site), ringing)?,
             site,
             connections: Vec::new(),
             accept_after: Duration::ZERO,
@@ -88,7 +96,10 @@ struct Lobby {
     /// None: the end is near, and nobody is let in.
     listener: Option<TcpListener>,
     wake: UnixStream,
-    site: Site,
+    /// Rung when an answer is made.
+    bell: UnixStream,
+    desk: Desk,
+    site: Arc<Site>,
     /// In the order of their coming.
     connections: Vec<Connection>,
     /// By the monotonic clock.
@@ -115,9 +126,9 @@ impl Lobby {
                 }
             }
             self.accept();
-            let site = &self.site;
+            let (site, desk) = (&self.site, &self.desk);
             self.connections
-                .retain_mut(|connection| connection.turn(site) == Fate::Open);
+                .retain_mut(|connection| connection.turn(site, desk) == Fate::Open);
         }
     }
 
@@ -127,10 +138,12 @@ impl Lobby {
 
     /// Until some socket is ready, or somebody's time is up.
     fn wait(&self, now: Duration, end: Option<Duration>) -> io::Result<Waited> {
-        let mut sockets = Vec::with_capacity(self.connections.len() + 2);
+        let mut sockets = Vec::with_capacity(self.connections.len() + 3);
         let mut until = end;
         for connection in &self.connections {
-            sockets.push(PollFd::new(connection.stream(), connection.interest()));
+            if let Some(interest) = connection.interest() {
+                sockets.push(PollFd::new(connection.stream(), interest));
+            }
             until = Some(until.map_or(connection.deadline(), |until| {
                 until.min(connection.deadline())
             }));
@@ -142,6 +155,7 @@ impl Lobby {
             Some(listener) => sockets.push(PollFd::new(listener, PollFlags::IN)),
             None => {}
         }
+        sockets.push(PollFd::new(&self.bell, PollFlags::IN));
         if end.is_none() {
             sockets.push(PollFd::new(&self.wake, PollFlags::IN));
         }
@@ -150,6 +164,8 @@ impl Lobby {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+        // How often it rang does not matter: each connection is turned anyway. Nothing more to read is no error.
+        let _ = (&self.bell).read(&mut [0; 64]);
         let told = end.is_none()
             && sockets
                 .last()

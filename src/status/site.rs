@@ -7,8 +7,11 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::AllowedHosts;
 use crate::status::answer::{Answer, Code};
+use crate::status::api;
 use crate::status::board::Board;
+use crate::status::refusal::Refusal;
 use crate::status::request::Request;
+use crate::store::records::Records;
 
 /// The daemon turns several times in this span, whatever it waits for: it is the service manager's patience, too.
 const TURNS_WITHIN: Duration = Duration::from_secs(60);
@@ -21,6 +24,8 @@ pub struct Site {
     pub board: Arc<Board>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What happened.
+    pub records: Arc<dyn Records>,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -35,9 +40,17 @@ impl fmt::Debug for Site {
 }
 
 impl Site {
+    /// Whether its answer may take a while.
+    pub(super) fn reads_the_state(request: &Request) -> bool {
+        request.path == "/metrics" || request.path.starts_with("/api/")
+    }
+
     /// What a request gets.
     pub(super) fn answer(&self, request: &Request) -> Answer {
+        let or_json = |answer: Result<Answer, Refusal>| answer.unwrap_or_else(|why| why.json());
         match request.path.as_str() {
+            "/api/tasks" => or_json(api::tasks(self, &request.query)),
+            "/api/events" => or_json(api::events(self, &request.query)),
             "/healthz" => self.health(),
             "/readyz" => self.readiness(),
             "/metrics" => Answer {
@@ -46,7 +59,7 @@ impl Site {
             },
             _ => Answer::text(
                 Code::NotFound,
-                "there is no such page; there are /healthz, /readyz and /metrics\n",
+                "there is no such page; there are /api/tasks, /api/events, /metrics, /healthz and /readyz\n",
             ),
         }
     }

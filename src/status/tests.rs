@@ -3,25 +3,35 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::{Board, LastPoll, Server, Site};
 use crate::clock::{Age, Clock, SystemClock};
 use crate::config::AllowedHosts;
 use crate::model::{TargetName, Timestamp};
+use crate::store::sqlite::{self, SqliteRecords};
 
 /// Only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn site(page: impl Fn() -> String + Send + Sync + 'static) -> Site {
     Site {
+        records: Arc::new(empty_state()),
         hosts: AllowedHosts::Named(BTreeSet::new()),
         board: Arc::default(),
         clock: Arc::new(SystemClock::start()),
         metrics: Box::new(page),
     }
+}
+
+/// Its file is gone; what is open of it stays.
+fn empty_state() -> SqliteRecords {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    drop(sqlite::open(&path, Timestamp::EPOCH).unwrap());
+    SqliteRecords::open(&path).unwrap()
 }
 
 fn listen(site: Site) -> Server {
@@ -74,6 +84,27 @@ fn a_page_that_panics_takes_nothing_else_with_it() {
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     let answer = get(&server, "/healthz");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Reading a big state, or waiting for a server that is not there, takes a while: a liveness probe must not.
+#[test]
+fn a_page_in_the_making_keeps_nobody_waiting_who_asks_for_another() {
+    let (finish, may_finish) = mpsc::channel::<()>();
+    let may_finish = Mutex::new(may_finish);
+    let server = listen(site(move || {
+        may_finish.lock().unwrap().recv().unwrap();
+        "made".to_owned()
+    }));
+    let mut waiting = ask(&server, "/metrics");
+    drop(ask(&server, "/metrics"));
+    assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
+    finish.send(()).unwrap();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\nmade"), "{answer}");
+    // The page of the one who left is begun by now, or will not be: in either case the listener can be closed.
+    drop(finish);
+    drop(server);
 }
 
 #[test]

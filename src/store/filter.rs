@@ -1,6 +1,7 @@
 //! Which records are asked for. Owns what a filter means for every engine; pure.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,6 +43,21 @@ pub enum TaskCondition {
     Stalled,
     /// No longer shown by the API.
     Vanished,
+}
+
+impl FromStr for TaskCondition {
+    type Err = Infallible;
+
+    /// One of ours by its name; any other word is a status of the API's.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "unknown" => Self::Unknown,
+            "in-flight" | "in_flight" => Self::InFlight,
+            "stalled" => Self::Stalled,
+            "vanished" => Self::Vanished,
+            word => Self::Status(Status::from_word(word)),
+        })
+    }
 }
 
 /// Which events are asked for: those that all of this is true of. The default: all.
@@ -156,7 +172,8 @@ struct Change {
 
 impl UrlFilter {
     /// Whether an event's document names such a URL. One that can't be read names none.
-    pub(super) fn is_named_in(&self, document: &str) -> bool {
+    #[must_use]
+    pub fn is_named_in(&self, document: &str) -> bool {
         serde_json::from_str::<Document>(document)
             .is_ok_and(|named| named.changes.iter().any(|change| self.matches(&change.url)))
     }

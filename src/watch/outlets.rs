@@ -16,12 +16,14 @@ use crate::metrics::textfile::Textfile;
 use crate::model::TargetName;
 use crate::poll::PollReport;
 use crate::status::{Board, LastPoll, Server, Site};
+use crate::store::records::Records;
 
 /// Everybody who tells. What a reload does not change goes on as it is.
 #[derive(Debug)]
 pub(super) struct Outlets {
     pub(super) metrics: Arc<Metrics>,
     board: Arc<Board>,
+    records: Arc<dyn Records>,
     clock: Arc<dyn Clock>,
     listening: Option<Kept<Listen, Server>>,
     textfile: Option<Kept<PathBuf, Errand>>,
@@ -50,10 +52,11 @@ enum Change<K> {
 
 impl Outlets {
     /// Nobody tells anything yet; see [`Outlets::obey`].
-    pub(super) fn new(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(records: Arc<dyn Records>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            metrics,
+            metrics: Arc::new(Metrics::new(Arc::clone(&records), Arc::clone(&clock))),
             board: Arc::default(),
+            records,
             clock,
             listening: None,
             textfile: None,
@@ -77,6 +80,7 @@ impl Outlets {
         heartbeat.make(&mut self.heartbeat);
         textfile.make(&mut self.textfile);
         self.metrics.watch(config);
+        self.board.watch(config);
         if let Some(textfile) = &config.textfile {
             self.metrics
                 .remember(&Textfile::new(textfile.clone()).last_successes());
@@ -173,6 +177,7 @@ impl Outlets {
             hosts: settings.hosts.clone(),
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.clock),
+            records: Arc::clone(&self.records),
             metrics: Box::new(move || metrics.text()),
         }
     }

@@ -1,6 +1,7 @@
 //! The stage of the tests: the real program between a stand-in for the API and a webhook receiver, each test with its own.
 
 mod config_text;
+mod document;
 mod manner;
 mod patience;
 mod program;
@@ -11,6 +12,7 @@ mod scene;
 pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
+pub(crate) use document::Document;
 pub(crate) use manner::Manner;
 pub(crate) use patience::{Stopwatch, eventually, pause};
 pub(crate) use program::{Ended, Program, can_trace};

@@ -60,7 +60,7 @@ fn a_credential_is_a_file_of_systemds_folder() {
         folder.errors(),
         [
             "config.toml:6:1: accounts.main.security_token: $CREDENTIALS_DIRECTORY is not set: credentials come from \
-          systemd (LoadCredential= in the unit)"
+          systemd (LoadCredential= in the unit); by hand, set it to the folder of the file"
         ]
     );
     let path = folder.path("credentials").into_os_string().into_string();

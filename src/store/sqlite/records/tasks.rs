@@ -40,11 +40,12 @@ pub(super) fn page(
             [seconds(place.time), text(target), text(target), text(id)],
         );
     }
+    let index = index(filter);
     let sql = match filter.url {
         // Chosen within the index, so that only the rows of the page are read.
         None => format!(
             "SELECT {COLUMNS} FROM
-                (SELECT target AS chosen_target, id AS chosen_id FROM task INDEXED BY task_newest {}
+                (SELECT target AS chosen_target, id AS chosen_id FROM task {index} {}
                  ORDER BY {NEWEST_FIRST} LIMIT ?)
                 CROSS JOIN task t ON t.target = chosen_target AND t.id = chosen_id
              ORDER BY {NEWEST_FIRST}",
@@ -52,7 +53,7 @@ pub(super) fn page(
         ),
         // Read until enough have such a URL.
         Some(_) => format!(
-            "SELECT {COLUMNS} FROM task t INDEXED BY task_newest {} ORDER BY {NEWEST_FIRST} LIMIT ?",
+            "SELECT {COLUMNS} FROM task t {index} {} ORDER BY {NEWEST_FIRST} LIMIT ?",
             conditions.sql()
         ),
     };
@@ -101,6 +102,27 @@ pub(super) fn counts(connection: &Connection) -> Result<Vec<TaskCount>, Fault> {
     Ok(counts)
 }
 
+/// Where the tasks of a filter are looked for: of few that are known to be few, not among all.
+fn index(filter: &TaskFilter) -> &'static str {
+    if filter.id.is_some() {
+        // SQLite's own choice is the one of target and id, unless the target is left open.
+        return "";
+    }
+    if is_of_in_flight(filter) {
+        "INDEXED BY task_in_flight"
+    } else {
+        "INDEXED BY task_newest"
+    }
+}
+
+fn is_of_in_flight(filter: &TaskFilter) -> bool {
+    let conditions = &filter.conditions;
+    !conditions.is_empty()
+        && conditions
+            .iter()
+            .all(|one| matches!(one, TaskCondition::InFlight | TaskCondition::Stalled))
+}
+
 fn conditions(filter: &TaskFilter) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.one_of("target", filter.targets.iter().map(TargetName::as_str));
@@ -109,6 +131,10 @@ fn conditions(filter: &TaskFilter) -> Conditions {
     conditions.compare(&format!("{TIME} >="), filter.since.map(seconds));
     conditions.compare(&format!("{TIME} <="), filter.until.map(seconds));
     conditions.any_of(filter.conditions.iter().map(condition).collect());
+    if is_of_in_flight(filter) {
+        // What the index holds, in its own words.
+        conditions.add("in_flight = 1");
+    }
     if let Some(url) = &filter.url {
         conditions.add_with("instr(lower(urls), ?) > 0", [text(&url.needle())]);
     }

@@ -145,6 +145,19 @@ fn lists_of_a_million_are_read_within_indexes() {
         newest.contains("COVERING INDEX task_newest") && !newest.contains("TEMP B-TREE"),
         "{newest}"
     );
+    let in_flight = plan(
+        "SELECT target, id FROM task INDEXED BY task_in_flight WHERE (in_flight = 1) AND in_flight = 1
+         ORDER BY coalesce(created, first_seen) DESC, target DESC, id DESC LIMIT 10",
+    );
+    assert!(in_flight.contains("INDEX task_in_flight"), "{in_flight}");
+    let one = plan(
+        "SELECT target, id FROM task WHERE target IN ('a') AND id = 'b'
+         ORDER BY coalesce(created, first_seen) DESC, target DESC, id DESC LIMIT 10",
+    );
+    assert!(
+        one.contains("SEARCH task") && one.contains("(target=? AND id=?)"),
+        "{one}"
+    );
     let history =
         plan("SELECT document FROM event WHERE task = 'a' ORDER BY sequence DESC LIMIT 10");
     assert!(

@@ -3,14 +3,14 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::model::Timestamp;
+use super::Timestamp;
 
 const EXPECTED: &str = "expected a time such as 2026-11-24T08:00:00+08:00, unix seconds, or an age such as 2h (m is \
                         minutes, M is months)";
 
 /// A moment, which may depend on when it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub enum Moment {
     /// Fixed.
     At(Timestamp),
     /// So long before now.
@@ -19,7 +19,8 @@ pub(super) enum Moment {
 
 impl Moment {
     /// The moment, seen from `now`.
-    pub(super) fn seen_from(self, now: Timestamp) -> Timestamp {
+    #[must_use]
+    pub fn seen_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(time) => time,
             Self::Ago(age) => now.saturating_sub(age),

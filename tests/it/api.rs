@@ -1,0 +1,176 @@
+//! `/api/tasks` and `/api/events`: what the commands print as JSON, over HTTP and page by page.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::harness::visitor::{address_of, get};
+use crate::harness::{ConfigText, Program, Scene, eventually, seconds_ago, task};
+
+struct Watched {
+    scene: Scene,
+    _watcher: Program,
+    address: SocketAddr,
+}
+
+/// Five tasks, the fifth of them the newest; `t2` failed, `t4` is at work. The first two events are those of `t1`.
+fn watched() -> Watched {
+    let scene = Scene::with(|config: ConfigText| {
+        config
+            .text("http", "listen", "127.0.0.1:0")
+            .text("targets.cold", "tasks", "prefetch")
+    });
+    for (number, id) in (0..).zip(["t1", "t2", "t3", "t4", "t5"]) {
+        let created = seconds_ago(&scene, 300 - number * 60);
+        scene.api.add_task(task(id).created_at(created));
+    }
+    scene.once();
+    scene.change("t1", "success");
+    scene.once();
+    scene.change("t2", "failure");
+    scene.change("t4", "process");
+    let watcher = scene.watch();
+    let address = address_of(&watcher);
+    eventually("all events", || {
+        (count(address, "/api/events") == 8).then_some(())
+    });
+    Watched {
+        scene,
+        _watcher: watcher,
+        address,
+    }
+}
+
+#[track_caller]
+fn json(address: SocketAddr, path: &str) -> Value {
+    let page = get(address, path);
+    assert_eq!(page.status, 200, "{path}: {}", page.body);
+    assert_eq!(page.header("Content-Type"), "application/json");
+    serde_json::from_str(&page.body).unwrap()
+}
+
+fn items(document: &Value) -> &Vec<Value> {
+    let list = document.get("tasks").or_else(|| document.get("events"));
+    list.unwrap().as_array().unwrap()
+}
+
+fn count(address: SocketAddr, path: &str) -> usize {
+    items(&json(address, path)).len()
+}
+
+impl Watched {
+    #[track_caller]
+    fn ids(&self, path: &str) -> Vec<String> {
+        let document = json(self.address, path);
+        let ids = items(&document).iter().map(|task| task["id"].as_str());
+        ids.map(|id| id.unwrap().to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn sequences(&self, path: &str) -> Vec<u64> {
+        let document = json(self.address, path);
+        let items = items(&document).iter();
+        items.map(|it| it["sequence"].as_u64().unwrap()).collect()
+    }
+}
+
+#[test]
+fn tasks_and_events_are_what_the_commands_print() {
+    let watched = watched();
+    for (path, arguments) in [
+        ("/api/tasks", ["tasks", "--json"]),
+        ("/api/events?after=0", ["events", "--json"]),
+    ] {
+        let printed = watched.scene.run(&arguments).with_code(0);
+        let printed: Value = serde_json::from_str(&printed.stdout).unwrap();
+        let told = json(watched.address, path);
+        assert_eq!(items(&told), items(&printed), "{path}");
+        assert_eq!(told["next"], Value::Null);
+    }
+}
+
+#[test]
+fn the_filters_are_those_of_the_commands() {
+    let watched = watched();
+    let ids = |query: &str| watched.ids(&format!("/api/tasks?{query}"));
+    assert_eq!(ids("status=failure"), ["t2"]);
+    assert_eq!(ids("status=in-flight"), ["t5", "t4", "t3"]);
+    assert_eq!(ids("status=success&status=process"), ["t4", "t1"]);
+    assert_eq!(ids("id=t3"), ["t3"]);
+    assert_eq!(ids("id=t3&target=shop"), ["t3"]);
+    assert_eq!(ids("url=/t2/a"), ["t2"]);
+    assert_eq!(ids("domain=example.com&until=210s").len(), 2);
+    assert_eq!(ids("domain=example.org"), [""; 0]);
+    assert_eq!(ids("since=30s"), [""; 0]);
+    assert_eq!(ids("kind=refresh").len(), 5);
+    assert_eq!(ids("kind=prefetch"), [""; 0]);
+    assert_eq!(ids("type=dir"), [""; 0]);
+    // What a form leaves empty is not said.
+    assert_eq!(ids("id=&status=failure&since="), ["t2"]);
+    let sequences = |query: &str| watched.sequences(&format!("/api/events?{query}"));
+    assert_eq!(sequences("task=t2").len(), 2);
+    assert_eq!(sequences("type=task.failure").len(), 1);
+    assert_eq!(sequences("type=task.*&target=shop").len(), 8);
+    assert_eq!(sequences("url=/t2/b").len(), 2);
+    assert_eq!(sequences("domain=example.org").len(), 0);
+    assert_eq!(sequences("since=1h").len(), 8);
+}
+
+#[test]
+fn next_leads_through_all_of_it_page_by_page() {
+    let watched = watched();
+    let mut ids = Vec::new();
+    let mut path = "/api/tasks?limit=2".to_owned();
+    loop {
+        ids.extend(watched.ids(&path));
+        let Value::String(next) = &json(watched.address, &path)["next"] else {
+            break;
+        };
+        path = format!("/api/tasks?limit=2&after={next}");
+    }
+    assert_eq!(ids, ["t5", "t4", "t3", "t2", "t1"]);
+    for (first, onward, expected) in [
+        ("", "before", [8, 7, 6, 5, 4, 3, 2, 1]),
+        ("&after=0", "after", [1, 2, 3, 4, 5, 6, 7, 8]),
+    ] {
+        let mut sequences = Vec::new();
+        let mut path = format!("/api/events?limit=3{first}");
+        loop {
+            sequences.extend(watched.sequences(&path));
+            let Some(next) = json(watched.address, &path)["next"].as_u64() else {
+                break;
+            };
+            path = format!("/api/events?limit=3&{onward}={next}");
+        }
+        assert_eq!(sequences, expected);
+    }
+}
+
+#[test]
+fn a_slip_in_a_parameter_is_told_with_its_name() {
+    let watched = watched();
+    for (path, parameter, error) in [
+        ("tasks?stauts=failure", "stauts", "no such parameter"),
+        ("tasks?target=shp", "target", "the config has: cold, shop"),
+        ("tasks?since=yesterday", "since", "an age such as 2h"),
+        ("tasks?limit=0", "limit", "from 1 to 500"),
+        ("tasks?limit=501", "limit", "from 1 to 500"),
+        ("tasks?limit=1&limit=2", "limit", "only once"),
+        ("tasks?after=x", "after", "`next`"),
+        ("tasks?domain=a%2Fb", "domain", "a host name"),
+        ("tasks?url=a&domain=b", "domain", "together with `url`"),
+        ("tasks?kind=both", "kind", "refresh or prefetch"),
+        ("tasks?kind=prefetch&target=shop", "kind", "no such target"),
+        ("events?type=task.failed", "type", "no such type"),
+        ("events?after=-1", "after", "invalid digit"),
+        ("events?after=1&before=3", "before", "together with `after`"),
+    ] {
+        let page = get(watched.address, &format!("/api/{path}"));
+        assert_eq!(page.status, 400, "{path}: {}", page.body);
+        assert_eq!(page.header("Content-Type"), "application/json");
+        let told: Value = serde_json::from_str(&page.body).unwrap();
+        assert_eq!(told["parameter"], parameter, "{path}");
+        let said = told["error"].as_str().unwrap();
+        assert!(said.contains(error), "{path}: {said}");
+    }
+}

@@ -1,0 +1,82 @@
+//! What docs/operating.md promises about backups: taken from a running program, put back by the commands that are told
+//! there, and nothing that was owed is lost or gets another id.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use ucdn_watch::config::Environment;
+
+use crate::harness::{Answer, Document, Scene, task, types};
+
+const OPERATING: Document = Document {
+    name: "docs/operating.md",
+    text: include_str!("../../docs/operating.md"),
+};
+
+/// The block with this command in it, made to speak of this scene's files. What is systemd's is the test's to do.
+fn script(scene: &Scene, command: &str) -> String {
+    let blocks = OPERATING.blocks_in("sh").into_iter();
+    let mut blocks = blocks.filter(|block| block.text.contains(command));
+    let text = blocks.next().unwrap_or_else(|| panic!("no {command}")).text;
+    let lines = text.lines().filter(|line| !line.starts_with("systemctl "));
+    let folder = scene.folder().to_str().unwrap();
+    let text = lines.collect::<Vec<_>>().join("\n");
+    text.replace("/var/lib/ucdn-watch", folder)
+        .replace("/var/backups", folder)
+}
+
+fn run(script: &str) {
+    let output = Command::new("sh").args(["-ec", script]).output().unwrap();
+    assert!(output.status.success(), "{script}: {output:?}");
+}
+
+fn ids(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|it| it["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_backup_of_a_running_state_is_put_back_with_all_that_was_owed() {
+    if Command::new("sqlite3").arg("--version").output().is_err() {
+        let is_gate = Environment::of_process().get("CI").is_some();
+        assert!(!is_gate, "the gate needs sqlite3");
+        return;
+    }
+    let scene = Scene::new();
+    scene.api.add_task(task("a"));
+    let watcher = scene.watch();
+    scene.hook.wait_for_events(1);
+    scene.hook.answer_always(Answer::status(503));
+    scene.change("a", "process");
+    scene.hook.wait_for_deliveries(2);
+    run(&script(&scene, ".backup"));
+    scene.hook.be_well();
+    scene.change("a", "success");
+    let told = scene.hook.wait_for_events(3);
+    assert_eq!(types(&told), ["task.wait", "task.process", "task.success"]);
+    drop(watcher);
+
+    run(&script(&scene, "cp /var/backups"));
+    let restored = fs::read(scene.state_path()).unwrap();
+    assert_eq!(
+        restored,
+        fs::read(scene.folder().join("ucdn-watch.db")).unwrap()
+    );
+    let due = scene.run(&["deliveries", "retry", "--all"]);
+    assert_eq!(due.code, Some(0), "{due}");
+    let ended = scene.once();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(
+        ended.stderr.contains("the state is older than it was"),
+        "{ended}"
+    );
+    let again = &scene.hook.events()[3..];
+    assert_eq!(again[0]["id"], told[1]["id"], "what was owed keeps its id");
+    let known = ids(&told);
+    let new = &ids(again)[1..];
+    assert!(types(again).contains(&"task.success"), "{again:#?}");
+    assert!(
+        new.iter().all(|id| !known.contains(id)),
+        "{new:?} {known:?}"
+    );
+}

@@ -1,0 +1,196 @@
+"""The life of the Debian package, in a root that can be thrown away: see `run` beside this file.
+
+    life.py EARLIER.deb PACKAGE.deb
+"""
+
+import grp
+import json
+import os
+import pwd
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+FOLDER = Path("/etc/ucdn-watch")
+CONFIG = FOLDER / "config.toml"
+KEY = FOLDER / "private_key"
+STATE = Path("/var/lib/ucdn-watch")
+UNITS = ["ucdn-watch.service", "ucdn-watch-once.service", "ucdn-watch-once.timer"]
+INSTALLED = [
+    "/usr/bin/ucdn-watch",
+    "/usr/lib/sysusers.d/ucdn-watch.conf",
+    "/usr/share/man/man1/ucdn-watch.1.gz",
+    "/usr/share/man/man5/ucdn-watch.5.gz",
+    "/usr/share/bash-completion/completions/ucdn-watch",
+    "/usr/share/zsh/vendor-completions/_ucdn-watch",
+    "/usr/share/fish/vendor_completions.d/ucdn-watch.fish",
+    "/usr/share/doc/ucdn-watch/copyright",
+    "/usr/share/doc/ucdn-watch/changelog.gz",
+    "/usr/share/doc/ucdn-watch/changelog.Debian.gz",
+    "/usr/share/doc/ucdn-watch/examples/config.toml",
+    *(f"/usr/lib/systemd/system/{unit}" for unit in UNITS),
+]
+SOURCES = Path(__file__).resolve().parents[2] / "src/store"
+
+
+def must(holds, what):
+    if not holds:
+        sys.exit(f"tests/package/life.py: {what}")
+
+
+def run(*command, expect=0, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    shown = f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    must(done.returncode == expect, shown)
+    return done.stdout
+
+
+def as_service(*command, expect=0):
+    """As the unit does it: its user, its folder, its credential."""
+    environment = {"CREDENTIALS_DIRECTORY": str(FOLDER), "STATE_DIRECTORY": str(STATE), "PATH": os.environ["PATH"]}
+    user = pwd.getpwnam("ucdn-watch")
+    # The credential would be a copy that is the service's own.
+    shutil.chown(KEY, "ucdn-watch")
+    output = run(*command, expect=expect, env=environment, user=user.pw_uid, group=user.pw_gid, extra_groups=[])
+    shutil.chown(KEY, "root")
+    return output
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Keeps what it takes; answers 503 while it is down."""
+
+    is_down = True
+    taken = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        self.send_response(503 if Receiver.is_down else 204)
+        self.end_headers()
+        if not Receiver.is_down:
+            Receiver.taken.append((self.headers["webhook-id"], body))
+
+    def log_message(self, *_):
+        pass
+
+
+def receiver():
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/"
+
+
+def simulator():
+    """Its process, and what it prints for the config: endpoint and keys."""
+    process = subprocess.Popen(["ucdn-watch", "simulate", "--tasks", "10"], stdout=subprocess.PIPE, text=True)
+    said = ""
+    while "private_key" not in said:
+        line = process.stdout.readline()
+        must(line, "the simulator ended")
+        said += line
+    return process, tomllib.loads(said)["accounts"]["simulator"]
+
+
+def installed_as_it_should_be():
+    for path in INSTALLED:
+        must(Path(path).is_file(), f"{path} was not installed")
+    stat = CONFIG.stat()
+    must(stat.st_mode & 0o7777 == 0o640, f"the config's mode is {stat.st_mode & 0o7777:o}")
+    must(stat.st_uid == 0 and grp.getgrgid(stat.st_gid).gr_name == "ucdn-watch", "the config is not root:ucdn-watch's")
+    enabled = [path for unit in UNITS for path in Path("/etc/systemd/system").glob(f"*/{unit}")]
+    must(not enabled, f"installing enabled {enabled}")
+
+
+def configure(endpoint, public_key, private_key, webhook):
+    """What an administrator does with the config that comes with the package."""
+    KEY.write_text(private_key + "\n")
+    KEY.chmod(0o600)
+    text = CONFIG.read_text()
+    for before, after in [
+        ('"EXAMPLE-public-key"', json.dumps(public_key)),
+        ('# endpoint  = "https://api.sigcalcloud.com/"', f"endpoint = {json.dumps(endpoint)}"),
+        ("# [webhooks.ops]", '[poll]\nfirst_run = "failures"\n[webhooks.ops]'),
+        ('# url = "https://hooks.example.com/ucdn"', f"url = {json.dumps(webhook)}"),
+    ]:
+        must(before in text, f"the config that was installed lacks {before}")
+        text = text.replace(before, after)
+    CONFIG.write_text(text)
+
+
+def state_of_the_first_schema():
+    """Two events owed to `ops`, one of them tried three times; gives them as (id, bytes), in order."""
+    STATE.mkdir(mode=0o700)
+    state = sqlite3.connect(STATE / "state.db")
+    state.executescript((SOURCES / "migrations/0001.sql").read_text())
+    state.executescript((SOURCES / "sqlite/tests/version_1.sql").read_text())
+    # What is owed for days would be given up; the rest is what receivers know events by.
+    state.execute("""UPDATE event SET time = :now, recorded = :now, document =
+        json_object('version', 1, 'id', id, 'sequence', sequence, 'type', type, 'target', target)""",
+        {"now": int(time.time()) - 60})
+    owed = state.execute("""SELECT event.id, document FROM delivery JOIN event USING (sequence)
+        WHERE webhook = 'ops' AND delivery.state = 'pending' ORDER BY sequence""").fetchall()
+    state.commit()
+    state.close()
+    for path in [STATE, *STATE.iterdir()]:
+        shutil.chown(path, "ucdn-watch", "ucdn-watch")
+    must(len(owed) == 2, "the state of the first schema owes nothing")
+    return owed
+
+
+def owed_now():
+    owed = json.loads(as_service("ucdn-watch", "deliveries", "--state", "pending", "--json"))
+    events = [one["event"] for one in owed["deliveries"]]
+    return [event["id"] for event in sorted(events, key=lambda event: event["sequence"])]
+
+
+def main():
+    earlier, package = sys.argv[1:]
+    must(not FOLDER.exists() and not STATE.exists(), "this machine has a ucdn-watch already")
+
+    run("dpkg", "--install", earlier)
+    installed_as_it_should_be()
+    api, account = simulator()
+    configure(**account, webhook=receiver())
+    as_service("ucdn-watch", "check", "--online")
+    run("ucdn-watch", "check", expect=78, user="nobody", group="nogroup", extra_groups=[], env={"PATH": os.environ["PATH"]})
+    print("installed an earlier version: its config is valid, and only root and the service can read it")
+
+    owed = state_of_the_first_schema()
+    config = CONFIG.read_text()
+    run("dpkg", "--install", package)
+    installed_as_it_should_be()
+    must(CONFIG.read_text() == config, "the upgrade changed the config")
+    as_service("ucdn-watch", "--once", expect=75)
+    ids = owed_now()
+    must(ids[:2] == [id for id, _ in owed], f"after the upgrade {ids} are owed, not {owed} first")
+    must(len(ids) > 2, "the poll brought nothing new")
+    Receiver.is_down = False
+    as_service("ucdn-watch", "deliveries", "retry", "--all")
+    as_service("ucdn-watch", "--once")
+    must([id for id, _ in Receiver.taken] == ids, f"{ids} were owed, {Receiver.taken} were delivered")
+    must(Receiver.taken[:2] == owed, f"{owed} became {Receiver.taken[:2]}")
+    must(owed_now() == [], "something is still owed")
+    print(f"upgraded over a state of the first schema: what it owed and what was new came in order, {len(ids)} events")
+
+    api.kill()
+    api.wait()
+    run("dpkg", "--remove", "ucdn-watch")
+    must(not Path("/usr/bin/ucdn-watch").exists(), "the program outlived its removal")
+    must(CONFIG.read_text() == config, "the config did not outlive the removal")
+    state = (STATE / "state.db").read_bytes()
+    print("removed: config and state stay")
+
+    run("dpkg", "--purge", "ucdn-watch")
+    must(not CONFIG.exists(), "the config outlived the purge")
+    must(KEY.exists() and (STATE / "state.db").read_bytes() == state, "the purge took what it had not brought")
+    left = run("dpkg-query", "--show", "--showformat=${Package}\n").splitlines()
+    must("ucdn-watch" not in left, "dpkg still knows the package")
+    print("purged: the config is gone; the key and the state, which the package did not bring, stay")
+
+
+main()
