@@ -1,4 +1,4 @@
-//! A real PgBouncer between the program and the server.
+//! A real `pgbouncer` between the program and the server.
 
 use std::ffi::OsString;
 

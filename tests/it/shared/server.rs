@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, and a PgBouncer: to be restarted, replaced, and set up as others must not be. From Debian's
+//! A PostgreSQL of a test's own, and a `pgbouncer`: to be restarted, replaced, and set up as others must not be. From Debian's
 //! `postgresql` and `pgbouncer`; both refuse to run as root, so as root they run as `nobody`.
 
 use std::ffi::OsStr;
@@ -233,7 +233,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// `mode`: PgBouncer's `pool_mode`.
+    /// `mode`: `pgbouncer`'s `pool_mode`.
     pub(super) fn start(server_port: u16, mode: &str) -> Self {
         let (folder, port) = (folder_for_servers(), free_port());
         let config = folder.path().join("pgbouncer.ini");
