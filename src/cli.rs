@@ -28,7 +28,6 @@ mod tasks;
 mod test_webhook;
 mod wait;
 mod watch;
-mod words;
 
 /// Watches UCloud CDN refresh tasks and reports every transition to its log and to webhooks.
 #[derive(Debug, Parser)]

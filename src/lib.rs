@@ -49,7 +49,7 @@
 //! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
 //! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
 //! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
-//! | | [`crate::causes`] | an error and its causes as one line | use anything |
+//! | | [`crate::causes`], [`crate::quoting`], [`crate::phrases`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
 //! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
 //!
 //! # What the state promises
@@ -81,7 +81,9 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod phrases;
 pub mod poll;
+pub mod quoting;
 pub mod schedule;
 pub mod secret;
 #[cfg(feature = "simulator")]

@@ -18,6 +18,8 @@ use serde::Serialize;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::model::Timestamp;
+use crate::quoting::escape;
+pub use crate::quoting::one_line;
 
 /// What this crate's own log targets begin with.
 const OWN: &str = env!("CARGO_CRATE_NAME");
@@ -188,52 +190,11 @@ fn render_json(line: &Line<'_>) -> String {
     escape(&object, write_utf16_escape).into_owned()
 }
 
-/// `text` with every character escaped that ends a line, steers a terminal, is invisible or turns the direction
-/// of writing: `\n`, `\t`, `\u{1b}`. What comes from outside can be printed so without forging anything.
-#[must_use]
-pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, |out, unsafe_char| {
-        out.extend(unsafe_char.escape_default());
-    })
-}
-
-fn escape(text: &str, write_escaped: impl Fn(&mut String, char)) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        if is_unsafe(character) {
-            write_escaped(&mut out, character);
-        } else {
-            out.push(character);
-        }
-    }
-    Cow::Owned(out)
-}
-
 fn write_utf16_escape(out: &mut String, character: char) {
     for unit in character.encode_utf16(&mut [0; 2]) {
         // Writing to a String can't fail.
         let _ = write!(out, "\\u{unit:04x}");
     }
-}
-
-/// Controls (C0, DEL, C1), line and paragraph separators, marks of direction, invisible and tag characters.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// `text`, or as much of it as a line may hold and how much that leaves out.
@@ -249,6 +210,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use crate::quoting::is_unsafe;
     use std::ffi::OsString;
 
     use super::*;
@@ -305,13 +267,6 @@ mod tests {
             let line = rendered(layout, Level::Info, url);
             assert!(!line.contains(is_unsafe), "{line}");
         }
-        assert_eq!(one_line("a\n\u{1b}\u{202e}"), "a\\n\\u{1b}\\u{202e}");
-    }
-
-    #[test]
-    fn readable_text_of_any_script_stays_as_it_is() {
-        let text = "刷新 失败 → échec «é» \\ 100 % 🚨";
-        assert!(matches!(one_line(text), Cow::Borrowed(same) if same == text));
     }
 
     #[test]

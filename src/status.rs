@@ -1,4 +1,4 @@
-//! What is served over HTTP to whoever looks in: health, readiness, metrics. Owns the listener and everything that a
+//! What is served over HTTP to whoever looks in: the status page, the same as JSON, metrics, health. Owns the listener and everything that a
 //! stranger can do to it; reads, and changes nothing.
 //!
 //! One thread serves a bounded number of connections, each within a bounded time, one request a connection. It never
@@ -7,10 +7,14 @@
 
 mod answer;
 mod api;
+mod assets;
 mod board;
 mod connection;
 mod desk;
 mod filters;
+mod overview;
+mod page;
+mod paging;
 mod parameters;
 mod refusal;
 mod request;
@@ -20,7 +24,8 @@ mod site;
 mod tests;
 
 pub use answer::{Answer, Code};
-pub use board::{Board, LastPoll, Standing};
+pub use board::{Board, ConfigInEffect, LastPoll, Standing};
+pub use overview::Lookout;
 pub use request::{Method, Request};
 pub use server::Server;
 pub use site::Site;

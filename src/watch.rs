@@ -91,6 +91,7 @@ impl Daemon {
         let mut outlets = Outlets::new(records, Arc::clone(&clock));
         let crew = Crew::of(config, &store, &clock, &orders.stop, &outlets.metrics)?;
         outlets.obey(config)?;
+        outlets.employ(crew.couriers());
         let (sender, receiver) = mpsc::channel();
         let mut daemon = Self {
             retention: config.retention,
@@ -113,7 +114,7 @@ impl Daemon {
 
     /// Says in an event of every target that what was known is lost.
     pub fn report_lost_state(&self, reason: &str) -> Result<(), StoreError> {
-        self.outlets.metrics.state_was_set_aside();
+        self.outlets.state_was_lost(reason);
         self.crew
             .pollers
             .values()
@@ -200,7 +201,7 @@ impl Daemon {
                 }
             }
         }
-        self.outlets.metrics.reloaded(reload);
+        self.outlets.reloaded(reload);
         self.tell();
         self.supervisor.ready(&self.status());
     }
@@ -228,6 +229,7 @@ impl Daemon {
         self.outlets.obey(config)?;
         crew.succeed_to(&mut self.crew);
         self.crew = crew;
+        self.outlets.employ(self.crew.couriers());
         self.retention = config.retention;
         self.holding.look_again();
         self.fill_schedule();

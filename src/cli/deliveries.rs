@@ -9,10 +9,10 @@ use super::listing::{
     DocumentWriter, EventTypes, JsonFlag, Limit, Output, TableWriter, read_pages,
 };
 use super::table::{Column, text_cell};
-use super::words::{ago, counted};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Timestamp, WebhookName};
+use crate::phrases::{ago, counted};
 use crate::store::StoreError;
 use crate::store::filter::{DeliveryFilter, EventName};
 use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState, Records};

@@ -10,12 +10,12 @@ use super::listing::{
     DocumentWriter, EventTypes, Filters, JsonFlag, Limit, Output, TableWriter, read_pages,
 };
 use super::table::{Column, text_cell};
-use super::words::ago;
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::Outline;
 use crate::logging::one_line;
 use crate::model::Timestamp;
+use crate::phrases::ago;
 use crate::store::StoreError;
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::records::{EventRecord, Records};

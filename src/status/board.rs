@@ -1,16 +1,18 @@
 //! Where the daemon says how things are, for those who ask on other threads. Nothing of it is kept on disk.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::model::{TargetName, TaskKind, Timestamp};
+use crate::deliver::{CourierStatus, Snapshot};
+use crate::model::{TargetName, TaskKind, Timestamp, WebhookName};
 
 /// Shared by the daemon and those who ask.
 #[derive(Debug, Default)]
 pub struct Board {
     standing: Mutex<Standing>,
+    couriers: Mutex<BTreeMap<WebhookName, Arc<CourierStatus>>>,
 }
 
 /// How things are.
@@ -18,10 +20,26 @@ pub struct Board {
 pub struct Standing {
     /// When all loops last turned, by the monotonic clock.
     pub turned: Duration,
+    /// Every webhook of the config, and what its courier is doing.
+    pub webhooks: BTreeMap<WebhookName, Snapshot>,
+    /// Whether the config that was read last is in effect.
+    pub config: ConfigInEffect,
+    /// What was lost when the state was opened, if it was damaged.
+    pub lost_state: Option<String>,
     /// Every target of the config, and what its tasks do.
     pub kinds: BTreeMap<TargetName, TaskKind>,
     /// Those of them that this instance polls, and how the last poll ended; none: not polled yet.
     pub targets: BTreeMap<TargetName, Option<LastPoll>>,
+}
+
+/// Which config is in effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConfigInEffect {
+    /// The one that was read last.
+    #[default]
+    Latest,
+    /// One of before: the one that was read last was refused.
+    Former,
 }
 
 /// How a target's last poll ended.
@@ -41,7 +59,29 @@ impl Board {
     /// How things are now.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.lock().clone()
+        let mut standing = self.lock().clone();
+        let couriers = self.couriers.lock();
+        let couriers = couriers.unwrap_or_else(PoisonError::into_inner);
+        let webhooks = couriers.iter();
+        standing.webhooks = webhooks
+            .map(|(name, courier)| (name.clone(), courier.snapshot()))
+            .collect();
+        standing
+    }
+
+    /// From now on these couriers make the deliveries.
+    pub fn employ(&self, couriers: BTreeMap<WebhookName, Arc<CourierStatus>>) {
+        *self.couriers.lock().unwrap_or_else(PoisonError::into_inner) = couriers;
+    }
+
+    /// A config was read again.
+    pub fn config_was_read(&self, config: ConfigInEffect) {
+        self.lock().config = config;
+    }
+
+    /// A damaged state was set aside at the start of this process.
+    pub fn state_was_lost(&self, reason: &str) {
+        self.lock().lost_state = Some(reason.to_owned());
     }
 
     /// All loops turn, as of now. Not to be called while one is stuck.

@@ -69,6 +69,22 @@ impl Parameters {
         Ok(values.pop())
     }
 
+    /// The values of a parameter, as they were said.
+    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let pairs = self.pairs.iter().filter(move |(known, _)| known == name);
+        pairs.map(|(_, value)| value.as_str())
+    }
+
+    /// The query again, with this value in place of whatever was said; an empty one: with none.
+    pub(super) fn with(&self, name: &str, value: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.pairs.iter().filter(|(known, _)| known != name));
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+        query.finish()
+    }
+
     /// Refuses two that contradict each other.
     pub(super) fn refuse_both(&self, one: &str, other: &str) -> Result<(), Mistake> {
         let is_said = |name| self.pairs.iter().any(|(known, _)| known == name);

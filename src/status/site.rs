@@ -8,7 +8,10 @@ use crate::clock::Clock;
 use crate::config::AllowedHosts;
 use crate::status::answer::{Answer, Code};
 use crate::status::api;
+use crate::status::assets;
 use crate::status::board::Board;
+use crate::status::overview::Lookout;
+use crate::status::page;
 use crate::status::refusal::Refusal;
 use crate::status::request::Request;
 use crate::store::records::Records;
@@ -26,6 +29,8 @@ pub struct Site {
     pub clock: Arc<dyn Clock>,
     /// What happened.
     pub records: Arc<dyn Records>,
+    /// Where the last look at it is kept.
+    pub lookout: Lookout,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -42,13 +47,17 @@ impl fmt::Debug for Site {
 impl Site {
     /// Whether its answer may take a while.
     pub(super) fn reads_the_state(request: &Request) -> bool {
-        request.path == "/metrics" || request.path.starts_with("/api/")
+        let path = request.path.as_str();
+        matches!(path, "/" | "/task" | "/tasks" | "/metrics") || path.starts_with("/api/")
     }
 
     /// What a request gets.
     pub(super) fn answer(&self, request: &Request) -> Answer {
         let or_json = |answer: Result<Answer, Refusal>| answer.unwrap_or_else(|why| why.json());
         match request.path.as_str() {
+            "/" => page::front(self, &request.query),
+            "/tasks" => page::tasks(self, &request.query),
+            "/task" => page::task(self, &request.query),
             "/api/tasks" => or_json(api::tasks(self, &request.query)),
             "/api/events" => or_json(api::events(self, &request.query)),
             "/healthz" => self.health(),
@@ -57,21 +66,25 @@ impl Site {
                 content_type: "text/plain; version=0.0.4; charset=utf-8",
                 ..Answer::text(Code::Ok, (self.metrics)())
             },
-            _ => Answer::text(
-                Code::NotFound,
-                "there is no such page; there are /api/tasks, /api/events, /metrics, /healthz and /readyz\n",
-            ),
+            path => assets::named(path).unwrap_or_else(|| {
+                let there_are = "there is no such page; there are /, /tasks, /api/tasks, /api/events, /metrics, /healthz and \
+                    /readyz\n";
+                Answer::text(Code::NotFound, there_are)
+            }),
         }
     }
 
+    /// How long the daemon has been stuck; none: it is not.
+    pub(super) fn stuck_for(&self) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        let since = now.saturating_sub(self.board.standing().turned);
+        (since > TURNS_WITHIN).then_some(since)
+    }
+
     fn health(&self) -> Answer {
-        let since = self
-            .clock
-            .monotonic()
-            .saturating_sub(self.board.standing().turned);
-        if since <= TURNS_WITHIN {
+        let Some(since) = self.stuck_for() else {
             return Answer::text(Code::Ok, "ok\n");
-        }
+        };
         Answer::text(
             Code::Unavailable,
             format!("stuck: no turn of all loops for {} s\n", since.as_secs()),

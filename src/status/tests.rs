@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use super::{Board, LastPoll, Server, Site};
+use super::{Board, LastPoll, Lookout, Server, Site};
 use crate::clock::{Age, Clock, SystemClock};
 use crate::config::AllowedHosts;
 use crate::model::{TargetName, Timestamp};
@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn site(page: impl Fn() -> String + Send + Sync + 'static) -> Site {
     Site {
         records: Arc::new(empty_state()),
+        lookout: Lookout::default(),
         hosts: AllowedHosts::Named(BTreeSet::new()),
         board: Arc::default(),
         clock: Arc::new(SystemClock::start()),

@@ -71,6 +71,7 @@ macro_rules! store_contract {
             tasks_are_chosen_by_all_that_a_filter_says
             tasks_are_chosen_by_their_urls
             tasks_are_counted_by_target_and_status
+            tasks_are_counted_by_the_hour
         );
         $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_beside, events:
             events_are_shown_as_they_were_committed

@@ -2,6 +2,7 @@
 //! running daemon or without one. Owns what a record holds; [`super::filter`] owns which are asked for.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use super::{Owed, StoreError};
@@ -26,6 +27,9 @@ pub trait Records: Send + Sync + fmt::Debug {
 
     /// How many tasks there are, by target and status, in the order of both.
     fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError>;
+
+    /// How many tasks were submitted (or first seen) then or later, by target, hour and status, in the order of these.
+    fn hourly_counts(&self, since: Timestamp) -> Result<Vec<HourlyCount>, StoreError>;
 
     /// Events of a span, in its order.
     fn events(
@@ -98,6 +102,13 @@ impl TaskRecord {
         last.filter(|_| self.task.status.is_finished())
     }
 
+    /// From its submission to the end of its last URL; none if either is not known.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        let (created, finished) = (self.task.created?, self.finished()?);
+        (finished >= created).then(|| finished.since(created))
+    }
+
     /// Its URLs, counted.
     #[must_use]
     pub fn counts(&self) -> UrlCounts {
@@ -135,6 +146,21 @@ pub struct TaskCount {
     pub total: u64,
     /// Of them: in flight, and reported as stalled.
     pub stalled: u64,
+    /// Of them: no longer shown by the API.
+    pub vanished: u64,
+}
+
+/// Tasks of one target that were submitted in one hour and are in one status, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HourlyCount {
+    /// Whose.
+    pub target: TargetName,
+    /// When the hour begins, in UTC.
+    pub hour: Timestamp,
+    /// The status last seen; every word that the vendor's page does not explain counts as [`Status::UNKNOWN`].
+    pub status: Status,
+    /// All of them.
+    pub total: u64,
     /// Of them: no longer shown by the API.
     pub vanished: u64,
 }

@@ -81,6 +81,14 @@ impl Crew {
         Ok(Self { pollers, desks })
     }
 
+    /// What each courier is doing.
+    pub(super) fn couriers(&self) -> BTreeMap<WebhookName, Arc<CourierStatus>> {
+        let desks = self.desks.iter();
+        desks
+            .map(|(name, desk)| (name.clone(), Arc::clone(&desk.status)))
+            .collect()
+    }
+
     pub(super) fn webhooks(&self) -> impl Iterator<Item = &WebhookName> {
         self.desks.keys()
     }

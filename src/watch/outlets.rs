@@ -10,12 +10,13 @@ use super::crew::SetupError;
 use super::errand::Errand;
 use crate::clock::Clock;
 use crate::config::{self, Config, Listen};
+use crate::deliver::CourierStatus;
 use crate::heartbeat::Heartbeat;
-use crate::metrics::Metrics;
 use crate::metrics::textfile::Textfile;
-use crate::model::TargetName;
+use crate::metrics::{Metrics, Reload};
+use crate::model::{TargetName, WebhookName};
 use crate::poll::PollReport;
-use crate::status::{Board, LastPoll, Server, Site};
+use crate::status::{Board, ConfigInEffect, LastPoll, Lookout, Server, Site};
 use crate::store::records::Records;
 
 /// Everybody who tells. What a reload does not change goes on as it is.
@@ -86,6 +87,26 @@ impl Outlets {
                 .remember(&Textfile::new(textfile.clone()).last_successes());
         }
         Ok(())
+    }
+
+    /// Has these couriers looked at from now on.
+    pub(super) fn employ(&self, couriers: BTreeMap<WebhookName, Arc<CourierStatus>>) {
+        self.board.employ(couriers);
+    }
+
+    /// A config was read again.
+    pub(super) fn reloaded(&self, reload: Reload) {
+        self.metrics.reloaded(reload);
+        self.board.config_was_read(match reload {
+            Reload::Taken => ConfigInEffect::Latest,
+            Reload::Refused => ConfigInEffect::Former,
+        });
+    }
+
+    /// A damaged state was set aside at the start of this process.
+    pub(super) fn state_was_lost(&self, reason: &str) {
+        self.metrics.state_was_set_aside();
+        self.board.state_was_lost(reason);
     }
 
     /// All loops turn.
@@ -178,6 +199,7 @@ impl Outlets {
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.clock),
             records: Arc::clone(&self.records),
+            lookout: Lookout::default(),
             metrics: Box::new(move || metrics.text()),
         }
     }

@@ -47,6 +47,8 @@ const ROOMS: &[(&str, Layer)] = &[
     ("ucdn::wire", Rules),
     ("model", Words),
     ("causes", Words),
+    ("quoting", Words),
+    ("phrases", Words),
 ];
 
 /// Arrows that the layers allow and the design forbids, each with its reason.

@@ -52,7 +52,7 @@ const SECRETS: [(&str, &str); 5] = [
     ("heartbeat_url", "https://heartbeats.example.com/EXAMPLE\n"),
 ];
 
-/// Runs the program with what the documents' configs name: credentials, files and a variable.
+/// Runs the program with what the documents' configs name: credentials, files and variables.
 fn ucdn_watch(arguments: &[&str], folder: &Path) -> Output {
     for (name, text) in SECRETS {
         let path = folder.join(name);
@@ -64,6 +64,8 @@ fn ucdn_watch(arguments: &[&str], folder: &Path) -> Output {
         .env_clear()
         .env("CREDENTIALS_DIRECTORY", folder)
         .env("STATE_DIRECTORY", folder)
+        .env("UCDN_PUBLIC_KEY", "EXAMPLE-public-key")
+        .env("UCDN_PRIVATE_KEY", "EXAMPLE-private-key")
         .env("OPS_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
         .stdin(Stdio::null())
         .output()

@@ -28,6 +28,7 @@ mod heartbeat;
 mod metrics;
 mod once;
 mod operating;
+mod page;
 mod paging;
 mod parts;
 mod power;

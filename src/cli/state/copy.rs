@@ -3,11 +3,11 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::cli::words::counted;
 use crate::cli::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
 use crate::clock::Stop;
 use crate::config::{NotALocation, StateLocation, locate};
+use crate::phrases::counted;
 use crate::store::StoreError;
 use crate::store::copy::{Counts, Destination, Source, copy};
 #[cfg(feature = "postgres")]

@@ -6,13 +6,13 @@ use std::io::{self, Write as _};
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::rows::{note, took};
+use super::rows::note;
 use crate::cli::events;
 use crate::cli::listing::{DocumentWriter, Output, TableWriter, read_pages};
 use crate::cli::table::{Column, status_cell, table, text_cell};
-use crate::cli::words::{ago, span};
 use crate::logging::one_line;
 use crate::model::Timestamp;
+use crate::phrases::{ago, span};
 use crate::store::StoreError;
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::records::{EventRecord, Records, TaskRecord};
@@ -106,7 +106,7 @@ fn facts(record: &TaskRecord, now: Timestamp) -> String {
         ("created", or_dash(task.created.map(moment))),
         ("first seen", moment(task.first_seen)),
         ("changed", moment(record.changed)),
-        ("took", or_dash(took(record).map(span))),
+        ("took", or_dash(record.took().map(span))),
         (
             "URLs",
             format!(

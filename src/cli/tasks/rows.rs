@@ -1,12 +1,10 @@
 //! How a task looks in a table. Pure.
 
-use std::time::Duration;
-
 use comfy_table::Cell;
 
 use crate::cli::table::{Column, failures_cell, noted_status_cell, text_cell};
-use crate::cli::words::{ago, span};
 use crate::model::{Absence, Timestamp};
+use crate::phrases::{ago, span};
 use crate::store::records::TaskRecord;
 
 pub(super) const COLUMNS: [Column; 9] = [
@@ -30,7 +28,7 @@ pub(super) fn row(record: &TaskRecord, now: Timestamp) -> Vec<Cell> {
         text_cell(record.task.r#type.as_deref()),
         text_cell(record.task.created.map(|time| time.to_string()).as_deref()),
         Cell::new(ago(record.time(), now)),
-        text_cell(took(record).map(span).as_deref()),
+        text_cell(record.took().map(span).as_deref()),
         Cell::new(format!("{}/{}", counts.success, counts.total)),
         failures_cell(counts.failure),
     ]
@@ -45,11 +43,4 @@ pub(super) fn note(record: &TaskRecord) -> Option<&'static str> {
         }
         Absence::Missing { .. } => None,
     }
-}
-
-/// From its submission to the end of its last URL.
-pub(super) fn took(record: &TaskRecord) -> Option<Duration> {
-    let created = record.task.created?;
-    let finished = record.finished()?;
-    (finished >= created).then(|| finished.since(created))
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::board::{Board, Waited};
-use crate::cli::words::span;
 use crate::cli::{Context, LogFormat};
 use crate::clock::Clock;
 use crate::logging::one_line;
 use crate::model::{Status, TaskId};
+use crate::phrases::span;
 
 /// How often the bar's time is brought up to date.
 const TICK: Duration = Duration::from_millis(250);

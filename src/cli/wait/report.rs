@@ -11,10 +11,10 @@ use super::ending::Cause;
 use super::progress::told;
 use crate::cli::Exit;
 use crate::cli::listing::Output;
-use crate::cli::words::span;
 use crate::event::UrlCounts;
 use crate::logging::one_line;
 use crate::model::{Status, TaskId, Timestamp};
+use crate::phrases::span;
 
 /// Prints the final state on stdout, and on stderr why it is not all that was waited for. `fault` is why the last look failed.
 pub(super) fn conclude(

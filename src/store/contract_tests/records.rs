@@ -5,7 +5,7 @@ use crate::model::{Absence, KnownTask, Status, TargetName, UrlState};
 use crate::store::filter::{
     DeliveryFilter, EventFilter, EventSpan, TaskCondition, TaskFilter, UrlFilter,
 };
-use crate::store::records::{Records, TaskCount, TaskRecord};
+use crate::store::records::{HourlyCount, Records, TaskCount, TaskRecord};
 use crate::store::{Commit, NewEvent, Store};
 
 fn ids(tasks: &[TaskRecord]) -> Vec<&str> {
@@ -290,4 +290,39 @@ pub(in crate::store) fn tasks_are_counted_by_target_and_status(beside: &Beside<'
         count(shop(), Status::Wait, 3, 1, 1),
     ];
     assert_eq!(beside.records.task_counts().unwrap(), expected);
+}
+
+pub(in crate::store) fn tasks_are_counted_by_the_hour(beside: &Beside<'_>) {
+    let odd = |id: &str, word| task(id, Status::from_word(word), Some(9_000));
+    let known = [
+        task("too old", Status::Failure, Some(3_599)),
+        task("first second", Status::Failure, Some(3_600)),
+        task("last second", Status::Failure, Some(7_199)),
+        task("next hour", Status::Success, Some(7_200)),
+        odd("odd", "unknow"),
+        odd("odder", "whatever"),
+        KnownTask {
+            absence: Absence::Vanished,
+            ..odd("gone", "unknow")
+        },
+        // First seen at 2,000.
+        task("undated", Status::Wait, None),
+    ];
+    commit_tasks(beside.store, &known, 9_000);
+    let elsewhere = task("e", Status::Wait, Some(8_000));
+    commit_elsewhere(beside.store, &[elsewhere], &[], 9_000);
+    let count = |target: TargetName, hour, status: &str, total, vanished| HourlyCount {
+        target,
+        hour: at(hour),
+        status: Status::from_word(status),
+        total,
+        vanished,
+    };
+    let expected = [
+        count("blog".into(), 7_200, "wait", 1, 0),
+        count(shop(), 3_600, "failure", 2, 0),
+        count(shop(), 7_200, "success", 1, 0),
+        count(shop(), 7_200, "unknow", 3, 1),
+    ];
+    assert_eq!(beside.records.hourly_counts(at(3_600)).unwrap(), expected);
 }

@@ -7,11 +7,12 @@ use super::reconnecting::Reconnecting;
 use super::session::{Role, Session, Work};
 use super::{Address, outbox, schema};
 use crate::clock::{Clock, Stop};
+use crate::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use crate::store::outbox::Order;
 use crate::store::records::{
-    DeliveryPlace, DeliveryRecord, EventRecord, OutboxOrders, Records, TaskCount, TaskPlace,
-    TaskRecord,
+    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
+    TaskPlace, TaskRecord,
 };
 use crate::store::{Owed, StoreError, steps};
 
@@ -90,6 +91,12 @@ impl Records for PostgresRecords {
 
     fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError> {
         self.read("count tasks", async |work| tasks::counts(work).await)
+    }
+
+    fn hourly_counts(&self, since: Timestamp) -> Result<Vec<HourlyCount>, StoreError> {
+        self.read("count tasks", async |work| {
+            tasks::hourly_counts(work, since).await
+        })
     }
 
     fn events(

@@ -10,11 +10,12 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::fault::Fault;
 use super::file::StateFile;
 use super::{checksum, lock_connection, open, outbox};
+use crate::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use crate::store::outbox::Order;
 use crate::store::records::{
-    DeliveryPlace, DeliveryRecord, EventRecord, OutboxOrders, Records, TaskCount, TaskPlace,
-    TaskRecord,
+    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
+    TaskPlace, TaskRecord,
 };
 use crate::store::steps::{self, Step};
 use crate::store::{Owed, StoreError};
@@ -129,6 +130,10 @@ impl Records for SqliteRecords {
 
     fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError> {
         self.read("count tasks", tasks::counts)
+    }
+
+    fn hourly_counts(&self, since: Timestamp) -> Result<Vec<HourlyCount>, StoreError> {
+        self.read("count tasks", |state| tasks::hourly_counts(state, since))
     }
 
     fn events(

@@ -9,7 +9,7 @@ use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
 use crate::store::postgres::session::Work;
 use crate::store::postgres::snapshot::read_task;
-use crate::store::records::{TaskCount, TaskPlace, TaskRecord};
+use crate::store::records::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
 
 /// What [`read_task`] reads, then the rest of a record.
 const COLUMNS: &str =
@@ -17,6 +17,11 @@ const COLUMNS: &str =
 const TIME: &str = "coalesce(created, first_seen)";
 const COUNTS: &str = "SELECT target, status, count(*), count(*) FILTER (WHERE stalled AND in_flight),
     count(*) FILTER (WHERE vanished) FROM task GROUP BY target, status ORDER BY target, status COLLATE \"C\"";
+
+const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600 * 3600 AS hour,
+    CASE WHEN status IN ('wait', 'process', 'success', 'failure') THEN status ELSE 'unknow' END AS word,
+    count(*), count(*) FILTER (WHERE vanished)
+    FROM task WHERE coalesce(created, first_seen) >= $1 GROUP BY target, hour, word ORDER BY target, hour, word";
 
 /// Rows that are looked through at a time, where a URL is looked for.
 const CHUNK: usize = 1000;
@@ -80,6 +85,25 @@ pub(super) async fn counts(work: &Work<'_>) -> Result<Vec<TaskCount>, Fault> {
                 status: Status::from_word(&as_it_came(row.try_get(1)?)),
                 total: count(row, 2)?,
                 stalled: count(row, 3)?,
+                vanished: count(row, 4)?,
+            })
+        })
+        .collect()
+}
+
+/// See [`crate::store::records::Records::hourly_counts`].
+pub(super) async fn hourly_counts(
+    work: &Work<'_>,
+    since: Timestamp,
+) -> Result<Vec<HourlyCount>, Fault> {
+    let rows = work.query(HOURLY_COUNTS, &[&since.unix_seconds()]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(HourlyCount {
+                target: TargetName(row.try_get(0)?),
+                hour: time(row, 1)?,
+                status: Status::from_word(row.try_get(2)?),
+                total: count(row, 3)?,
                 vanished: count(row, 4)?,
             })
         })

@@ -4,9 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::conditions::{Conditions, seconds, text};
-use crate::model::{Status, TargetName};
+use crate::model::{Status, TargetName, Timestamp};
 use crate::store::filter::{TaskCondition, TaskFilter};
-use crate::store::records::{TaskCount, TaskPlace, TaskRecord};
+use crate::store::records::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
 use crate::store::sqlite::checksum::sound;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::{count, time};
@@ -23,6 +23,13 @@ const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id 
 /// All that it needs is in the index `task_status`, and in order.
 const COUNTS: &str = "SELECT target, status, count(*), sum(stalled AND in_flight), sum(vanished)
     FROM task INDEXED BY task_status GROUP BY target, status ORDER BY target, status";
+
+/// All that it needs is in the index `task_newest`.
+const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600 * 3600 AS hour,
+    CASE WHEN status IN ('wait', 'process', 'success', 'failure') THEN status ELSE 'unknow' END AS word,
+    count(*), sum(vanished)
+    FROM task INDEXED BY task_newest WHERE coalesce(created, first_seen) >= ?
+    GROUP BY target, hour, word ORDER BY target, hour, word";
 
 /// See [`crate::store::records::Records::tasks`].
 pub(super) fn page(
@@ -96,6 +103,27 @@ pub(super) fn counts(connection: &Connection) -> Result<Vec<TaskCount>, Fault> {
             status: Status::from_word(&status),
             total: count(row, 2)?,
             stalled: count(row, 3)?,
+            vanished: count(row, 4)?,
+        });
+    }
+    Ok(counts)
+}
+
+/// See [`crate::store::records::Records::hourly_counts`].
+pub(super) fn hourly_counts(
+    connection: &Connection,
+    since: Timestamp,
+) -> Result<Vec<HourlyCount>, Fault> {
+    let mut statement = connection.prepare_cached(HOURLY_COUNTS)?;
+    let mut rows = statement.query([since.unix_seconds()])?;
+    let mut counts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let word: String = row.get(2)?;
+        counts.push(HourlyCount {
+            target: TargetName(row.get(0)?),
+            hour: time(row, 1)?,
+            status: Status::from_word(&word),
+            total: count(row, 3)?,
             vanished: count(row, 4)?,
         });
     }

@@ -1,11 +1,12 @@
-//! Times as people say them: `3 min ago`, `1 h 20 min`. Pure.
+//! Times and counts as people say them: `3 min ago`, `1 h 20 min`, `2 tasks`. Pure.
 
 use std::time::Duration;
 
 use crate::model::Timestamp;
 
 /// How long ago something was, or how far it lies ahead, in its largest unit.
-pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
+#[must_use]
+pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if time > now {
         return format!("in {}", largest(time.since(now)));
     }
@@ -13,7 +14,8 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// A duration to two units at the most.
-pub(super) fn span(span: Duration) -> String {
+#[must_use]
+pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let (whole, unit, rest, smaller) = match seconds {
         0..60 => return format!("{seconds} s"),
@@ -38,7 +40,8 @@ fn largest(span: Duration) -> String {
 }
 
 /// `1 task`, `2 tasks`.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+#[must_use]
+pub fn counted(count: u64, one: &str, many: &str) -> String {
     match count {
         1 => format!("1 {one}"),
         _ => format!("{count} {many}"),
