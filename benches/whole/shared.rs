@@ -13,7 +13,7 @@ use crate::measured::Running;
 use crate::place::{PRIVATE_KEY, PUBLIC_KEY, Place};
 use crate::report::{Finding, Report};
 use crate::sockets::Server;
-use crate::statistics::{Sample, whole};
+use crate::statistics::{Sample, milliseconds, whole};
 
 const TARGETS: usize = 200;
 /// Until each instance has its share.
@@ -29,7 +29,7 @@ enum List {
     Busy,
 }
 
-/// One window.
+/// One window: polls a second, and cores at work.
 struct Measured {
     polls: f64,
     ours: f64,
@@ -50,15 +50,14 @@ pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
         for instances in [1, 2, 4] {
             let windows = measure(&server, instances, list, rounds)?;
             let figure = |of: fn(&Measured) -> f64| Sample::of(windows.iter().map(of));
-            let cpu = |of| figure(of).shown(|cores| format!("{cores:.2}"));
             report.add(Finding {
                 benchmark: "shared",
                 what: format!("{what} a second, {TARGETS} targets, instances: {instances}"),
                 figure: format!(
-                    "{}; cores: ours {}, the server {}",
+                    "{}; CPU of each: ours {}, the server's {}",
                     figure(|it| it.polls).shown(whole),
-                    cpu(|it| it.ours),
-                    cpu(|it| it.servers)
+                    figure(|it| it.ours / it.polls).shown(milliseconds),
+                    figure(|it| it.servers / it.polls).shown(milliseconds)
                 ),
                 bound: "",
             });
