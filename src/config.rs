@@ -241,6 +241,12 @@ pub enum TargetFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPattern(String);
 
+impl fmt::Display for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl EventPattern {
     /// Takes any text; whether it can match a type at all is for the caller to warn of.
     #[must_use]

@@ -10,7 +10,6 @@ mod agenda;
 mod answer;
 mod batch;
 mod courier;
-mod fault;
 mod format;
 mod journal;
 mod ledger;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{Status, TargetName, TaskId, TaskKind, Timestamp};
+use crate::model::{KnownTask, Status, TargetName, TaskId, TaskKind, Timestamp};
 
 pub mod draft;
 
@@ -144,6 +144,22 @@ pub struct UrlCounts {
     pub success: usize,
     /// Of them, `failure`.
     pub failure: usize,
+}
+
+impl UrlCounts {
+    /// The task's.
+    #[must_use]
+    pub fn of(task: &KnownTask) -> Self {
+        let count = |status: &Status| {
+            let urls = task.urls.values();
+            urls.filter(|url| url.status == *status).count()
+        };
+        Self {
+            total: task.urls.len(),
+            success: count(&Status::Success),
+            failure: count(&Status::Failure),
+        }
+    }
 }
 
 /// One entry of an event's `changes`.

@@ -3,6 +3,7 @@
 
 use crate::clock::Stop;
 use crate::config;
+use crate::fault::LastingFault;
 use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest};
 use crate::secret::SecretUrl;
 
@@ -14,7 +15,7 @@ const ANSWER_LIMIT: u64 = 16 * 1024;
 pub struct Heartbeat {
     url: SecretUrl,
     client: HttpClient,
-    fault: Option<String>,
+    fault: LastingFault,
 }
 
 impl Heartbeat {
@@ -23,7 +24,7 @@ impl Heartbeat {
         Ok(Self {
             url: settings.url.clone(),
             client: HttpClient::new(&settings.http, BodyLimit::CutAt(ANSWER_LIMIT))?,
-            fault: None,
+            fault: LastingFault::default(),
         })
     }
 
@@ -43,13 +44,15 @@ impl Heartbeat {
         if fault.is_some() && stop.is_requested() {
             return;
         }
-        match (&self.fault, &fault) {
-            (before, Some(now)) if before.as_ref() != Some(now) => {
-                log::warn!("the heartbeat fails: to={} reason={now}", self.url);
+        let to = &self.url;
+        match fault {
+            Some(reason) if self.fault.failed(&reason).is_news() => {
+                log::warn!("the heartbeat fails: to={to} reason={reason}");
             }
-            (Some(_), None) => log::info!("the heartbeat gets through again: to={}", self.url),
+            None if self.fault.ended().is_some() => {
+                log::info!("the heartbeat gets through again: to={to}");
+            }
             _ => {}
         }
-        self.fault = fault;
     }
 }

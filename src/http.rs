@@ -128,6 +128,18 @@ impl HttpClient {
         request: HttpRequest<'_>,
         headers: &[(&'static str, &str)],
     ) -> Result<HttpAnswer, HttpError> {
+        self.call_into(url, request, headers, Vec::new())
+    }
+
+    /// The same; the answer's body takes the place of these bytes. Whoever reads one long answer after the other hands
+    /// in an earlier one's: memory that the system has to give anew costs more than what is read into it.
+    pub fn call_into(
+        &self,
+        url: &SecretUrl,
+        request: HttpRequest<'_>,
+        headers: &[(&'static str, &str)],
+        memory: Vec<u8>,
+    ) -> Result<HttpAnswer, HttpError> {
         let mut all = self.extra_headers.clone();
         for (name, value) in headers {
             let value = HeaderValue::from_str(value)
@@ -150,7 +162,7 @@ impl HttpClient {
                 builder.send(body)
             }
         };
-        self.read(response.map_err(without_secrets)?)
+        self.read(response.map_err(without_secrets)?, memory)
     }
 
     /// Ends every call under way, also those of clones, and fails all later ones. A name look-up or a connect under
@@ -159,17 +171,17 @@ impl HttpClient {
         self.agent.clone().shutdown();
     }
 
-    fn read(&self, response: http::Response<ureq::Body>) -> Result<HttpAnswer, HttpError> {
+    fn read(
+        &self,
+        response: http::Response<ureq::Body>,
+        memory: Vec<u8>,
+    ) -> Result<HttpAnswer, HttpError> {
         let (parts, body) = response.into_parts();
         let (BodyLimit::RefuseOver(limit) | BodyLimit::CutAt(limit)) = self.body;
-        let mut bytes = Vec::new();
+        let mut bytes = memory;
         // One byte over the limit is asked for: only its arrival tells a body that fits from one that was cut.
-        let read = body
-            .into_with_config()
-            .limit(u64::MAX)
-            .reader()
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes);
+        let reader = body.into_with_config().limit(u64::MAX).reader();
+        let read = read_over(reader.take(limit.saturating_add(1)), &mut bytes);
         match (read, self.body) {
             (_, BodyLimit::CutAt(limit)) => {
                 bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -177,8 +189,8 @@ impl HttpClient {
             (Err(error), BodyLimit::RefuseOver(_)) => {
                 return Err(without_secrets(ureq::Error::from(error)));
             }
-            (Ok(length), BodyLimit::RefuseOver(limit)) => {
-                if u64::try_from(length).unwrap_or(u64::MAX) > limit {
+            (Ok(()), BodyLimit::RefuseOver(limit)) => {
+                if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
                     return Err(HttpError::TooLarge { limit });
                 }
             }
@@ -189,6 +201,27 @@ impl HttpClient {
             body: bytes,
         })
     }
+}
+
+/// Reads to the end, or to the first error, in the place of what the bytes were. Unlike `read_to_end` it does not clear
+/// them first, so what lies in them already need not be written a second time.
+fn read_over(mut reader: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+    const GROWTH: usize = 8 << 10;
+    let mut length = 0;
+    let result = loop {
+        if length == bytes.len() {
+            // Grows as vectors do, by doubling its memory; only as much of it is written as may be read soon.
+            bytes.resize(length + GROWTH.max(length / 8), 0);
+        }
+        match reader.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break Ok(()),
+            Ok(read) => length += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    bytes.truncate(length);
+    result
 }
 
 fn roots(settings: &HttpSettings) -> Result<RootCerts, HttpError> {
@@ -283,6 +316,33 @@ fn tls_error(what: &str) -> HttpError {
 mod tests {
     use super::*;
     use crate::secret::Secret;
+
+    #[test]
+    fn what_is_read_takes_the_place_of_what_was_there() {
+        for before in [0, 3, 9_000, 200_000] {
+            for length in [0, 1, 8_192, 100_000] {
+                let body: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+                let mut bytes = vec![7; before];
+                read_over(&*body, &mut bytes).unwrap();
+                assert!(bytes == body, "{length} bytes over {before}");
+            }
+        }
+    }
+
+    /// A receiver's answer that broke off is shown as far as it came.
+    #[test]
+    fn what_was_read_before_an_error_is_kept() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        let mut bytes = vec![7; 90];
+        let error = read_over(b"begun".chain(Broken), &mut bytes).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        assert_eq!(bytes, b"begun");
+    }
 
     /// A panic's message, or a line of a debugger's, may hold one.
     #[test]

@@ -50,6 +50,7 @@
 //! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
 //! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
 //! | | [`crate::causes`], [`crate::quoting`], [`crate::phrases`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
+//! | | [`crate::fault`] | a fault that lasts: its beginning, changes and end | use anything |
 //! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
 //!
 //! # What the state promises
@@ -76,6 +77,7 @@ pub mod config;
 pub mod deliver;
 pub mod diff;
 pub mod event;
+pub mod fault;
 pub mod heartbeat;
 pub mod http;
 pub mod logging;

@@ -290,6 +290,13 @@ impl KnownTask {
     pub fn is_in_flight(&self) -> bool {
         !self.status.is_finished() && self.absence != Absence::Vanished
     }
+
+    /// When its last URL was finished, by the API's clock; none while the task is not, or if the API does not say.
+    #[must_use]
+    pub fn finished(&self) -> Option<Timestamp> {
+        let last = self.urls.values().filter_map(|url| url.finished).max();
+        last.filter(|_| self.status.is_finished())
+    }
 }
 
 /// How long a task in flight has been missing from the API's answers.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Target;
 use crate::event::EventDraft;
 use crate::event::draft::Origin;
+use crate::fault::LastingFault;
 use crate::model::{TargetName, Timestamp};
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;
@@ -26,6 +27,7 @@ pub mod routes;
 mod seen;
 mod server_clock;
 mod sight;
+mod texts;
 
 use journal::log_event;
 use reading::Progress;
@@ -52,8 +54,8 @@ pub struct Poller {
 /// What a poller remembers between polls: nothing about tasks.
 #[derive(Clone, Debug, Default)]
 struct Memory {
-    /// The fault that was logged and has not ended, without what differs each time.
-    fault: Option<String>,
+    /// Of the polls, without what differs each time.
+    fault: LastingFault,
     server_clock: ServerClock,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
@@ -310,19 +312,16 @@ impl Poller {
         if error.is_some_and(PollError::is_stop) {
             return;
         }
-        let fault = error.map(PollError::sameness);
+        let name = &self.name;
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&memory.fault, error) {
-            (before, Some(error)) if *before != fault => {
-                log::warn!(
-                    "poll failed: target={} reason={}",
-                    self.name,
-                    with_causes(error)
-                );
+        match error {
+            Some(error) if memory.fault.failed(&error.sameness()).is_news() => {
+                log::warn!("poll failed: target={name} reason={}", with_causes(error));
             }
-            (Some(_), None) => log::info!("polls succeed again: target={}", self.name),
+            None if memory.fault.ended().is_some() => {
+                log::info!("polls succeed again: target={name}");
+            }
             _ => {}
         }
-        memory.fault = fault;
     }
 }

@@ -14,7 +14,7 @@ use crate::model::{
 #[cfg(test)]
 mod contract_tests;
 pub mod copy;
-mod documents;
+pub mod documents;
 pub mod filter;
 mod outbox;
 #[cfg(feature = "postgres")]

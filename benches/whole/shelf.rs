@@ -21,7 +21,7 @@ pub(crate) struct Shelf {
 /// Which part of the list a request asks for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Question {
-    offset: usize,
+    pub(crate) offset: usize,
     limit: Option<usize>,
     begin: Option<i64>,
     end: Option<i64>,

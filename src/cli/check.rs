@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::api::{AskError, client};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Target, TargetFilter, Webhook};
+use crate::config::{Config, EventPattern, Target, TargetFilter, Webhook};
 use crate::model::{AccountName, TargetName, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
@@ -140,7 +140,13 @@ fn receiver(webhook: &Webhook) -> String {
     } else {
         "signed"
     };
-    format!("{}, events of {targets}, {signed}", webhook.url)
+    let on: Vec<String> = webhook.on.iter().map(EventPattern::to_string).collect();
+    format!(
+        "{} to {}, {signed}; {} of {targets}",
+        webhook.format,
+        webhook.url,
+        on.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -205,6 +211,10 @@ private_key = 'b'
 url = 'https://hooks.example.com/token'
 secret = 'c'
 targets = ['shop']
+[webhooks.night]
+url = 'https://hooks.example.com/token'
+format = 'feishu'
+on = ['task.failure', 'watch.*']
 ";
         std::fs::write(&file, text).unwrap();
         let config = load(&file, &Environment::default()).unwrap().config;
@@ -213,7 +223,8 @@ targets = ['shop']
             "config.toml: valid\n\
              state: /var/lib/ucdn-watch/state.db\n\
              target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 1m\n\
-             webhook ops: https://hooks.example.com/…, events of shop, signed\n"
+             webhook night: feishu to https://hooks.example.com/…, unsigned; task.failure, watch.* of all targets\n\
+             webhook ops: json to https://hooks.example.com/…, signed; * of shop\n"
         );
     }
 

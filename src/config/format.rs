@@ -1,6 +1,7 @@
 //! `format`, and the keys that only some formats have: which they are, and what they mean.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::reader::{Field, Table, all};
@@ -86,7 +87,7 @@ pub(super) enum Secrets {
     None(&'static str),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
     Json,
     CloudEvents,
@@ -116,19 +117,33 @@ impl Word {
     }
 }
 
+const WORDS: [(&str, Word); 7] = [
+    ("json", Word::Json),
+    ("cloudevents", Word::CloudEvents),
+    ("alertmanager", Word::Alertmanager),
+    ("slack", Word::Chat(Vendor::Slack)),
+    ("feishu", Word::Chat(Vendor::Feishu)),
+    ("dingtalk", Word::Chat(Vendor::DingTalk)),
+    ("wecom", Word::Chat(Vendor::WeCom)),
+];
+
+impl fmt::Display for Format {
+    /// As the config says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self {
+            Self::Json => Word::Json,
+            Self::CloudEvents => Word::CloudEvents,
+            Self::Alertmanager(_) => Word::Alertmanager,
+            Self::Chat(chat) => Word::Chat(chat.vendor),
+        };
+        let text = WORDS.iter().find(|(_, of)| *of == word);
+        f.write_str(text.map_or("?", |(text, _)| text))
+    }
+}
+
 /// Reads `format` and the keys of formats from a webhook's table.
 pub(super) fn read(table: &mut Table<'_>) -> FormatDraft {
-    let word = table.get("format", |field| {
-        field.word(&[
-            ("json", Word::Json),
-            ("cloudevents", Word::CloudEvents),
-            ("alertmanager", Word::Alertmanager),
-            ("slack", Word::Chat(Vendor::Slack)),
-            ("feishu", Word::Chat(Vendor::Feishu)),
-            ("dingtalk", Word::Chat(Vendor::DingTalk)),
-            ("wecom", Word::Chat(Vendor::WeCom)),
-        ])
-    });
+    let word = table.get("format", |field| field.word(&WORDS));
     let word = word.map(|word| word.unwrap_or(Word::Json));
     FormatDraft {
         secrets: word.as_ref().map_or(Secrets::Two, |word| word.secrets()),

@@ -84,8 +84,12 @@ pub fn locate(argument: &str, environment: &Environment) -> Result<StateLocation
         None => Ok(StateLocation::File(argument.into())),
         Some(scheme @ ("postgres" | "postgresql")) => {
             let location = postgres(&Secret::new(argument.to_owned()));
-            let location = location.and_then(without_password);
-            location.map_err(|why| error(&format!("{scheme}:…"), why))
+            let error = |why| error(&format!("{scheme}:…"), why);
+            let location = location.map_err(error)?;
+            if has_password(&location) {
+                return Err(error(PASSWORD_SEEN.to_owned()));
+            }
+            Ok(location)
         }
         Some(scheme) => {
             let why = "expected the path of a file, a postgres:// URL, env:NAME or file:PATH";
@@ -104,15 +108,14 @@ fn secret_source(argument: &str) -> Option<SecretSource> {
 }
 
 /// What a command is given, every user of the machine can read.
-fn without_password(location: StateLocation) -> Result<StateLocation, String> {
-    match &location {
+const PASSWORD_SEEN: &str = "there is a password in it, and every user of this machine can see that here: put the URL into a \
+                             variable or a file, and give env:NAME or file:PATH";
+
+fn has_password(location: &StateLocation) -> bool {
+    match location {
         #[cfg(feature = "postgres")]
-        StateLocation::Postgres(address) if address.has_password() => Err(
-            "there is a password in it, and every user of this machine can see that here: put the URL into a variable or \
-             a file, and give env:NAME or file:PATH"
-                .to_owned(),
-        ),
-        _ => Ok(location),
+        StateLocation::Postgres(address) => address.has_password(),
+        _ => false,
     }
 }
 

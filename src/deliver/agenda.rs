@@ -16,9 +16,10 @@ use crate::store::Delivery;
 pub(super) struct Agenda {
     clock: Arc<dyn Clock>,
     give_up_after: Duration,
-    /// At least so long from one request to the next.
+    /// At least so long from one request's end to the next.
     pace: Duration,
-    /// When the last one began, by the monotonic clock.
+    /// When the last one ended, by the monotonic clock: one that travelled slowly arrived no later than that, so the
+    /// receiver sees no less than the pace.
     last_request: Option<Duration>,
     appointment: Option<Appointment>,
 }
@@ -42,7 +43,7 @@ impl Agenda {
         }
     }
 
-    pub(super) fn request_begins(&mut self, now: Duration) {
+    pub(super) fn request_ended(&mut self, now: Duration) {
         self.last_request = Some(now);
     }
 

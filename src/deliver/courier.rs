@@ -227,13 +227,14 @@ impl Courier {
             })
             .collect();
         let begun = self.clock.monotonic();
-        self.agenda.request_begins(begun);
         self.ledger.request_begins(begun);
         self.status
             .call_begins(begun.saturating_add(self.receiver.timeout()));
         let result = self.receiver.post(&events, self.clock.now());
         self.status.call_ended();
-        let latency = self.clock.monotonic().saturating_sub(begun);
+        let ended = self.clock.monotonic();
+        self.agenda.request_ended(ended);
+        let latency = ended.saturating_sub(begun);
         self.journal.tried(batch, &Answer::of(&result), latency);
         result
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Answer;
 use super::batch::Batch;
-use super::fault::{Fault, Notice};
 use crate::causes::with_causes;
+use crate::fault::{LastingFault, Notice};
 use crate::model::{Timestamp, WebhookName};
 use crate::store::{Delivery, StoreError};
 
@@ -14,16 +14,16 @@ use crate::store::{Delivery, StoreError};
 #[derive(Debug)]
 pub(super) struct Journal {
     name: WebhookName,
-    receiver: Fault,
-    store: Fault,
+    receiver: LastingFault,
+    store: LastingFault,
 }
 
 impl Journal {
     pub(super) fn new(name: WebhookName) -> Self {
         Self {
             name,
-            receiver: Fault::default(),
-            store: Fault::default(),
+            receiver: LastingFault::default(),
+            store: LastingFault::default(),
         }
     }
 

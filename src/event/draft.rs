@@ -137,7 +137,7 @@ impl Origin<'_> {
                 status: task.status.clone(),
                 previous_status: previous,
                 created: task.created,
-                urls: counts(task),
+                urls: UrlCounts::of(task),
             }),
             changes: Vec::new(),
             reason: None,
@@ -156,20 +156,6 @@ impl Origin<'_> {
             reason: Some(reason.to_owned()),
             took: None,
         }
-    }
-}
-
-fn counts(task: &KnownTask) -> UrlCounts {
-    let of = |status: &Status| {
-        task.urls
-            .values()
-            .filter(|url| url.status == *status)
-            .count()
-    };
-    UrlCounts {
-        total: task.urls.len(),
-        success: of(&Status::Success),
-        failure: of(&Status::Failure),
     }
 }
 
@@ -192,7 +178,7 @@ fn status_changed(task: &KnownTask, previous: Option<&Status>) -> String {
     if let Some(duration) = duration(task) {
         let _ = write!(what, " after {}", humantime::format_duration(duration));
     }
-    let counts = counts(task);
+    let counts = UrlCounts::of(task);
     if counts.failure > 0 {
         let _ = write!(what, ": {} of {} URLs failed", counts.failure, counts.total);
     }
@@ -200,7 +186,7 @@ fn status_changed(task: &KnownTask, previous: Option<&Status>) -> String {
 }
 
 fn urls_changed(task: &KnownTask, transition: &Transition) -> String {
-    let counts = counts(task);
+    let counts = UrlCounts::of(task);
     let failed = transition
         .urls
         .iter()

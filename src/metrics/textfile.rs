@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::fault::LastingFault;
 use crate::model::{TargetName, Timestamp};
 
 /// Whoever collects it is another user.
@@ -20,14 +21,17 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Textfile {
     path: PathBuf,
-    fault: Option<String>,
+    fault: LastingFault,
 }
 
 impl Textfile {
     /// Touches nothing yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, fault: None }
+        Self {
+            path,
+            fault: LastingFault::default(),
+        }
     }
 
     /// When targets were last polled well, as the file there says: a process that lives for one round would forget it.
@@ -44,14 +48,15 @@ impl Textfile {
     pub fn write(&mut self, text: &str) {
         let fault = replace(&self.path, text).err().map(|error| reason(&error));
         let path = self.path.display();
-        match (&self.fault, &fault) {
-            (before, Some(now)) if before.as_ref() != Some(now) => {
-                log::error!("the textfile can't be written: path={path} reason={now}");
+        match fault {
+            Some(reason) if self.fault.failed(&reason).is_news() => {
+                log::error!("the textfile can't be written: path={path} reason={reason}");
             }
-            (Some(_), None) => log::info!("the textfile can be written again: path={path}"),
+            None if self.fault.ended().is_some() => {
+                log::info!("the textfile can be written again: path={path}");
+            }
             _ => {}
         }
-        self.fault = fault;
     }
 }
 
@@ -115,11 +120,11 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         let mut textfile = Textfile::new(path.clone());
         textfile.write("text\n");
-        assert!(textfile.fault.is_some());
+        assert!(textfile.fault.current().is_some());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         std::fs::remove_dir(&path).unwrap();
         textfile.write("text\n");
-        assert_eq!(textfile.fault, None);
+        assert_eq!(textfile.fault.current(), None);
     }
 
     #[test]

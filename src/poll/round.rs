@@ -1,10 +1,11 @@
 //! The work of one poll: which part of the list is read, pages in, commits out, then what absence tells.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::reading::{Clocks, Fill, Progress, room};
 use super::seen::SeenTasks;
+use super::texts::Texts;
 use super::{Memory, PollError, PollReport, Poller};
 use crate::model::{TaskNumber, Timestamp, Window};
 use crate::store::{Baseline, Reach, StoreError, TargetState};
@@ -34,6 +35,7 @@ pub(super) struct Round<'a> {
     pub(super) report: &'a mut PollReport,
     began: Clocks,
     requests: u64,
+    texts: Texts,
 }
 
 /// What is kept silent of tasks that are seen for the first time.
@@ -85,6 +87,7 @@ impl<'a> Round<'a> {
             report,
             began,
             requests: 0,
+            texts: Texts::default(),
         }
     }
 
@@ -241,7 +244,9 @@ impl<'a> Round<'a> {
         };
         self.requests += 1;
         self.memory().last_turn = self.poller.clock.monotonic();
-        let answer = self.poller.client.list(&request)?;
+        let memory = self.texts.take_unused();
+        let answer = self.poller.client.list_into(&request, memory)?;
+        self.texts.keep(Arc::clone(&answer.page.text));
         let mut memory = self.memory();
         memory
             .server_clock

@@ -10,6 +10,10 @@ use crate::model::{Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, Ti
 use crate::store::{Commit, LearnedTask, Retouch, StoreError};
 use crate::ucdn::wire::Listed;
 
+/// Tasks compared and committed at a time. A page is no longer than `page_size`, unless the API ignores `Limit`: then it
+/// is as long as an answer may be, and so would be what is written of it, which takes several times the memory.
+const TASKS_AT_ONCE: usize = 10_000;
+
 /// A task of which a sighting may teach something.
 struct Unread<'a> {
     task: &'a Listed,
@@ -34,8 +38,11 @@ impl Round<'_> {
         }
         self.report.tasks_seen += u64::try_from(tasks.len()).unwrap_or(u64::MAX);
         let now = self.poller.clock.now();
-        let unread = self.glance(&tasks, now)?;
-        self.learn(&unread, now)
+        for tasks in tasks.chunks(TASKS_AT_ONCE) {
+            let unread = self.glance(tasks, now)?;
+            self.learn(&unread, now)?;
+        }
+        Ok(())
     }
 
     /// Sorts out the tasks that are known to be as they were.

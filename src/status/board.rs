@@ -89,11 +89,16 @@ impl Board {
         self.lock().turned = now;
     }
 
-    /// From now on this config counts.
+    /// From now on this config counts. Until it is told of the first one's targets, none of them was polled.
     pub fn watch(&self, config: &Config) {
         let kinds = config.targets.iter();
         let kinds = kinds.map(|(name, target)| (name.clone(), target.tasks));
-        self.lock().kinds = kinds.collect();
+        let mut standing = self.lock();
+        if standing.kinds.is_empty() {
+            let names = config.targets.keys();
+            standing.targets = names.map(|name| (name.clone(), None)).collect();
+        }
+        standing.kinds = kinds.collect();
     }
 
     /// Says anew how the targets are.

@@ -92,8 +92,12 @@ impl Site {
     }
 
     fn readiness(&self) -> Answer {
+        let standing = self.board.standing();
+        if standing.kinds.is_empty() && standing.targets.is_empty() {
+            return Answer::text(Code::Unavailable, "starting\n");
+        }
         let mut not_ready = String::new();
-        for (name, last) in self.board.standing().targets {
+        for (name, last) in standing.targets {
             // Writing into a string can't fail.
             let _ = match last {
                 None => writeln!(not_ready, "{name}: not polled yet"),

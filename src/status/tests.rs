@@ -177,6 +177,8 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
             fault: fault.map(str::to_owned),
         })
     };
+    let answer = get(&server, "/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nstarting\n"));
     for (polls, expected) in [
         ([polled(None), polled(None)], "ok\n"),
         ([polled(None), None], "b: not polled yet\n"),

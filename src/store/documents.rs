@@ -1,11 +1,13 @@
-//! Records as JSON, for programs: what `--json` prints. Times are RFC 3339; what is not known is null.
+//! Records as JSON, for programs: what `--json` and `/api` print. Times are RFC 3339; what is not known is null.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::records::{DeliveryRecord, DeliveryState, EventRecord, TaskRecord};
 use crate::event::UrlCounts;
-use crate::model::{Absence, Status, TargetName, TaskId, Timestamp, WebhookName};
+use crate::model::{
+    Absence, KnownTask, Status, TargetName, TaskId, Timestamp, UrlState, WebhookName,
+};
 
 #[derive(Serialize)]
 struct TaskDocument<'a> {
@@ -24,23 +26,32 @@ struct TaskDocument<'a> {
     urls: Vec<UrlDocument<'a>>,
 }
 
-#[derive(Serialize)]
-struct UrlDocument<'a> {
+/// One URL of a task.
+#[derive(Debug, Serialize)]
+pub struct UrlDocument<'a> {
     url: &'a str,
     status: &'a Status,
     progress: Option<u32>,
     finished: Option<Timestamp>,
 }
 
-impl Serialize for TaskRecord {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let task = &self.task;
-        let urls = task.urls.iter().map(|(url, state)| UrlDocument {
+impl<'a> UrlDocument<'a> {
+    /// The task's URLs, in their order.
+    #[must_use]
+    pub fn all(task: &'a KnownTask) -> Vec<Self> {
+        let of = |(url, state): (&'a String, &'a UrlState)| Self {
             url,
             status: &state.status,
             progress: state.progress,
             finished: state.finished,
-        });
+        };
+        task.urls.iter().map(of).collect()
+    }
+}
+
+impl Serialize for TaskRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let task = &self.task;
         TaskDocument {
             target: &self.target,
             id: &task.id,
@@ -54,7 +65,7 @@ impl Serialize for TaskRecord {
             changed: self.changed,
             finished: self.finished(),
             counts: self.counts(),
-            urls: urls.collect(),
+            urls: UrlDocument::all(task),
         }
         .serialize(serializer)
     }
@@ -108,7 +119,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{KnownTask, UrlState};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds).unwrap()

@@ -95,11 +95,10 @@ impl TaskRecord {
         self.task.created.unwrap_or(self.task.first_seen)
     }
 
-    /// When its last URL was finished, by the API's clock; none while the task is not, or if the API does not say.
+    /// See [`KnownTask::finished`].
     #[must_use]
     pub fn finished(&self) -> Option<Timestamp> {
-        let last = self.task.urls.values().filter_map(|url| url.finished).max();
-        last.filter(|_| self.task.status.is_finished())
+        self.task.finished()
     }
 
     /// From its submission to the end of its last URL; none if either is not known.
@@ -112,15 +111,7 @@ impl TaskRecord {
     /// Its URLs, counted.
     #[must_use]
     pub fn counts(&self) -> UrlCounts {
-        let of = |status: &Status| {
-            let urls = self.task.urls.values();
-            urls.filter(|url| url.status == *status).count()
-        };
-        UrlCounts {
-            total: self.task.urls.len(),
-            success: of(&Status::Success),
-            failure: of(&Status::Failure),
-        }
+        UrlCounts::of(&self.task)
     }
 }
 

@@ -93,6 +93,11 @@ impl ApiClient {
 
     /// Asks for one page. Waits first if the account's budget is spent.
     pub fn list(&self, request: &ListRequest) -> Result<Answer, ApiError> {
+        self.list_into(request, Vec::new())
+    }
+
+    /// The same; the answer takes the place of these bytes: see [`HttpClient::call_into`].
+    pub fn list_into(&self, request: &ListRequest, memory: Vec<u8>) -> Result<Answer, ApiError> {
         let wait = self
             .budget
             .lock()
@@ -102,7 +107,7 @@ impl ApiClient {
             return Err(ApiError::of(Fault::Stopped));
         }
         let began = self.clock.monotonic();
-        let result = self.call(request);
+        let result = self.call(request, memory);
         if let Some(outcome) = CallOutcome::of(&result) {
             (self.listener)(outcome);
         }
@@ -125,7 +130,7 @@ impl ApiClient {
         self.http.shut_down();
     }
 
-    fn call(&self, request: &ListRequest) -> Result<Answer, ApiError> {
+    fn call(&self, request: &ListRequest, memory: Vec<u8>) -> Result<Answer, ApiError> {
         let mut parameters = parameters_of(request);
         parameters.set("PublicKey", self.public_key.expose());
         if let Some(token) = &self.security_token {
@@ -136,7 +141,8 @@ impl ApiClient {
             content_type: "application/x-www-form-urlencoded",
             body: body.as_bytes(),
         };
-        let mut answer = self.http.call(&self.endpoint, call, &[]).map_err(|error| {
+        let answer = self.http.call_into(&self.endpoint, call, &[], memory);
+        let mut answer = answer.map_err(|error| {
             ApiError::of(if self.stop.is_requested() {
                 Fault::Stopped
             } else {

@@ -15,7 +15,7 @@ mod lenient;
 mod listed;
 mod urls;
 
-use lenient::{Key, List, Number, Text, lenient_struct, no_scalar, nothing_else};
+use lenient::{Key, List, MAX_ITEMS, Number, Text, lenient_struct, no_scalar, nothing_else};
 pub use listed::Listed;
 use urls::RawUrls;
 pub use urls::UrlList;
@@ -29,6 +29,8 @@ pub struct Page {
     pub total_count: Option<u64>,
     /// Whether there was a list at all, be it an empty one.
     pub list: ListField,
+    /// The answer itself, of which the tasks are parts.
+    pub text: Arc<String>,
 }
 
 /// What stood in the place of `TaskList`.
@@ -58,6 +60,11 @@ pub enum WireError {
     /// JSON, but not this API's.
     #[error("the answer has no RetCode")]
     NoRetCode,
+    /// More than is read, so that an answer costs no more memory than a long page does.
+    #[error(
+        "the answer lists more than {MAX_ITEMS} tasks or URLs; a smaller page_size asks for less at once"
+    )]
+    TooLong,
     /// `TaskList` is something else.
     #[error("the answer's TaskList is not a list")]
     NotAList,
@@ -82,10 +89,7 @@ pub fn read_page(body: Vec<u8>) -> Result<Page, WireError> {
     if text.is_empty() {
         return Err(WireError::Empty);
     }
-    let answer: Answer<'_> = serde_json::from_str(text).map_err(|error| WireError::NotJson {
-        line: error.line(),
-        column: error.column(),
-    })?;
+    let answer: Answer<'_> = serde_json::from_str(text).map_err(|error| WireError::of(&error))?;
     match answer.ret_code.0 {
         None => Err(WireError::NoRetCode),
         Some(0) => answer.into_page(&body),
@@ -96,6 +100,19 @@ pub fn read_page(body: Vec<u8>) -> Result<Page, WireError> {
     }
 }
 
+impl WireError {
+    fn of(error: &serde_json::Error) -> Self {
+        if error.is_data() {
+            // Any JSON is of a type that is read, so only a list's length is ever objected to.
+            return Self::TooLong;
+        }
+        Self::NotJson {
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
 impl Answer<'_> {
     fn into_page(self, body: &Arc<String>) -> Result<Page, WireError> {
         let (tasks, list) = match self.task_list {
@@ -103,6 +120,10 @@ impl Answer<'_> {
             List::Items(tasks) => (tasks, ListField::Present),
             List::SomethingElse => return Err(WireError::NotAList),
         };
+        let urls = tasks.iter().map(|task| task.url_lists.count());
+        if urls.sum::<usize>() > MAX_ITEMS {
+            return Err(WireError::TooLong);
+        }
         Ok(Page {
             tasks: tasks.into_iter().map(|task| task.listed(body)).collect(),
             total_count: self
@@ -110,6 +131,7 @@ impl Answer<'_> {
                 .0
                 .and_then(|count| u64::try_from(count).ok()),
             list,
+            text: Arc::clone(body),
         })
     }
 }

@@ -47,6 +47,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("ucdn::wire", Rules),
     ("model", Words),
     ("causes", Words),
+    ("fault", Words),
     ("quoting", Words),
     ("phrases", Words),
 ];

@@ -4,7 +4,7 @@ use ucdn_watch::simulator::{
     Effect, Fault, Options, RequestRecord, Script, Settings, TaskSpec, TotalCount, Unit,
 };
 
-use crate::harness::{Program, Scene, eventually, only, task};
+use crate::harness::{Program, Scene, can_trace, eventually, only, task};
 
 const PAGE: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
@@ -251,4 +251,33 @@ fn a_quiet_run_leaves_every_file_of_the_state_as_it_was() {
     let before = look();
     scene.once().with_code(0);
     assert!(look() == before);
+}
+
+/// The page's own sync, and six around it: two that make the journal for writing known by its name, one that folds it in,
+/// one before that, and one each for the mark in the file that says whether there is such a journal.
+#[test]
+fn a_run_that_finds_a_change_waits_for_the_disk_seven_times() {
+    if !can_trace() {
+        return;
+    }
+    let scene = Scene::with(|config| config.without("webhooks.ops"));
+    scene.api.add_task(task("a"));
+    scene.once();
+    scene.once();
+    scene.change("a", "success");
+    let trace = scene.folder().join("trace");
+    let calls = ["-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let mut run = scene.start_traced(&calls, &["--once"]);
+    run.wait().with_code(0);
+    let id = run.id().to_string();
+    let is_end = |line: &str| {
+        line.strip_prefix(&id)
+            .is_some_and(|rest| rest.trim_start().starts_with("+++ exited"))
+    };
+    let text = eventually("the end of the trace", || {
+        let text = std::fs::read_to_string(&trace).ok()?;
+        text.lines().any(is_end).then_some(text)
+    });
+    let syncs = text.lines().filter(|line| line.contains("sync(")).count();
+    assert!((1..=7).contains(&syncs), "{text}");
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diff::{Moment, compare};
+use crate::event::UrlCounts;
 use crate::model::{KnownTask, Status, Task, TaskId, Timestamp};
 
 /// What is known of each task.
@@ -125,10 +126,9 @@ impl Waited {
         })
     }
 
-    /// How many URLs are in this status.
-    pub(super) fn urls(&self, status: &Status) -> usize {
-        let urls = self.task.iter().flat_map(|task| task.urls.values());
-        urls.filter(|url| url.status == *status).count()
+    /// Its URLs; none while it was not seen.
+    pub(super) fn counts(&self) -> UrlCounts {
+        self.task.as_ref().map(UrlCounts::of).unwrap_or_default()
     }
 
     fn percent(&self) -> u64 {

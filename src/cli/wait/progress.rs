@@ -9,8 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::board::{Board, Waited};
 use crate::cli::{Context, LogFormat};
 use crate::clock::Clock;
+use crate::event::UrlCounts;
 use crate::logging::one_line;
-use crate::model::{Status, TaskId};
+use crate::model::TaskId;
 use crate::phrases::span;
 
 /// How often the bar's time is brought up to date.
@@ -108,17 +109,21 @@ fn sum(board: &Board) -> String {
     let tasks = board.waited();
     let finished = tasks.iter().filter(|one| one.is_finished()).count();
     let unseen = tasks.iter().filter(|one| one.task.is_none()).count();
-    let sum_of = |count: &dyn Fn(&Waited) -> usize| tasks.iter().map(count).sum::<usize>();
-    let urls = sum_of(&|one| one.task.as_ref().map_or(0, |task| task.urls.len()));
-    let failed = sum_of(&|one| one.urls(&Status::Failure));
-    let done = sum_of(&|one| one.urls(&Status::Success));
+    let mut urls = UrlCounts::default();
+    for counts in tasks.iter().map(Waited::counts) {
+        urls.total += counts.total;
+        urls.success += counts.success;
+        urls.failure += counts.failure;
+    }
     // Writing to a string can't fail.
     let mut text = format!(
-        "{finished} of {} tasks finished, {done} of {urls} URLs",
-        tasks.len()
+        "{finished} of {} tasks finished, {} of {} URLs",
+        tasks.len(),
+        urls.success,
+        urls.total
     );
-    if failed > 0 {
-        let _ = write!(text, ", {failed} failed");
+    if urls.failure > 0 {
+        let _ = write!(text, ", {} failed", urls.failure);
     }
     if unseen > 0 {
         let _ = write!(text, ", {unseen} not listed yet");
@@ -131,17 +136,11 @@ pub(super) fn told(waited: &Waited) -> String {
     let Some(task) = &waited.task else {
         return "not listed yet".to_owned();
     };
-    let mut text = format!(
-        "{}, {} of {} URLs",
-        one_line(task.status.as_str()),
-        waited.urls(&Status::Success),
-        task.urls.len()
-    );
-    match waited.urls(&Status::Failure) {
-        0 => {}
-        failed => {
-            let _ = write!(text, ", {failed} failed");
-        }
+    let urls = UrlCounts::of(task);
+    let status = one_line(task.status.as_str());
+    let mut text = format!("{status}, {} of {} URLs", urls.success, urls.total);
+    if urls.failure > 0 {
+        let _ = write!(text, ", {} failed", urls.failure);
     }
     text
 }
@@ -149,7 +148,7 @@ pub(super) fn told(waited: &Waited) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Task, Timestamp, Url};
+    use crate::model::{Status, Task, Timestamp, Url};
 
     #[test]
     fn the_bars_template_is_understood() {

@@ -13,8 +13,9 @@ use crate::cli::Exit;
 use crate::cli::listing::Output;
 use crate::event::UrlCounts;
 use crate::logging::one_line;
-use crate::model::{Status, TaskId, Timestamp};
+use crate::model::{KnownTask, Status, TaskId, Timestamp};
 use crate::phrases::span;
+use crate::store::documents::UrlDocument;
 
 /// Prints the final state on stdout, and on stderr why it is not all that was waited for. `fault` is why the last look failed.
 pub(super) fn conclude(
@@ -105,21 +106,10 @@ fn failed_urls(waited: &Waited) -> impl Iterator<Item = &str> {
         .map(|(url, _)| url.as_str())
 }
 
-fn finished(waited: &Waited) -> Option<Timestamp> {
-    let task = waited
-        .task
-        .as_ref()
-        .filter(|task| task.status.is_finished())?;
-    task.urls.values().filter_map(|url| url.finished).max()
-}
-
 fn took(waited: &Waited) -> Option<Duration> {
-    let finished = finished(waited)?;
-    let created = waited
-        .task
-        .as_ref()?
-        .created
-        .filter(|created| *created <= finished)?;
+    let task = waited.task.as_ref()?;
+    let finished = task.finished()?;
+    let created = task.created.filter(|created| *created <= finished)?;
     Some(finished.since(created))
 }
 
@@ -142,14 +132,6 @@ struct TaskDocument<'a> {
     urls: Vec<UrlDocument<'a>>,
 }
 
-#[derive(Serialize)]
-struct UrlDocument<'a> {
-    url: &'a str,
-    status: &'a Status,
-    progress: Option<u32>,
-    finished: Option<Timestamp>,
-}
-
 fn document(board: &Board, exit: Exit, waited: Duration) -> String {
     let document = Document {
         outcome: match exit {
@@ -170,28 +152,15 @@ fn document(board: &Board, exit: Exit, waited: Duration) -> String {
 impl<'a> TaskDocument<'a> {
     fn of(waited: &'a Waited) -> Self {
         let task = waited.task.as_ref();
-        let urls = task.into_iter().flat_map(|task| &task.urls);
-        let urls: Vec<_> = urls
-            .map(|(url, state)| UrlDocument {
-                url,
-                status: &state.status,
-                progress: state.progress,
-                finished: state.finished,
-            })
-            .collect();
         Self {
             id: &waited.id,
             seen: task.is_some(),
             status: task.map(|task| &task.status),
             r#type: task.and_then(|task| task.r#type.as_deref()),
             created: task.and_then(|task| task.created),
-            finished: finished(waited),
-            counts: UrlCounts {
-                total: urls.len(),
-                success: waited.urls(&Status::Success),
-                failure: waited.urls(&Status::Failure),
-            },
-            urls,
+            finished: task.and_then(KnownTask::finished),
+            counts: task.map(UrlCounts::of).unwrap_or_default(),
+            urls: task.map(UrlDocument::all).unwrap_or_default(),
         }
     }
 }

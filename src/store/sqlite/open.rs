@@ -14,12 +14,13 @@ use super::{checksum, footprint, meta, outbox, prune, snapshot};
 use crate::store::StoreError;
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
     include_str!("../migrations/0004.sql"),
     include_str!("../migrations/0005.sql"),
+    include_str!("../migrations/0006.sql"),
 ];
 
 /// The version that this program writes.
@@ -136,8 +137,11 @@ pub(super) fn close(writer: &Connection) {
 
 /// Does away with the journal for writing, and with the memory that is shared for it: opening a database at rest makes
 /// no file. Only the last connection can do it; others keep what they need.
+///
+/// Only two bytes of the file's first sector change with it, and no disk tears a sector: with the journal for that in memory
+/// (which the next open knows nothing of), a death leaves one mode or the other, and three syncs are spared.
 pub(super) fn rest(writer: &Connection) {
-    let rested = writer.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
+    let rested = writer.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()));
     if rested.is_err() {
         log::debug!("state: somebody else has it open; its journal stays");
     }
@@ -146,6 +150,21 @@ pub(super) fn rest(writer: &Connection) {
 /// Gives a database at rest its journal for writing. Returns whether it has one now: as long as somebody reads it, it can
 /// get none, and is written without; that is as safe, but slower, and readers wait.
 pub(super) fn begin_writing(writer: &Connection) -> Result<bool, Fault> {
+    // As in `rest`. Should it get no journal for writing, it needs the one on disk again.
+    set_rollback_journal(writer, "MEMORY")?;
+    let begun = try_wal(writer);
+    if !matches!(begun, Ok(true)) {
+        set_rollback_journal(writer, "DELETE")?;
+    }
+    begun
+}
+
+/// Where the journal is as long as there is none for writing.
+fn set_rollback_journal(writer: &Connection, place: &str) -> Result<(), Fault> {
+    Ok(writer.pragma_update_and_check(None, "journal_mode", place, |_| Ok(()))?)
+}
+
+fn try_wal(writer: &Connection) -> Result<bool, Fault> {
     let mode =
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
     match mode {

@@ -33,6 +33,12 @@ const ALL_TASKS: &str = concat!(
     sound!(task),
     " FROM task"
 );
+/// All that may change of a task whose times don't, in the places of the next: an index is rewritten if a column of it is named here, whether or not
+/// the value is another, and the one of all tasks is in the order of their times.
+const CHANGE_TASK: &str = "UPDATE task
+    SET type = ?4, status = ?5, changed = ?8, stalled = ?9, missed_polls = ?10, vanished = ?11, in_flight = ?12,
+        url_count = ?13, fingerprint = ?14, urls = ?15
+    WHERE target = ?2 AND id = ?3 AND created IS ?6 AND first_seen = ?7";
 /// Not `INSERT OR REPLACE`: that would give the task another number.
 const SET_TASK: &str = "INSERT INTO task
     (number, target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight,
@@ -58,6 +64,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     SET_TARGET,
     TASK,
     ALL_TASKS,
+    CHANGE_TASK,
     SET_TASK,
     RETOUCH,
     IN_FLIGHT,
@@ -129,40 +136,43 @@ pub(super) fn set_tasks(
     records: &[LearnedTask],
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let mut statement = connection.prepare_cached(SET_TASK)?;
-    records
-        .iter()
-        .try_for_each(|record| set_task(&mut statement, None, target, record, now))
+    let mut change = connection.prepare_cached(CHANGE_TASK)?;
+    let mut set = connection.prepare_cached(SET_TASK)?;
+    for record in records {
+        // What is new now was not there to be changed: trying would cost a look-up.
+        let is_changed =
+            record.task.first_seen < now && write_task(&mut change, None, target, record, now)? > 0;
+        if !is_changed {
+            write_task(&mut set, None, target, record, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds a record with the number that it has elsewhere.
 pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), Fault> {
-    let mut statement = connection.prepare_cached(SET_TASK)?;
+    let mut set = connection.prepare_cached(SET_TASK)?;
     let number = Some(row.number);
-    set_task(
-        &mut statement,
-        number,
-        &row.target,
-        &row.learned,
-        row.changed,
-    )
+    write_task(&mut set, number, &row.target, &row.learned, row.changed)?;
+    Ok(())
 }
 
-/// Without a number, it keeps the one that it has, or gets the next.
-fn set_task(
+/// By one of the two statements; returns how many rows it wrote. Without a number, a record keeps the one that it has, or
+/// gets the next.
+fn write_task(
     statement: &mut Statement<'_>,
     number: Option<TaskNumber>,
     target: &TargetName,
     LearnedTask { task, fingerprint }: &LearnedTask,
     changed: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<usize, Fault> {
     let (missed_polls, vanished) = match task.absence {
         Absence::Missing { polls } => (polls, false),
         Absence::Vanished => (0, true),
     };
     let urls = serde_json::to_string(&task.urls)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    statement.execute(params![
+    Ok(statement.execute(params![
         number.map(|number| i64::try_from(number.0).unwrap_or(i64::MAX)),
         target.as_str(),
         task.id.as_str(),
@@ -178,8 +188,7 @@ fn set_task(
         i64::try_from(task.urls.len()).unwrap_or(i64::MAX),
         fingerprint.map(Fingerprint::to_bits),
         urls,
-    ])?;
-    Ok(())
+    ])?)
 }
 
 /// Notes other texts for records that stay as they are: also when they changed stays.

@@ -222,7 +222,7 @@ fn no_question_reads_finished_rows() {
         (outbox::PENDING, "INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_dead"),
-        (prune::TASKS, "INDEX task_prunable"),
+        (prune::TASKS, "INDEX task_newest"),
         (prune::EVENTS, "INDEX event_recorded"),
     ];
     for (sql, index) in statements {

@@ -295,6 +295,7 @@ fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
             tasks,
             total_count: None,
             list: ListField::Present,
+            ..Page::default()
         };
         match walk.read(page) {
             Ok(Sighting {
@@ -317,6 +318,7 @@ fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
         tasks: tasks.iter().copied().cloned().map(Listed::from).collect(),
         total_count: None,
         list: ListField::Present,
+        ..Page::default()
     };
     let (a, b) = (task("a".to_owned(), 1), task("b".to_owned(), 1));
     let failed = Task {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::model::{Status, Timestamp};
 
@@ -250,6 +250,10 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
+/// A longer list is not read: a few bytes of it can stand for many times their size in memory. A page with as many tasks
+/// or URLs that say anything is longer than what is read of an answer.
+pub(super) const MAX_ITEMS: usize = 500_000;
+
 /// A list, which may be missing, null, or an object in place of an array.
 #[derive(Debug, Default)]
 pub(super) enum List<T> {
@@ -257,6 +261,14 @@ pub(super) enum List<T> {
     Missing,
     Items(Vec<T>),
     SomethingElse,
+}
+
+fn push<T, E: Error>(items: &mut Vec<T>, item: T) -> Result<(), E> {
+    if items.len() == MAX_ITEMS {
+        return Err(E::custom("too long a list"));
+    }
+    items.push(item);
+    Ok(())
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
@@ -281,7 +293,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
-            items.push(item);
+            push(&mut items, item)?;
         }
         Ok(List::Items(items))
     }
@@ -290,7 +302,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
         let mut items = Vec::new();
         while let Some((_, item)) = map.next_entry::<IgnoredAny, T>()? {
-            items.push(item);
+            push(&mut items, item)?;
         }
         Ok(List::Items(items))
     }

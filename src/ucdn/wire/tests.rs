@@ -198,3 +198,19 @@ fn a_url_that_is_not_utf8_spoils_nothing_else() {
     let page = read_page(body.into()).unwrap();
     assert_eq!(page.tasks[0].to_task().urls[0].url, "\u{fffd}");
 }
+
+#[test]
+fn a_list_that_would_take_many_times_its_length_in_memory_is_refused() {
+    let list = |items: usize| vec!["{}"; items].join(",");
+    let tasks = |count| format!(r#"{{"RetCode": 0, "TaskList": [{}]}}"#, list(count));
+    let read = |json: String| read_page(json.into_bytes()).map(|page| page.tasks.len());
+    assert_eq!(read(tasks(MAX_ITEMS)), Ok(MAX_ITEMS));
+    assert_eq!(read(tasks(MAX_ITEMS + 1)), Err(WireError::TooLong));
+    let urls = |more: &str| {
+        let half = list(MAX_ITEMS / 2);
+        let tasks = format!(r#"{{"UrlLists": [{half}]}}, {{"UrlLists": [{half}{more}]}}"#);
+        format!(r#"{{"RetCode": 0, "TaskList": [{tasks}]}}"#)
+    };
+    assert_eq!(read(urls("")), Ok(2));
+    assert_eq!(read(urls(", {}")), Err(WireError::TooLong));
+}

@@ -148,6 +148,11 @@ impl<'a> RawUrls<'a> {
         })
     }
 
+    /// See [`UrlList::count`].
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     fn add(&mut self, url: &'a RawValue) {
         let last = url.get();
         let first = self.ends.map_or(last, |ends| ends.first);

@@ -23,6 +23,15 @@ struct Poll {
     /// What it was answered: an answer that broke off, or that is an error, shows nothing.
     answers: Vec<Option<Vec<Task>>>,
     certainty: Certainty,
+    beginning: Beginning,
+}
+
+/// Whether a first page begins a poll: a walk may also step back to it, if its pages don't fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    Certain,
+    /// It may be the same poll as the one before.
+    Perhaps,
 }
 
 /// Whether the program certainly committed what it was answered.
@@ -82,6 +91,14 @@ impl Polls {
         Self(polls)
     }
 
+    /// The last one that may be of the same poll as this.
+    fn end(&self, poll: usize) -> usize {
+        let rest = self.0[poll + 1..].iter();
+        poll + rest
+            .take_while(|it| it.beginning == Beginning::Perhaps)
+            .count()
+    }
+
     /// Every sight of every task, in order.
     fn sights(&self) -> BTreeMap<&str, Vec<Sight<'_>>> {
         let mut sights: BTreeMap<&str, Vec<Sight<'_>>> = BTreeMap::new();
@@ -114,13 +131,27 @@ fn run(answer: &AnswerRecord) -> usize {
 fn polls_of_run(answers: &[&AnswerRecord]) -> Vec<Poll> {
     let begins =
         |it: &AnswerRecord| it.request.offset.unwrap_or(0) == 0 && it.request.task_ids.is_empty();
+    let mut before: Option<&AnswerRecord> = None;
     answers
         .chunk_by(|_, next| !begins(next))
         .map(|answers| Poll {
             answers: answers.iter().map(|it| tasks(it)).collect(),
             certainty: Certainty::Committed,
+            beginning: beginning(before.replace(answers[answers.len() - 1]), answers[0]),
         })
         .collect()
+}
+
+fn beginning(before: Option<&AnswerRecord>, first: &AnswerRecord) -> Beginning {
+    let window = |it: &AnswerRecord| (it.request.begin, it.request.end);
+    let may_step_back = |it: &AnswerRecord| {
+        it.request.offset > Some(0) && window(it) == window(first) && tasks(it).is_some()
+    };
+    if before.is_some_and(may_step_back) {
+        Beginning::Perhaps
+    } else {
+        Beginning::Certain
+    }
 }
 
 fn tasks(answer: &AnswerRecord) -> Option<Vec<Task>> {
@@ -196,13 +227,18 @@ pub(super) fn assert_told_as_seen(polls: &Polls, told: &[Told]) {
         assert_vanished(id, polls, sights, &ends, vanished);
         polls_of_events.extend(told.iter().map(|it| it.sequence).zip(ranges));
     }
-    let mut earliest = 0;
+    let mut latest = (0, PollRange(0, 0));
     for (sequence, range) in polls_of_events {
+        let range = PollRange(range.0, polls.end(range.1));
         assert!(
-            earliest <= range.1,
-            "event {sequence} is of an earlier poll than one before it"
+            latest.1.0 <= range.1,
+            "event {sequence}, of the polls {range:?}, came after event {}, of the polls {:?}: {told:#?}",
+            latest.0,
+            latest.1
         );
-        earliest = earliest.max(range.0);
+        if latest.1.0 < range.0 {
+            latest = (sequence, range);
+        }
     }
 }
 
@@ -243,7 +279,7 @@ fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>
     (histories, ranges)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct PollRange(usize, usize);
 
 impl History {
@@ -349,7 +385,8 @@ pub(super) fn assert_failures_told(polls: &Polls, told: &[Told]) {
         let mut next: Vec<Streak> = Vec::new();
         for streak in &streaks {
             next.extend((*streak).after(poll, &told));
-            if poll.certainty == Certainty::Perhaps {
+            // Of the parts of one poll, the last alone ends it.
+            if poll.certainty == Certainty::Perhaps || polls.end(number) > number {
                 next.push(*streak);
             }
         }

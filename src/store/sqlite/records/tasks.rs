@@ -20,16 +20,40 @@ const COLUMNS: &str = concat!(
 );
 const TIME: &str = "coalesce(created, first_seen)";
 const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id DESC";
-/// All that it needs is in the index `task_status`, and in order.
-const COUNTS: &str = "SELECT target, status, count(*), sum(stalled AND in_flight), sum(vanished)
-    FROM task INDEXED BY task_status GROUP BY target, status ORDER BY target, status";
-
-/// All that it needs is in the index `task_newest`.
-const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600 * 3600 AS hour,
-    CASE WHEN status IN ('wait', 'process', 'success', 'failure') THEN status ELSE 'unknow' END AS word,
-    count(*), sum(vanished)
-    FROM task INDEXED BY task_newest WHERE coalesce(created, first_seen) >= ?
-    GROUP BY target, hour, word ORDER BY target, hour, word";
+/// What the index `task_notable` holds, in its own words: few tasks of most states.
+macro_rules! notable {
+    () => {
+        "(status <> 'success' OR in_flight = 1 OR vanished = 1)"
+    };
+}
+/// Counts what is notable by its words; the rest of all tasks has succeeded. All of it is in two indexes.
+const COUNTS: &str = concat!(
+    "SELECT target, status, sum(total), sum(stalled), sum(vanished) FROM (
+        SELECT target, status, count(*) AS total, sum(stalled AND in_flight) AS stalled, sum(vanished) AS vanished
+            FROM task INDEXED BY task_notable WHERE ",
+    notable!(),
+    " GROUP BY target, status
+        UNION ALL SELECT target, 'success', -count(*), 0, 0 FROM task INDEXED BY task_notable WHERE ",
+    notable!(),
+    " GROUP BY target
+        UNION ALL SELECT target, 'success', count(*), 0, 0 FROM task INDEXED BY task_footprint GROUP BY target)
+    GROUP BY target, status HAVING sum(total) > 0 ORDER BY target, status"
+);
+/// The same by the hour.
+const HOURLY_COUNTS: &str = concat!(
+    "SELECT target, time / 3600 * 3600 AS hour,
+        CASE WHEN status IN ('wait', 'process', 'success', 'failure') THEN status ELSE 'unknow' END AS word,
+        sum(total), sum(vanished) FROM (
+        SELECT target, coalesce(created, first_seen) AS time, status, 1 AS total, vanished
+            FROM task INDEXED BY task_notable WHERE coalesce(created, first_seen) >= ?1 AND ",
+    notable!(),
+    " UNION ALL SELECT target, coalesce(created, first_seen), 'success', -1, 0
+            FROM task INDEXED BY task_notable WHERE coalesce(created, first_seen) >= ?1 AND ",
+    notable!(),
+    " UNION ALL SELECT target, coalesce(created, first_seen), 'success', 1, 0
+            FROM task INDEXED BY task_newest WHERE coalesce(created, first_seen) >= ?1)
+    GROUP BY target, hour, word HAVING sum(total) > 0 ORDER BY target, hour, word"
+);
 
 /// See [`crate::store::records::Records::tasks`].
 pub(super) fn page(
@@ -48,8 +72,12 @@ pub(super) fn page(
         );
     }
     let index = index(filter);
+    if is_of_notable(filter) {
+        // Said in the index's own words, so that SQLite sees that it holds them all.
+        conditions.add_with(notable!(), []);
+    }
     let sql = match filter.url {
-        // Chosen within the index, so that only the rows of the page are read.
+        // Chosen first, so that only the rows of the page are read and sorted as a whole.
         None => format!(
             "SELECT {COLUMNS} FROM
                 (SELECT target AS chosen_target, id AS chosen_id FROM task {index} {}
@@ -138,6 +166,8 @@ fn index(filter: &TaskFilter) -> &'static str {
     }
     if is_of_in_flight(filter) {
         "INDEXED BY task_in_flight"
+    } else if is_of_notable(filter) {
+        "INDEXED BY task_notable"
     } else {
         "INDEXED BY task_newest"
     }
@@ -149,6 +179,12 @@ fn is_of_in_flight(filter: &TaskFilter) -> bool {
         && conditions
             .iter()
             .all(|one| matches!(one, TaskCondition::InFlight | TaskCondition::Stalled))
+}
+
+/// Whether each task that is meant is one of those that have not simply succeeded.
+fn is_of_notable(filter: &TaskFilter) -> bool {
+    let of_all = |one: &TaskCondition| *one == TaskCondition::Status(Status::Success);
+    !filter.conditions.is_empty() && !filter.conditions.iter().any(of_all)
 }
 
 fn conditions(filter: &TaskFilter) -> Conditions {

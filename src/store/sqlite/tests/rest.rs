@@ -1,6 +1,7 @@
 //! A state at rest: one file that reading does not touch, and what the first change and the close do to it.
 
 use super::*;
+use crate::store::records::Records as _;
 
 #[test]
 fn a_state_that_was_only_read_is_as_it_was_byte_for_byte() {
@@ -88,4 +89,35 @@ fn a_stop_without_a_close_is_noticed_once_something_was_written() {
     assert!(!is_sealed());
     drop(open_sound(&path));
     assert!(is_sealed());
+}
+
+/// Of a long list a page of the journal each: what is written and synced for a change is what a busy poll costs.
+#[test]
+fn a_changed_task_rewrites_its_row_and_one_index_and_no_index_of_all_that_it_did_not_change_in() {
+    const CHANGED: i64 = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    let task_of = |number: i64, status| task(&format!("task-{number:06}"), status, Some(number));
+    let all: Vec<_> = (0..CHANGED * 200)
+        .map(|number| task_of(number, Status::Success))
+        .collect();
+    commit_tasks(&store, &all, 9_000);
+    let journal = format!("{}-wal", path.display());
+    let pages = || fs::metadata(&journal).unwrap().len() / 4_096;
+    let before = pages();
+    let failed: Vec<_> = (0..CHANGED)
+        .map(|number| task_of(number * 200, Status::Failure))
+        .collect();
+    commit_tasks(&store, &failed, 9_001);
+    let written = pages() - before;
+    // Two each; and what all of them share, which is the index of those that failed and the roots of trees.
+    let expected = 2 * CHANGED.unsigned_abs()..2 * CHANGED.unsigned_abs() + 8;
+    assert!(expected.contains(&written), "{written} pages");
+    let counts = SqliteRecords::open(&path).unwrap().task_counts().unwrap();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|it| (it.status.as_str(), it.total))
+        .collect();
+    assert_eq!(counts, [("failure", 20), ("success", 3_980)]);
 }

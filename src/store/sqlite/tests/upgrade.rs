@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::{Absence, KnownTask};
+use crate::store::records::Records as _;
 use crate::store::{Baseline, Reach, Room};
 
 /// As version 1 left it: two tasks, an event that one webhook has had and another is still owed.
@@ -48,6 +49,13 @@ fn a_state_of_version_1_keeps_all_that_it_knows_and_owes() {
         assert_eq!((delivery.sequence, delivery.tries), (7, 3));
         assert_eq!(delivery.document, "{\"id\":\"evt_seven\"}");
         assert_eq!(contract_tests::next(&store, "chat"), None);
+        let records = SqliteRecords::open(&path).unwrap();
+        let counts = records.task_counts().unwrap();
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|it| (it.status.as_str(), it.total, it.stalled))
+            .collect();
+        assert_eq!(counts, [("process", 1, 1), ("success", 1, 0)]);
     }
 }
 

@@ -148,6 +148,7 @@ impl Server {
             tasks: self.form.list(tasks),
             total_count,
             list: ListField::Present,
+            ..Page::default()
         }
     }
 

@@ -1,14 +1,14 @@
 //! A fault that lasts: tells its beginning, its changes and its end from its repeats, so that the log says each once.
 
 /// What is wrong at the moment, if anything.
-#[derive(Debug, Default)]
-pub(super) struct Fault {
+#[derive(Clone, Debug, Default)]
+pub struct LastingFault {
     current: Option<String>,
 }
 
 /// What one more failure is to those who watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Notice {
+pub enum Notice {
     /// All was well before.
     Begins,
     /// As before.
@@ -20,9 +20,17 @@ pub(super) enum Notice {
     },
 }
 
-impl Fault {
+impl Notice {
+    /// Whether the log has not said this yet.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        *self != Self::Repeats
+    }
+}
+
+impl LastingFault {
     /// Takes note of a failure, described in words that are the same for the same fault.
-    pub(super) fn failed(&mut self, what: &str) -> Notice {
+    pub fn failed(&mut self, what: &str) -> Notice {
         if self.current.as_deref() == Some(what) {
             return Notice::Repeats;
         }
@@ -33,12 +41,13 @@ impl Fault {
     }
 
     /// Takes note that all is well; what was wrong until now, if anything.
-    pub(super) fn ended(&mut self) -> Option<String> {
+    pub fn ended(&mut self) -> Option<String> {
         self.current.take()
     }
 
     /// What is wrong.
-    pub(super) fn current(&self) -> Option<&str> {
+    #[must_use]
+    pub fn current(&self) -> Option<&str> {
         self.current.as_deref()
     }
 }
@@ -49,10 +58,11 @@ mod tests {
 
     #[test]
     fn beginning_change_and_end_are_told_from_repeats() {
-        let mut fault = Fault::default();
+        let mut fault = LastingFault::default();
         assert_eq!(fault.ended(), None);
         assert_eq!(fault.failed("HTTP 503"), Notice::Begins);
         assert_eq!(fault.failed("HTTP 503"), Notice::Repeats);
+        assert!(!Notice::Repeats.is_news() && Notice::Begins.is_news());
         let before = "HTTP 503".to_owned();
         assert_eq!(fault.failed("HTTP 500"), Notice::Changes { before });
         assert_eq!(fault.ended().as_deref(), Some("HTTP 500"));
