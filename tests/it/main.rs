@@ -50,6 +50,7 @@ mod stops;
 mod time;
 mod tls;
 mod transitions;
+mod translation;
 mod unreachable;
 mod wait;
 mod webhook_faults;
