@@ -73,7 +73,7 @@ pub(super) fn open_state(
         StateLocation::Postgres(address) => {
             let state = State {
                 store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
-                records: Arc::new(PostgresRecords::open(address, stop)?),
+                records: Arc::new(PostgresRecords::open(address, clock, stop)?),
             };
             Ok((state, None))
         }

@@ -59,6 +59,7 @@ pub fn run(
     let mut crew = Crew::of(config, store, clock, &orders.stop, &metrics)?;
     let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
     let tended = store.tend(&wanted, &BTreeSet::new())?;
+    metrics.hold(tended.held.iter());
     let keep = Keep {
         store: &**store,
         // All of them are as good as under way until the round is over.
@@ -112,7 +113,8 @@ pub fn run(
     if let Some(path) = &config.textfile {
         write_textfile(path, &metrics);
     }
-    let is_whole = polls.len() == config.targets.len();
+    // What another instance holds, that one tells of.
+    let is_whole = !polls.is_empty() && polls.len() == pollers.len();
     if let Some(heartbeat) = heartbeat
         && is_whole
         && polls.iter().all(|(_, report)| report.result.is_ok())
