@@ -7,9 +7,14 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::config::HttpSettings;
 use crate::secret::SecretUrl;
+
+mod lookup;
+
+use lookup::{Lookup, NoThread};
 
 /// The longest that a TCP connect may take, however long the whole call may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,7 +120,7 @@ impl HttpClient {
             config = config.proxy(Some(proxy));
         }
         Ok(Self {
-            agent: config.build().new_agent(),
+            agent: ureq::Agent::with_parts(config.build(), DefaultConnector::default(), Lookup),
             extra_headers: extra_headers(settings)?,
             body,
         })
@@ -287,6 +292,9 @@ fn without_secrets(error: ureq::Error) -> HttpError {
         }
         ureq::Error::ConnectProxyFailed(_) => {
             HttpError::Connection("the proxy refused the tunnel".to_owned())
+        }
+        ureq::Error::Other(error) if error.is::<NoThread>() => {
+            HttpError::Connection(NoThread.to_string())
         }
         ureq::Error::InvalidProxyUrl => HttpError::Settings("the proxy URL is invalid".to_owned()),
         _ => HttpError::Connection("the call could not be made".to_owned()),

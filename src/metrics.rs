@@ -285,6 +285,11 @@ impl Metrics {
         failed.clear();
         let watched = self.watched();
         let here = |name: &TargetName| !watched.elsewhere.contains(name);
+        self.families.held.clear();
+        for name in watched.targets.keys() {
+            let held = self.families.held.get_or_create(&ByTarget::of(name));
+            held.set(here(name).into());
+        }
         for (name, health) in watched.targets.iter().filter(|(name, _)| here(name)) {
             let target = ByTarget::of(name);
             let seconds = health.last_success.map_or(0, Timestamp::unix_seconds);

@@ -16,10 +16,12 @@ mod contract_tests;
 pub mod copy;
 pub mod documents;
 pub mod filter;
+mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod records;
 pub mod sqlite;
+mod steps;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.
 ///

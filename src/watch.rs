@@ -1,7 +1,7 @@
 //! The daemon: threads, when to poll, reload and stop. Knows no HTTP, no JSON and no SQL.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::causes::with_causes;
@@ -9,7 +9,7 @@ use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::metrics::Reload;
 use crate::model::TargetName;
-use crate::poll::{PollError, PollReport};
+use crate::poll::PollError;
 use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
@@ -20,6 +20,7 @@ mod holding;
 pub mod once;
 mod orders;
 mod outlets;
+mod reports;
 mod slot;
 mod status;
 
@@ -28,6 +29,7 @@ pub use crew::SetupError;
 use holding::Holding;
 pub use orders::Orders;
 use outlets::Outlets;
+use reports::{Ended, Reports};
 use slot::{Running, Slot};
 
 /// Polls under way at the same time, over all targets.
@@ -72,13 +74,6 @@ pub struct State {
     pub store: Arc<dyn Store>,
 }
 
-/// Where polls say how they ended.
-#[derive(Debug)]
-struct Reports {
-    sender: mpsc::Sender<(TargetName, PollReport)>,
-    receiver: mpsc::Receiver<(TargetName, PollReport)>,
-}
-
 impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
@@ -92,7 +87,6 @@ impl Daemon {
         let crew = Crew::of(config, &store, &clock, &orders.stop, &outlets.metrics)?;
         outlets.obey(config)?;
         outlets.employ(crew.couriers());
-        let (sender, receiver) = mpsc::channel();
         let mut daemon = Self {
             retention: config.retention,
             store,
@@ -103,7 +97,7 @@ impl Daemon {
             crew,
             holding: Holding::default(),
             schedule: BTreeMap::new(),
-            reports: Reports { sender, receiver },
+            reports: Reports::new(),
             last_prune: None,
         };
         daemon.fill_schedule();
@@ -258,16 +252,12 @@ impl Daemon {
             if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_ours {
                 continue;
             }
-            let (poller, sender) = (Arc::clone(&slot.poller), self.reports.sender.clone());
-            let (name, bell) = (name.clone(), self.orders.bell.clone());
+            let poller = Arc::clone(&slot.poller);
+            let bell = self.orders.bell.clone();
+            let messenger = self.reports.messenger(name.clone(), bell);
             let started = std::thread::Builder::new()
                 .name(format!("poll {name}"))
-                .spawn(move || {
-                    let report = poller.poll();
-                    // The daemon may have stopped meanwhile; what matters is in the state.
-                    let _ = sender.send((name, report));
-                    bell.ring();
-                });
+                .spawn(move || messenger.tell(poller.poll()));
             match started {
                 Ok(_) => {
                     slot.running = Some(Running {
@@ -286,10 +276,20 @@ impl Daemon {
 
     fn take_reports(&mut self) -> Result<(), StoreError> {
         let mut news = false;
-        while let Ok((name, report)) = self.reports.receiver.try_recv() {
+        while let Ok(Ended { target, report }) = self.reports.receiver.try_recv() {
             news = true;
-            self.outlets.polled(&name, &report);
-            if let Some(slot) = self.schedule.get_mut(&name) {
+            let slot = self.schedule.get_mut(&target);
+            let Some(report) = report else {
+                log::error!(
+                    "a poll died of a fault of this program, trying again later: target={target}"
+                );
+                if let Some(slot) = slot {
+                    slot.poll_died(&*self.clock);
+                }
+                continue;
+            };
+            self.outlets.polled(&target, &report);
+            if let Some(slot) = slot {
                 slot.poll_ended(&report, &*self.clock);
             }
             if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
@@ -373,11 +373,11 @@ impl Daemon {
         let told = self.outlets.end();
         while self.schedule.values().any(|slot| slot.running.is_some()) {
             let left = deadline.saturating_sub(self.clock.monotonic());
-            let Ok((name, _)) = self.reports.receiver.recv_timeout(left) else {
+            let Ok(Ended { target, .. }) = self.reports.receiver.recv_timeout(left) else {
                 log::warn!("a poll did not end in time, and is left behind");
                 break;
             };
-            if let Some(slot) = self.schedule.get_mut(&name) {
+            if let Some(slot) = self.schedule.get_mut(&target) {
                 slot.running = None;
             }
         }

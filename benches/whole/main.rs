@@ -30,6 +30,7 @@ mod receiver;
 mod report;
 mod requests;
 mod script;
+mod shared;
 mod shelf;
 mod simulator;
 mod sockets;
@@ -78,13 +79,15 @@ enum What {
     Deliveries,
     /// A watcher that has nothing to do, and its start
     Idle,
+    /// Polls and commits of 1, 2 and 4 instances on one PostgreSQL: run it by tests/postgres/run, with --features postgres
+    Shared,
     /// Instructions of polls under valgrind, against those in benches/instructions.toml
     Instructions {
         /// Write the file anew
         #[arg(long)]
         renew: bool,
     },
-    /// All of these but the last: the default
+    /// All of these but the last two: the default
     All,
     #[command(hide = true)]
     ServeList(ListSize),
@@ -144,6 +147,7 @@ fn measure(what: &What, rounds: usize, idle_minutes: f64, report: &mut Report) -
             idle::idle(idle_minutes, report)?;
             idle::start(rounds, report)
         }
+        What::Shared => shared::shared(rounds, report),
         What::All | What::Instructions { .. } | What::ServeList(_) | What::Floor { .. } => Ok(()),
     }
 }

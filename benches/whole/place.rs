@@ -32,7 +32,7 @@ pub(crate) struct Config<'a> {
 
 impl Place {
     pub(crate) fn new(config: &Config<'_>) -> io::Result<Self> {
-        let place = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?);
+        let place = Self::empty()?;
         let mut text = format!(
             "state = \"{}\"\n[poll]\n{}\n[accounts.main]\nendpoint = {:?}\npublic_key = {PUBLIC_KEY:?}\n\
              private_key = {PRIVATE_KEY:?}\nmax_requests_per_second = 10000\n[targets.shop]\n",
@@ -43,10 +43,19 @@ impl Place {
         for (number, url) in config.webhooks.iter().enumerate() {
             let _ = write!(text, "[webhooks.w{number}]\nurl = {url:?}\n");
         }
-        fs::write(place.config(), text)?;
-        // It holds a key, as far as the program knows.
-        fs::set_permissions(place.config(), Permissions::from_mode(0o600))?;
+        place.configure(&text)?;
         Ok(place)
+    }
+
+    /// Without a config yet.
+    pub(crate) fn empty() -> io::Result<Self> {
+        Ok(Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?))
+    }
+
+    pub(crate) fn configure(&self, text: &str) -> io::Result<()> {
+        fs::write(self.config(), text)?;
+        // It holds a key, as far as the program knows.
+        fs::set_permissions(self.config(), Permissions::from_mode(0o600))
     }
 
     pub(crate) fn folder(&self) -> &Path {

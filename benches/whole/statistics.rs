@@ -51,7 +51,7 @@ impl Sample {
 
 /// Milliseconds.
 pub(crate) fn milliseconds(seconds: f64) -> String {
-    format!("{:.1} ms", seconds * 1e3)
+    format!("{:.2} ms", seconds * 1e3)
 }
 
 /// A ratio.

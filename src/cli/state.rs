@@ -1,13 +1,16 @@
 //! `ucdn-watch state`, which moves states; and how other commands look into the state, and give orders about its outbox, whether
 //! or not a daemon has it.
 
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
+
 use super::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
-use crate::clock::Stop;
+use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Outline, StateLocation};
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
-use crate::store::postgres::PostgresRecords;
+use crate::store::postgres::{Address, PostgresRecords};
 use crate::store::records::{OutboxOrders, Records};
 use crate::store::sqlite::{SqliteOutbox, SqliteRecords};
 
@@ -37,9 +40,7 @@ pub(super) fn records(config: &Outline) -> Result<Box<dyn Records>, StoreError> 
     Ok(match &config.state {
         StateLocation::File(path) => Box::new(SqliteRecords::open(path)?),
         #[cfg(feature = "postgres")]
-        StateLocation::Postgres(address) => {
-            Box::new(PostgresRecords::open(address, &Stop::default())?)
-        }
+        StateLocation::Postgres(address) => Box::new(beside(address)?),
     })
 }
 
@@ -48,8 +49,12 @@ pub(super) fn outbox(config: &Outline) -> Result<Box<dyn OutboxOrders>, StoreErr
     Ok(match &config.state {
         StateLocation::File(path) => Box::new(SqliteOutbox::open(path)?),
         #[cfg(feature = "postgres")]
-        StateLocation::Postgres(address) => {
-            Box::new(PostgresRecords::open(address, &Stop::default())?)
-        }
+        StateLocation::Postgres(address) => Box::new(beside(address)?),
     })
+}
+
+#[cfg(feature = "postgres")]
+fn beside(address: &Address) -> Result<PostgresRecords, StoreError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    PostgresRecords::open(address, &clock, &Stop::default())
 }

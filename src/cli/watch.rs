@@ -73,7 +73,7 @@ pub(super) fn open_state(
         StateLocation::Postgres(address) => {
             let state = State {
                 store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
-                records: Arc::new(PostgresRecords::open(address, stop)?),
+                records: Arc::new(PostgresRecords::open(address, clock, stop)?),
             };
             Ok((state, None))
         }
@@ -121,6 +121,9 @@ fn print_summary(report: &OnceReport) {
     for name in &report.held_elsewhere {
         let _ = writeln!(stdout, "{name}: not polled: another instance holds it");
     }
+    for name in &report.unfinished {
+        let _ = writeln!(stdout, "{name}: not polled to an end: the log says why");
+    }
 }
 
 /// Where several hold, the contract's order: the state, then what is incomplete, then failed tasks.
@@ -133,6 +136,7 @@ fn exit_of(report: &OnceReport) -> Exit {
         || report.owed.is_err();
     let not_polled = report.was_stopped
         || !report.held_elsewhere.is_empty()
+        || !report.unfinished.is_empty()
         || report.polls.iter().any(|(_, poll)| poll.result.is_err());
     let given_up = report
         .deliveries

@@ -1,6 +1,6 @@
 //! Errors and warnings as people see them: file, line, column, key, and what is wrong. Holds nothing secret.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Everything that is wrong with a config file. Prints one line an error, after a headline.
@@ -58,7 +58,8 @@ impl fmt::Display for Warning {
     }
 }
 
-/// One thing found: `FILE:LINE:COLUMN: key: message`. Holds no value that may be secret.
+/// One thing found: `FILE:LINE:COLUMN: key: message`. Holds no value that may be secret, and prints as one line whatever
+/// is named in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     file: PathBuf,
@@ -89,15 +90,28 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        one_line(f, &self.file.display().to_string())?;
         if let Some(Position { line, column }) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            f.write_str(": ")?;
+            one_line(f, &self.key)?;
         }
-        write!(f, ": {}", self.message)
+        f.write_str(": ")?;
+        one_line(f, &self.message)
     }
+}
+
+/// Names of keys, files and variables may hold a newline, or what a terminal would obey.
+fn one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| {
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())
+        } else {
+            f.write_char(c)
+        }
+    })
 }
 
 /// Counted from 1; columns are characters.

@@ -206,6 +206,8 @@ fn a_record_in_other_words_is_written_twice_at_most() {
         "put together of several pages"
     );
     assert_eq!(other_words(Some(a), None), None);
+    assert_eq!(other_words(Some(a), Some(a)), None, "the same words");
+    assert_eq!(other_words(Some(a), Some(b)), Some(Fingerprint::UNSTABLE));
 }
 
 fn statuses() -> impl Strategy<Value = Option<Status>> {

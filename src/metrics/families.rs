@@ -35,6 +35,7 @@ pub(super) struct Families {
     pub(super) poll_durations: Durations,
     pub(super) last_success: Gauges<ByTarget>,
     pub(super) failed_polls: Gauges<ByTarget>,
+    pub(super) held: Gauges<ByTarget>,
     pub(super) requests: Counters<Requested>,
     pub(super) tasks: Gauges<ByStatus>,
     pub(super) stalled_tasks: Gauges<ByTarget>,
@@ -87,6 +88,12 @@ impl Families {
                 r,
                 "failed_polls",
                 "Polls of the target that failed in a row, until now",
+                Gauges::default(),
+            ),
+            held: add(
+                r,
+                "target_held",
+                "Whether this instance polls the target and makes its deliveries; 0: another one does, or none",
                 Gauges::default(),
             ),
             requests: add(

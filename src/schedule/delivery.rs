@@ -85,7 +85,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{delivery_delay, delivery_wait, grace_left, tries_within};
+    use super::{CLOCK_CORRECTION, delivery_delay, delivery_wait, grace_left, tries_within};
     use crate::model::Timestamp;
     use crate::schedule::LONGEST_RETRY_AFTER;
 
@@ -126,6 +126,25 @@ mod tests {
         let ahead = |seconds| Some(now.saturating_add(Duration::from_secs(seconds)));
         assert_eq!(delivery_wait(ahead(3600), ahead(3602), now), Duration::ZERO);
         assert_eq!(delivery_wait(ahead(1), ahead(3), now).as_secs(), 3);
+    }
+
+    #[test]
+    fn a_clock_may_be_off_by_as_much_as_is_corrected_and_a_moment_by_its_rounding() {
+        let now = Timestamp::from_unix_seconds(1_000_000).unwrap();
+        let ahead = |span| Some(now.saturating_add(span));
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            delivery_wait(ahead(CLOCK_CORRECTION), ahead(second), now),
+            second
+        );
+        let longest = LONGEST_RETRY_AFTER + second;
+        assert_eq!(delivery_wait(None, ahead(longest), now), longest);
+    }
+
+    #[test]
+    fn the_least_jitter_makes_the_shortest_delay() {
+        let delay = |jitter| delivery_delay(5, None, jitter).as_secs();
+        assert_eq!([0.0, 0.5, 1.0].map(delay), [480, 600, 720]);
     }
 
     #[test]

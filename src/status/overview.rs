@@ -169,11 +169,7 @@ impl Tally {
     fn of(count: &HourlyCount) -> Self {
         Self {
             total: count.total,
-            failed: if count.status == Status::Failure {
-                count.total
-            } else {
-                0
-            },
+            failed: count.failed,
             vanished: count.vanished,
         }
     }

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::fault::Fault;
+use self::last_look::LastLook;
+use self::reconnecting::Reconnecting;
 use self::schema::Identity;
-use self::session::{Role, Session, Work};
+use self::session::{Role, Work};
 use self::tenure::POOLED;
 use self::writer::Writer;
 use super::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Tended, Try,
+    steps,
 };
 use crate::clock::{Clock, Stop};
 use crate::model::{
@@ -24,9 +27,11 @@ use crate::model::{
 mod address;
 mod copy;
 mod fault;
+mod last_look;
 mod occupancy;
 mod outbox;
 mod prune;
+mod reconnecting;
 mod records;
 mod row;
 mod schema;
@@ -47,24 +52,15 @@ pub use records::PostgresRecords;
 /// for somebody to take it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Between two tries to connect again.
-const RECONNECT_EVERY: Duration = Duration::from_secs(1);
-
 /// A state that instances share.
 #[derive(Debug)]
 pub struct PostgresStore {
     address: Address,
     identity: Identity,
     clock: Arc<dyn Clock>,
-    stop: Stop,
+    last_look: Arc<LastLook>,
     writer: Mutex<Writer>,
-    reader: Mutex<Reader>,
-}
-
-#[derive(Debug, Default)]
-struct Reader {
-    session: Option<Session>,
-    reconnect_at: Duration,
+    reader: Mutex<Reconnecting>,
 }
 
 /// Connects, and brings the schema up to date. Holds no target yet: see [`Store::tend`]. After `stop` no call waits long.
@@ -75,25 +71,26 @@ pub fn open(
 ) -> Result<PostgresStore, StoreError> {
     let error =
         |fault: Fault| fault.into_error(address.said(), "open its database", schema::LATEST);
-    let mut session = Session::open(address, Role::Writer, stop).map_err(error)?;
-    let reader = Session::open(address, Role::Reader, stop).map_err(error)?;
+    let [mut session, mut reader] =
+        [Role::Writer, Role::Reader].map(|role| Reconnecting::new(address, role, &clock, stop));
+    let (first, second) = (
+        session.renewed(|_| Ok(())).map_err(error)?,
+        reader.renewed(|_| Ok(())).map_err(error)?,
+    );
     // Before anything is written: a pool could give our locks to others.
-    if session.shares_backend_with(&reader) {
+    if first.shares_backend_with(second) {
         return Err(error(Fault::Refused(POOLED.to_owned())));
     }
-    let identity = schema::prepare(&mut session, address.schema()).map_err(error)?;
-    let mut writer = Writer::default();
-    writer.enlist(session).map_err(error)?;
+    let identity = schema::prepare(first, address.schema()).map_err(error)?;
+    let last_look = Arc::new(LastLook::default());
+    let writer = Writer::begin(session, Arc::clone(&last_look)).map_err(error)?;
     Ok(PostgresStore {
         address: address.clone(),
         identity,
         clock,
-        stop: stop.clone(),
+        last_look,
         writer: Mutex::new(writer),
-        reader: Mutex::new(Reader {
-            session: Some(reader),
-            reconnect_at: Duration::ZERO,
-        }),
+        reader: Mutex::new(reader),
     })
 }
 
@@ -118,41 +115,9 @@ impl PostgresStore {
         work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self
-            .reconnect_reader(&mut reader)
-            .and_then(|session| session.read(work));
-        if reader
-            .session
-            .as_ref()
-            .is_some_and(|session| !session.is_sound())
-        {
-            reader.session = None;
-        }
+        let session = reader.renewed(|_| Ok(()));
+        let result = session.and_then(|session| session.read(work));
         result.map_err(|fault| self.error(fault, action))
-    }
-
-    fn reconnect_reader<'a>(&self, reader: &'a mut Reader) -> Result<&'a mut Session, Fault> {
-        if reader.session.is_none() {
-            let now = self.clock.monotonic();
-            if now < reader.reconnect_at {
-                return Err(Fault::Away);
-            }
-            reader.reconnect_at = now.saturating_add(RECONNECT_EVERY);
-            reader.session = Some(Session::open(&self.address, Role::Reader, &self.stop)?);
-        }
-        reader.session.as_mut().ok_or(Fault::Away)
-    }
-
-    fn reconnect_writer(&self, writer: &mut Writer) -> Result<(), Fault> {
-        if writer.session.is_some() {
-            return Ok(());
-        }
-        let now = self.clock.monotonic();
-        if now < writer.reconnect_at {
-            return Err(Fault::Away);
-        }
-        writer.reconnect_at = now.saturating_add(RECONNECT_EVERY);
-        writer.enlist(Session::open(&self.address, Role::Writer, &self.stop)?)
     }
 
     fn error(&self, fault: Fault, action: &'static str) -> StoreError {
@@ -168,23 +133,21 @@ impl Store for PostgresStore {
     ) -> Result<Tended, StoreError> {
         let mut writer = self.writer();
         let now = self.clock.monotonic();
-        let is_fresh = |looked: Duration| now < looked.saturating_add(LOOK_EVERY);
-        if writer.looked.is_some_and(is_fresh) {
+        if self.last_look.is_within(LOOK_EVERY, now) {
             return Ok(writer.tended());
         }
-        let looked = self
-            .reconnect_writer(&mut writer)
+        let looked = writer
+            .connect()
             .and_then(|()| writer.look(wanted, under_way));
         looked.map_err(|fault| self.error(fault, "look which targets are held"))?;
         // From before the look: the server counts our silence from its answer, which came later.
-        writer.looked = Some(now);
+        self.last_look.note(now);
         Ok(writer.tended())
     }
 
     fn still_holds(&self) -> bool {
-        let looked = self.writer().looked;
-        let until = looked.map(|looked| looked.saturating_add(session::SURELY_HELD_FOR));
-        until.is_some_and(|until| self.clock.monotonic() < until)
+        let now = self.clock.monotonic();
+        self.last_look.is_within(session::SURELY_HELD_FOR, now)
     }
 
     fn fingerprint_seed(&self) -> u64 {
@@ -314,15 +277,11 @@ impl Store for PostgresStore {
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut gone = 0;
         for sql in [prune::TASKS, prune::EVENTS] {
-            loop {
-                let batch = self.write("forget what is old", async |work| {
+            gone += steps::delete(|| {
+                self.write("forget what is old", async |work| {
                     prune::batch(work, sql, before).await
-                })?;
-                gone += batch.rows;
-                if !batch.full {
-                    break;
-                }
-            }
+                })
+            })?;
         }
         Ok(gone)
     }

@@ -28,7 +28,7 @@ pub trait Records: Send + Sync + fmt::Debug {
     /// How many tasks there are, by target and status, in the order of both.
     fn task_counts(&self) -> Result<Vec<TaskCount>, StoreError>;
 
-    /// How many tasks were submitted (or first seen) then or later, by target, hour and status, in the order of these.
+    /// How many tasks were submitted (or first seen) then or later, by target and hour, in the order of both.
     fn hourly_counts(&self, since: Timestamp) -> Result<Vec<HourlyCount>, StoreError>;
 
     /// Events of a span, in its order.
@@ -141,17 +141,17 @@ pub struct TaskCount {
     pub vanished: u64,
 }
 
-/// Tasks of one target that were submitted in one hour and are in one status, counted.
+/// Tasks of one target that were submitted in one hour, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HourlyCount {
     /// Whose.
     pub target: TargetName,
     /// When the hour begins, in UTC.
     pub hour: Timestamp,
-    /// The status last seen; every word that the vendor's page does not explain counts as [`Status::UNKNOWN`].
-    pub status: Status,
     /// All of them.
     pub total: u64,
+    /// Of them: last seen in `failure`.
+    pub failed: u64,
     /// Of them: no longer shown by the API.
     pub vanished: u64,
 }

@@ -16,7 +16,7 @@ pub use self::loss::{Loss, SetAside};
 use self::open::{Database, Origin};
 use self::seal::Seal;
 use super::{
-    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
+    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try, steps,
 };
 use crate::model::{
     Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
@@ -318,15 +318,11 @@ impl Store for SqliteStore {
             })? {
                 continue;
             }
-            loop {
-                let batch = self.write("forget what is old", |state| {
+            gone += steps::delete(|| {
+                self.write("forget what is old", |state| {
                     prune::batch(state, sql, before)
-                })?;
-                gone += batch.rows;
-                if !batch.full {
-                    break;
-                }
-            }
+                })
+            })?;
         }
         Ok(gone)
     }

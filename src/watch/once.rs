@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::crew::Crew;
 use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError, State};
-use crate::clock::{Clock, Woken};
+use crate::clock::{Bell, Clock, Woken};
 use crate::config::{self, Config};
 use crate::deliver::{Courier, DrainReport};
 use crate::heartbeat::Heartbeat;
@@ -20,10 +20,12 @@ use crate::store::{Owed, Store, StoreError};
 /// What came of one round.
 #[derive(Debug)]
 pub struct OnceReport {
-    /// One for each target that was polled, in the order of names; a stop leaves some out.
+    /// One for each target that was polled, in the order of names.
     pub polls: Vec<(TargetName, PollReport)>,
     /// Targets that were not polled, because another instance holds them.
     pub held_elsewhere: Vec<TargetName>,
+    /// Targets whose poll did not come to an end: there was a stop, or no thread, or a fault of the program's own.
+    pub unfinished: Vec<TargetName>,
     /// One for each webhook.
     pub deliveries: Vec<(WebhookName, Result<DrainReport, StoreError>)>,
     /// What is owed after it to the webhooks of the config.
@@ -57,6 +59,7 @@ pub fn run(
     let mut crew = Crew::of(config, store, clock, &orders.stop, &metrics)?;
     let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
     let tended = store.tend(&wanted, &BTreeSet::new())?;
+    metrics.hold(tended.held.iter());
     let keep = Keep {
         store: &**store,
         // All of them are as good as under way until the round is over.
@@ -110,13 +113,17 @@ pub fn run(
     if let Some(path) = &config.textfile {
         write_textfile(path, &metrics);
     }
-    let is_whole = polls.len() == config.targets.len();
+    // What another instance holds, that one tells of.
+    let is_whole = !polls.is_empty() && polls.len() == pollers.len();
     if let Some(heartbeat) = heartbeat
         && is_whole
         && polls.iter().all(|(_, report)| report.result.is_ok())
     {
         beat(heartbeat, orders, &keep);
     }
+    let has_ended = |name: &&TargetName| polls.iter().any(|(polled, _)| polled == *name);
+    let begun = pollers.iter().map(|(name, _)| name);
+    let unfinished = begun.filter(|name| !has_ended(name)).cloned().collect();
     let owed = store.owed().map(|owed| {
         owed.into_iter()
             .filter(|owed| config.webhooks.contains_key(&owed.webhook))
@@ -124,6 +131,7 @@ pub fn run(
     });
     Ok(OnceReport {
         polls,
+        unfinished,
         held_elsewhere: wanted.difference(&tended.held).cloned().collect(),
         deliveries,
         owed,
@@ -174,6 +182,15 @@ fn beat(heartbeat: Heartbeat, orders: &Orders, keep: &Keep<'_>) {
     side_by_side(vec![heartbeat], work, orders, keep, cut);
 }
 
+/// Rings when it is dropped.
+struct Ring(Bell);
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
 /// Works on all items with a few threads. At a stop, `cut` is called and what does not end soon is left behind.
 fn side_by_side<T: Send + 'static, R: Send + 'static>(
     items: Vec<T>,
@@ -191,6 +208,9 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
         let started = std::thread::Builder::new()
             .name("once".to_owned())
             .spawn(move || {
+                let _at_the_end = Ring(bell.clone());
+                // Gone before it rings, also in a panic.
+                let sender = sender;
                 loop {
                     let item = queue
                         .lock()
@@ -204,8 +224,6 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
                     }
                     bell.ring();
                 }
-                drop(sender);
-                bell.ring();
             });
         if let Err(error) = started {
             log::error!("no thread to work with: {error}");

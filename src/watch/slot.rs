@@ -25,6 +25,13 @@ pub(super) struct Running {
 }
 
 impl Slot {
+    /// The poll under way ended without a word.
+    pub(super) fn poll_died(&mut self, clock: &dyn Clock) {
+        self.running = None;
+        let pause = self.poller.target().poll.interval;
+        self.due = clock.monotonic().saturating_add(pause);
+    }
+
     /// Notes how the poll under way ended, and when the next one is due.
     pub(super) fn poll_ended(&mut self, report: &PollReport, clock: &dyn Clock) {
         let now = clock.monotonic();

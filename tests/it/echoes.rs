@@ -27,6 +27,8 @@ enum Quoting {
     Decoded,
     /// Only what the form's fields say, so that no signature stands beside them.
     KeyAlone,
+    /// As it came, in words of a vendor of chats: the fields of its code and of its message.
+    Chat(&'static str, &'static str),
 }
 
 /// A server that answers with what it was sent.
@@ -65,7 +67,7 @@ fn answer(connection: TcpStream, status: u16, quoting: Quoting, requests: &Mutex
     requests.lock().unwrap().push(format!("{head}{body}"));
     let fields = form_urlencoded::parse(body.as_bytes());
     let quote = match quoting {
-        Quoting::Whole => format!("{body} {head}"),
+        Quoting::Whole | Quoting::Chat(..) => format!("{body} {head}"),
         Quoting::LowerEscapes => lower_escapes(&body),
         Quoting::Decoded => {
             let fields = fields.map(|(name, value)| format!("{name}: {value}"));
@@ -78,7 +80,11 @@ fn answer(connection: TcpStream, status: u16, quoting: Quoting, requests: &Mutex
             format!("unknown key {}", lower_escapes(&escaped))
         }
     };
-    let answer = serde_json::json!({ "RetCode": 171, "Action": "x", "Message": quote }).to_string();
+    let answer = match quoting {
+        Quoting::Chat(code, message) => serde_json::json!({ code: 310_000, message: quote }),
+        _ => serde_json::json!({ "RetCode": 171, "Action": "x", "Message": quote }),
+    };
+    let answer = answer.to_string();
     let in_header: String = quote.chars().filter(|it| !it.is_control()).collect();
     let answer = format!(
         "HTTP/1.1 {status} {CANARY}\r\nX-UCLOUD-REQUEST-UUID: {in_header}\r\nRetry-After: {CANARY}\r\n\
@@ -222,6 +228,58 @@ fn a_receiver_that_quotes_what_it_was_sent_gives_nothing_away() {
         assert_nothing_shows(&scene, &ended, &signatures, &format!("HTTP {status}"));
         let ended = scene.run(&["test-webhook", "--verbose"]);
         assert_nothing_shows(&scene, &ended, &[], &format!("test-webhook, HTTP {status}"));
+    }
+}
+
+#[test]
+fn a_chat_whose_error_quotes_what_it_was_sent_gives_nothing_away() {
+    let (feishu, others) = (
+        Quoting::Chat("code", "msg"),
+        Quoting::Chat("errcode", "errmsg"),
+    );
+    for (format, quoting, status) in [
+        ("feishu", feishu, 200),
+        ("dingtalk", others, 200),
+        ("wecom", others, 200),
+        ("slack", Quoting::Whole, 200),
+        ("slack", Quoting::Whole, 400),
+    ] {
+        let chat = Parrot::start(status, quoting);
+        let url = format!("http://{}/canary?access_token=canary", chat.address);
+        let scene = Scene::with(|config| {
+            let config = config
+                .text("webhooks.ops", "format", format)
+                .text("webhooks.ops", "url", &url)
+                .set("webhooks.ops", "headers", header());
+            match format {
+                "feishu" | "dingtalk" => config.text("webhooks.ops", "secret", "canary-secret"),
+                _ => config,
+            }
+        });
+        scene.api.add_task(task("t"));
+        let ended = scene.run(&["--once", "--verbose"]).with_code(75);
+        let heard = chat.heard();
+        assert_eq!(heard.len(), 1, "{ended}");
+        assert!(heard[0].contains("canary"), "{}", heard[0]);
+        let signs = ["&sign=", "\"sign\":\""].map(|before| heard[0].split(before).nth(1));
+        let signs = signs.into_iter().flatten();
+        let end = |it: char| !it.is_ascii_alphanumeric() && !"+/=%".contains(it);
+        let signs: Vec<_> = signs
+            .map(|it| it.split(end).next().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            signs.len(),
+            usize::from(matches!(format, "feishu" | "dingtalk"))
+        );
+        assert_nothing_shows(&scene, &ended, &signs, format);
+        for arguments in [
+            &["deliveries", "--json"][..],
+            &["test-webhook", "--verbose"],
+        ] {
+            let ended = scene.run(arguments);
+            let place = format!("{format}, {}", arguments.join(" "));
+            assert_nothing_shows(&scene, &ended, &[], &place);
+        }
     }
 }
 

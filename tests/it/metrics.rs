@@ -11,7 +11,7 @@ use crate::harness::visitor::{address_of, get};
 use crate::harness::{Answer, ConfigText, Program, Scene, eventually, task};
 
 /// Name, type and labels of each: the contract's, and those that we add.
-const FAMILIES: [(&str, &str, &[&str]); 17] = [
+const FAMILIES: [(&str, &str, &[&str]); 18] = [
     ("ucdn_watch_build_info", "gauge", &["version"]),
     ("ucdn_watch_polls_total", "counter", &["outcome", "target"]),
     ("ucdn_watch_poll_duration_seconds", "histogram", &["target"]),
@@ -45,6 +45,7 @@ const FAMILIES: [(&str, &str, &[&str]); 17] = [
     ("ucdn_watch_oldest_pending_seconds", "gauge", &["webhook"]),
     ("ucdn_watch_config_reload_success", "gauge", &[]),
     ("ucdn_watch_failed_polls", "gauge", &["target"]),
+    ("ucdn_watch_target_held", "gauge", &["target"]),
     ("ucdn_watch_stalled_tasks", "gauge", &["target"]),
     ("ucdn_watch_events_total", "counter", &["target", "type"]),
     ("ucdn_watch_deliveries_dead", "gauge", &["webhook"]),

@@ -11,7 +11,12 @@ use ucdn_watch::simulator::{Script, Settings, TaskSpec};
 
 use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, pause};
 
+mod absence;
 mod copy;
+mod once;
+mod pool;
+mod server;
+mod tls;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 

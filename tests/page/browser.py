@@ -109,7 +109,10 @@ class Tab:
             if one.get("sessionId") != self.session:
                 continue
             method, said = one["method"], one["params"]
-            if method in ("Runtime.exceptionThrown", "Network.loadingFailed", "Page.javascriptDialogOpening"):
+            if method in ("Runtime.exceptionThrown", "Page.javascriptDialogOpening"):
+                found.append((method, said))
+            # A page that is left while its script asks for a newer one leaves that request behind.
+            if method == "Network.loadingFailed" and not said.get("canceled"):
                 found.append((method, said))
             if method == "Log.entryAdded" and said["entry"]["level"] in ("error", "warning"):
                 found.append((method, said["entry"]["text"]))

@@ -222,3 +222,14 @@ fn certificates_are_read_and_looked_at() {
         );
     }
 }
+
+/// Fuzzing found what a terminal would have obeyed.
+#[test]
+fn an_error_is_one_line_whatever_is_named_in_it() {
+    let folder = Folder::with(&[
+        ACCOUNT_LAST,
+        "security_token = { env = \"A\\nB\\u001b[2J\" }",
+    ]);
+    let expected = "config.toml:6:1: accounts.main.security_token: the environment variable A\\nB\\u{1b}[2J is not set, or empty";
+    assert_eq!(folder.errors(), [expected]);
+}

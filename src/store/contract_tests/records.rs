@@ -311,18 +311,17 @@ pub(in crate::store) fn tasks_are_counted_by_the_hour(beside: &Beside<'_>) {
     commit_tasks(beside.store, &known, 9_000);
     let elsewhere = task("e", Status::Wait, Some(8_000));
     commit_elsewhere(beside.store, &[elsewhere], &[], 9_000);
-    let count = |target: TargetName, hour, status: &str, total, vanished| HourlyCount {
+    let count = |target: TargetName, hour, total, failed, vanished| HourlyCount {
         target,
         hour: at(hour),
-        status: Status::from_word(status),
         total,
+        failed,
         vanished,
     };
     let expected = [
-        count("blog".into(), 7_200, "wait", 1, 0),
-        count(shop(), 3_600, "failure", 2, 0),
-        count(shop(), 7_200, "success", 1, 0),
-        count(shop(), 7_200, "unknow", 3, 1),
+        count("blog".into(), 7_200, 1, 0, 0),
+        count(shop(), 3_600, 2, 2, 0),
+        count(shop(), 7_200, 4, 0, 1),
     ];
     assert_eq!(beside.records.hourly_counts(at(3_600)).unwrap(), expected);
 }

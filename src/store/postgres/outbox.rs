@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::row::{count, kept, optional_time, seconds, small_count, text, time};
 use super::session::Work;
 use crate::model::{TargetName, Timestamp, WebhookName};
-use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
+use crate::store::{Delivery, NewEvent, Owed, Try};
 
 /// Holds the row until the commit: the next one to add events waits for us.
 const NEXT_SEQUENCES: &str =
@@ -80,25 +80,17 @@ pub(super) async fn record_try(
     webhook: &WebhookName,
     one: &Try,
 ) -> Result<(), Fault> {
-    let (state, failed, next_try, at, answer) = match &one.result {
-        TryResult::Delivered { at, answer } => ("delivered", 0_i64, None, at, answer),
-        TryResult::Failed {
-            at,
-            answer,
-            next_try,
-        } => ("pending", 1, Some(*next_try), at, answer),
-        TryResult::Dead { at, answer } => ("dead", 1, None, at, answer),
-    };
+    let row = one.result.row();
     work.execute(
         RECORD_TRY,
         &[
             &kept(one.sequence),
             &webhook.as_str(),
-            &state,
-            &failed,
-            &seconds(next_try),
-            &at.unix_seconds(),
-            &text(answer),
+            &row.state.as_str(),
+            &row.failed,
+            &seconds(row.next_try),
+            &row.at.unix_seconds(),
+            &text(row.answer),
         ],
     )
     .await?;

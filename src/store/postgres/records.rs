@@ -1,18 +1,20 @@
 //! The shared state as onlookers and operators see it: a session that holds nothing, beside whatever instances there are.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::Fault;
+use super::reconnecting::Reconnecting;
 use super::session::{Role, Session, Work};
 use super::{Address, outbox, schema};
-use crate::clock::Stop;
+use crate::clock::{Clock, Stop};
 use crate::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
+use crate::store::outbox::Order;
 use crate::store::records::{
     DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
     TaskPlace, TaskRecord,
 };
-use crate::store::{Owed, StoreError};
+use crate::store::{Owed, StoreError, steps};
 
 mod conditions;
 mod deliveries;
@@ -25,17 +27,20 @@ pub(super) use deliveries::state as delivery_state;
 #[derive(Debug)]
 pub struct PostgresRecords {
     address: Address,
-    stop: Stop,
-    session: Mutex<Option<Session>>,
+    session: Mutex<Reconnecting>,
 }
 
 impl PostgresRecords {
     /// Connects. Neither makes the schema nor changes it.
-    pub fn open(address: &Address, stop: &Stop) -> Result<Self, StoreError> {
+    pub fn open(
+        address: &Address,
+        clock: &Arc<dyn Clock>,
+        stop: &Stop,
+    ) -> Result<Self, StoreError> {
+        let session = Reconnecting::new(address, Role::Reader, clock, stop);
         let records = Self {
             address: address.clone(),
-            stop: stop.clone(),
-            session: Mutex::new(None),
+            session: Mutex::new(session),
         };
         records.read("open its database", async |work| {
             schema::check(work, address.schema()).await
@@ -57,34 +62,18 @@ impl PostgresRecords {
         transact: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = |session: &mut Option<Session>| {
-            if session.as_ref().is_none_or(|session| !session.is_sound()) {
-                *session = Some(Session::open(&self.address, Role::Reader, &self.stop)?);
-            }
-            transact(session.as_mut().ok_or(Fault::Away)?)
-        };
-        run(&mut session)
+        let session = session.renewed(|_| Ok(()));
+        session
+            .and_then(transact)
             .map_err(|fault| fault.into_error(self.address.said(), action, schema::LATEST))
     }
 
-    fn in_steps(
-        &self,
-        action: &'static str,
-        filter: &DeliveryFilter,
-        order: &'static str,
-    ) -> Result<u64, StoreError> {
-        let (mut changed, mut after) = (0, None);
-        loop {
-            let step = self.run(action, |session| {
-                session
-                    .write(async |work| deliveries::step(work, filter, order, after.as_ref()).await)
-            })?;
-            changed += step.changed;
-            if step.last.is_none() {
-                return Ok(changed);
-            }
-            after = step.last;
-        }
+    fn carry_out(&self, order: Order, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+        steps::walk(|after| {
+            self.run(order.action(), |session| {
+                session.write(async |work| deliveries::step(work, filter, order, after).await)
+            })
+        })
     }
 }
 
@@ -145,10 +134,10 @@ impl Records for PostgresRecords {
 
 impl OutboxOrders for PostgresRecords {
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.in_steps("make deliveries due", filter, deliveries::RETRY)
+        self.carry_out(Order::Retry, filter)
     }
 
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.in_steps("drop deliveries", filter, deliveries::DISCARD)
+        self.carry_out(Order::Discard, filter)
     }
 }

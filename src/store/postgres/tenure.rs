@@ -175,10 +175,14 @@ impl Tenure {
                 .get(name)
                 .is_some_and(|key| locks.ours.contains(key));
             if ours && !self.held.contains_key(name) {
-                self.takes += 1;
-                self.held.insert(name.clone(), Hold(self.takes));
+                self.hold(name.clone());
             }
         }
+    }
+
+    fn hold(&mut self, name: TargetName) {
+        self.takes += 1;
+        self.held.insert(name, Hold(self.takes));
     }
 
     async fn take(
@@ -196,11 +200,10 @@ impl Tenure {
             .iter()
             .map(|row| row.try_get(0))
             .collect::<Result<_, _>>()?;
-        for (name, key) in &self.keys {
-            if taken.contains(key) {
-                self.takes += 1;
-                self.held.insert(name.clone(), Hold(self.takes));
-            }
+        let names = self.keys.iter().filter(|(_, key)| taken.contains(key));
+        let names: Vec<TargetName> = names.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.hold(name);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Address, PostgresRecords, PostgresStore, open};
-use crate::clock::{Stop, SystemClock};
+use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::Environment;
 use crate::model::TargetName;
 use crate::secret::Secret;
@@ -74,7 +74,8 @@ fn with_store(test: fn(&dyn Store)) {
 fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
     let place = Place::new();
     let store = place.instance(&TARGETS);
-    let beside = PostgresRecords::open(&place.address(), &Stop::default()).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let beside = PostgresRecords::open(&place.address(), &clock, &Stop::default()).unwrap();
     test(&contract_tests::Beside {
         store: &store,
         records: &beside,

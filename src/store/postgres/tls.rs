@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
@@ -51,20 +51,18 @@ fn verifier(
     wish: &TlsWish,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-    let by_roots = match &wish.roots {
-        _ if wish.mode < SslMode::VerifyCa => return Ok(Arc::new(Anybody(provider))),
-        Roots::None => return Ok(Arc::new(Anybody(provider))),
-        Roots::System => {
+    let algorithms = provider.signature_verification_algorithms;
+    let trust = match (wish.mode, &wish.roots) {
+        (SslMode::VerifyFull, Roots::System) => {
             let verifier =
                 rustls_platform_verifier::Verifier::new(provider).map_err(TlsError::Unfit)?;
             return Ok(Arc::new(verifier));
         }
-        Roots::File(path) => by_roots(path, provider)?,
+        (SslMode::VerifyFull, Roots::File(path)) => return Ok(by_roots(path, provider)?),
+        (SslMode::VerifyCa, Roots::File(path)) => Trust::AnyName(by_roots(path, provider)?),
+        _ => Trust::Anybody,
     };
-    if wish.mode == SslMode::VerifyFull {
-        return Ok(by_roots);
-    }
-    Ok(Arc::new(AnyName(by_roots)))
+    Ok(Arc::new(Lenient { trust, algorithms }))
 }
 
 fn by_roots(
@@ -103,52 +101,24 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     })
 }
 
-/// `require` and less: encrypted against listeners, and whoever answers is taken for the server, as libpq does.
+/// A verifier that asks another one for less than it would.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    trust: Trust,
+    /// The handshake is signed by the key of whoever is trusted, in any case.
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// `verify-ca`: the roots vouch for the certificate, whatever host it names.
+/// Who is taken for the server.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+enum Trust {
+    /// `require` and less: encrypted against listeners, and whoever answers, as libpq does.
+    Anybody,
+    /// `verify-ca`: whom the roots vouch for, whatever host they name.
+    AnyName(Arc<WebPkiServerVerifier>),
+}
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -157,11 +127,14 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // Names are looked at last: this error says that all the rest was good.
-        match self
-            .0
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-        {
+        let verdict = match &self.trust {
+            Trust::Anybody => Ok(ServerCertVerified::assertion()),
+            Trust::AnyName(roots) => {
+                roots.verify_server_cert(certificate, intermediates, name, ocsp, now)
+            }
+        };
+        match verdict {
+            // Names are looked at last: this error says that all the rest was good.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -175,8 +148,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -185,11 +157,10 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -1,41 +1,61 @@
 //! The session that holds locks and writes: what it may write, and what becomes of it when it breaks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::LOOK_EVERY;
 use super::fault::Fault;
+use super::last_look::LastLook;
+use super::reconnecting::Reconnecting;
 use super::session::{Session, Work};
 use super::tenure::{Hold, Tenure};
 use crate::model::{TargetName, WebhookName};
 use crate::store::Tended;
 
 /// The session that holds locks and writes, and what it holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) session: Option<Session>,
+    session: Reconnecting,
     pub(super) tenure: Tenure,
     /// Under which hold a target's poll began: what it read is good for no other.
     pub(super) polls: BTreeMap<TargetName, Hold>,
     /// Whose events a webhook's courier has in hand.
     pub(super) in_hand: BTreeMap<WebhookName, BTreeSet<TargetName>>,
-    pub(super) looked: Option<Duration>,
-    pub(super) reconnect_at: Duration,
+    last_look: Arc<LastLook>,
 }
 
 impl Writer {
-    /// Takes a new session into use. What was held under the one before is gone.
-    pub(super) fn enlist(&mut self, mut session: Session) -> Result<(), Fault> {
+    /// Takes a session into use that is new; holds nothing yet. Those who must not wait for a commit see in `last_look` what becomes of it.
+    pub(super) fn begin(
+        mut session: Reconnecting,
+        last_look: Arc<LastLook>,
+    ) -> Result<Self, Fault> {
+        let mut tenure = Tenure::default();
+        let enlist = async |work: &Work<'_>| tenure.enlist(work).await;
+        session.sound()?.write(enlist)?;
+        Ok(Self {
+            session,
+            tenure,
+            polls: BTreeMap::new(),
+            in_hand: BTreeMap::new(),
+            last_look,
+        })
+    }
+
+    /// Sees to it that there is a session. What was held under the one before is gone.
+    pub(super) fn connect(&mut self) -> Result<(), Fault> {
+        if self.session.sound().is_ok() {
+            return Ok(());
+        }
         self.lose();
         let tenure = &mut self.tenure;
-        session.write(async |work| tenure.enlist(work).await)?;
-        self.session = Some(session);
-        Ok(())
+        let enlist = |session: &mut Session| session.write(async |work| tenure.enlist(work).await);
+        self.session.renewed(enlist).map(|_| ())
     }
 
     fn lose(&mut self) {
-        self.session = None;
-        self.looked = None;
+        self.session.close();
+        self.last_look.forget();
         self.in_hand.clear();
         self.tenure.begin_anew();
     }
@@ -45,9 +65,9 @@ impl Writer {
         &mut self,
         work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let session = self.session.as_mut().ok_or(Fault::Away)?;
-        let result = session.write(work);
-        if !session.is_sound() {
+        let session = self.session.sound();
+        let result = session.and_then(|session| session.write(work));
+        if self.session.sound().is_err() {
             self.lose();
         }
         result
@@ -70,9 +90,10 @@ impl Writer {
     ) -> Result<(), Fault> {
         let mut busy = under_way.clone();
         busy.extend(self.in_hand.values().flatten().cloned());
-        let session = self.session.as_mut().ok_or(Fault::Away)?;
         let tenure = &mut self.tenure;
-        let looked = session.write(async |work| tenure.tend(work, wanted, &busy).await);
+        let look = async |work: &Work<'_>| tenure.tend(work, wanted, &busy).await;
+        let session = self.session.sound();
+        let looked = session.and_then(|session| session.write(look));
         if looked.is_err() {
             // Also a sound session's: what it holds is not known any more.
             self.lose();

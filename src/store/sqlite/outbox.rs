@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::meta;
 use super::row::{count, optional_time, seconds, time};
 use crate::model::{Timestamp, WebhookName};
-use crate::store::{Delivery, NewEvent, Owed, Try, TryResult};
+use crate::store::{Delivery, NewEvent, Owed, Try};
 
 /// In `meta`. Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
 const LAST_SEQUENCE: &str = "last_sequence";
@@ -99,24 +99,16 @@ pub(super) fn record_try(
     webhook: &WebhookName,
     one: &Try,
 ) -> Result<(), Fault> {
-    let (state, failed, next_try, at, answer) = match &one.result {
-        TryResult::Delivered { at, answer } => ("delivered", 0, None, at, answer),
-        TryResult::Failed {
-            at,
-            answer,
-            next_try,
-        } => ("pending", 1, Some(*next_try), at, answer),
-        TryResult::Dead { at, answer } => ("dead", 1, None, at, answer),
-    };
+    let row = one.result.row();
     connection.prepare_cached(RECORD_TRY)?.execute(params![
         // No event has a sequence beyond SQLite's numbers, so none is pending there.
         i64::try_from(one.sequence).unwrap_or(i64::MAX),
         webhook.as_str(),
-        state,
-        failed,
-        seconds(next_try),
-        at.unix_seconds(),
-        answer,
+        row.state.as_str(),
+        row.failed,
+        seconds(row.next_try),
+        row.at.unix_seconds(),
+        row.answer,
     ])?;
     Ok(())
 }

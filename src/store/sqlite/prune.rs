@@ -4,9 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::fault::Fault;
 use crate::model::Timestamp;
-
-/// Rows a batch: some tens of milliseconds.
-const BATCH: usize = 500;
+use crate::store::steps::STEP;
 
 /// What is old by when it was created is looked through; few of these were changed since.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task INDEXED BY task_newest
@@ -29,24 +27,12 @@ pub(super) const ANY_EVENTS: &str = "SELECT EXISTS (SELECT 1 FROM event e
 /// Everything above, to be tried at open.
 pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS, ANY_TASKS, ANY_EVENTS];
 
-/// What one batch did.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Batch {
-    /// Tasks and events that went.
-    pub(super) rows: u64,
-    /// Whether there may be more.
-    pub(super) full: bool,
-}
-
-/// Deletes one batch of the rows that `sql`, one of the above, chooses.
-pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Result<Batch, Fault> {
+/// Deletes one batch of the rows that `sql`, one of the above, chooses, and says how many.
+pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Result<u64, Fault> {
     let gone = connection
         .prepare_cached(sql)?
-        .execute(params![before.unix_seconds(), BATCH.cast_signed() as i64])?;
-    Ok(Batch {
-        rows: gone as u64,
-        full: gone >= BATCH,
-    })
+        .execute(params![before.unix_seconds(), STEP.cast_signed() as i64])?;
+    Ok(gone as u64)
 }
 
 /// Whether there is anything to delete, by one of the above.

@@ -12,10 +12,12 @@ use super::file::StateFile;
 use super::{checksum, lock_connection, open, outbox};
 use crate::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
+use crate::store::outbox::Order;
 use crate::store::records::{
     DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
     TaskPlace, TaskRecord,
 };
+use crate::store::steps::{self, Step};
 use crate::store::{Owed, StoreError};
 
 mod conditions;
@@ -73,29 +75,18 @@ impl SqliteOutbox {
         Ok(Self { file, connection })
     }
 
-    /// Takes steps, each of them durable when it ends, until one finds nothing more.
-    fn in_steps(
-        &self,
-        action: &'static str,
-        mut step: impl FnMut(&Connection) -> Result<orders::Step, Fault>,
-    ) -> Result<u64, StoreError> {
+    fn carry_out(&self, order: Order, filter: &DeliveryFilter) -> Result<u64, StoreError> {
         let mut connection = lock_connection(&self.connection);
-        let mut write = |connection: &mut Connection| {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let step = step(&transaction)?;
-            transaction.commit()?;
-            Ok(step)
-        };
-        let mut changed = 0;
-        loop {
-            let step = write(&mut connection)
-                .map_err(|fault: Fault| fault.into_error(self.file.said(), action))?;
-            changed += step.changed;
-            if step.is_last {
-                return Ok(changed);
-            }
-        }
+        steps::walk(|after| {
+            let mut write = || -> Result<Step, Fault> {
+                let transaction =
+                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let step = orders::step(&transaction, filter, order, after)?;
+                transaction.commit()?;
+                Ok(step)
+            };
+            write().map_err(|fault| fault.into_error(self.file.said(), order.action()))
+        })
     }
 }
 
@@ -178,12 +169,10 @@ impl Records for SqliteRecords {
 
 impl OutboxOrders for SqliteOutbox {
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        let mut walk = orders::Walk::new(filter, orders::RETRY);
-        self.in_steps("make deliveries due", |state| walk.step(state))
+        self.carry_out(Order::Retry, filter)
     }
 
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        let mut walk = orders::Walk::new(filter, orders::DISCARD);
-        self.in_steps("drop deliveries", |state| walk.step(state))
+        self.carry_out(Order::Discard, filter)
     }
 }

@@ -260,7 +260,8 @@ impl<'a> Known<'a> {
             KnownUrls::These(known) => {
                 let urls = task.urls();
                 if urls.is_empty() {
-                    return Some(0);
+                    // None, or none that can be read.
+                    return Some(task.entries() - 1);
                 }
                 urls.iter().rposition(|url| known.contains(url))
             }

@@ -87,6 +87,9 @@ macro_rules! no_scalar {
 
 pub(super) use {lenient_struct, no_scalar, nothing_else};
 
+/// Whole numbers below this are told apart in an `f64`.
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+
 /// A key of an object.
 pub(super) struct Key<'a>(Cow<'a, str>);
 
@@ -188,7 +191,9 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-        Ok(i64::try_from(number).map_or(Scalar::None, Scalar::Integer))
+        // Beyond an `i64` it is no number that means anything here, but may be an id.
+        let text = |_| Scalar::Text(Cow::Owned(number.to_string()));
+        Ok(i64::try_from(number).map_or_else(text, Scalar::Integer))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Scalar<'de>, E> {
@@ -244,8 +249,11 @@ impl<'de> Deserialize<'de> for Text<'de> {
         Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
             Scalar::Text(text) => Some(text),
             Scalar::Integer(number) => Some(number.to_string().into()),
-            Scalar::Fraction(number) => Some(number.to_string().into()),
-            Scalar::None => None,
+            // Of longer numbers the last digits are lost: two ids would become one.
+            Scalar::Fraction(number) if number.abs() < EXACT_BELOW => {
+                Some(number.to_string().into())
+            }
+            Scalar::Fraction(_) | Scalar::None => None,
         }))
     }
 }

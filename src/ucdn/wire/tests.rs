@@ -3,9 +3,13 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{Status, Task, Timestamp};
+use crate::model::{Status, Task, Timestamp, Url};
 
 mod any_json;
+mod by_tree;
+mod render;
+
+pub(crate) use render::render;
 
 /// A page, its tasks with their URLs.
 #[derive(Debug)]
@@ -22,36 +26,6 @@ fn page(json: &str) -> ReadPage {
         total_count: page.total_count,
         list: page.list,
     }
-}
-
-/// An answer that shows these tasks.
-pub(crate) fn render(tasks: &[Task]) -> String {
-    let status = |status: &Option<Status>| status.as_ref().map(|it| it.as_str().to_owned());
-    let tasks: Vec<Value> = tasks
-        .iter()
-        .map(|task| {
-            let urls: Vec<Value> = task
-                .urls
-                .iter()
-                .map(|url| {
-                    json!({
-                        "Url": url.url,
-                        "Status": status(&url.status),
-                        "Progress": url.progress,
-                        "FinishTime": url.finished.map(Timestamp::unix_seconds),
-                    })
-                })
-                .collect();
-            json!({
-                "TaskId": task.id.as_str(),
-                "Type": task.r#type,
-                "Status": status(&task.status),
-                "CreateTime": task.created.map(Timestamp::unix_seconds),
-                "UrlLists": urls,
-            })
-        })
-        .collect();
-    json!({"RetCode": 0, "TaskList": tasks}).to_string()
 }
 
 #[test]
@@ -109,6 +83,19 @@ fn numbers_may_be_texts_and_texts_numbers() {
         (Some(40), None)
     );
     assert_eq!(task.urls[1].progress, Some(99));
+}
+
+/// Fuzzing found ids that became one another: as fractions, which is how JSON's longest numbers are read, they have
+/// lost their last digits.
+#[test]
+fn an_id_that_is_a_long_number_is_kept_to_the_last_digit_or_not_at_all() {
+    let page = page(
+        r#"{"RetCode":0,"TaskList":[{"TaskId":18446744073709551614},{"TaskId":18446744073709551615},
+            {"TaskId":18446744073709551616},{"TaskId":9007199254740993.0},{"TaskId":7.0}]}"#,
+    );
+    let ids: Vec<_> = page.tasks.iter().map(|task| task.id.as_str()).collect();
+    let expected = ["18446744073709551614", "18446744073709551615", "", "", "7"];
+    assert_eq!(ids, expected);
 }
 
 #[test]

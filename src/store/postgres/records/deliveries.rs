@@ -1,34 +1,18 @@
 //! Deliveries for onlookers, and an operator's orders about them, a step at a time: no commit waits for more than one.
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::conditions::Conditions;
 use super::events;
 use crate::model::WebhookName;
 use crate::store::filter::{DeliveryFilter, EventName};
+use crate::store::outbox::Order;
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, optional_time, small_count};
 use crate::store::postgres::session::Work;
 use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState};
-
-/// Deliveries a step: some tens of milliseconds.
-const STEP: usize = 500;
-
-/// As if it had never been tried; what came of the last try stays to be seen. No row: it is so already.
-pub(super) const RETRY: &str = "UPDATE delivery SET state = 'pending', tries = 0, next_try = NULL
-    WHERE sequence = $1 AND webhook = $2
-        AND (state = 'dead' OR (state = 'pending' AND (tries > 0 OR next_try IS NOT NULL)))";
-pub(super) const DISCARD: &str =
-    "DELETE FROM delivery WHERE sequence = $1 AND webhook = $2 AND state <> 'delivered'";
-
-/// What a step did.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    /// Deliveries that it changed.
-    pub(super) changed: u64,
-    /// The last that it met; none: it found the last that there are.
-    pub(super) last: Option<DeliveryPlace>,
-}
+use crate::store::steps::{STEP, Step};
 
 /// See [`crate::store::records::Records::deliveries`].
 pub(super) async fn page(
@@ -57,11 +41,11 @@ pub(super) async fn page(
     rows.iter().map(read).collect()
 }
 
-/// One step of a walk that meets each delivery once, so that it ends whatever couriers do meanwhile. `order` is one of the above.
+/// One step of a walk over the deliveries that a filter lets through, behind a place.
 pub(super) async fn step(
     work: &Work<'_>,
     filter: &DeliveryFilter,
-    order: &'static str,
+    order: Order,
     after: Option<&DeliveryPlace>,
 ) -> Result<Step, Fault> {
     let mut conditions = conditions(filter);
@@ -73,32 +57,26 @@ pub(super) async fn step(
             "(d.sequence, d.webhook) > ({sequence}, {webhook})"
         ));
     }
-    let limit = conditions.place(kept(STEP as u64));
     let sql = format!(
         "SELECT d.sequence, d.webhook FROM delivery d JOIN event e ON e.sequence = d.sequence {}
-         ORDER BY d.sequence, d.webhook LIMIT {limit}",
+         ORDER BY d.sequence, d.webhook LIMIT {STEP}",
         conditions.sql()
     );
     let rows = work.query_once(&sql, &conditions.values()).await?;
-    let mut step = Step {
-        changed: 0,
-        last: None,
-    };
-    for row in &rows {
-        let place = DeliveryPlace {
-            sequence: count(row, 0)?,
-            webhook: WebhookName(row.try_get(1)?),
-        };
-        let webhook = place.webhook.as_str();
-        step.changed += work
-            .execute(order, &[&kept(place.sequence), &webhook])
-            .await?;
-        step.last = Some(place);
+    let met: Vec<DeliveryPlace> = rows.iter().map(read_place).collect::<Result<_, _>>()?;
+    let mut changed = 0;
+    for place in &met {
+        let row: [&(dyn ToSql + Sync); 2] = [&kept(place.sequence), &place.webhook.as_str()];
+        changed += work.execute(order.sql(), &row).await?;
     }
-    if rows.len() < STEP {
-        step.last = None;
-    }
-    Ok(step)
+    Ok(Step { met, changed })
+}
+
+fn read_place(row: &Row) -> Result<DeliveryPlace, Fault> {
+    Ok(DeliveryPlace {
+        sequence: count(row, 0)?,
+        webhook: WebhookName(row.try_get(1)?),
+    })
 }
 
 /// On `delivery d` joined with its `event e`.

@@ -18,10 +18,9 @@ const TIME: &str = "coalesce(created, first_seen)";
 const COUNTS: &str = "SELECT target, status, count(*), count(*) FILTER (WHERE stalled AND in_flight),
     count(*) FILTER (WHERE vanished) FROM task GROUP BY target, status ORDER BY target, status COLLATE \"C\"";
 
-const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600 * 3600 AS hour,
-    CASE WHEN status IN ('wait', 'process', 'success', 'failure') THEN status ELSE 'unknow' END AS word,
-    count(*), count(*) FILTER (WHERE vanished)
-    FROM task WHERE coalesce(created, first_seen) >= $1 GROUP BY target, hour, word ORDER BY target, hour, word";
+const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600 * 3600 AS hour, count(*),
+    count(*) FILTER (WHERE status = 'failure'), count(*) FILTER (WHERE vanished)
+    FROM task WHERE coalesce(created, first_seen) >= $1 GROUP BY target, hour ORDER BY target, hour";
 
 /// Rows that are looked through at a time, where a URL is looked for.
 const CHUNK: usize = 1000;
@@ -102,8 +101,8 @@ pub(super) async fn hourly_counts(
             Ok(HourlyCount {
                 target: TargetName(row.try_get(0)?),
                 hour: time(row, 1)?,
-                status: Status::from_word(row.try_get(2)?),
-                total: count(row, 3)?,
+                total: count(row, 2)?,
+                failed: count(row, 3)?,
                 vanished: count(row, 4)?,
             })
         })

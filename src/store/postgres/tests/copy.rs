@@ -56,7 +56,7 @@ fn a_state_that_went_there_and_back_is_as_it_was() {
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
 fn a_shared_state_that_is_watched_with_is_neither_read_nor_filled() {
     let folder = tempfile::tempdir().unwrap();
-    let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
+    let from = folder.path().join("from.db");
     fill(&sqlite::open(&from, at(2_000)).unwrap().store);
     let place = Place::new();
     let watcher = place.instance(&["shop"]);
@@ -64,11 +64,8 @@ fn a_shared_state_that_is_watched_with_is_neither_read_nor_filled() {
         &mut SqliteSource::open(&from).unwrap(),
         &mut place.destination().unwrap(),
     );
-    let out_of = copy(
-        &mut place.source().unwrap(),
-        &mut SqliteDestination::open(&to).unwrap(),
-    );
-    for refused in [into.unwrap_err(), out_of.unwrap_err()] {
+    let out_of = place.source().map(|_| ());
+    for refused in [into.map(|_| ()), out_of].map(Result::unwrap_err) {
         assert!(
             matches!(&refused, StoreError::Held { state, .. } if state.starts_with("postgres://")),
             "{refused:?}"

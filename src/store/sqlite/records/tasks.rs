@@ -39,20 +39,17 @@ const COUNTS: &str = concat!(
         UNION ALL SELECT target, 'success', count(*), 0, 0 FROM task INDEXED BY task_footprint GROUP BY target)
     GROUP BY target, status HAVING sum(total) > 0 ORDER BY target, status"
 );
-/// The same by the hour.
+/// What is notable by its words, and all by their number, each in the order of its index: only seconds are sorted, not tasks.
 const HOURLY_COUNTS: &str = concat!(
-    "SELECT target, time / 3600 * 3600 AS hour,
-        CASE WHEN status IN ('wait', 'process', 'success', 'failure') THEN status ELSE 'unknow' END AS word,
-        sum(total), sum(vanished) FROM (
-        SELECT target, coalesce(created, first_seen) AS time, status, 1 AS total, vanished
+    "SELECT target, second / 3600 * 3600 AS hour, sum(total), sum(failed), sum(vanished) FROM (
+        SELECT target, coalesce(created, first_seen) AS second, count(*) AS total, 0 AS failed, 0 AS vanished
+            FROM task INDEXED BY task_newest WHERE coalesce(created, first_seen) >= ?1
+            GROUP BY coalesce(created, first_seen), target
+        UNION ALL SELECT target, coalesce(created, first_seen), 0, sum(status = 'failure'), sum(vanished)
             FROM task INDEXED BY task_notable WHERE coalesce(created, first_seen) >= ?1 AND ",
     notable!(),
-    " UNION ALL SELECT target, coalesce(created, first_seen), 'success', -1, 0
-            FROM task INDEXED BY task_notable WHERE coalesce(created, first_seen) >= ?1 AND ",
-    notable!(),
-    " UNION ALL SELECT target, coalesce(created, first_seen), 'success', 1, 0
-            FROM task INDEXED BY task_newest WHERE coalesce(created, first_seen) >= ?1)
-    GROUP BY target, hour, word HAVING sum(total) > 0 ORDER BY target, hour, word"
+    " GROUP BY coalesce(created, first_seen), target)
+    GROUP BY target, hour ORDER BY target, hour"
 );
 
 /// See [`crate::store::records::Records::tasks`].
@@ -146,12 +143,11 @@ pub(super) fn hourly_counts(
     let mut rows = statement.query([since.unix_seconds()])?;
     let mut counts = Vec::new();
     while let Some(row) = rows.next()? {
-        let word: String = row.get(2)?;
         counts.push(HourlyCount {
             target: TargetName(row.get(0)?),
             hour: time(row, 1)?,
-            status: Status::from_word(&word),
-            total: count(row, 3)?,
+            total: count(row, 2)?,
+            failed: count(row, 3)?,
             vanished: count(row, 4)?,
         });
     }

@@ -1,10 +1,9 @@
-//! A server of the tests' own, which is of one mind about every open question.
+//! A server of the tests' own, which is of one mind about every open question. Fuzzing has it too, from outside of the
+//! library: what it is made of, it takes from whatever is around it.
 
 use std::collections::BTreeMap;
 
-use crate::model::{Status, Task, TaskId, Url};
-use crate::ucdn::walk::Ask;
-use crate::ucdn::wire::{self, ListField, Listed, Page};
+use super::{Ask, ListField, Listed, Page, Status, Task, TaskId, Url, read_page, render};
 
 /// A server with one reading of every open question, and a list that may move.
 #[derive(Clone, Debug)]
@@ -59,8 +58,8 @@ impl Form {
         match self {
             Self::Read => tasks.into_iter().map(Listed::from).collect(),
             Self::Text => {
-                let body = wire::tests::render(&tasks);
-                wire::read_page(body.into_bytes()).unwrap().tasks
+                let body = render(&tasks);
+                read_page(body.into_bytes()).unwrap().tasks
             }
         }
     }
@@ -170,12 +169,20 @@ impl Server {
         page
     }
 
-    /// Entries of the list in the unit of the server's pages, and how many fill a page.
-    pub(super) fn full_pages(&self) -> u64 {
+    /// How many pages the list fills.
+    fn full_pages(&self) -> u64 {
         let entries = match self.unit {
             CountedIn::Urls => self.tasks.iter().map(|task| task.urls.len() as u64).sum(),
             _ => self.tasks.len() as u64,
         };
         entries.div_ceil(self.longest.max(1)).max(1)
+    }
+
+    /// How many requests a walk may take, if the list holds still.
+    pub(super) fn fair_requests(&self) -> usize {
+        match self.full_pages() {
+            1 => 2,
+            pages => usize::try_from(2 * pages + 5).unwrap(),
+        }
     }
 }

@@ -4,86 +4,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Url;
-
-/// The rules of this room once more, in the plainest way: over a tree.
-mod by_tree {
-    use super::*;
-
-    fn field<'v>(object: &'v Value, name: &str) -> &'v Value {
-        let fields = object.as_object().into_iter().flatten();
-        fields
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-            .next_back()
-            .unwrap_or(&Value::Null)
-    }
-
-    fn text(value: &Value) -> String {
-        match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (None, Some(_)) => String::new(),
-                (Some(number), _) => number.to_string(),
-                (None, None) => number.as_f64().unwrap().to_string(),
-            },
-            _ => String::new(),
-        }
-    }
-
-    fn number(value: &Value) -> Option<i64> {
-        match value {
-            Value::String(text) => text.trim().parse().ok(),
-            Value::Number(number) => number.as_i64(),
-            _ => None,
-        }
-    }
-
-    fn time(value: &Value) -> Option<Timestamp> {
-        number(value)
-            .filter(|seconds| *seconds > 0)
-            .and_then(Timestamp::from_unix_seconds)
-    }
-
-    fn status(value: &Value) -> Option<Status> {
-        Some(text(value))
-            .filter(|word| !word.is_empty())
-            .map(|word| Status::from_word(&word))
-    }
-
-    fn items(value: &Value) -> Vec<&Value> {
-        match value {
-            Value::Array(items) => items.iter().collect(),
-            Value::Object(items) => items.values().collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn url(value: &Value) -> Url {
-        Url {
-            url: text(field(value, "Url")),
-            status: status(field(value, "Status")),
-            progress: number(field(value, "Progress")).and_then(|it| u32::try_from(it).ok()),
-            finished: time(field(value, "FinishTime")),
-        }
-    }
-
-    pub(super) fn tasks(answer: &Value) -> Vec<Task> {
-        let tasks = items(field(answer, "TaskList")).into_iter();
-        tasks
-            .map(|task| Task {
-                id: text(field(task, "TaskId")).as_str().into(),
-                r#type: Some(text(field(task, "Type"))).filter(|word| !word.is_empty()),
-                status: status(field(task, "Status")),
-                created: time(field(task, "CreateTime")),
-                urls: items(field(task, "UrlLists"))
-                    .into_iter()
-                    .map(url)
-                    .collect(),
-            })
-            .collect()
-    }
-}
 
 fn scalars() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -93,6 +13,8 @@ fn scalars() -> impl Strategy<Value = Value> {
         (0i64..2_000_000_000).prop_map(Value::from),
         (0i64..2_000_000_000).prop_map(|number| Value::from(number.to_string())),
         any::<u64>().prop_map(Value::from),
+        (-2e9..2e9).prop_map(Value::from),
+        (-2e9..2e9).prop_map(|number| Value::from(f64::to_string(&number))),
         "[a-z]{0,3}".prop_map(Value::from),
         // Quotes, backslashes, controls and what else must be escaped.
         "\\PC{0,8}|[\\x00-\\x7f]{0,8}".prop_map(Value::from),
@@ -166,7 +88,8 @@ fn tasks() -> impl Strategy<Value = Value> {
 
 fn answers() -> impl Strategy<Value = Value> {
     let list = lists(prop_oneof![9 => tasks(), 1 => scalars()]);
-    list.prop_map(|list| json!({"RetCode": 0, "TaskList": list}))
+    (list, scalars())
+        .prop_map(|(list, total)| json!({"RetCode": 0, "TaskList": list, "TotalCount": total}))
 }
 
 proptest! {
@@ -177,7 +100,10 @@ proptest! {
         } else {
             answer.to_string()
         };
+        let answer: Value = serde_json::from_str(&text).unwrap();
         let read = page(&text);
+        prop_assert_eq!(by_tree::ret_code(&answer), Some(0));
+        prop_assert_eq!(read.total_count, by_tree::total_count(&answer));
         prop_assert_eq!(&read.tasks, &by_tree::tasks(&answer));
         let listed = read_page(text.into()).unwrap().tasks;
         for (listed, task) in listed.iter().zip(&read.tasks) {

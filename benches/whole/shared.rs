@@ -1,0 +1,178 @@
+//! Instances on one PostgreSQL, and what limits them: polls a second in which nothing changed, and polls a second of which
+//! each commits an event; with the time on a CPU that the instances and the server took. `tests/postgres/run` starts the server.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::measured::Running;
+use crate::place::{PRIVATE_KEY, PUBLIC_KEY, Place};
+use crate::report::{Finding, Report};
+use crate::sockets::Server;
+use crate::statistics::{Sample, milliseconds, whole};
+
+const TARGETS: usize = 200;
+/// Until each instance has its share.
+const SETTLE: Duration = Duration::from_secs(12);
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What the API's answers show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    /// The same task each time.
+    Quiet,
+    /// A task with a new status each time.
+    Busy,
+}
+
+/// One window: polls a second, and cores at work.
+struct Measured {
+    polls: f64,
+    ours: f64,
+    servers: f64,
+}
+
+/// One, two and four instances.
+pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
+    let server = std::env::var("UCDN_WATCH_TEST_POSTGRES").map_err(|_| {
+        io::Error::other(
+            "run it by tests/postgres/run cargo bench --features postgres --bench whole -- shared",
+        )
+    })?;
+    for (list, what) in [
+        (List::Quiet, "quiet polls"),
+        (List::Busy, "polls that commit"),
+    ] {
+        for instances in [1, 2, 4] {
+            let windows = measure(&server, instances, list, rounds)?;
+            let figure = |of: fn(&Measured) -> f64| Sample::of(windows.iter().map(of));
+            report.add(Finding {
+                benchmark: "shared",
+                what: format!("{what} a second, {TARGETS} targets, instances: {instances}"),
+                figure: format!(
+                    "{}; CPU of each: ours {}, the server's {}",
+                    figure(|it| it.polls).shown(whole),
+                    figure(|it| it.ours / it.polls).shown(milliseconds),
+                    figure(|it| it.servers / it.polls).shown(milliseconds)
+                ),
+                bound: "",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn measure(server: &str, instances: usize, list: List, rounds: usize) -> io::Result<Vec<Measured>> {
+    let polls = Arc::new(AtomicU64::new(0));
+    let api = api(list, Arc::clone(&polls))?;
+    let place = Place::empty()?;
+    place.configure(&config(&api.url()))?;
+    let schema = format!("bench_{:016x}", fastrand::u64(..));
+    let url = format!("{server}?schema={schema}");
+    let start = |_| Running::start(place.watch().env("STATE_URL", &url));
+    let running: Vec<Running> = (0..instances).map(start).collect::<io::Result<_>>()?;
+    sleep(SETTLE);
+    let mut windows = Vec::new();
+    for _ in 0..rounds {
+        let begun = Instant::now();
+        let before = (
+            polls.load(Ordering::Relaxed),
+            ours(&running)?,
+            server_cpu(server)?,
+        );
+        sleep(WINDOW);
+        let seconds = begun.elapsed().as_secs_f64();
+        let count = polls.load(Ordering::Relaxed) - before.0;
+        windows.push(Measured {
+            polls: f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds,
+            ours: ours(&running)?.saturating_sub(before.1).as_secs_f64() / seconds,
+            servers: server_cpu(server)?.saturating_sub(before.2).as_secs_f64() / seconds,
+        });
+    }
+    running.into_iter().try_for_each(Running::stop)?;
+    Ok(windows)
+}
+
+fn config(api: &str) -> String {
+    let mut text = format!(
+        "state = {{ env = \"STATE_URL\" }}\n[poll]\ninterval = '100ms'\nactive_interval = '100ms'\n[accounts.main]\n\
+         endpoint = {api:?}\npublic_key = {PUBLIC_KEY:?}\nprivate_key = {PRIVATE_KEY:?}\n\
+         max_requests_per_second = 100000\n"
+    );
+    for target in 0..TARGETS {
+        let _ = write!(
+            text,
+            "[targets.t{target:03}]\nproject_id = \"org-{target}\"\n"
+        );
+    }
+    text
+}
+
+fn api(list: List, polls: Arc<AtomicU64>) -> io::Result<Server> {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let created = now.as_secs();
+    Server::start(move |_, body| {
+        let answers = polls.fetch_add(1, Ordering::Relaxed);
+        let word = match list {
+            List::Quiet => "process".to_owned(),
+            List::Busy => format!("step-{answers}"),
+        };
+        let _ = io::Write::write_fmt(
+            body,
+            format_args!(
+                r#"{{"RetCode":0,"Action":"x","TotalCount":1,"TaskList":[{{"CreateTime":{created},"Status":"{word}","TaskId":"t","UrlLists":[{{"Url":"http://img.example.com/a.jpg","Status":"{word}"}}]}}]}}"#
+            ),
+        );
+    })
+}
+
+/// Time on a CPU, of all instances.
+fn ours(running: &[Running]) -> io::Result<Duration> {
+    running.iter().map(Running::cpu_so_far).sum()
+}
+
+/// Time on a CPU, of the server that listens at this URL's port, and of its processes.
+fn server_cpu(url: &str) -> io::Result<Duration> {
+    let port = url
+        .rsplit(':')
+        .next()
+        .and_then(|rest| rest.split('/').next());
+    let option = format!("\0-p\0{}\0", port.unwrap_or_default());
+    let mut parents = Vec::new();
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let (Ok(line), Ok(stat)) = (
+            fs::read_to_string(path.join("cmdline")),
+            fs::read_to_string(path.join("stat")),
+        ) else {
+            // Not a process, or ended meanwhile.
+            continue;
+        };
+        // Behind the name, which may hold anything: the state, the parent, and so on.
+        let Some((_, rest)) = stat.rsplit_once(") ") else {
+            continue;
+        };
+        let parent = rest.split(' ').nth(1).unwrap_or_default().to_owned();
+        if line.contains(&option) && line.contains("postgres") {
+            parents.push(path.clone());
+        }
+        children.push((parent, path));
+    }
+    let is_server = |parent: &str| parents.iter().any(|path| path.ends_with(parent));
+    let mut nanoseconds = 0;
+    for (parent, path) in children {
+        if parents.contains(&path) || is_server(&parent) {
+            let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+            nanoseconds += text
+                .split(' ')
+                .next()
+                .map_or(0, |it| it.parse().unwrap_or(0));
+        }
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}

@@ -1,0 +1,66 @@
+//! A session that is opened again when it has broken, but not at every call: a server that is away would be asked without end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::Address;
+use super::fault::Fault;
+use super::session::{Role, Session};
+use crate::clock::{Clock, Stop};
+
+/// Between two tries to connect.
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
+
+/// One session at a time. At first there is none.
+#[derive(Debug)]
+pub(super) struct Reconnecting {
+    address: Address,
+    role: Role,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    session: Option<Session>,
+    again_at: Duration,
+}
+
+impl Reconnecting {
+    pub(super) fn new(address: &Address, role: Role, clock: &Arc<dyn Clock>, stop: &Stop) -> Self {
+        Self {
+            address: address.clone(),
+            role,
+            clock: Arc::clone(clock),
+            stop: stop.clone(),
+            session: None,
+            again_at: Duration::ZERO,
+        }
+    }
+
+    /// The session, if there is one that is sound.
+    pub(super) fn sound(&mut self) -> Result<&mut Session, Fault> {
+        let session = self.session.as_mut();
+        session.filter(|it| it.is_sound()).ok_or(Fault::Away)
+    }
+
+    /// A sound session: a new one, if need be, is taken into use by `begin`, or not at all.
+    pub(super) fn renewed(
+        &mut self,
+        begin: impl FnOnce(&mut Session) -> Result<(), Fault>,
+    ) -> Result<&mut Session, Fault> {
+        if self.sound().is_err() {
+            self.session = None;
+            let now = self.clock.monotonic();
+            if now < self.again_at {
+                return Err(Fault::Away);
+            }
+            self.again_at = now.saturating_add(RECONNECT_EVERY);
+            let mut session = Session::open(&self.address, self.role, &self.stop)?;
+            begin(&mut session)?;
+            self.session = Some(session);
+        }
+        self.sound()
+    }
+
+    /// Gives the session up.
+    pub(super) fn close(&mut self) {
+        self.session = None;
+    }
+}

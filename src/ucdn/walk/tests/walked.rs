@@ -1,0 +1,80 @@
+//! A walk over a server of the tests' own. Fuzzing has it too, as it has the server.
+
+use std::collections::BTreeSet;
+use std::slice;
+
+use super::{Listed, Next, Paging, Server, Task, TaskId, Walk, WalkError};
+
+/// A task's id, and one of its URLs.
+pub(super) type Entry = (String, String);
+
+/// What a walk saw, and what it took.
+#[derive(Debug)]
+pub(super) struct Walked {
+    pub(super) sightings: Vec<Task>,
+    pub(super) requests: usize,
+    pub(super) paging: Paging,
+}
+
+impl Walked {
+    pub(super) fn entries(&self) -> BTreeSet<Entry> {
+        entries(&self.sightings)
+    }
+
+    /// Of the server's tasks, those that were not whole when they were first given out.
+    pub(super) fn first_shown_in_part(&self, server: &Server) -> Vec<TaskId> {
+        let whole = |task: &&Task| {
+            let first = self.sightings.iter().find(|seen| seen.id == task.id);
+            first.is_some_and(|first| entries(slice::from_ref(first)).len() == task.urls.len())
+        };
+        let partial = server.tasks.iter().filter(|task| !whole(task));
+        partial.map(|task| task.id.clone()).collect()
+    }
+}
+
+pub(super) fn entries(tasks: &[Task]) -> BTreeSet<Entry> {
+    tasks
+        .iter()
+        .flat_map(|task| {
+            task.urls
+                .iter()
+                .map(|url| (task.id.0.clone(), url.url.clone()))
+        })
+        .collect()
+}
+
+pub(super) fn walk(
+    server: &mut Server,
+    page_size: u32,
+    paging: Paging,
+) -> Result<Walked, WalkError> {
+    let mut walk = Walk::new(page_size, paging);
+    let before = server.requests;
+    let mut ask = walk.first();
+    let mut sightings = Vec::new();
+    loop {
+        let sighting = walk.read(server.answer(ask))?;
+        sightings.extend(sighting.tasks.iter().map(Listed::to_task));
+        match sighting.next {
+            Next::Ask(next) => ask = next,
+            Next::End(complete) => {
+                let requests = server.requests - before;
+                return Ok(Walked {
+                    sightings,
+                    requests,
+                    paging: complete.paging(),
+                });
+            }
+        }
+    }
+}
+
+/// What was in the list before and after the walk, and not in what the walk saw.
+pub(super) fn missed(server: &mut Server, page_size: u32) -> Vec<Entry> {
+    let before = entries(&server.tasks);
+    let walked = walk(server, page_size, Paging::default()).unwrap();
+    let seen = walked.entries();
+    let after = entries(&server.tasks);
+    let stayed = before.intersection(&after);
+    stayed.filter(|it| !seen.contains(*it)).cloned().collect()
+}

@@ -1,0 +1,293 @@
+//! What is learned of a task from any sightings, one after the other: changes lead from what was known to what is known,
+//! what was not mentioned stays, and nothing is told twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use arbitrary::{Arbitrary, Unstructured};
+use ucdn_watch::diff::{Difference, Moment, Transition, TransitionKind, compare, is_known};
+use ucdn_watch::event::draft::Origin;
+use ucdn_watch::model::{
+    Absence, Fingerprint, Footprint, KnownTask, Status, TargetName, Task, TaskKind, TaskNumber,
+    Timestamp, Url, UrlState,
+};
+
+#[derive(Debug, Arbitrary)]
+struct Sighting {
+    after_seconds: u16,
+    created: Option<u16>,
+    is_of_type: Option<bool>,
+    status: Option<Word>,
+    urls: Vec<SeenUrl>,
+}
+
+#[derive(Debug, Arbitrary)]
+struct SeenUrl {
+    number: u8,
+    status: Option<Word>,
+    progress: Option<u8>,
+    finished: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Arbitrary)]
+enum Word {
+    Wait,
+    Process,
+    Success,
+    Failure,
+    Unknow,
+    Odd(u8),
+}
+
+impl Word {
+    fn status(self) -> Status {
+        match self {
+            Self::Wait => Status::Wait,
+            Self::Process => Status::Process,
+            Self::Success => Status::Success,
+            Self::Failure => Status::Failure,
+            Self::Unknow => Status::Other(Status::UNKNOWN.to_owned()),
+            Self::Odd(n) => Status::from_word(&format!("odd{n}")),
+        }
+    }
+}
+
+impl Sighting {
+    fn task(&self) -> Task {
+        let urls = self.urls.iter().map(|seen| Url {
+            // The first is a URL that the answer did not give.
+            url: match seen.number % 8 {
+                0 => String::new(),
+                n => format!("http://example.com/{n}"),
+            },
+            status: seen.status.map(Word::status),
+            progress: seen.progress.map(u32::from),
+            finished: seen
+                .finished
+                .and_then(|it| Timestamp::from_unix_seconds(it.into())),
+        });
+        Task {
+            id: "t".into(),
+            r#type: self
+                .is_of_type
+                .map(|it| if it { "file" } else { "dir" }.to_owned()),
+            status: self.status.map(Word::status),
+            created: self
+                .created
+                .and_then(|it| Timestamp::from_unix_seconds(it.into())),
+            urls: urls.collect(),
+        }
+    }
+}
+
+pub(crate) fn check(input: &[u8]) {
+    let Ok(sightings) = Vec::<Sighting>::arbitrary(&mut Unstructured::new(input)) else {
+        return;
+    };
+    let mut now = Timestamp::EPOCH;
+    let mut known: Option<KnownTask> = None;
+    for sighting in &sightings {
+        now = now.saturating_add(Duration::from_secs(sighting.after_seconds.into()));
+        let moment = Moment {
+            now,
+            api_now: now,
+            stall_after: Duration::from_secs(600),
+        };
+        known = Some(learn(known.as_ref(), &sighting.task(), moment));
+    }
+}
+
+fn learn(known: Option<&KnownTask>, seen: &Task, moment: Moment) -> KnownTask {
+    let difference = compare(known, seen, moment);
+    let mut shuffled = seen.clone();
+    shuffled.urls.reverse();
+    assert_eq!(
+        compare(known, &shuffled, moment),
+        difference,
+        "the order of URLs matters"
+    );
+    let Some(difference) = difference else {
+        let known = known.unwrap();
+        assert_mentions_nothing_new(known, seen);
+        assert_eq!(known.absence, Absence::PRESENT);
+        return known.clone();
+    };
+    assert_eq!(
+        compare(Some(&difference.task), seen, moment),
+        None,
+        "told twice"
+    );
+    assert_follows(known, seen, &difference);
+    assert_stalls(known, &difference, moment);
+    assert_leads_there(known, &difference);
+    assert_tells(&difference);
+    assert_known_at_a_glance(&difference.task, seen, moment);
+    difference.task
+}
+
+/// Every URL that has a text, and what was said of it.
+fn mentioned(seen: &Task) -> impl Iterator<Item = &Url> {
+    seen.urls.iter().filter(|url| !url.url.is_empty())
+}
+
+fn assert_mentions_nothing_new(known: &KnownTask, seen: &Task) {
+    assert!(seen.status.as_ref().is_none_or(|it| *it == known.status));
+    for url in mentioned(seen) {
+        let of_it = mentioned(seen).filter(|other| other.url == url.url);
+        let before = &known.urls[&url.url].status;
+        let mut statuses = of_it.map(|it| it.status.as_ref());
+        assert!(
+            statuses.any(|it| it.is_none_or(|it| it == before)),
+            "{url:?}"
+        );
+    }
+}
+
+/// What was said holds now, and what was not said is as it was.
+fn assert_follows(known: Option<&KnownTask>, seen: &Task, difference: &Difference) {
+    let task = &difference.task;
+    let before = known.map_or_else(BTreeMap::new, |known| known.urls.clone());
+    let names: BTreeSet<&String> = mentioned(seen).map(|url| &url.url).collect();
+    let all: BTreeSet<&String> = names.iter().copied().chain(before.keys()).collect();
+    assert_eq!(task.urls.keys().collect::<BTreeSet<_>>(), all);
+    for (url, state) in &task.urls {
+        if names.contains(url) {
+            assert_said(url, state, before.get(url), seen);
+        } else {
+            assert_eq!(Some(state), before.get(url));
+        }
+    }
+    let unknown = Status::Other(Status::UNKNOWN.to_owned());
+    let status = seen.status.as_ref().or(known.map(|it| &it.status));
+    assert_eq!(&task.status, status.unwrap_or(&unknown));
+    assert_eq!(
+        task.created,
+        seen.created.or(known.and_then(|it| it.created))
+    );
+    let r#type = seen
+        .r#type
+        .as_ref()
+        .or(known.and_then(|it| it.r#type.as_ref()));
+    assert_eq!(task.r#type.as_ref(), r#type);
+    assert_eq!(task.absence, Absence::PRESENT);
+}
+
+fn assert_said(url: &str, state: &UrlState, before: Option<&UrlState>, seen: &Task) {
+    let said: Vec<Option<&Status>> = mentioned(seen)
+        .filter(|other| other.url == url)
+        .map(|other| other.status.as_ref())
+        .collect();
+    if said.contains(&Some(&Status::Failure)) {
+        assert_eq!(
+            state.status,
+            Status::Failure,
+            "of repeats, a failure counts"
+        );
+    } else if said.iter().any(Option::is_some) {
+        assert!(said.contains(&Some(&state.status)), "{url}: {state:?}");
+    } else {
+        let unknown = Status::Other(Status::UNKNOWN.to_owned());
+        assert_eq!(
+            &state.status,
+            before.map_or(&unknown, |before| &before.status)
+        );
+    }
+}
+
+fn assert_stalls(known: Option<&KnownTask>, difference: &Difference, moment: Moment) {
+    let task = &difference.task;
+    let was = known.is_some_and(|known| known.stalled);
+    let age = task.created.map(|created| moment.api_now.since(created));
+    let is_late = age.is_some_and(|age| age >= moment.stall_after);
+    let unfinished = !matches!(task.status, Status::Success | Status::Failure);
+    assert_eq!(difference.newly_stalled, !was && unfinished && is_late);
+    assert_eq!(task.stalled, was || difference.newly_stalled);
+}
+
+/// The changes lead from the statuses before to those after, and are called what they are.
+fn assert_leads_there(known: Option<&KnownTask>, difference: &Difference) {
+    let statuses = |urls: &BTreeMap<String, UrlState>| -> BTreeMap<String, Status> {
+        let statuses = urls
+            .iter()
+            .map(|(url, state)| (url.clone(), state.status.clone()));
+        statuses.collect()
+    };
+    let mut replayed = known.map_or_else(BTreeMap::new, |known| statuses(&known.urls));
+    let transition = difference.transition.as_ref();
+    let changes = transition.map_or(&[][..], |transition| &transition.urls);
+    for change in changes {
+        assert_ne!(change.previous.as_ref(), Some(&change.state.status));
+        let before = replayed.insert(change.url.clone(), change.state.status.clone());
+        assert_eq!(before, change.previous);
+        assert_eq!(difference.task.urls.get(&change.url), Some(&change.state));
+    }
+    assert_eq!(replayed, statuses(&difference.task.urls));
+    let failed = |change: &&ucdn_watch::diff::UrlTransition| change.state.status == Status::Failure;
+    let failures = changes.iter().take_while(failed).count();
+    assert_eq!(
+        failures,
+        changes.iter().filter(failed).count(),
+        "failures come first"
+    );
+    let kind = match known {
+        None => Some(TransitionKind::FirstSight),
+        Some(known) if known.status != difference.task.status => Some(TransitionKind::Status {
+            previous: known.status.clone(),
+        }),
+        Some(_) if changes.is_empty() => None,
+        Some(_) if failures > 0 => Some(TransitionKind::UrlsFailed),
+        Some(_) => Some(TransitionKind::UrlsChanged),
+    };
+    assert_eq!(
+        transition.map(|Transition { kind, .. }| kind),
+        kind.as_ref()
+    );
+}
+
+/// Each transition is told in one event, and a stall in one more.
+fn assert_tells(difference: &Difference) {
+    let target = TargetName("shop".to_owned());
+    let origin = Origin {
+        target: &target,
+        kind: TaskKind::Refresh,
+        time: Timestamp::EPOCH,
+    };
+    let events = origin.events_of(difference);
+    let told = usize::from(difference.transition.is_some()) + usize::from(difference.newly_stalled);
+    assert_eq!(events.len(), told);
+    for event in events {
+        let document: serde_json::Value =
+            serde_json::from_str(&event.document("evt_1", 1)).unwrap();
+        assert_eq!(document["type"], event.r#type.as_str());
+        assert_eq!(
+            document["task"]["urls"]["total"],
+            difference.task.urls.len()
+        );
+    }
+}
+
+/// A record whose text is seen again is passed over until it may have stalled.
+fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Moment) {
+    let print = Some(Fingerprint::of_hash(7));
+    let footprint = Footprint {
+        number: TaskNumber(1),
+        fingerprint: print,
+        created: known.created,
+        in_flight: known.is_in_flight(),
+        stalled: known.stalled,
+    };
+    assert!(!is_known(&footprint, None, moment));
+    assert!(!is_known(&footprint, Some(Fingerprint::of_hash(8)), moment));
+    for later in [0, 300, 600, 100_000] {
+        let moment = Moment {
+            api_now: moment.api_now.saturating_add(Duration::from_secs(later)),
+            ..moment
+        };
+        let teaches = compare(Some(known), seen, moment).is_some();
+        assert_eq!(
+            is_known(&footprint, print, moment),
+            !teaches,
+            "{later} s later"
+        );
+    }
+}

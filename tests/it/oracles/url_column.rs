@@ -1,0 +1,163 @@
+//! The column in which a state keeps a task's URLs: any bytes, under a checksum that is right for them. They are read as
+//! what they say, or refused as damage; and what was written is found again by every filter that means it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+use tempfile::TempDir;
+use ucdn_watch::model::{Absence, KnownTask, Status, TargetName, TaskId, Timestamp, UrlState};
+use ucdn_watch::store::filter::{TaskFilter, UrlFilter};
+use ucdn_watch::store::records::Records;
+use ucdn_watch::store::sqlite::{self, SqliteRecords, SqliteStore};
+use ucdn_watch::store::{Commit, Store, StoreError};
+
+type Urls = BTreeMap<String, UrlState>;
+
+/// One state for all cases of a thread: to make one takes longer than to judge a case.
+struct Bench {
+    store: SqliteStore,
+    records: SqliteRecords,
+    /// Writes where the program would not.
+    beside: Connection,
+    _folder: TempDir,
+}
+
+thread_local! {
+    static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
+}
+
+pub(crate) fn check(input: &[u8]) {
+    BENCH.with_borrow_mut(|bench| {
+        let bench = bench.get_or_insert_with(Bench::new);
+        bench.check_read(input);
+        if let Ok(urls) = serde_json::from_slice::<Urls>(input) {
+            bench.check_written(&urls);
+        }
+    });
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new());
+        let folder = folder.unwrap();
+        let path: PathBuf = folder.path().join("state.db");
+        let store = sqlite::open(&path, Timestamp::EPOCH).unwrap().store;
+        let beside = Connection::open(&path).unwrap();
+        let flags = FunctionFlags::SQLITE_UTF8
+            | FunctionFlags::SQLITE_DETERMINISTIC
+            | FunctionFlags::SQLITE_INNOCUOUS;
+        let made =
+            beside.create_scalar_function("row_checksum", -1, flags, |row| Ok(checksum(row)));
+        made.unwrap();
+        let bench = Self {
+            records: SqliteRecords::open(&path).unwrap(),
+            store,
+            beside,
+            _folder: folder,
+        };
+        bench.commit(&Urls::new());
+        bench
+    }
+
+    fn commit(&self, urls: &Urls) {
+        let commit = Commit {
+            tasks: vec![task(urls.clone()).into()],
+            ..Commit::default()
+        };
+        self.store.commit(&shop(), &commit).unwrap();
+    }
+
+    fn known(&self) -> Result<Urls, StoreError> {
+        let mut known = self.store.known_tasks(&shop(), &[TaskId("t".to_owned())])?;
+        assert_eq!(known.len(), 1);
+        Ok(known.remove(0).urls)
+    }
+
+    /// As text, which it may not be.
+    fn check_read(&self, input: &[u8]) {
+        let update = "UPDATE task SET urls = CAST(?1 AS TEXT)";
+        self.beside.execute(update, params![input]).unwrap();
+        let expected = str::from_utf8(input).ok();
+        let expected = expected.and_then(|text| serde_json::from_str::<Urls>(text).ok());
+        match (self.known(), expected) {
+            (Ok(urls), Some(expected)) => assert_eq!(urls, expected),
+            (Err(StoreError::Damaged { what, .. }), None) => {
+                assert!(what.contains("\"t\""), "{what}");
+            }
+            (other, expected) => panic!("{other:?}, expected {expected:?}"),
+        }
+        let listed = self.records.tasks(&TaskFilter::default(), None, 10);
+        assert_eq!(listed.is_ok(), self.known().is_ok());
+    }
+
+    fn check_written(&self, urls: &Urls) {
+        self.commit(urls);
+        assert_eq!(self.known().unwrap(), *urls);
+        let texts = urls.keys().flat_map(|url| {
+            let middle = url.chars().skip(url.chars().count() / 2).collect();
+            [url.clone(), middle, url.to_uppercase()]
+        });
+        for text in texts.take(20) {
+            self.check_filter(urls, UrlFilter::Containing(text.clone()));
+            if let Ok(domain) = text.parse() {
+                self.check_filter(urls, UrlFilter::Below(domain));
+            }
+        }
+    }
+
+    fn check_filter(&self, urls: &Urls, filter: UrlFilter) {
+        let expected = urls.keys().any(|url| filter.matches(url));
+        let filter = TaskFilter {
+            url: Some(filter),
+            ..TaskFilter::default()
+        };
+        let found = self.records.tasks(&filter, None, 10).unwrap();
+        assert_eq!(found.len(), usize::from(expected), "{filter:?} in {urls:?}");
+    }
+}
+
+fn shop() -> TargetName {
+    TargetName("shop".to_owned())
+}
+
+fn task(urls: Urls) -> KnownTask {
+    KnownTask {
+        id: TaskId("t".to_owned()),
+        r#type: None,
+        status: Status::Process,
+        created: None,
+        first_seen: Timestamp::EPOCH,
+        urls,
+        stalled: false,
+        absence: Absence::PRESENT,
+    }
+}
+
+/// As the state's tables ask for it: over every value with its type and length.
+fn checksum(row: &Context<'_>) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for column in 0..row.len() {
+        let number;
+        let (kind, bytes): (u8, &[u8]) = match row.get_raw(column) {
+            ValueRef::Null => (0, &[]),
+            ValueRef::Integer(value) => {
+                number = value.to_le_bytes();
+                (1, &number)
+            }
+            ValueRef::Real(value) => {
+                number = value.to_le_bytes();
+                (2, &number)
+            }
+            ValueRef::Text(text) => (3, text),
+            ValueRef::Blob(bytes) => (4, bytes),
+        };
+        hasher.update(&[kind]);
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize()
+}

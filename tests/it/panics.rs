@@ -1,0 +1,125 @@
+//! Faults of the program's own: what the system refuses where nobody reckons with it. None of them gives a secret away, is
+//! taken for success, or ends more than what it hit.
+
+use std::fs;
+
+use ucdn_watch::simulator::Settings;
+
+use crate::harness::{Ended, Program, Scene, can_trace, eventually, task, types};
+
+const CANARY: &str = "canary";
+
+/// With a canary in the place of every secret, of which all but the environment's are read when the program starts.
+fn scene() -> Scene {
+    let settings = Settings {
+        public_key: "canary+public/key=".to_owned(),
+        private_key: "canary-private-key".to_owned(),
+        security_token: Some("canary-token".to_owned()),
+        ..Settings::default()
+    };
+    let scene = Scene::started(settings, |config| config);
+    let hook = format!("{}/canary-path", scene.hook.url());
+    scene.configure(|config| {
+        config
+            .text("accounts.main", "security_token", "canary-token")
+            .set("accounts.main", "headers", "{ x = 'canary-header' }")
+            .text("webhooks.ops", "url", &hook)
+            .text("webhooks.ops", "secret", "canary-secret")
+    });
+    scene.api.add_task(task("t"));
+    scene
+}
+
+/// Some calls of the program's to the kernel fail with this error: those of these numbers, which
+/// strace counts for each thread.
+fn start_refusing(
+    scene: &Scene,
+    calls: &str,
+    error: &str,
+    which: &str,
+    command: &[&str],
+) -> Program {
+    let inject = format!("inject={calls}:error={error}:when={which}");
+    let trace = format!("trace={calls}");
+    let trouble = scene.folder().join("trace");
+    let options = ["-E", "RUST_BACKTRACE=full", "-e", &trace, "-e", &inject];
+    let output = ["-o", trouble.to_str().unwrap()];
+    scene.start_traced(&[&options[..], &output].concat(), command)
+}
+
+#[track_caller]
+fn assert_silent(scene: &Scene, ended: &Ended) {
+    for entry in fs::read_dir(scene.folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let kept = String::from_utf8_lossy(&fs::read(&path).unwrap()).to_ascii_lowercase();
+        assert!(
+            path == scene.config_path() || !kept.contains(CANARY),
+            "{}",
+            path.display()
+        );
+    }
+    let shown = format!("{}{}", ended.stdout, ended.stderr).to_ascii_lowercase();
+    assert!(!shown.contains(CANARY), "{ended}");
+}
+
+/// Without chance from the kernel, the standard library panics where a thread makes its first map: a poll does.
+#[test]
+fn a_panic_shows_no_secret_and_is_no_success() {
+    if !can_trace() {
+        return;
+    }
+    let scene = scene();
+    let command = ["--once", "--verbose"];
+    let ended = start_refusing(&scene, "getrandom", "EIO", "1", &command).wait();
+    assert!(ended.stderr.contains("thread 'once'"), "{ended}");
+    assert!(ended.stderr.contains("stack backtrace"), "{ended}");
+    assert!(
+        ended.stdout.starts_with("shop: not polled to an end"),
+        "{ended}"
+    );
+    assert_silent(&scene, &ended.with_code(75));
+    // The main thread's first is for its memory, which does without.
+    let ended = start_refusing(&scene, "getrandom", "EIO", "2", &command).wait();
+    assert!(ended.stderr.contains("thread 'main'"), "{ended}");
+    assert_silent(&scene, &ended.with_code(101));
+}
+
+#[test]
+fn a_watcher_outlives_polls_that_panic() {
+    if !can_trace() {
+        return;
+    }
+    let scene = scene();
+    let mut watcher = start_refusing(&scene, "getrandom", "EIO", "1", &[]);
+    let told = "a poll died of a fault of this program, trying again later: target=shop";
+    eventually("a second try", || {
+        (watcher.log().matches(told).count() > 1).then_some(())
+    });
+    let (ended, _) = watcher.stop();
+    assert!(ended.stderr.contains("stack backtrace"), "{ended}");
+    assert_silent(&scene, &ended.with_code(0));
+}
+
+/// The library that makes the calls would panic.
+#[test]
+fn where_there_is_no_thread_to_be_had_it_is_said_and_tried_again() {
+    if !can_trace() {
+        return;
+    }
+    let scene = scene();
+    let no_thread = |from: &str, command: &[&str]| {
+        let ended = start_refusing(&scene, "clone,clone3", "EAGAIN", from, command).wait();
+        assert!(!ended.stderr.contains("panicked"), "{ended}");
+        assert_silent(&scene, &ended);
+        ended
+    };
+    let ended = no_thread("1+", &["test-webhook"]).with_code(69);
+    let said = "ops: the connection failed: no thread to look the host name up with";
+    assert!(ended.stdout.starts_with(said), "{ended}");
+    // The first one waits for signals.
+    let ended = no_thread("2+", &["--once"]).with_code(75);
+    let said = "shop: not polled to an end: the log says why";
+    assert!(ended.stdout.starts_with(said), "{ended}");
+    scene.once().with_code(0);
+    assert_eq!(types(&scene.hook.events()), ["task.wait"]);
+}
