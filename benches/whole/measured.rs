@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,12 @@ impl Running {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
+    /// Time on a CPU so far, of threads that have ended too; to the kernel's tick.
+    pub(crate) fn cpu_of_process(&self) -> io::Result<Duration> {
+        let path = format!("/proc/{}", self.child.id());
+        Usage::of(Path::new(&path)).map(|usage| usage.cpu)
+    }
+
     /// Memory that it has now.
     pub(crate) fn rss_bytes(&self) -> io::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -86,6 +93,32 @@ impl Running {
             // What was removed before it got to the disk did not get there.
             written_bytes: count("write_bytes:").saturating_sub(count("cancelled_write_bytes:")),
             elapsed,
+        })
+    }
+}
+
+/// A line of `/proc/…/stat`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) id: u64,
+    pub(crate) parent: u64,
+    /// User and system time, of all threads that it ever had.
+    pub(crate) cpu: Duration,
+}
+
+impl Usage {
+    /// Of the process at this path.
+    pub(crate) fn of(process: &Path) -> io::Result<Self> {
+        let stat = fs::read_to_string(process.join("stat"))?;
+        // Behind the name, which may hold anything: the state is the first word, and the parent the second.
+        let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let words: Vec<&str> = rest.split(' ').collect();
+        let word = |place: usize| number(words.get(place).copied());
+        Ok(Self {
+            id: number(stat.split(' ').next()),
+            parent: word(1),
+            // In hundredths of a second, on every Linux.
+            cpu: Duration::from_millis(10 * (word(11) + word(12))),
         })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::measured::Running;
+use crate::measured::{Running, Usage};
 use crate::place::{PRIVATE_KEY, PUBLIC_KEY, Place};
 use crate::report::{Finding, Report};
 use crate::sockets::Server;
@@ -133,7 +133,7 @@ fn api(list: List, polls: Arc<AtomicU64>) -> io::Result<Server> {
 
 /// Time on a CPU, of all instances.
 fn ours(running: &[Running]) -> io::Result<Duration> {
-    running.iter().map(Running::cpu_so_far).sum()
+    running.iter().map(Running::cpu_of_process).sum()
 }
 
 /// Time on a CPU, of the server that listens at this URL's port, and of its processes.
@@ -144,36 +144,19 @@ fn server_cpu(url: &str) -> io::Result<Duration> {
         .and_then(|rest| rest.split('/').next());
     let option = format!("\0-p\0{}\0", port.unwrap_or_default());
     let mut parents = Vec::new();
-    let mut children = Vec::new();
+    let mut processes = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
-        let (Ok(line), Ok(stat)) = (
-            fs::read_to_string(path.join("cmdline")),
-            fs::read_to_string(path.join("stat")),
-        ) else {
-            // Not a process, or ended meanwhile.
+        // What is no process, or has ended meanwhile, is none of the server's.
+        let Ok(usage) = Usage::of(&path) else {
             continue;
         };
-        // Behind the name, which may hold anything: the state, the parent, and so on.
-        let Some((_, rest)) = stat.rsplit_once(") ") else {
-            continue;
-        };
-        let parent = rest.split(' ').nth(1).unwrap_or_default().to_owned();
+        let line = fs::read_to_string(path.join("cmdline")).unwrap_or_default();
         if line.contains(&option) && line.contains("postgres") {
-            parents.push(path.clone());
+            parents.push(usage.id);
         }
-        children.push((parent, path));
+        processes.push(usage);
     }
-    let is_server = |parent: &str| parents.iter().any(|path| path.ends_with(parent));
-    let mut nanoseconds = 0;
-    for (parent, path) in children {
-        if parents.contains(&path) || is_server(&parent) {
-            let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
-            nanoseconds += text
-                .split(' ')
-                .next()
-                .map_or(0, |it| it.parse().unwrap_or(0));
-        }
-    }
-    Ok(Duration::from_nanos(nanoseconds))
+    let is_server = |usage: &&Usage| parents.contains(&usage.id) || parents.contains(&usage.parent);
+    Ok(processes.iter().filter(is_server).map(|it| it.cpu).sum())
 }
