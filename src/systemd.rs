@@ -58,9 +58,11 @@ impl Supervisor {
         self.tell(format_args!("READY=1\nSTATUS={}", plain(status)));
     }
 
-    /// One line for `systemctl status`.
-    pub fn status(&self, status: &str) {
-        self.tell(format_args!("STATUS={}", plain(status)));
+    /// One line for `systemctl status`, which is made if there is somebody to read it: it may cost a look into the state.
+    pub fn status(&self, status: impl FnOnce() -> String) {
+        if self.listener.is_some() {
+            self.tell(format_args!("STATUS={}", plain(&status())));
+        }
     }
 
     /// A reload begins. It must end in [`ready`](Self::ready), also if nothing was changed.
@@ -179,7 +181,7 @@ mod tests {
 
         supervisor.ready("watching 2 targets");
         assert_eq!(receive(&socket), "READY=1\nSTATUS=watching 2 targets");
-        supervisor.status("shop: polled\nMAINPID=1");
+        supervisor.status(|| "shop: polled\nMAINPID=1".to_owned());
         assert_eq!(receive(&socket), "STATUS=shop: polled MAINPID=1");
         assert_eq!(
             supervisor.keep_alive_interval(),
@@ -255,11 +257,16 @@ mod tests {
             .as_ref()
             .is_some_and(|listener| listener.is_deaf.load(Ordering::Relaxed))
         {
-            supervisor.status("x");
+            supervisor.status(|| "x".to_owned());
         }
         receive(&socket);
-        supervisor.status("y");
+        supervisor.status(|| "y".to_owned());
         assert!(!supervisor.listener.unwrap().is_deaf.into_inner());
+    }
+
+    #[test]
+    fn a_status_that_nobody_reads_is_not_made() {
+        Supervisor::default().status(|| panic!("nobody reads it"));
     }
 
     #[test]

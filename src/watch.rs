@@ -299,7 +299,7 @@ impl Daemon {
         if news {
             self.fill_schedule();
             self.tell();
-            self.supervisor.status(&self.status());
+            self.supervisor.status(|| self.status());
         }
         Ok(())
     }
