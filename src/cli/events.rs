@@ -1,6 +1,7 @@
 //! `ucdn-watch events`: what happened, as the state keeps it, and with `--follow` what happens next.
 
 use std::io::{self, Write};
+use std::str::FromStr;
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
@@ -46,6 +47,9 @@ pub(super) struct Arguments {
     /// Only of this type, or of those that a pattern such as 'watch.*' matches (repeatable)
     #[arg(long, value_name = "TYPE")]
     r#type: Vec<EventTypes>,
+    /// Only those of a task that came to be wait, process, success, failure or unknown (repeatable)
+    #[arg(long, value_name = "STATUS", conflicts_with = "type")]
+    status: Vec<Turn>,
     /// Only of this task
     #[arg(long, value_name = "ID")]
     task: Option<String>,
@@ -61,6 +65,23 @@ pub(super) struct Arguments {
     follow: bool,
     #[command(flatten)]
     json: JsonFlag,
+}
+
+/// `--status`: the type that tells of it.
+#[derive(Clone, Debug)]
+struct Turn(EventTypes);
+
+impl FromStr for Turn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "wait" | "process" | "success" | "failure" | "unknown" => {
+                format!("task.{text}").parse().map(Self)
+            }
+            _ => Err("expected wait, process, success, failure or unknown".to_owned()),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
@@ -105,9 +126,11 @@ fn filter(
     now: Timestamp,
 ) -> Result<EventFilter, Failure> {
     let filters = &arguments.filters;
+    let turns = arguments.status.iter().map(|turn| &turn.0);
+    let types = arguments.r#type.iter().chain(turns);
     Ok(EventFilter {
         targets: filters.targets(config, records)?,
-        types: EventTypes::all(&arguments.r#type),
+        types: EventTypes::all(types),
         task: arguments.task.as_deref().map(Into::into),
         since: filters.since(now),
         until: filters.until(now),

@@ -179,11 +179,9 @@ pub(super) struct EventTypes(Vec<EventType>);
 
 impl EventTypes {
     /// All of several; empty if there are none.
-    pub(super) fn all(several: &[Self]) -> Vec<EventType> {
-        several
-            .iter()
-            .flat_map(|one| one.0.iter().copied())
-            .collect()
+    pub(super) fn all<'a>(several: impl IntoIterator<Item = &'a Self>) -> Vec<EventType> {
+        let types = several.into_iter().flat_map(|one| &one.0);
+        types.copied().collect()
     }
 }
 

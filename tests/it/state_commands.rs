@@ -139,6 +139,11 @@ fn events_come_as_they_happened_and_are_filtered() {
     assert_eq!(sequences(&["--limit", "2"]), ["3", "4"]);
     assert_eq!(sequences(&["--after", "1", "--limit", "2"]), ["2", "3"]);
     assert_eq!(sequences(&["--type", "task.w*"]), ["1", "2"]);
+    assert_eq!(sequences(&["--status", "wait"]), ["1", "2"]);
+    assert_eq!(
+        sequences(&["--status", "success", "--status", "failure"]),
+        ["3", "4"]
+    );
     assert_eq!(sequences(&["--task", "bad"]).len(), 2);
     assert_eq!(sequences(&["--url", "/bad/"]).len(), 2);
     let ended = scene.run(&["events", "--type", "task.failed"]).with_code(2);
