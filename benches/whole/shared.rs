@@ -38,11 +38,7 @@ struct Measured {
 
 /// One, two and four instances.
 pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
-    let server = std::env::var("UCDN_WATCH_TEST_POSTGRES").map_err(|_| {
-        io::Error::other(
-            "run it by tests/postgres/run cargo bench --features postgres --bench whole -- shared",
-        )
-    })?;
+    let server = postgres("shared")?;
     for (list, what) in [
         (List::Quiet, "quiet polls"),
         (List::Busy, "polls that commit"),
@@ -64,6 +60,15 @@ pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The URL of the server that was started for this benchmark.
+pub(crate) fn postgres(benchmark: &str) -> io::Result<String> {
+    std::env::var("UCDN_WATCH_TEST_POSTGRES").map_err(|_| {
+        io::Error::other(format!(
+            "run it by tests/postgres/run cargo bench --features postgres --bench whole -- {benchmark}"
+        ))
+    })
 }
 
 fn measure(server: &str, instances: usize, list: List, rounds: usize) -> io::Result<Vec<Measured>> {
