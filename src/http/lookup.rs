@@ -63,7 +63,11 @@ mod tests {
         for address in ["http://127.0.0.1:9/", "http://[::1]/a", "https://10.0.0.1"] {
             assert!(is_address(&address.parse().unwrap()), "{address}");
         }
-        for name in ["http://localhost/", "http://1.example.com:80/", "http://127.1/"] {
+        for name in [
+            "http://localhost/",
+            "http://1.example.com:80/",
+            "http://127.1/",
+        ] {
             assert!(!is_address(&name.parse().unwrap()), "{name}");
         }
     }

@@ -19,7 +19,8 @@ use super::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try, steps,
 };
 use crate::model::{
-    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskId,
+    TaskNumber, Timestamp, WebhookName,
 };
 
 mod checksum;
@@ -224,8 +225,10 @@ impl Store for SqliteStore {
     ) -> Result<Vec<KnownTask>, StoreError> {
         // By the one that writes: what is read of a task is about to be written anew, and its pages are then at hand. Each
         // commit makes the other one read its own anew.
-        read_by(&self.writer, |state| snapshot::known_tasks(state, target, ids))
-            .map_err(|fault| self.error(fault, "read tasks"))
+        read_by(&self.writer, |state| {
+            snapshot::known_tasks(state, target, ids)
+        })
+        .map_err(|fault| self.error(fault, "read tasks"))
     }
 
     fn fingerprint_seed(&self) -> u64 {
@@ -237,8 +240,23 @@ impl Store for SqliteStore {
         target: &TargetName,
         sought: &[Sought<'_>],
     ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        if sought.is_empty() {
+            return Ok(Vec::new());
+        }
         self.read("look for tasks", |state| {
             footprint::footprints(state, target, sought)
+        })
+    }
+
+    fn remembered(
+        &self,
+        target: &TargetName,
+        order: ListOrder,
+        beyond: Option<&DatedPlace>,
+        at_most: usize,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        self.read("remember tasks", |state| {
+            footprint::remembered(state, target, order, beyond, at_most)
         })
     }
 
