@@ -299,6 +299,13 @@ impl KnownTask {
         let last = self.urls.values().filter_map(|url| url.finished).max();
         last.filter(|_| self.status.is_finished())
     }
+
+    /// Whether it failed, or one of its URLs did: a task of which only parts failed may well be called a success.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let failed = |url: &UrlState| url.status == Status::Failure;
+        self.status == Status::Failure || self.urls.values().any(failed)
+    }
 }
 
 /// How long a task in flight has been missing from the API's answers.

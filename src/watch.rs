@@ -1,6 +1,5 @@
 //! The daemon: threads, when to poll, reload and stop. Knows no HTTP, no JSON and no SQL.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,35 +7,39 @@ use crate::causes::with_causes;
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::metrics::Reload;
-use crate::model::TargetName;
-use crate::poll::PollError;
+use crate::poll::{PollError, Poller};
 use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
 mod crew;
+mod desk;
 mod errand;
 mod holding;
 pub mod once;
 mod orders;
 mod outlets;
 mod reports;
+mod roster;
 mod slot;
 mod status;
 
 use crew::Crew;
 pub use crew::SetupError;
-use holding::Holding;
+use holding::{Held, Holding};
 pub use orders::Orders;
 use outlets::Outlets;
 use reports::{Ended, Reports};
-use slot::{Running, Slot};
+use roster::Roster;
 
 /// Polls under way at the same time, over all targets.
 const MAX_POLLS: usize = 8;
 
 /// Between two clean-ups of what is older than the retention.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// The service manager hears of news within so long: a line tells of all targets, and is not to be made for each of them.
+const STATUS_WITHIN: Duration = Duration::from_secs(1);
 
 /// However long there is nothing to do, the daemon turns so often: whoever asks for its health takes silence for death.
 const TURN_EVERY: Duration = Duration::from_secs(15);
@@ -59,8 +62,10 @@ pub struct Daemon {
     outlets: Outlets,
     crew: Crew,
     holding: Holding,
-    schedule: BTreeMap<TargetName, Slot>,
+    roster: Roster,
     reports: Reports,
+    /// When the service manager is to hear how things are; none: it has.
+    status_due: Option<Duration>,
     last_prune: Option<Duration>,
 }
 
@@ -96,13 +101,13 @@ impl Daemon {
             outlets,
             crew,
             holding: Holding::default(),
-            schedule: BTreeMap::new(),
+            roster: Roster::default(),
             reports: Reports::new(),
+            status_due: None,
             last_prune: None,
         };
-        daemon.fill_schedule();
+        daemon.enlist();
         daemon.tend();
-        daemon.tell();
         Ok(daemon)
     }
 
@@ -117,7 +122,7 @@ impl Daemon {
 
     /// Watches until the stop. `reload` reads the config again; none: it is not valid, and nothing changes.
     pub fn run(mut self, mut reload: impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
-        self.crew.start_couriers();
+        self.tend_couriers();
         status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         log::info!(
             "watching: targets={} webhooks={}",
@@ -143,6 +148,8 @@ impl Daemon {
             self.take_reports()?;
             self.tend();
             self.start_due_polls();
+            self.tend_couriers();
+            self.report_status();
             self.prune();
             if !self.is_stuck() {
                 self.outlets.turned();
@@ -154,30 +161,14 @@ impl Daemon {
         }
     }
 
-    /// A target that is new is polled at once; the others keep their times.
-    fn fill_schedule(&mut self) {
+    /// Works for the targets of this config that are held, and tells the outside how those are.
+    fn enlist(&mut self) {
         let now = self.clock.monotonic();
-        self.schedule
-            .retain(|name, slot| self.crew.pollers.contains_key(name) || slot.running.is_some());
-        for (name, poller) in &self.crew.pollers {
-            if let Some(slot) = self.schedule.get_mut(name) {
-                // Of a new config only: a back-off or a `Retry-After` may well be longer than the interval.
-                if !Arc::ptr_eq(&slot.poller, poller) {
-                    slot.poller = Arc::clone(poller);
-                    slot.due = slot
-                        .due
-                        .min(now.saturating_add(poller.target().poll.interval));
-                }
-                continue;
-            }
-            let slot = Slot {
-                poller: Arc::clone(poller),
-                due: now,
-                running: None,
-                last: None,
-            };
-            self.schedule.insert(name.clone(), slot);
-        }
+        let pollers = &self.crew.pollers;
+        self.roster.enlist(pollers, self.holding.held(), now);
+        let ours = self.roster.ours();
+        let standing = ours.map(|(name, last)| (name.clone(), last.cloned()));
+        self.outlets.watch_over(standing.collect());
     }
 
     fn reload(&mut self, config: Option<Config>) {
@@ -196,23 +187,16 @@ impl Daemon {
             }
         }
         self.outlets.reloaded(reload);
-        self.tell();
         self.supervisor.ready(&self.status());
     }
 
-    /// Sees to it that the targets are ours. One that is newly held is polled at once: nobody may have done so for a while.
+    /// Sees to it that the targets are ours.
     fn tend(&mut self) {
         let now = self.clock.monotonic();
         let wanted = self.crew.pollers.keys();
-        let under_way = self
-            .schedule
-            .iter()
-            .filter(|(_, slot)| slot.running.is_some());
-        let under_way = under_way.map(|(name, _)| name);
-        for name in self.holding.tend(&*self.store, now, wanted, under_way) {
-            if let Some(slot) = self.schedule.get_mut(&name) {
-                slot.due = slot.due.min(now);
-            }
+        let under_way = self.roster.running().map(|(name, _)| name);
+        if self.holding.tend(&*self.store, now, wanted, under_way) == Held::Others {
+            self.enlist();
         }
     }
 
@@ -226,82 +210,76 @@ impl Daemon {
         self.outlets.employ(self.crew.couriers());
         self.retention = config.retention;
         self.holding.look_again();
-        self.fill_schedule();
+        self.enlist();
         status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         Ok(())
     }
 
-    /// Tells the outside how the targets are: those of the config that are this instance's.
-    fn tell(&mut self) {
-        let targets = self.schedule.iter();
-        let ours = targets
-            .filter(|(name, _)| self.crew.pollers.contains_key(*name) && self.holding.holds(name));
-        let standing = ours.map(|(name, slot)| (name.clone(), slot.last.clone()));
-        self.outlets.tell(standing.collect());
+    fn tend_couriers(&mut self) {
+        let now = self.clock.monotonic();
+        self.crew.tend_couriers(now, &self.orders.bell);
     }
 
     fn start_due_polls(&mut self) {
         let now = self.clock.monotonic();
-        let mut running = self
-            .schedule
-            .values()
-            .filter(|slot| slot.running.is_some())
-            .count();
-        for (name, slot) in &mut self.schedule {
-            let is_ours = self.crew.pollers.contains_key(name) && self.holding.holds(name);
-            if running >= MAX_POLLS || slot.running.is_some() || slot.due > now || !is_ours {
-                continue;
-            }
-            let poller = Arc::clone(&slot.poller);
+        while self.may_start_polls() {
+            let Some((name, poller)) = self.roster.due(now) else {
+                return;
+            };
             let bell = self.orders.bell.clone();
             let messenger = self.reports.messenger(name.clone(), bell);
             let started = std::thread::Builder::new()
                 .name(format!("poll {name}"))
                 .spawn(move || messenger.tell(poller.poll()));
             match started {
-                Ok(_) => {
-                    slot.running = Some(Running {
-                        poller: Arc::clone(&slot.poller),
-                        since: now,
-                    });
-                    running += 1;
-                }
+                Ok(_) => self.roster.poll_began(&name, now),
                 Err(error) => {
                     log::error!("no thread for a poll, trying again later: {error}");
-                    slot.due = now.saturating_add(slot.poller.target().poll.interval);
+                    self.roster.note(&name, |slot| slot.put_off(now));
                 }
             }
         }
+    }
+
+    fn may_start_polls(&self) -> bool {
+        self.roster.running().count() < MAX_POLLS
     }
 
     fn take_reports(&mut self) -> Result<(), StoreError> {
         let mut news = false;
         while let Ok(Ended { target, report }) = self.reports.receiver.try_recv() {
             news = true;
-            let slot = self.schedule.get_mut(&target);
+            let clock = &*self.clock;
             let Some(report) = report else {
                 log::error!(
                     "a poll died of a fault of this program, trying again later: target={target}"
                 );
-                if let Some(slot) = slot {
-                    slot.poll_died(&*self.clock);
-                }
+                let now = clock.monotonic();
+                self.roster.note(&target, |slot| slot.put_off(now));
                 continue;
             };
-            self.outlets.polled(&target, &report);
-            if let Some(slot) = slot {
-                slot.poll_ended(&report, &*self.clock);
-            }
+            self.roster
+                .note(&target, |slot| slot.poll_ended(&report, clock));
+            let last = self.roster.last(&target);
+            self.outlets.polled(&target, &report, last);
             if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
                 return Err(error);
             }
         }
         if news {
-            self.fill_schedule();
-            self.tell();
-            self.supervisor.status(|| self.status());
+            self.outlets.pass_on();
+            let soon = self.clock.monotonic().saturating_add(STATUS_WITHIN);
+            self.status_due.get_or_insert(soon);
         }
         Ok(())
+    }
+
+    fn report_status(&mut self) {
+        let now = self.clock.monotonic();
+        if self.status_due.is_some_and(|due| due <= now) {
+            self.status_due = None;
+            self.supervisor.status(|| self.status());
+        }
     }
 
     fn prune(&mut self) {
@@ -327,30 +305,23 @@ impl Daemon {
     /// Until something is due.
     fn wait(&self) -> Duration {
         let now = self.clock.monotonic();
-        let is_free = |(name, slot): &(&TargetName, &Slot)| {
-            slot.running.is_none() && self.holding.holds(name)
-        };
-        let free = self
-            .schedule
-            .iter()
-            .filter(is_free)
-            .map(|(_, slot)| slot.due);
-        let next_poll = free.chain(self.holding.due()).min();
-        let next_poll = next_poll.map(|due| due.saturating_sub(now));
+        // While no other poll may start, the end of one is what to wait for, and that rings the bell.
+        let next_poll = self.roster.next_due().filter(|_| self.may_start_polls());
+        let couriers = self.crew.couriers_due();
+        let due = [next_poll, self.holding.due(), self.status_due, couriers];
+        let due = due.into_iter().flatten().min();
         let keep_alive = self.supervisor.keep_alive_interval();
         let at_most = keep_alive.map_or(TURN_EVERY, |often| often.min(TURN_EVERY));
-        next_poll.unwrap_or(at_most).min(at_most)
+        due.map_or(at_most, |due| due.saturating_sub(now).min(at_most))
     }
 
     /// Whether some loop has not turned for longer than anything it does may take.
     fn is_stuck(&self) -> bool {
         let now = self.clock.monotonic();
-        let polls = self
-            .schedule
-            .values()
-            .filter_map(|slot| slot.running.as_ref());
-        let stuck_poll = polls
-            .map(|running| {
+        let stuck_poll = self
+            .roster
+            .running()
+            .map(|(_, running)| {
                 running.poller.last_turn().max(running.since) + running.poller.patience()
             })
             .any(|until| now > until.saturating_add(STUCK_AFTER));
@@ -358,28 +329,24 @@ impl Daemon {
     }
 
     fn status(&self) -> String {
-        status::line(&self.schedule, &*self.store)
+        let owed = self.store.owed().unwrap_or_default();
+        let pending = owed.iter().map(|owed| owed.pending).sum();
+        status::line(self.roster.ours(), pending)
     }
 
     fn stop(&mut self) {
-        for slot in self.schedule.values() {
-            slot.poller.cut();
-            if let Some(running) = &slot.running {
-                running.poller.cut();
-            }
-        }
+        self.roster.pollers().for_each(Poller::cut);
         self.crew.stop_couriers();
         let deadline = self.clock.monotonic().saturating_add(JOIN_WITHIN);
         let told = self.outlets.end();
-        while self.schedule.values().any(|slot| slot.running.is_some()) {
+        while self.roster.running().next().is_some() {
             let left = deadline.saturating_sub(self.clock.monotonic());
             let Ok(Ended { target, .. }) = self.reports.receiver.recv_timeout(left) else {
                 log::warn!("a poll did not end in time, and is left behind");
                 break;
             };
-            if let Some(slot) = self.schedule.get_mut(&target) {
-                slot.running = None;
-            }
+            let now = self.clock.monotonic();
+            self.roster.note(&target, |slot| slot.put_off(now));
         }
         let left = deadline.saturating_sub(self.clock.monotonic());
         self.crew.join_couriers(told, left);

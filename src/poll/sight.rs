@@ -163,10 +163,7 @@ impl Round<'_> {
         }
         match self.poller.target.poll.first_run {
             FirstRun::All => true,
-            FirstRun::Failures => {
-                task.status == Status::Failure
-                    || task.urls.values().any(|url| url.status == Status::Failure)
-            }
+            FirstRun::Failures => task.has_failed(),
             FirstRun::Baseline => false,
         }
     }
@@ -176,9 +173,8 @@ impl Round<'_> {
             BaselineRule::Taken => false,
             BaselineRule::FirstPoll => true,
             BaselineRule::FirstPolled(first) => {
-                let finished = task.urls.values().filter_map(|url| url.finished).max();
-                task.created.is_none_or(|created| created <= first)
-                    && finished.is_none_or(|finished| finished <= first)
+                let is_before = |time: Option<Timestamp>| time.is_none_or(|time| time <= first);
+                is_before(task.created) && is_before(task.finished())
             }
         }
     }

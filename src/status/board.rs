@@ -101,9 +101,16 @@ impl Board {
         standing.kinds = kinds.collect();
     }
 
-    /// Says anew how the targets are.
+    /// Says anew which targets are this instance's, and how they are.
     pub fn tell(&self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
         self.lock().targets = targets;
+    }
+
+    /// Says how one of them is now.
+    pub fn tell_of(&self, target: &TargetName, last: &LastPoll) {
+        self.lock()
+            .targets
+            .insert(target.clone(), Some(last.clone()));
     }
 
     /// Each change is one assignment: whoever panicked can't have left it half-written.

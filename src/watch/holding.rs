@@ -31,10 +31,19 @@ enum Asked {
     ForGood,
 }
 
+/// What came of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// The same targets as before.
+    Same,
+    /// Others than before.
+    Others,
+}
+
 impl Holding {
-    /// Whether a target is ours.
-    pub(super) fn holds(&self, target: &TargetName) -> bool {
-        self.held.contains(target)
+    /// The targets that are ours.
+    pub(super) fn held(&self) -> &BTreeSet<TargetName> {
+        &self.held
     }
 
     /// When the state is to be asked again.
@@ -51,16 +60,16 @@ impl Holding {
         self.asked = Asked::Never;
     }
 
-    /// Asks the state if it is time to. Returns the targets that are newly held.
+    /// Asks the state if it is time to.
     pub(super) fn tend<'a>(
         &mut self,
         store: &dyn Store,
         now: Duration,
         wanted: impl Iterator<Item = &'a TargetName>,
         under_way: impl Iterator<Item = &'a TargetName>,
-    ) -> BTreeSet<TargetName> {
+    ) -> Held {
         if self.due().is_none_or(|due| due > now) {
-            return BTreeSet::new();
+            return Held::Same;
         }
         let tended = match store.tend(&wanted.cloned().collect(), &under_way.cloned().collect()) {
             Ok(tended) => {
@@ -85,11 +94,13 @@ impl Holding {
             Some(within) => Asked::Until(now.saturating_add(within)),
             None => Asked::ForGood,
         };
-        let new: BTreeSet<TargetName> = tended.held.difference(&self.held).cloned().collect();
-        if tended.again_within.is_some() && tended.held != self.held {
+        if tended.held == self.held {
+            return Held::Same;
+        }
+        if tended.again_within.is_some() {
             log::info!("targets held by this instance: {}", tended.held.len());
         }
         self.held = tended.held;
-        new
+        Held::Others
     }
 }

@@ -32,9 +32,11 @@ pub(super) struct Outlets {
     round: Round,
 }
 
-/// The targets that were polled well since the last heartbeat, and have not failed after that.
+/// What is to be polled well between two heartbeats.
 #[derive(Debug, Default)]
 struct Round {
+    targets: BTreeSet<TargetName>,
+    /// Those of them that were, since the last heartbeat, and have not failed after that.
     polled: BTreeSet<TargetName>,
 }
 
@@ -95,12 +97,13 @@ impl Outlets {
     }
 
     /// A config was read again.
-    pub(super) fn reloaded(&self, reload: Reload) {
+    pub(super) fn reloaded(&mut self, reload: Reload) {
         self.metrics.reloaded(reload);
         self.board.config_was_read(match reload {
             Reload::Taken => ConfigInEffect::Latest,
             Reload::Refused => ConfigInEffect::Former,
         });
+        self.pass_on();
     }
 
     /// A damaged state was set aside at the start of this process.
@@ -114,9 +117,17 @@ impl Outlets {
         self.board.turned(self.clock.monotonic());
     }
 
-    /// A poll ended.
-    pub(super) fn polled(&mut self, name: &TargetName, report: &PollReport) {
+    /// A poll ended, and its target now stands so; none: it is not this instance's any more.
+    pub(super) fn polled(
+        &mut self,
+        name: &TargetName,
+        report: &PollReport,
+        last: Option<&LastPoll>,
+    ) {
         self.metrics.polled(name, report);
+        if let Some(last) = last {
+            self.board.tell_of(name, last);
+        }
         if report.result.is_ok() {
             self.round.succeeded(name);
         } else {
@@ -124,11 +135,17 @@ impl Outlets {
         }
     }
 
-    /// Tells how all targets are now that this instance holds.
-    pub(super) fn tell(&mut self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
+    /// These targets are this instance's from now on, and stand so.
+    pub(super) fn watch_over(&mut self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
         self.metrics.hold(targets.keys());
-        let is_over = self.round.take_if_over(targets.keys());
+        self.round.watch_over(targets.keys().cloned().collect());
         self.board.tell(targets);
+        self.pass_on();
+    }
+
+    /// Has what was noted here passed on to those who wait for it.
+    pub(super) fn pass_on(&mut self) {
+        let is_over = self.round.take_if_over();
         if let Some(textfile) = &self.textfile {
             textfile.at_work.ring();
         }
@@ -206,17 +223,24 @@ impl Outlets {
 }
 
 impl Round {
+    fn watch_over(&mut self, targets: BTreeSet<TargetName>) {
+        self.polled.retain(|target| targets.contains(target));
+        self.targets = targets;
+    }
+
     fn succeeded(&mut self, target: &TargetName) {
-        self.polled.insert(target.clone());
+        if self.targets.contains(target) {
+            self.polled.insert(target.clone());
+        }
     }
 
     fn failed(&mut self, target: &TargetName) {
         self.polled.remove(target);
     }
 
-    /// Whether it held all of these, and at least one: then the next one begins.
-    fn take_if_over<'a>(&mut self, mut targets: impl Iterator<Item = &'a TargetName>) -> bool {
-        let is_over = !self.polled.is_empty() && targets.all(|target| self.polled.contains(target));
+    /// Whether it held all targets, and at least one: then the next one begins.
+    fn take_if_over(&mut self) -> bool {
+        let is_over = !self.polled.is_empty() && self.polled.len() == self.targets.len();
         if is_over {
             self.polled.clear();
         }
@@ -295,19 +319,22 @@ mod tests {
     fn a_round_is_over_when_each_target_was_polled_well_and_has_not_failed_since() {
         let [a, b] = ["a", "b"].map(TargetName::from);
         let mut round = Round::default();
-        let is_over = |round: &mut Round| round.take_if_over([&a, &b].into_iter());
+        round.watch_over(BTreeSet::from([a.clone(), b.clone()]));
         round.succeeded(&a);
-        assert!(!is_over(&mut round));
+        assert!(!round.take_if_over());
         round.failed(&a);
         round.succeeded(&b);
-        assert!(!is_over(&mut round));
+        assert!(!round.take_if_over());
         round.succeeded(&a);
-        assert!(is_over(&mut round));
-        assert!(!is_over(&mut round));
+        assert!(round.take_if_over());
+        assert!(!round.take_if_over());
         round.succeeded(&a);
-        // A reload took `b` away.
-        assert!(round.take_if_over([&a].into_iter()));
+        // A reload took `b` away, whose last poll ends after that.
+        round.watch_over(BTreeSet::from([a]));
+        round.succeeded(&b);
+        assert!(round.take_if_over());
         // An instance that holds no target has nothing to say.
-        assert!(!round.take_if_over([].into_iter()));
+        round.watch_over(BTreeSet::new());
+        assert!(!round.take_if_over());
     }
 }

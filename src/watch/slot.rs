@@ -16,6 +16,8 @@ pub(super) struct Slot {
     /// The poll under way, perhaps of a poller that a reload has replaced.
     pub(super) running: Option<Running>,
     pub(super) last: Option<LastPoll>,
+    /// Whether the config has it and this instance holds it.
+    pub(super) is_ours: bool,
 }
 
 #[derive(Debug)]
@@ -25,11 +27,36 @@ pub(super) struct Running {
 }
 
 impl Slot {
-    /// The poll under way ended without a word.
-    pub(super) fn poll_died(&mut self, clock: &dyn Clock) {
+    /// A target that was never polled.
+    pub(super) fn new(poller: Arc<Poller>, due: Duration) -> Self {
+        Self {
+            poller,
+            due,
+            running: None,
+            last: None,
+            is_ours: false,
+        }
+    }
+
+    /// Whether a poll of it may begin once it is due.
+    pub(super) fn is_free(&self) -> bool {
+        self.is_ours && self.running.is_none()
+    }
+
+    /// Works by these settings from now on. A back-off or a `Retry-After` may well be longer than the interval, so only
+    /// settings that are new cut it short.
+    pub(super) fn obey(&mut self, poller: &Arc<Poller>, now: Duration) {
+        if !Arc::ptr_eq(&self.poller, poller) {
+            self.poller = Arc::clone(poller);
+            let interval = poller.target().poll.interval;
+            self.due = self.due.min(now.saturating_add(interval));
+        }
+    }
+
+    /// Nothing is known of a poll that was to be made: the next one an interval later.
+    pub(super) fn put_off(&mut self, now: Duration) {
         self.running = None;
-        let pause = self.poller.target().poll.interval;
-        self.due = clock.monotonic().saturating_add(pause);
+        self.due = now.saturating_add(self.poller.target().poll.interval);
     }
 
     /// Notes how the poll under way ended, and when the next one is due.

@@ -193,6 +193,12 @@ fn a_tasks_life_is_counted() {
         "ucdn_watch_deliveries_total{webhook=\"ops\",outcome=\"delivered\"}",
         3.0,
     );
+    // Counted with the answer, and written down after that.
+    wait_for(
+        &watcher,
+        "ucdn_watch_deliveries_pending{webhook=\"ops\"}",
+        0.0,
+    );
     // What a poll counts at its end; the state tells of a task before that.
     wait_for(
         &watcher,

@@ -1,5 +1,6 @@
 //! When a watcher polls: sooner with tasks in flight, later when it is asked to wait, and on its own through time.
 
+use std::fs;
 use std::time::Duration;
 
 use ucdn_watch::simulator::{Effect, Fault};
@@ -102,4 +103,31 @@ fn one_target_that_hangs_does_not_delay_another() {
         scene.change("t", status);
     }
     scene.hook.wait_for_events(4);
+}
+
+/// With more targets due than may be polled at once, the daemon once turned without a pause until one of those polls ended.
+#[test]
+fn targets_that_wait_for_their_turn_cost_nothing() {
+    let scene = Scene::with(|config| {
+        (0..20).fold(
+            config.set("accounts.main", "max_requests_per_second", 1000),
+            |config, number| config.table(&format!("targets.{number}")),
+        )
+    });
+    scene.api.add_fault(Fault::always(Effect::DelayMs(1500)));
+    let watcher = scene.watch();
+    scene.wait_for_polls(8);
+    let before = cpu_ticks(watcher.id());
+    scene.wait_for_polls(1);
+    let ticks = cpu_ticks(watcher.id()) - before;
+    assert!(ticks < 30, "{ticks} ticks of 10 ms in a second and a half");
+}
+
+/// What a process has used of the processors, in hundredths of a second.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    // The 14th and 15th of all fields, of which two stand before the name's end.
+    let fields = fields.split_whitespace().skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }

@@ -217,6 +217,9 @@ fn a_target_that_a_reload_takes_away_is_polled_no_more() {
     });
 }
 
+/// Systemd's own bound, in bytes: `NOTIFY_BUFFER_MAX`.
+const LONGEST_NOTE: usize = 4096;
+
 /// Plays systemd: collects the assignments of all messages.
 struct Manager {
     socket: UnixDatagram,
@@ -235,8 +238,9 @@ impl Manager {
     /// Waits for an assignment that begins so, and forgets it and all before it.
     fn wait_for(&mut self, beginning: &str) -> String {
         eventually(&format!("{beginning} in a message"), || {
-            let mut buffer = [0; 4096];
+            let mut buffer = [0; LONGEST_NOTE + 1];
             while let Ok(length) = self.socket.recv(&mut buffer) {
+                assert!(length <= LONGEST_NOTE, "systemd does not read this");
                 let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
                 self.told.extend(message.lines().map(str::to_owned));
             }
@@ -289,6 +293,25 @@ fn the_status_line_says_when_targets_were_polled_and_what_is_pending() {
         (status.contains("shop") && status.contains('1')).then_some(status)
     });
     assert!(!status.is_empty());
+}
+
+/// The status of each of them was told with the start, in a message that systemd would not have read: to it, the service
+/// never came up.
+#[test]
+fn systemd_can_read_what_it_is_told_of_hundreds_of_targets() {
+    let scene = Scene::with(|config| {
+        (0..300).fold(config, |config, number| {
+            let table = format!("targets.{number:0>60}");
+            config.table(&table).text(&table, "tasks", "prefetch")
+        })
+    });
+    let (mut manager, socket) = Manager::listen(&scene);
+    let _watcher = scene.start(&[], &[("NOTIFY_SOCKET", socket)]);
+    manager.wait_for("READY=1");
+    let status = manager.wait_for("STATUS=");
+    assert!(status.contains("293 more, "), "{status}");
+    scene.wait_for_polls(3);
+    manager.wait_for("STATUS=");
 }
 
 #[test]

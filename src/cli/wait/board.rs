@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diff::{Moment, compare};
 use crate::event::UrlCounts;
-use crate::model::{KnownTask, Status, Task, TaskId, Timestamp};
+use crate::model::{KnownTask, Task, TaskId, Timestamp};
 
 /// What is known of each task.
 #[derive(Debug)]
@@ -120,10 +120,7 @@ impl Waited {
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| {
-            task.status == Status::Failure
-                || task.urls.values().any(|url| url.status == Status::Failure)
-        })
+        self.task.as_ref().is_some_and(KnownTask::has_failed)
     }
 
     /// Its URLs; none while it was not seen.
@@ -151,7 +148,7 @@ impl Waited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Url;
+    use crate::model::{Status, Url};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds).unwrap()
