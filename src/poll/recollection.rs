@@ -183,40 +183,32 @@ mod tests {
         ids
     }
 
-    fn asks(recollection: &Recollection) -> Option<(ListOrder, Option<(i64, String)>, usize)> {
-        let wanted = recollection.wanted()?;
-        let beyond = wanted.beyond.map(|place| {
-            let id = place.id.as_str().to_owned();
-            (place.created.unix_seconds(), id)
+    /// What is wanted, in words; empty: nothing.
+    fn asks(recollection: &Recollection) -> String {
+        let words = recollection.wanted().map(|wanted| {
+            let beyond = wanted.beyond.map_or("the beginning".to_owned(), |place| {
+                format!("{}{}", place.created.unix_seconds(), place.id.as_str())
+            });
+            format!("{:?}: {} beyond {beyond}", wanted.order, wanted.at_most)
         });
-        Some((wanted.order, beyond, wanted.at_most))
+        words.unwrap_or_default()
     }
 
     #[test]
     fn a_page_more_is_expected_than_was_shown_and_each_task_once() {
         let mut list = Recollection::of_list(1, 200);
-        assert_eq!(asks(&list), Some((ListOrder::NewestFirst, None, 264)));
+        assert_eq!(asks(&list), "NewestFirst: 264 beyond the beginning");
         let given = [("d", 30, 4), ("c", 20, 1), ("b", 20, 2), ("a", 20, 3)];
         let given = given.map(|(id, created, number)| remembered(id, created, number));
         list.expect(given.into(), 4);
-        assert_eq!(
-            expected(&mut list),
-            ["d", "c", "b", "a"],
-            "as they became known"
-        );
-        let beyond = Some((20, "a".to_owned()));
-        assert_eq!(
-            asks(&list),
-            Some((ListOrder::NewestFirst, beyond.clone(), 260))
-        );
+        let as_they_became_known = ["d", "c", "b", "a"];
+        assert_eq!(expected(&mut list), as_they_became_known);
+        assert_eq!(asks(&list), "NewestFirst: 260 beyond 20a");
         list.follow(&page(&[31, 20]));
         assert_eq!(expected(&mut list), ["c", "b", "a"]);
-        assert_eq!(
-            asks(&list),
-            Some((ListOrder::NewestFirst, beyond, 2 + 64 - 3))
-        );
+        assert_eq!(asks(&list), "NewestFirst: 63 beyond 20a");
         list.expect(vec![remembered("z", 10, 9)], 63);
-        assert_eq!(asks(&list), None, "there is no more");
+        assert_eq!(asks(&list), "", "there is no more");
         assert_eq!(expected(&mut list), ["c", "b", "a", "z"]);
     }
 
@@ -226,8 +218,7 @@ mod tests {
         list.expect(vec![remembered("new", 90, 1)], 264);
         list.follow(&page(&[20, 20, 25]));
         assert_eq!(expected(&mut list), [""; 0]);
-        let beyond = Some((25, String::new()));
-        assert_eq!(asks(&list), Some((ListOrder::OldestFirst, beyond, 67)));
+        assert_eq!(asks(&list), "OldestFirst: 67 beyond 25");
         list.expect(vec![remembered("b", 25, 7), remembered("a", 25, 6)], 67);
         list.follow(&page(&[25, 25]));
         assert_eq!(expected(&mut list), ["a", "b"], "the same order still");
@@ -238,12 +229,11 @@ mod tests {
         let mut list = Recollection::of_list(1, 2);
         list.expect(vec![remembered("a", 90, 1); 66], 66);
         list.follow(&page(&[50, 40]));
-        let beyond = Some((41, String::new()));
-        assert_eq!(asks(&list), Some((ListOrder::NewestFirst, beyond, 66)));
+        assert_eq!(asks(&list), "NewestFirst: 66 beyond 41");
     }
 
     #[test]
     fn what_is_asked_for_by_id_is_not_expected_in_any_order() {
-        assert_eq!(asks(&Recollection::default()), None);
+        assert_eq!(asks(&Recollection::default()), "");
     }
 }

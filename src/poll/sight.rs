@@ -6,7 +6,7 @@ use super::round::{BaselineRule, Round};
 use crate::config::FirstRun;
 use crate::diff::{Moment, compare, is_known, other_words};
 use crate::event::EventDraft;
-use crate::model::{Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, KnownTask, Sought, TaskId, Timestamp};
 use crate::store::{Commit, LearnedTask, Retouch, StoreError};
 use crate::ucdn::wire::Listed;
 
