@@ -9,6 +9,9 @@ pub mod delivery;
 /// The longest that a server's `Retry-After` is heeded.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest [`renewal_delay`].
+pub const LONGEST_RENEWAL_DELAY: Duration = Duration::from_secs(60);
+
 /// A request budget: a second's worth may be spent at once, the rest at an even pace.
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -53,6 +56,14 @@ pub fn poll_delay(pause: Duration, interval: Duration, failed_polls: u32, jitter
     delay.saturating_sub(delay.mul_f64(0.1 * jitter.clamp(0.0, 1.0)))
 }
 
+/// How long to wait before something of our own, such as a look into the state, is tried again that has failed so many times
+/// in a row: 1 s, doubled each time, and at most [`LONGEST_RENEWAL_DELAY`].
+#[must_use]
+pub fn renewal_delay(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(6);
+    Duration::from_secs(1 << doublings).min(LONGEST_RENEWAL_DELAY)
+}
+
 /// Reads a `Retry-After`: seconds, or a date. Nonsense is none; at most [`LONGEST_RETRY_AFTER`].
 ///
 /// A date is of the server's clock, so it is held against the answer's own `Date`, if it has one, and not against `now`.
@@ -95,6 +106,13 @@ mod tests {
         let now = Duration::from_secs(100);
         assert_eq!(budget.reserve(now), Duration::ZERO);
         assert_eq!(budget.reserve(now), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_keeps_failing_is_tried_ever_more_rarely_but_once_a_minute_at_least() {
+        let delays: Vec<_> = (0..9).map(|n| renewal_delay(n).as_secs()).collect();
+        assert_eq!(delays, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(renewal_delay(u32::MAX), LONGEST_RENEWAL_DELAY);
     }
 
     #[test]

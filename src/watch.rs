@@ -13,6 +13,7 @@ use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
 mod crew;
+mod desk;
 mod errand;
 mod holding;
 pub mod once;
@@ -121,7 +122,7 @@ impl Daemon {
 
     /// Watches until the stop. `reload` reads the config again; none: it is not valid, and nothing changes.
     pub fn run(mut self, mut reload: impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
-        self.crew.start_couriers();
+        self.tend_couriers();
         status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         log::info!(
             "watching: targets={} webhooks={}",
@@ -147,6 +148,7 @@ impl Daemon {
             self.take_reports()?;
             self.tend();
             self.start_due_polls();
+            self.tend_couriers();
             self.report_status();
             self.prune();
             if !self.is_stuck() {
@@ -211,6 +213,11 @@ impl Daemon {
         self.enlist();
         status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         Ok(())
+    }
+
+    fn tend_couriers(&mut self) {
+        let now = self.clock.monotonic();
+        self.crew.tend_couriers(now, &self.orders.bell);
     }
 
     fn start_due_polls(&mut self) {
@@ -300,7 +307,8 @@ impl Daemon {
         let now = self.clock.monotonic();
         // While no other poll may start, the end of one is what to wait for, and that rings the bell.
         let next_poll = self.roster.next_due().filter(|_| self.may_start_polls());
-        let due = [next_poll, self.holding.due(), self.status_due];
+        let couriers = self.crew.couriers_due();
+        let due = [next_poll, self.holding.due(), self.status_due, couriers];
         let due = due.into_iter().flatten().min();
         let keep_alive = self.supervisor.keep_alive_interval();
         let at_most = keep_alive.map_or(TURN_EVERY, |often| often.min(TURN_EVERY));

@@ -17,10 +17,8 @@ use crate::config::Webhook;
 use crate::http::{HttpClient, HttpError};
 use crate::model::{Timestamp, WebhookName};
 use crate::schedule::delivery::delivery_delay;
+use crate::schedule::renewal_delay;
 use crate::store::{Delivery, Store, StoreError, Try, TryResult};
-
-/// The longest pause between two looks into a state that fails.
-const LONGEST_STORE_DELAY: Duration = Duration::from_secs(60);
 
 /// How long a courier waits that is not sure to hold what it has in hand.
 const HOLD_LOOK: Duration = Duration::from_secs(1);
@@ -89,6 +87,15 @@ impl Courier {
         })
     }
 
+    /// Goes on in the place of another courier of this webhook: reports where that one did, and is paused if that one was.
+    #[must_use]
+    pub fn in_place_of(mut self, other: &Arc<CourierStatus>) -> Self {
+        other.call_ended();
+        self.paused = other.snapshot().paused;
+        self.status = Arc::clone(other);
+        self
+    }
+
     /// For onlookers on other threads.
     #[must_use]
     pub fn status(&self) -> Arc<CourierStatus> {
@@ -117,7 +124,7 @@ impl Courier {
                 Err(error) => {
                     store_failures = store_failures.saturating_add(1);
                     self.journal.store_failed(&error);
-                    store_delay(store_failures)
+                    renewal_delay(store_failures)
                 }
             };
             if bell.wait(Some(wait)) == Woken::Stopped {
@@ -348,11 +355,6 @@ impl Courier {
         }
         Ok(())
     }
-}
-
-/// 1 s, doubled with each failure in a row.
-fn store_delay(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_STORE_DELAY)
 }
 
 /// Moments are whole seconds, cut off. One more makes up for it: a restart must not try sooner than `Retry-After` said.

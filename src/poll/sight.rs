@@ -1,12 +1,12 @@
 //! What a poll makes of the tasks that it sees: what is known already, what is a change, and what of that is news.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::round::{BaselineRule, Round};
 use crate::config::FirstRun;
 use crate::diff::{Moment, compare, is_known, other_words};
 use crate::event::EventDraft;
-use crate::model::{Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, KnownTask, Sought, TaskId, Timestamp};
 use crate::store::{Commit, LearnedTask, Retouch, StoreError};
 use crate::ucdn::wire::Listed;
 
@@ -56,15 +56,19 @@ impl Round<'_> {
         let seed = store.fingerprint_seed();
         let sought: Vec<Sought<'_>> = tasks
             .iter()
+            .filter(|task| task.recognised().is_none())
             .map(|task| Sought {
                 id: &task.id,
                 created: task.created,
             })
             .collect();
-        let known = store.footprints(&self.poller.name, &sought)?;
+        let mut looked_up = store.footprints(&self.poller.name, &sought)?.into_iter();
         let mut unread = Vec::new();
-        for (task, known) in tasks.iter().zip(known) {
-            let fingerprint = task.fingerprint(seed);
+        for task in tasks {
+            let (known, fingerprint) = match task.recognised() {
+                Some(known) => (Some(known), known.fingerprint),
+                None => (looked_up.next().flatten(), task.fingerprint(seed)),
+            };
             let is_old = known.is_some_and(|known| is_known(&known, fingerprint, moment));
             if let Some(known) = known
                 && (known.in_flight || !is_old)
@@ -145,7 +149,9 @@ impl Round<'_> {
         if self.state != self.stored_state {
             commit.target = Some(self.state.clone());
         }
+        let written: HashSet<TaskId> = commit.tasks.iter().map(|it| it.task.id.clone()).collect();
         self.poller.commit(commit, drafts, self.report)?;
+        self.recollection.forget(&written);
         self.stored_state.clone_from(&self.state);
         Ok(())
     }
@@ -179,7 +185,7 @@ impl Round<'_> {
     fn is_forgotten(&self, task: &Listed) -> bool {
         let horizon = self.api_now().saturating_sub(self.poller.retention);
         let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
-        let finished = task.status.as_ref().is_some_and(Status::is_finished);
+        let finished = task.status().is_some_and(|status| status.is_finished());
         finished && before(task.created) && before(self.state.first_polled)
     }
 

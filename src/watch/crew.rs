@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::desk::{Desk, Hire};
 use crate::clock::{Bell, Clock, Stop};
-use crate::config::Config;
+use crate::config::{Config, Webhook};
 use crate::deliver::{Courier, CourierStatus};
 use crate::metrics::Metrics;
 use crate::model::{AccountName, TargetName, Timestamp, WebhookName};
@@ -30,24 +30,6 @@ pub struct SetupError {
 pub(super) struct Crew {
     pub(super) pollers: BTreeMap<TargetName, Arc<Poller>>,
     desks: BTreeMap<WebhookName, Desk>,
-}
-
-/// A courier's place: the courier itself until it is started, and what it is reached by.
-struct Desk {
-    courier: Option<Courier>,
-    bell: Bell,
-    status: Arc<CourierStatus>,
-    /// Ends the call under way.
-    cut: Box<dyn Fn() + Send>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl fmt::Debug for Desk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk")
-            .field("status", &self.status)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Crew {
@@ -101,26 +83,30 @@ impl Crew {
             .min()
     }
 
-    pub(super) fn start_couriers(&mut self) {
-        for (name, desk) in &mut self.desks {
-            desk.start(name, None);
+    /// Lets couriers begin where there is none at work; see [`Desk::tend`].
+    pub(super) fn tend_couriers(&mut self, now: Duration, daemon: &Bell) {
+        for desk in self.desks.values_mut() {
+            desk.tend(now, daemon);
         }
     }
 
-    /// Takes over from the crew of the config before. A courier whose predecessor is still at a delivery begins when
-    /// that has ended: two of them would break the order.
+    /// When to tend them again, at the latest.
+    pub(super) fn couriers_due(&self) -> Option<Duration> {
+        self.desks.values().filter_map(Desk::due).min()
+    }
+
+    /// Takes over from the crew of the config before.
     pub(super) fn succeed_to(&mut self, old: &mut Self) {
         for (name, poller) in &self.pollers {
             if let Some(predecessor) = old.pollers.get(name) {
                 poller.succeed_to(predecessor);
             }
         }
-        for desk in old.desks.values() {
-            desk.bell.stop().request();
-        }
-        for (name, desk) in &mut self.desks {
-            let predecessor = old.desks.get_mut(name).and_then(|desk| desk.thread.take());
-            desk.start(name, predecessor);
+        for (name, old) in &mut old.desks {
+            match self.desks.get_mut(name) {
+                Some(desk) => desk.succeed_to(old),
+                None => old.bell.stop().request(),
+            }
         }
     }
 
@@ -128,22 +114,17 @@ impl Crew {
     pub(super) fn take_couriers(&mut self) -> Vec<(WebhookName, Courier)> {
         self.desks
             .iter_mut()
-            .filter_map(|(name, desk)| Some((name.clone(), desk.courier.take()?)))
+            .filter_map(|(name, desk)| Some((name.clone(), desk.take_courier()?)))
             .collect()
     }
 
     pub(super) fn stop_couriers(&self) {
-        for desk in self.desks.values() {
-            // In this order: a call that is cut must not be taken for a failed try.
-            desk.bell.stop().request();
-            (desk.cut)();
-        }
+        self.desks.values().for_each(Desk::stop);
     }
 
     /// Waits for couriers that were told to stop, and for these others, but not for longer than this.
     pub(super) fn join_couriers(&mut self, others: Vec<JoinHandle<()>>, within: Duration) {
-        let desks = self.desks.values_mut();
-        let couriers = desks.filter_map(|desk| desk.thread.take());
+        let couriers = self.desks.values_mut().flat_map(Desk::take_threads);
         let threads: Vec<_> = couriers.chain(others).collect();
         let (sender, joined) = mpsc::channel();
         let waiter = Builder::new().name("join".to_owned()).spawn(move || {
@@ -159,40 +140,7 @@ impl Crew {
     }
 
     pub(super) fn has_stuck_courier(&self, now: Duration, after: Duration) -> bool {
-        self.desks
-            .values()
-            .filter(|desk| desk.thread.is_some())
-            .any(|desk| {
-                let status = desk.status.snapshot();
-                let until = status.last_turn.max(status.busy_until.unwrap_or_default());
-                // A courier that waits for its predecessor has not turned at all.
-                !status.last_turn.is_zero() && now > until.saturating_add(after)
-            })
-    }
-}
-
-impl Desk {
-    fn start(&mut self, name: &WebhookName, predecessor: Option<JoinHandle<()>>) {
-        let Some(mut courier) = self.courier.take() else {
-            return;
-        };
-        let bell = self.bell.clone();
-        let started = Builder::new()
-            .name(format!("deliver {name}"))
-            .spawn(move || {
-                if let Some(predecessor) = predecessor {
-                    let _ = predecessor.join();
-                }
-                courier.run(&bell);
-            });
-        match started {
-            Ok(thread) => self.thread = Some(thread),
-            Err(error) => {
-                log::error!(
-                    "no thread for deliveries, which are kept until a reload: webhook={name} reason={error}"
-                );
-            }
-        }
+        self.desks.values().any(|desk| desk.is_stuck(now, after))
     }
 }
 
@@ -202,28 +150,36 @@ fn desks(
     clock: &Arc<dyn Clock>,
     metrics: &Arc<Metrics>,
 ) -> Result<BTreeMap<WebhookName, Desk>, SetupError> {
-    let desk = |(name, webhook)| {
-        let name: &WebhookName = name;
-        let courier = Courier::new(name.clone(), webhook, Arc::clone(store), Arc::clone(clock))
-            .map_err(|error| SetupError {
-                what: format!("webhook `{name}`"),
-                source: error.into(),
-            })?;
+    let desk = |(name, webhook): (&WebhookName, &Webhook)| {
+        let desk = Desk::new(name.clone(), hire(name, webhook, store, clock))?;
         let (metrics, webhook) = (Arc::clone(metrics), name.clone());
-        courier
-            .status()
+        desk.status
             .tell(move |outcome| metrics.delivered(&webhook, outcome));
-        let client = courier.http_client();
-        let desk = Desk {
-            bell: Bell::new(&Stop::default()),
-            status: courier.status(),
-            cut: Box::new(move || client.shut_down()),
-            courier: Some(courier),
-            thread: None,
-        };
         Ok((name.clone(), desk))
     };
     config.webhooks.iter().map(desk).collect()
+}
+
+fn hire(
+    name: &WebhookName,
+    webhook: &Webhook,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+) -> Hire {
+    let (name, webhook) = (name.clone(), webhook.clone());
+    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+    Box::new(move || {
+        Courier::new(
+            name.clone(),
+            &webhook,
+            Arc::clone(&store),
+            Arc::clone(&clock),
+        )
+        .map_err(|error| SetupError {
+            what: format!("webhook `{name}`"),
+            source: error.into(),
+        })
+    })
 }
 
 fn clients(

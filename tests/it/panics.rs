@@ -3,9 +3,10 @@
 
 use std::fs;
 
+use serde_json::Value;
 use ucdn_watch::simulator::Settings;
 
-use crate::harness::{Ended, Program, Scene, can_trace, eventually, task, types};
+use crate::harness::{Answer, Delivery, Ended, Program, Scene, can_trace, eventually, task, types};
 
 const CANARY: &str = "canary";
 
@@ -39,7 +40,17 @@ fn start_refusing(
     which: &str,
     command: &[&str],
 ) -> Program {
-    let inject = format!("inject={calls}:error={error}:when={which}");
+    start_with_faults(
+        scene,
+        calls,
+        &format!("error={error}:when={which}"),
+        command,
+    )
+}
+
+/// What strace calls a fault instead of some calls.
+fn start_with_faults(scene: &Scene, calls: &str, fault: &str, command: &[&str]) -> Program {
+    let inject = format!("inject={calls}:{fault}");
     let trace = format!("trace={calls}");
     let trouble = scene.folder().join("trace");
     let options = ["-E", "RUST_BACKTRACE=full", "-e", &trace, "-e", &inject];
@@ -122,4 +133,58 @@ fn where_there_is_no_thread_to_be_had_it_is_said_and_tried_again() {
     assert!(ended.stdout.starts_with(said), "{ended}");
     scene.once().with_code(0);
     assert_eq!(types(&scene.hook.events()), ["task.wait"]);
+}
+
+/// The kernel's word that it has read more than there was room for is more than the HTTP library bears: the receiver has
+/// what was sent, and nobody notes it.
+#[test]
+fn a_webhook_gets_all_that_it_is_owed_in_order_though_its_couriers_panic() {
+    if !can_trace() {
+        return;
+    }
+    let scene = scene();
+    scene.hook.answer_always(Answer::status(500));
+    scene.once().with_code(75);
+    scene.change("t", "success");
+    scene.once().with_code(75);
+    let before = scene.hook.deliveries().len();
+    scene.hook.answer_always(Answer::status(204));
+    let mut watcher = start_with_faults(&scene, "recvfrom", "retval=1000000:when=1", &[]);
+    let told = "deliveries died of a fault of this program, beginning anew: webhook=ops";
+    eventually("a second death", || {
+        (watcher.log().matches(told).count() > 1).then_some(())
+    });
+    watcher.trace_no_more();
+    scene.change("t", "failure");
+    eventually("the last event", || {
+        let events = scene.hook.events();
+        types(&events).contains(&"task.failure").then_some(())
+    });
+    let (ended, _) = watcher.stop();
+    let mut told = scene.hook.deliveries().split_off(before);
+    let repeated = told.len();
+    told.dedup_by(|one, other| {
+        let again = one.header("webhook-id") == other.header("webhook-id");
+        assert!(!again || one.body == other.body, "{one:?} {other:?}");
+        again
+    });
+    assert!(repeated >= told.len() + 2, "{ended}");
+    let told: Vec<Value> = told.iter().map(Delivery::event).collect();
+    assert_eq!(types(&told), ["task.wait", "task.success", "task.failure"]);
+    assert_silent(&scene, &ended.with_code(0));
+}
+
+#[test]
+fn where_there_is_no_thread_for_a_courier_it_begins_later() {
+    if !can_trace() {
+        return;
+    }
+    let scene = scene();
+    // The first one waits for signals.
+    let mut watcher = start_refusing(&scene, "clone,clone3", "EAGAIN", "2", &[]);
+    assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
+    let (ended, _) = watcher.stop();
+    let told = "no thread for deliveries, trying again later: webhook=ops";
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{ended}");
+    assert_silent(&scene, &ended.with_code(0));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::{DrainReport, Outcome};
+use super::super::{DrainReport, Outcome, Snapshot};
 use super::{Reply, Scene};
 use crate::clock::Clock as _;
 use crate::model::Timestamp;
@@ -92,6 +92,26 @@ fn gone_pauses_the_webhook_and_changes_nothing_that_is_owed() {
     assert!(status.paused);
     assert_eq!(status.last_outcome, Some(Outcome::Paused));
     assert_eq!(status.fault.as_deref(), Some("HTTP 410"));
+}
+
+/// Its thread died of a fault of the program's own, perhaps in the middle of a call.
+#[test]
+fn a_courier_in_the_place_of_another_reports_where_that_one_did_and_stays_paused() {
+    let mut scene = Scene::new(2, &[Reply::Status(200), Reply::Status(410)]);
+    assert_eq!(scene.drain().paused, 1);
+    let status = scene.courier.status();
+    status.call_begins(Duration::from_secs(60));
+    let before = status.snapshot();
+    scene.restart();
+    scene.courier = scene.courier.in_place_of(&status);
+    let expected = Snapshot {
+        busy_until: None,
+        ..before
+    };
+    assert_eq!(status.snapshot(), expected);
+    scene.pass(10);
+    assert_eq!(scene.drain(), DrainReport::default());
+    assert_eq!(status.snapshot().last_turn, scene.clock.monotonic());
 }
 
 #[test]

@@ -56,7 +56,8 @@ impl Program {
     /// The same under strace with these options, which see to it that the process is the program's own.
     pub(crate) fn start_traced<S: AsRef<OsStr>>(options: &[&str], arguments: &[S]) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-q"]).args(options);
+        // It can be told to go, although it writes to a file.
+        command.args(["-D", "-f", "-q", "-I", "2"]).args(options);
         command.arg(PROGRAM).args(arguments);
         Self::spawn(command, &[])
     }
@@ -98,6 +99,16 @@ impl Program {
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Of one that was started traced: strace goes, and it goes on by itself.
+    pub(crate) fn trace_no_more(&self) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let tracer = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"));
+        let tracer = tracer.unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(tracer).unwrap(), Signal::TERM).unwrap();
     }
 
     /// Waits until the log holds this text.
