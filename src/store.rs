@@ -48,7 +48,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<Tended, StoreError> {
         Ok(Tended {
             held: wanted.clone(),
-            again_within: None,
+            ..Tended::default()
         })
     }
 
@@ -145,6 +145,8 @@ pub struct Tended {
     pub held: BTreeSet<TargetName>,
     /// When to call again, at the latest; none: nothing will change.
     pub again_within: Option<Duration>,
+    /// Why some targets are held by nobody, and what to do about it; none: all can be held.
+    pub shortage: Option<String>,
 }
 
 /// A target, as the last poll left it.

@@ -28,6 +28,7 @@ mod address;
 mod copy;
 mod fault;
 mod last_look;
+mod lock_table;
 mod occupancy;
 mod outbox;
 mod prune;

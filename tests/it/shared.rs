@@ -13,6 +13,7 @@ use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, p
 
 mod absence;
 mod copy;
+mod crowd;
 mod once;
 mod pool;
 mod server;
