@@ -1,7 +1,6 @@
 //! Which tasks a walk's next page is expected to show: those that the state remembers beyond the last page, in the list's
 //! order. Guesses; what comes of it is the same whichever it expects (see [`Recall`]).
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::model::{DatedPlace, ListOrder, Remembered, TaskId, Timestamp};
@@ -122,8 +121,8 @@ impl Recollection {
         }
     }
 
-    /// Does not expect these any more: their records were written anew.
-    pub(super) fn forget(&mut self, ids: &HashSet<TaskId>) {
+    /// Does not expect these any more: their records may have been written anew.
+    pub(super) fn forget<'t>(&mut self, ids: impl Iterator<Item = &'t TaskId>) {
         self.recall.forget(ids);
     }
 }

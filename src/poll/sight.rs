@@ -1,6 +1,6 @@
 //! What a poll makes of the tasks that it sees: what is known already, what is a change, and what of that is news.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::round::{BaselineRule, Round};
 use crate::config::FirstRun;
@@ -41,6 +41,9 @@ impl Round<'_> {
         for tasks in tasks.chunks(TASKS_AT_ONCE) {
             let unread = self.glance(tasks, now)?;
             self.learn(&unread, now)?;
+            // On a later page of this walk they may come once more.
+            let ids = unread.iter().map(|unread| &unread.task.id);
+            self.recollection.forget(ids);
         }
         Ok(())
     }
@@ -56,7 +59,7 @@ impl Round<'_> {
         let seed = store.fingerprint_seed();
         let sought: Vec<Sought<'_>> = tasks
             .iter()
-            .filter(|task| task.recognised().is_none())
+            .filter(|task| task.remembered().is_none())
             .map(|task| Sought {
                 id: &task.id,
                 created: task.created,
@@ -65,10 +68,8 @@ impl Round<'_> {
         let mut looked_up = store.footprints(&self.poller.name, &sought)?.into_iter();
         let mut unread = Vec::new();
         for task in tasks {
-            let (known, fingerprint) = match task.recognised() {
-                Some(known) => (Some(known), known.fingerprint),
-                None => (looked_up.next().flatten(), task.fingerprint(seed)),
-            };
+            let known = task.remembered().or_else(|| looked_up.next().flatten());
+            let fingerprint = task.fingerprint(seed);
             let is_old = known.is_some_and(|known| is_known(&known, fingerprint, moment));
             if let Some(known) = known
                 && (known.in_flight || !is_old)
@@ -149,9 +150,7 @@ impl Round<'_> {
         if self.state != self.stored_state {
             commit.target = Some(self.state.clone());
         }
-        let written: HashSet<TaskId> = commit.tasks.iter().map(|it| it.task.id.clone()).collect();
         self.poller.commit(commit, drafts, self.report)?;
-        self.recollection.forget(&written);
         self.stored_state.clone_from(&self.state);
         Ok(())
     }

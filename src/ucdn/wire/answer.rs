@@ -179,7 +179,8 @@ impl<'a> Cursor<'a> {
         Some(Listed {
             id: known.id,
             created: footprint.created,
-            words: Words::Recognised(footprint),
+            remembered: Some(footprint),
+            words: Words::Recognised,
             urls: UrlList::Text(TaskText {
                 body: Arc::clone(self.body),
                 place: self.step(bytes),
@@ -193,8 +194,10 @@ impl<'a> Cursor<'a> {
         let task: RawTask<'_> = values.next()?.ok()?;
         let place = self.step(values.byte_offset());
         let task = task.listed(self.body, place);
-        recall.has_read(&task.id);
-        Some(task)
+        Some(Listed {
+            remembered: recall.has_read(&task.id),
+            ..task
+        })
     }
 
     /// Goes on by so many bytes, and says where in the body they are.
@@ -216,6 +219,7 @@ impl RawTask<'_> {
         Listed {
             id: TaskId(self.task_id.into_string()),
             created: self.create_time.time(),
+            remembered: None,
             words: Words::Read {
                 r#type: self.kind.word(TYPES),
                 status: self.status.status(),

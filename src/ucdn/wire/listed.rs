@@ -13,6 +13,8 @@ pub struct Listed {
     pub id: TaskId,
     /// See [`Task::created`].
     pub created: Option<Timestamp>,
+    /// What a state remembers of the task; none: nobody asked it, or it does not know.
+    pub(super) remembered: Option<Footprint>,
     pub(super) words: Words,
     pub(super) urls: UrlList,
 }
@@ -25,24 +27,30 @@ pub(super) enum Words {
         r#type: Option<Cow<'static, str>>,
         status: Option<Status>,
     },
-    /// Not read: the text is the one that this was kept of.
-    Recognised(Footprint),
+    /// Not read: the text is the one that the state remembers.
+    Recognised,
 }
 
 impl Listed {
-    /// What is known of the task, if it comes in the very text that it was last learned from.
+    /// What a state was found to know of the task when the page was read; none: it is to be asked.
     #[must_use]
-    pub fn recognised(&self) -> Option<Footprint> {
-        match self.words {
-            Words::Read { .. } => None,
-            Words::Recognised(footprint) => Some(footprint),
-        }
+    pub fn remembered(&self) -> Option<Footprint> {
+        self.remembered
+    }
+
+    /// Whether it comes in the very text that it was last learned from.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        matches!(self.words, Words::Recognised)
     }
 
     /// Stands for all that the answer says of the task, in the words in which it says it; none for a task that was put
     /// together from several pages. `seed` is the state's own.
     #[must_use]
     pub fn fingerprint(&self, seed: u64) -> Option<Fingerprint> {
+        if self.is_recognised() {
+            return self.remembered?.fingerprint;
+        }
         let text = self.urls.text()?;
         Some(fingerprint(seed, text, self.urls.count(), self.created))
     }
@@ -52,7 +60,7 @@ impl Listed {
     pub fn status(&self) -> Option<Status> {
         match &self.words {
             Words::Read { status, .. } => status.clone(),
-            Words::Recognised(_) => self.to_task().status,
+            Words::Recognised => self.to_task().status,
         }
     }
 
@@ -67,7 +75,7 @@ impl Listed {
     pub fn to_task(&self) -> Task {
         let (r#type, status) = match &self.words {
             Words::Read { r#type, status } => (r#type.clone(), status.clone()),
-            Words::Recognised(_) => self.urls.words_beside(),
+            Words::Recognised => self.urls.words_beside(),
         };
         Task {
             id: self.id.clone(),
@@ -94,6 +102,7 @@ impl From<Task> for Listed {
         Self {
             id: task.id,
             created: task.created,
+            remembered: None,
             words: Words::Read {
                 r#type: task.r#type.map(Cow::Owned),
                 status: task.status,

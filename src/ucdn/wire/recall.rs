@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 
 use twox_hash::XxHash3_64;
 
-use crate::model::{Fingerprint, Remembered, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, Remembered, TaskId, Timestamp};
 
 /// How many of the next expected tasks are tried on each task that comes: those of one second may come in any order.
 const TRIED: usize = 8;
@@ -64,10 +64,12 @@ impl Recall {
     }
 
     /// No longer expects these: what was remembered of them is not what is known now.
-    pub fn forget(&mut self, ids: &HashSet<TaskId>) {
-        if !ids.is_empty() {
-            self.expected.retain(|task| !ids.contains(&task.id));
+    pub fn forget<'t>(&mut self, ids: impl Iterator<Item = &'t TaskId>) {
+        if self.is_empty() {
+            return;
         }
+        let ids: HashSet<&TaskId> = ids.collect();
+        self.expected.retain(|task| !ids.contains(&task.id));
     }
 
     /// A new page: it may be in order again.
@@ -92,10 +94,12 @@ impl Recall {
         self.take(place)
     }
 
-    /// A task that was read: if it is one of those who were expected next, those behind it are.
-    pub(super) fn has_read(&mut self, id: &TaskId) {
+    /// A task that was read: if it is one of those who were expected next, those behind it are now. Returns what is
+    /// remembered of it.
+    pub(super) fn has_read(&mut self, id: &TaskId) -> Option<Footprint> {
         let place = self.expected.iter().take(TRIED).position(|it| it.id == *id);
-        place.and_then(|place| self.take(place));
+        let task = place.and_then(|place| self.take(place))?;
+        Some(task.footprint)
     }
 
     fn take(&mut self, place: usize) -> Option<Remembered> {

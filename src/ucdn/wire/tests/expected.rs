@@ -5,7 +5,7 @@ use proptest::sample::Index;
 
 use super::any_json::tasks;
 use super::*;
-use crate::model::{Fingerprint, Footprint, Remembered, TaskNumber};
+use crate::model::{Fingerprint, Footprint, Remembered, TaskId, TaskNumber};
 
 const SEED: u64 = 77;
 
@@ -80,7 +80,7 @@ proptest! {
         let plain = read_page(text.clone().into()).unwrap();
         let mut recall = expecting(plain.tasks.iter().map(remembered));
         let page = read_expected_page(text.into(), &mut recall).unwrap();
-        let recognised = page.tasks.iter().filter(|task| task.recognised().is_some());
+        let recognised = page.tasks.iter().filter(|task| task.is_recognised());
         prop_assert_eq!(recognised.count(), tasks.len());
         prop_assert!(recall.is_empty());
     }
@@ -97,7 +97,7 @@ fn read_again(before: &[Value], now: &[Value]) -> usize {
     let mut recall = expecting(before.tasks.iter().map(remembered));
     let page = read_expected_page(answer(now, false).into(), &mut recall).unwrap();
     assert_eq!(page, read_page(answer(now, false).into()).unwrap());
-    let recognised = page.tasks.iter().filter(|task| task.recognised().is_some());
+    let recognised = page.tasks.iter().filter(|task| task.is_recognised());
     recognised.count()
 }
 
@@ -129,13 +129,9 @@ fn a_page_in_another_order_is_not_tried_for_ever() {
 fn what_is_not_what_the_state_holds_now_is_not_expected() {
     let page = read_page(answer(&list(1..4), false).into()).unwrap();
     let mut recall = expecting(page.tasks.iter().map(remembered));
-    recall.forget(&["2".into()].into());
+    recall.forget([TaskId::from("2")].iter());
     let page = read_expected_page(answer(&list(1..4), false).into(), &mut recall).unwrap();
-    let recognised: Vec<_> = page
-        .tasks
-        .iter()
-        .map(|task| task.recognised().is_some())
-        .collect();
+    let recognised: Vec<_> = page.tasks.iter().map(Listed::is_recognised).collect();
     assert_eq!(recognised, [true, false, true]);
 }
 
