@@ -24,8 +24,9 @@
 //! is read: memory stays at one page, and what page 1 showed is kept if page 2 fails. Nothing about tasks is kept in
 //! memory between polls: the store is the snapshot, so no cache goes stale and a restart is no special case.
 //!
-//! What a poll costs follows what changed. A page's tasks are looked up by fingerprint first; of those that come in known
-//! words no URL is parsed and no row is read, and a page of them writes nothing. Between whole readings a poll asks for what
+//! What a poll costs follows what changed. A task that comes in the very text that it was last learned from is known by that
+//! text's length and hash before anything of it is read; of others that come in known words no URL is parsed. No row is read
+//! of either, and a page of them writes nothing. Between whole readings a poll asks for what
 //! one page shows of the list's newest part, and for older tasks in flight by their ids.
 //!
 //! Conclusions from absence need the whole list. A walk returns a [`ucdn::walk::CompleteWalk`] at its end and only there,

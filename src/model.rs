@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 mod footprint;
 mod moment;
 
-pub use footprint::{Fingerprint, Footprint, Sought, TaskNumber};
+pub use footprint::{
+    DatedPlace, Fingerprint, Footprint, ListOrder, Remembered, Sought, TaskNumber,
+};
 pub use moment::Moment;
 
 /// The name of a target, as the config's `[targets.NAME]` gives it.

@@ -21,6 +21,7 @@ use crate::ucdn::walk::CompleteWalk;
 mod absent;
 mod journal;
 mod reading;
+mod recollection;
 mod report;
 mod round;
 pub mod routes;

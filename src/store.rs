@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::event::EventDraft;
 use crate::model::{
-    Absence, Fingerprint, Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp,
-    WebhookName,
+    Absence, DatedPlace, Fingerprint, Footprint, KnownTask, ListOrder, Remembered, Sought,
+    TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
 };
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<Tended, StoreError> {
         Ok(Tended {
             held: wanted.clone(),
-            again_within: None,
+            ..Tended::default()
         })
     }
 
@@ -78,6 +78,20 @@ pub trait Store: Send + Sync + fmt::Debug {
         target: &TargetName,
         sought: &[Sought<'_>],
     ) -> Result<Vec<Option<Footprint>>, StoreError>;
+
+    /// What is remembered of a target's tasks beyond a place, in a list's order: at most so many, and fewer only if there are
+    /// no more. Only dated tasks with fingerprints that tell the lengths of their texts. None: it begins with the first one.
+    ///
+    /// Saves reading what comes as it came before. A state that finds no task so is as right, and slower.
+    fn remembered(
+        &self,
+        _target: &TargetName,
+        _order: ListOrder,
+        _beyond: Option<&DatedPlace>,
+        _at_most: usize,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// A target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers beyond `after`: at most so many, in the order
     /// of their numbers. [`TaskNumber`] 0 stands before all.
@@ -131,6 +145,8 @@ pub struct Tended {
     pub held: BTreeSet<TargetName>,
     /// When to call again, at the latest; none: nothing will change.
     pub again_within: Option<Duration>,
+    /// Why some targets are held by nobody, and what to do about it; none: all can be held.
+    pub shortage: Option<String>,
 }
 
 /// A target, as the last poll left it.

@@ -18,6 +18,7 @@ use std::io;
 
 use clap::{Parser, Subcommand};
 
+mod copy;
 mod deliveries;
 mod floor;
 mod idle;
@@ -81,13 +82,15 @@ enum What {
     Idle,
     /// Polls and commits of 1, 2 and 4 instances on one PostgreSQL: run it by tests/postgres/run, with --features postgres
     Shared,
+    /// A million tasks from a file to a PostgreSQL and back: run it likewise
+    Copy,
     /// Instructions of polls under valgrind, against those in benches/instructions.toml
     Instructions {
         /// Write the file anew
         #[arg(long)]
         renew: bool,
     },
-    /// All of these but the last two: the default
+    /// All of these but the last three: the default
     All,
     #[command(hide = true)]
     ServeList(ListSize),
@@ -148,6 +151,7 @@ fn measure(what: &What, rounds: usize, idle_minutes: f64, report: &mut Report) -
             idle::start(rounds, report)
         }
         What::Shared => shared::shared(rounds, report),
+        What::Copy => copy::copy(rounds, report),
         What::All | What::Instructions { .. } | What::ServeList(_) | What::Floor { .. } => Ok(()),
     }
 }

@@ -269,7 +269,7 @@ fn cpu(costs: &[Cost]) -> Sample {
     Sample::of(costs.iter().map(|it| it.cpu.as_secs_f64()))
 }
 
-fn memory(costs: &[Cost]) -> Sample {
+pub(crate) fn memory(costs: &[Cost]) -> Sample {
     Sample::of(costs.iter().map(|it| float(it.peak_rss_bytes)))
 }
 

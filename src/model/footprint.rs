@@ -2,18 +2,31 @@
 
 use super::{TaskId, Timestamp};
 
-/// Stands for the text in which an answer showed a task whole. Made with a seed of the state's own.
+/// Stands for the text in which an answer showed a task whole: its length in the upper 16 bits, if it fits there, and 48 bits
+/// of a hash. Made with a seed of the state's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
+
+/// Bits of the hash.
+const HASH_BITS: u32 = 48;
 
 impl Fingerprint {
     /// Of a task whose text changes while it says the same: no text has it, so each sighting is compared in full.
     pub const UNSTABLE: Self = Self(0);
 
-    /// Of a text with this hash.
+    /// Of a text of so many bytes with this hash.
     #[must_use]
-    pub fn of_hash(hash: u64) -> Self {
-        Self(hash.max(1))
+    pub fn of_text(bytes: usize, hash: u64) -> Self {
+        let length = u64::from(u16::try_from(bytes).unwrap_or_default());
+        let hash = hash & ((1 << HASH_BITS) - 1);
+        Self((length << HASH_BITS | hash).max(1))
+    }
+
+    /// How long the text is, in bytes; none: not known, or too long to be told.
+    #[must_use]
+    pub fn text_bytes(self) -> Option<usize> {
+        let length = usize::try_from(self.0 >> HASH_BITS).unwrap_or_default();
+        (length > 0).then_some(length)
     }
 
     /// As a state keeps it.
@@ -55,4 +68,56 @@ pub struct Footprint {
     pub in_flight: bool,
     /// See [`super::KnownTask::stalled`].
     pub stalled: bool,
+}
+
+/// What a state remembers of a task, to know its text by before anything of it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The task.
+    pub id: TaskId,
+    /// How many URLs its record has.
+    pub url_count: usize,
+    /// All else.
+    pub footprint: Footprint,
+}
+
+/// A place in the order of tasks by when they were submitted, and of those of one second by their ids. It need not be
+/// that of any task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatedPlace {
+    /// The second.
+    pub created: Timestamp,
+    /// Within it; empty: before all of it.
+    pub id: TaskId,
+}
+
+/// The order of a list, by when its tasks were submitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListOrder {
+    /// What most lists are.
+    #[default]
+    NewestFirst,
+    /// The other way round.
+    OldestFirst,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_tells_the_length_of_its_text_where_it_can() {
+        for bytes in [1, 700, 65_535] {
+            let fingerprint = Fingerprint::of_text(bytes, u64::MAX);
+            assert_eq!(fingerprint.text_bytes(), Some(bytes));
+            assert_eq!(Fingerprint::from_bits(fingerprint.to_bits()), fingerprint);
+        }
+        for (bytes, hash) in [(65_536, 7), (0, 0)] {
+            let fingerprint = Fingerprint::of_text(bytes, hash);
+            assert_eq!(fingerprint.text_bytes(), None);
+            assert_ne!(fingerprint, Fingerprint::UNSTABLE);
+        }
+        assert_ne!(Fingerprint::of_text(5, 1), Fingerprint::of_text(5, 2));
+        assert_ne!(Fingerprint::of_text(5, 1), Fingerprint::of_text(6, 1));
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::reading::{Clocks, Fill, Progress, room};
+use super::recollection::Recollection;
 use super::seen::SeenTasks;
 use super::texts::Texts;
 use super::{Memory, PollError, PollReport, Poller};
@@ -36,6 +37,7 @@ pub(super) struct Round<'a> {
     began: Clocks,
     requests: u64,
     texts: Texts,
+    pub(super) recollection: Recollection,
 }
 
 /// What is kept silent of tasks that are seen for the first time.
@@ -88,6 +90,7 @@ impl<'a> Round<'a> {
             began,
             requests: 0,
             texts: Texts::default(),
+            recollection: Recollection::default(),
         }
     }
 
@@ -201,7 +204,13 @@ impl<'a> Round<'a> {
         paging: Paging,
         check: ClockCheck,
     ) -> Result<Walked, PollError> {
-        let mut walk = Walk::new(self.poller.target.poll.page_size.get(), paging);
+        let page_size = self.poller.target.poll.page_size.get();
+        let mut walk = Walk::new(page_size, paging);
+        self.recollection = if request.task_ids.is_empty() {
+            Recollection::of_list(self.poller.store.fingerprint_seed(), page_size)
+        } else {
+            Recollection::default()
+        };
         let mut ask = walk.first();
         loop {
             let page = match self.page(request, ask) {
@@ -244,14 +253,28 @@ impl<'a> Round<'a> {
         };
         self.requests += 1;
         self.memory().last_turn = self.poller.clock.monotonic();
+        self.recollect()?;
         let memory = self.texts.take_unused();
-        let answer = self.poller.client.list_into(&request, memory)?;
+        let recall = &mut self.recollection.recall;
+        let answer = self.poller.client.list_into(&request, memory, recall)?;
         self.texts.keep(Arc::clone(&answer.page.text));
+        self.recollection.follow(&answer.page.tasks);
         let mut memory = self.memory();
         memory
             .server_clock
             .hear(answer.server_time, &*self.poller.clock);
         Ok(answer.page)
+    }
+
+    /// Has the next page's tasks expected.
+    fn recollect(&mut self) -> Result<(), StoreError> {
+        if let Some(wanted) = self.recollection.wanted() {
+            let (name, store) = (&self.poller.name, &self.poller.store);
+            let at_most = wanted.at_most;
+            let tasks = store.remembered(name, wanted.order, wanted.beyond, at_most)?;
+            self.recollection.expect(tasks, at_most);
+        }
+        Ok(())
     }
 
     pub(super) fn paging(&self) -> Paging {

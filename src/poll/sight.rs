@@ -6,7 +6,7 @@ use super::round::{BaselineRule, Round};
 use crate::config::FirstRun;
 use crate::diff::{Moment, compare, is_known, other_words};
 use crate::event::EventDraft;
-use crate::model::{Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, KnownTask, Sought, TaskId, Timestamp};
 use crate::store::{Commit, LearnedTask, Retouch, StoreError};
 use crate::ucdn::wire::Listed;
 
@@ -41,6 +41,9 @@ impl Round<'_> {
         for tasks in tasks.chunks(TASKS_AT_ONCE) {
             let unread = self.glance(tasks, now)?;
             self.learn(&unread, now)?;
+            // On a later page of this walk they may come once more.
+            let ids = unread.iter().map(|unread| &unread.task.id);
+            self.recollection.forget(ids);
         }
         Ok(())
     }
@@ -56,14 +59,16 @@ impl Round<'_> {
         let seed = store.fingerprint_seed();
         let sought: Vec<Sought<'_>> = tasks
             .iter()
+            .filter(|task| task.remembered().is_none())
             .map(|task| Sought {
                 id: &task.id,
                 created: task.created,
             })
             .collect();
-        let known = store.footprints(&self.poller.name, &sought)?;
+        let mut looked_up = store.footprints(&self.poller.name, &sought)?.into_iter();
         let mut unread = Vec::new();
-        for (task, known) in tasks.iter().zip(known) {
+        for task in tasks {
+            let known = task.remembered().or_else(|| looked_up.next().flatten());
             let fingerprint = task.fingerprint(seed);
             let is_old = known.is_some_and(|known| is_known(&known, fingerprint, moment));
             if let Some(known) = known
@@ -179,7 +184,7 @@ impl Round<'_> {
     fn is_forgotten(&self, task: &Listed) -> bool {
         let horizon = self.api_now().saturating_sub(self.poller.retention);
         let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
-        let finished = task.status.as_ref().is_some_and(Status::is_finished);
+        let finished = task.status().is_some_and(|status| status.is_finished());
         finished && before(task.created) && before(self.state.first_polled)
     }
 

@@ -1,7 +1,7 @@
 //! The state in one SQLite file, for one instance. Owns the file, its lock, its journal and its damage.
 //!
 //! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
-//! reader waits for a commit's way to the disk. Either is behind a mutex; both are let go before the lock is.
+//! reader waits for a commit's way to the disk, but who is about to commit. Either is behind a mutex; both are let go before the lock is.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,8 @@ use super::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try, steps,
 };
 use crate::model::{
-    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskId,
+    TaskNumber, Timestamp, WebhookName,
 };
 
 mod checksum;
@@ -138,9 +139,7 @@ impl SqliteStore {
         action: &'static str,
         query: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut reader = lock_connection(&self.reader);
-        let read = |reader: &mut Connection| query(&*reader.transaction()?);
-        read(&mut reader).map_err(|fault| self.error(fault, action))
+        read_by(&self.reader, query).map_err(|fault| self.error(fault, action))
     }
 
     /// What `change` writes is committed and on disk at the end, or undone.
@@ -176,6 +175,14 @@ impl SqliteStore {
         }
         error
     }
+}
+
+/// See [`SqliteStore::read`].
+fn read_by<T>(
+    connection: &Mutex<Connection>,
+    query: impl FnOnce(&Connection) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    query(&*lock_connection(connection).transaction()?)
 }
 
 /// A thread that panicked with a connection in hand left no harm: its transaction was rolled back when it was
@@ -216,9 +223,12 @@ impl Store for SqliteStore {
         target: &TargetName,
         ids: &[TaskId],
     ) -> Result<Vec<KnownTask>, StoreError> {
-        self.read("read tasks", |state| {
+        // By the one that writes: what is read of a task is about to be written anew, and its pages are then at hand. Each
+        // commit makes the other one read its own anew.
+        read_by(&self.writer, |state| {
             snapshot::known_tasks(state, target, ids)
         })
+        .map_err(|fault| self.error(fault, "read tasks"))
     }
 
     fn fingerprint_seed(&self) -> u64 {
@@ -230,8 +240,23 @@ impl Store for SqliteStore {
         target: &TargetName,
         sought: &[Sought<'_>],
     ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        if sought.is_empty() {
+            return Ok(Vec::new());
+        }
         self.read("look for tasks", |state| {
             footprint::footprints(state, target, sought)
+        })
+    }
+
+    fn remembered(
+        &self,
+        target: &TargetName,
+        order: ListOrder,
+        beyond: Option<&DatedPlace>,
+        at_most: usize,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        self.read("remember tasks", |state| {
+            footprint::remembered(state, target, order, beyond, at_most)
         })
     }
 

@@ -4,20 +4,18 @@
 //! be `{}`; numbers may be texts and texts numbers; keys are matched without regard to case, as the vendor's own
 //! SDKs do, so a server that changes them would be noticed by nobody but us.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use crate::model::TaskId;
-
+mod answer;
 mod lenient;
 mod listed;
+mod recall;
 mod urls;
 
-use lenient::{Key, List, MAX_ITEMS, Number, Text, lenient_struct, no_scalar, nothing_else};
+use answer::Answer;
+use lenient::{List, MAX_ITEMS};
 pub use listed::Listed;
-use urls::RawUrls;
+pub use recall::Recall;
 pub use urls::UrlList;
 
 /// One page of a list, as an answer with `RetCode` 0 gives it.
@@ -80,6 +78,11 @@ pub enum WireError {
 
 /// Reads one answer.
 pub fn read_page(body: Vec<u8>) -> Result<Page, WireError> {
+    read_expected_page(body, &mut Recall::default())
+}
+
+/// The same, but for the texts of tasks that are recognised: these are not read.
+pub fn read_expected_page(body: Vec<u8>, recall: &mut Recall) -> Result<Page, WireError> {
     // Some URLs are not UTF-8.
     let body = String::from_utf8(body)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
@@ -89,13 +92,16 @@ pub fn read_page(body: Vec<u8>) -> Result<Page, WireError> {
     if text.is_empty() {
         return Err(WireError::Empty);
     }
-    let answer: Answer<'_> = serde_json::from_str(text).map_err(|error| WireError::of(&error))?;
-    match answer.ret_code.0 {
+    let answer = match answer::read_in_passing(text, &body, recall) {
+        Some(answer) => answer,
+        None => answer::read_plainly(text, &body)?,
+    };
+    match answer.ret_code {
         None => Err(WireError::NoRetCode),
-        Some(0) => answer.into_page(&body),
+        Some(0) => answer.into_page(body),
         Some(code) => Err(WireError::Refused {
             code,
-            message: answer.message.into_string(),
+            message: answer.message,
         }),
     }
 }
@@ -113,55 +119,21 @@ impl WireError {
     }
 }
 
-impl Answer<'_> {
-    fn into_page(self, body: &Arc<String>) -> Result<Page, WireError> {
-        let (tasks, list) = match self.task_list {
+impl Answer {
+    fn into_page(self, body: Arc<String>) -> Result<Page, WireError> {
+        let (tasks, list) = match self.tasks {
             List::Missing => (Vec::new(), ListField::Missing),
             List::Items(tasks) => (tasks, ListField::Present),
             List::SomethingElse => return Err(WireError::NotAList),
         };
-        let urls = tasks.iter().map(|task| task.url_lists.count());
-        if urls.sum::<usize>() > MAX_ITEMS {
-            return Err(WireError::TooLong);
-        }
         Ok(Page {
-            tasks: tasks.into_iter().map(|task| task.listed(body)).collect(),
-            total_count: self
-                .total_count
-                .0
-                .and_then(|count| u64::try_from(count).ok()),
+            tasks,
+            total_count: self.total_count.and_then(|count| u64::try_from(count).ok()),
             list,
-            text: Arc::clone(body),
+            text: body,
         })
     }
 }
-
-impl RawTask<'_> {
-    fn listed(self, body: &Arc<String>) -> Listed {
-        Listed {
-            id: TaskId(self.task_id.into_string()),
-            r#type: self.kind.word(&["file", "dir", "m3u8"]),
-            status: self.status.status(),
-            created: self.create_time.time(),
-            urls: self.url_lists.in_body(body),
-        }
-    }
-}
-
-lenient_struct!(Answer {
-    ret_code: Number = "RetCode",
-    message: Text<'de> = "Message",
-    total_count: Number = "TotalCount",
-    task_list: List<RawTask<'de>> = "TaskList",
-});
-
-lenient_struct!(RawTask {
-    task_id: Text<'de> = "TaskId",
-    kind: Text<'de> = "Type",
-    status: Text<'de> = "Status",
-    create_time: Number = "CreateTime",
-    url_lists: RawUrls<'de> = "UrlLists",
-});
 
 #[cfg(test)]
 pub mod tests;

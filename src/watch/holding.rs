@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::causes::with_causes;
+use crate::fault::LastingFault;
 use crate::model::TargetName;
 use crate::store::{Store, Tended};
 
@@ -15,8 +16,8 @@ const AGAIN_AFTER_ERROR: Duration = Duration::from_secs(1);
 pub(super) struct Holding {
     held: BTreeSet<TargetName>,
     asked: Asked,
-    /// The fault that was logged and has not ended.
-    fault: Option<String>,
+    fault: LastingFault,
+    shortage: LastingFault,
 }
 
 /// When to ask, by the monotonic clock.
@@ -73,20 +74,20 @@ impl Holding {
         }
         let tended = match store.tend(&wanted.cloned().collect(), &under_way.cloned().collect()) {
             Ok(tended) => {
-                if self.fault.take().is_some() {
+                if self.fault.ended().is_some() {
                     log::info!("the state can be reached again");
                 }
+                self.note_shortage(tended.shortage.as_deref());
                 tended
             }
             Err(error) => {
                 let fault = with_causes(&error);
-                if self.fault.as_ref() != Some(&fault) {
+                if self.fault.failed(&fault).is_news() {
                     log::error!("nothing is polled while the state can't be reached: {fault}");
                 }
-                self.fault = Some(fault);
                 Tended {
-                    held: BTreeSet::new(),
                     again_within: Some(AGAIN_AFTER_ERROR),
+                    ..Tended::default()
                 }
             }
         };
@@ -103,4 +104,19 @@ impl Holding {
         self.held = tended.held;
         Held::Others
     }
+
+    fn note_shortage(&mut self, shortage: Option<&str>) {
+        if let Some(shortage) = shortage {
+            if self.shortage.failed(shortage).is_news() {
+                tell_of(shortage);
+            }
+        } else if self.shortage.ended().is_some() {
+            log::info!("all targets can be held again");
+        }
+    }
+}
+
+/// Says why some targets are held by nobody.
+pub(super) fn tell_of(shortage: &str) {
+    log::error!("some targets are polled by nobody: {shortage}");
 }

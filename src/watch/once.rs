@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::crew::Crew;
-use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError, State};
+use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError, State, holding};
 use crate::clock::{Bell, Clock, Woken};
 use crate::config::{self, Config};
 use crate::deliver::{Courier, DrainReport};
@@ -60,6 +60,7 @@ pub fn run(
     let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
     let tended = store.tend(&wanted, &BTreeSet::new())?;
     metrics.hold(tended.held.iter());
+    tended.shortage.as_deref().map(holding::tell_of);
     let keep = Keep {
         store: &**store,
         // All of them are as good as under way until the round is over.

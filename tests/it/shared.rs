@@ -14,6 +14,7 @@ use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, p
 mod absence;
 mod canary;
 mod copy;
+mod crowd;
 mod once;
 mod pool;
 mod server;

@@ -54,7 +54,7 @@ pub(in crate::store) fn fill(store: &dyn Store) {
     );
     let retouch = Retouch {
         number: number.unwrap()[0].unwrap().number,
-        fingerprint: Fingerprint::of_hash(77),
+        fingerprint: Fingerprint::of_text(9, 77),
     };
     let retouch = Commit {
         retouched: vec![retouch],

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::Fault;
+use super::lock_table::LockTable;
 use super::occupancy;
+use super::row::count;
 use super::session::Work;
 use super::share::{Census, Seen, Step, step};
 use crate::model::TargetName;
@@ -17,6 +19,9 @@ const KEYS: &str = "SELECT name, id FROM target_key WHERE name = ANY($1)";
 const OWING: &str = "SELECT DISTINCT target FROM delivery WHERE state = 'pending'";
 /// The locks of one schema: its own number tells them from those of other programs and other states in the database.
 const CLASS: &str = "SELECT current_schema()::regnamespace::oid::int8::int4";
+/// Either changes only with a restart of the server.
+const LOCK_TABLE: &str = "SELECT current_setting('max_locks_per_transaction')::int8,
+    current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8";
 const LOCKS: &str = "SELECT pid = pg_backend_pid(), pid, objid::int8 FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND classid = $1::int4::oid AND objsubid = 2 AND objid <> $2::int4::oid
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -35,11 +40,14 @@ type Key = i32;
 pub(super) struct Tenure {
     /// The schema's number; none before the first look.
     class: Option<i32>,
+    table: LockTable,
     keys: BTreeMap<TargetName, Key>,
     held: BTreeMap<TargetName, Hold>,
     free_before: Seen,
     takes: u64,
     looks: u32,
+    /// How many targets somebody should hold, as of the last look.
+    wanted: usize,
     /// Targets that somebody is owed events of, as of a recent look.
     owing: BTreeSet<TargetName>,
 }
@@ -56,10 +64,22 @@ struct Locks {
     taken: BTreeSet<Key>,
 }
 
+impl Locks {
+    /// Targets that somebody holds.
+    fn count(&self) -> usize {
+        self.ours.len() + self.taken.len()
+    }
+}
+
 impl Tenure {
     /// The targets held.
     pub(super) fn held(&self) -> &BTreeMap<TargetName, Hold> {
         &self.held
+    }
+
+    /// Why some targets are held by nobody.
+    pub(super) fn shortage(&self) -> Option<String> {
+        self.table.shortage(self.wanted)
     }
 
     /// Holds nothing any more: the session is gone. What is taken later is held anew.
@@ -80,6 +100,15 @@ impl Tenure {
             .ok_or_else(|| Fault::Refused("the server has no schema of ours".to_owned()))?
             .try_get(0)?;
         self.class = Some(class);
+        if let Some(row) = work.query_first(LOCK_TABLE, &[]).await? {
+            let setting = |column| {
+                Ok::<_, Fault>(usize::try_from(count(&row, column)?).unwrap_or(usize::MAX))
+            };
+            self.table = LockTable {
+                per_session: setting(0)?,
+                sessions: setting(1)?,
+            };
+        }
         occupancy::share(work, class).await?;
         loop {
             // Targets have positive numbers.
@@ -112,15 +141,18 @@ impl Tenure {
             .filter_map(|name| self.keys.get(name).copied())
             .filter(|key| !locks.ours.contains(key) && !locks.taken.contains(key))
             .collect();
+        // What there is no room for is wanted in vain: the shares are those of what can be held.
+        let room = self.table.room();
         let census = Census {
-            wanted: wanted.len(),
-            free: free.len(),
+            wanted: wanted.len().min(room),
+            free: free.len().min(room.saturating_sub(locks.count())),
             ours: self.held.len(),
             poorest_other: locks.others.values().min().copied(),
             instances: locks.others.len() + 1,
             free_before: self.free_before,
         };
-        self.free_before = if free.is_empty() {
+        self.wanted = wanted.len();
+        self.free_before = if census.free == 0 {
             Seen::Now
         } else {
             Seen::Before

@@ -105,6 +105,7 @@ impl Writer {
         Tended {
             held: self.tenure.held().keys().cloned().collect(),
             again_within: Some(LOOK_EVERY),
+            shortage: self.tenure.shortage(),
         }
     }
 }

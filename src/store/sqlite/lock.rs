@@ -110,8 +110,13 @@ impl StateLock {
             line(CLOSED, seal.map(Seal::to_string)),
         ];
         let content: String = content.into_iter().flatten().collect();
+        let length = content.len() as u64;
         self.file.write_all_at(content.as_bytes(), 0)?;
-        self.file.set_len(content.len() as u64)
+        // At each commit, and hardly ever of another length.
+        if self.file.metadata()?.len() != length {
+            self.file.set_len(length)?;
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,9 @@ mod deliveries;
 mod events;
 mod orders;
 mod tasks;
+#[cfg(test)]
+mod tests;
+mod url_search;
 
 pub(super) use deliveries::state as delivery_state;
 

@@ -2,44 +2,66 @@
 
 use std::borrow::Cow;
 
-use twox_hash::XxHash3_64;
-
+use super::recall::fingerprint;
 use super::urls::UrlList;
-use crate::model::{Fingerprint, Status, Task, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, Status, Task, TaskId, Timestamp};
 
 /// A task as one answer shows it: perhaps in part, if a page's end cut it in two.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Listed {
     /// See [`Task::id`].
     pub id: TaskId,
-    /// See [`Task::type`]. The vendor's own words are not copied.
-    pub r#type: Option<Cow<'static, str>>,
-    /// See [`Task::status`].
-    pub status: Option<Status>,
     /// See [`Task::created`].
     pub created: Option<Timestamp>,
+    /// What a state remembers of the task; none: nobody asked it, or it does not know.
+    pub(super) remembered: Option<Footprint>,
+    pub(super) words: Words,
     pub(super) urls: UrlList,
 }
 
+/// What else an answer says of a task in few words.
+#[derive(Clone, Debug)]
+pub(super) enum Words {
+    /// The vendor's own words are not copied.
+    Read {
+        r#type: Option<Cow<'static, str>>,
+        status: Option<Status>,
+    },
+    /// Not read: the text is the one that the state remembers.
+    Recognised,
+}
+
 impl Listed {
+    /// What a state was found to know of the task when the page was read; none: it is to be asked.
+    #[must_use]
+    pub fn remembered(&self) -> Option<Footprint> {
+        self.remembered
+    }
+
+    /// Whether it comes in the very text that it was last learned from.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        matches!(self.words, Words::Recognised)
+    }
+
     /// Stands for all that the answer says of the task, in the words in which it says it; none for a task that was put
     /// together from several pages. `seed` is the state's own.
     #[must_use]
     pub fn fingerprint(&self, seed: u64) -> Option<Fingerprint> {
-        let urls = self.urls.text()?;
-        let created = self.created.map_or(-1, Timestamp::unix_seconds);
-        let status = self.status.as_ref().map_or("", Status::as_str);
-        let r#type = self.r#type.as_deref().unwrap_or_default();
-        // Each is hashed with the hash of those before it for a seed, so what is moved from one to the next is another hash.
-        let hash = [
-            urls.as_bytes(),
-            status.as_bytes(),
-            r#type.as_bytes(),
-            &created.to_le_bytes(),
-        ]
-        .into_iter()
-        .fold(seed, XxHash3_64::oneshot_with_seed);
-        Some(Fingerprint::of_hash(hash))
+        if self.is_recognised() {
+            return self.remembered?.fingerprint;
+        }
+        let text = self.urls.text()?;
+        Some(fingerprint(seed, text, self.urls.count(), self.created))
+    }
+
+    /// See [`Task::status`].
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        match &self.words {
+            Words::Read { status, .. } => status.clone(),
+            Words::Recognised => self.to_task().status,
+        }
     }
 
     /// Its URLs, unread.
@@ -51,23 +73,40 @@ impl Listed {
     /// All of it, read.
     #[must_use]
     pub fn to_task(&self) -> Task {
+        let (r#type, status) = match &self.words {
+            Words::Read { r#type, status } => (r#type.clone(), status.clone()),
+            Words::Recognised => self.urls.words_beside(),
+        };
         Task {
             id: self.id.clone(),
-            r#type: self.r#type.clone().map(Cow::into_owned),
-            status: self.status.clone(),
+            r#type: r#type.map(Cow::into_owned),
+            status,
             created: self.created,
             urls: self.urls.read(),
         }
     }
 }
 
+impl PartialEq for Listed {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = self.urls.text().zip(other.urls.text());
+        let same_text = texts.is_some_and(|(one, other)| one == other);
+        (same_text && self.id == other.id) || self.to_task() == other.to_task()
+    }
+}
+
+impl Eq for Listed {}
+
 impl From<Task> for Listed {
     fn from(task: Task) -> Self {
         Self {
             id: task.id,
-            r#type: task.r#type.map(Cow::Owned),
-            status: task.status,
             created: task.created,
+            remembered: None,
+            words: Words::Read {
+                r#type: task.r#type.map(Cow::Owned),
+                status: task.status,
+            },
             urls: UrlList::Read(task.urls),
         }
     }

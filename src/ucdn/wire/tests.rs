@@ -7,6 +7,7 @@ use crate::model::{Status, Task, Timestamp, Url};
 
 mod any_json;
 mod by_tree;
+mod expected;
 mod render;
 
 pub(crate) use render::render;

@@ -1,14 +1,14 @@
 //! A task's URLs: passed over when the page is read, and read when somebody asks. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::lenient::{Key, List, Number, Text, lenient_struct, no_scalar, nothing_else};
-use crate::model::Url;
+use crate::model::{Status, Url};
 
 lenient_struct!(RawUrl {
     url: Text<'de> = "Url",
@@ -17,32 +17,34 @@ lenient_struct!(RawUrl {
     finish_time: Number = "FinishTime",
 });
 
+lenient_struct!(WithUrls {
+    url_lists: List<RawUrl<'de>> = "UrlLists",
+});
+
+lenient_struct!(WithWords {
+    kind: Text<'de> = "Type",
+    status: Text<'de> = "Status",
+});
+
+/// The usual words for a task's type.
+pub(super) const TYPES: &[&str] = &["file", "dir", "m3u8"];
+
 /// A task's URLs.
 #[derive(Clone, Debug)]
 pub enum UrlList {
     /// In the answer's own words.
-    Text(UrlText),
+    Text(TaskText),
     /// Put together from several pages.
     Read(Vec<Url>),
 }
 
-/// A part of an answer, which is kept as long as this is.
+/// The part of an answer that one task is, which is kept as long as this is.
 #[derive(Clone, Debug)]
-pub struct UrlText {
-    body: Arc<String>,
-    /// From the first URL's first byte to the last one's last: the list without its brackets.
-    place: Range<usize>,
-    shape: Shape,
-    count: usize,
-}
-
-/// What the list is in the JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Shape {
-    #[default]
-    Array,
-    /// The numbered object that some servers make of a list.
-    Object,
+pub struct TaskText {
+    pub(super) body: Arc<String>,
+    pub(super) place: Range<usize>,
+    /// How many URLs are in it, repeats included.
+    pub(super) count: usize,
 }
 
 impl UrlList {
@@ -55,7 +57,7 @@ impl UrlList {
         }
     }
 
-    /// The answer's own words; none if they are of several pages.
+    /// The answer's own words of the whole task; none if they are of several pages.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text.as_str()),
@@ -71,6 +73,13 @@ impl UrlList {
             Self::Read(urls) => urls.clone(),
         }
     }
+
+    /// The type and the status that the answer gives beside them.
+    pub(super) fn words_beside(&self) -> (Option<Cow<'static, str>>, Option<Status>) {
+        let text = self.text().unwrap_or_default();
+        let words: WithWords<'_> = serde_json::from_str(text).unwrap_or_default();
+        (words.kind.word(TYPES), words.status.status())
+    }
 }
 
 impl PartialEq for UrlList {
@@ -84,25 +93,18 @@ impl PartialEq for UrlList {
 
 impl Eq for UrlList {}
 
-impl UrlText {
+impl TaskText {
     fn as_str(&self) -> &str {
         self.body.get(self.place.clone()).unwrap_or_default()
     }
 
     /// A task whose URLs can't be read is still a task.
     fn read(&self) -> Vec<Url> {
-        let text = self.as_str();
-        let list = match self.shape {
-            Shape::Array => format!("[{text}]"),
-            Shape::Object if text.is_empty() => String::new(),
-            // The first key was not kept.
-            Shape::Object => format!("{{\"\":{text}}}"),
-        };
-        let urls = match serde_json::from_str(&list) {
-            Ok(List::Items(urls)) => urls,
-            Ok(List::Missing | List::SomethingElse) | Err(_) => Vec::new(),
-        };
-        urls.into_iter().map(RawUrl::url).collect()
+        let task: WithUrls<'_> = serde_json::from_str(self.as_str()).unwrap_or_default();
+        match task.url_lists {
+            List::Items(urls) => urls.into_iter().map(RawUrl::url).collect(),
+            List::Missing | List::SomethingElse => Vec::new(),
+        }
     }
 }
 
@@ -118,89 +120,41 @@ impl RawUrl<'_> {
     }
 }
 
-/// Where a list of URLs is in a text; reads any JSON, and what is no list has none.
+/// How many URLs a list has; reads any JSON, and what is no list has none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RawUrls<'a> {
-    ends: Option<Ends<'a>>,
-    shape: Shape,
-    count: usize,
-}
+pub(super) struct UrlCount(pub(super) usize);
 
-#[derive(Clone, Copy, Debug)]
-struct Ends<'a> {
-    first: &'a str,
-    last: &'a str,
-}
-
-impl<'a> RawUrls<'a> {
-    /// The same within `body`, the text that it was read from.
-    pub(super) fn in_body(self, body: &Arc<String>) -> UrlList {
-        let place = self.ends.and_then(|ends| {
-            let first = place_in(body, ends.first)?;
-            let last = place_in(body, ends.last)?;
-            Some(first.start..last.end)
-        });
-        UrlList::Text(UrlText {
-            body: Arc::clone(body),
-            place: place.unwrap_or_default(),
-            shape: self.shape,
-            count: self.count,
-        })
-    }
-
-    /// See [`UrlList::count`].
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    fn add(&mut self, url: &'a RawValue) {
-        let last = url.get();
-        let first = self.ends.map_or(last, |ends| ends.first);
-        self.ends = Some(Ends { first, last });
-        self.count += 1;
-    }
-}
-
-/// Where `part` lies in `text`, of which it is a part.
-fn place_in(text: &str, part: &str) -> Option<Range<usize>> {
-    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    let place = start..start.checked_add(part.len())?;
-    text.get(place.clone()).is_some().then_some(place)
-}
-
-impl<'de> Deserialize<'de> for RawUrls<'de> {
+impl<'de> Deserialize<'de> for UrlCount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawUrlsVisitor)
+        deserializer.deserialize_any(UrlCountVisitor)
     }
 }
 
-struct RawUrlsVisitor;
+struct UrlCountVisitor;
 
-impl<'de> Visitor<'de> for RawUrlsVisitor {
-    type Value = RawUrls<'de>;
+impl<'de> Visitor<'de> for UrlCountVisitor {
+    type Value = UrlCount;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of URLs")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawUrls<'de>, A::Error> {
-        let mut urls = RawUrls {
-            shape: Shape::Object,
-            ..RawUrls::default()
-        };
-        while let Some((_, url)) = map.next_entry::<IgnoredAny, &RawValue>()? {
-            urls.add(url);
+    /// The numbered object that some servers make of a list.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UrlCount, A::Error> {
+        let mut count = 0;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            count += 1;
         }
-        Ok(urls)
+        Ok(UrlCount(count))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawUrls<'de>, A::Error> {
-        let mut urls = RawUrls::default();
-        while let Some(url) = seq.next_element::<&RawValue>()? {
-            urls.add(url);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<UrlCount, A::Error> {
+        let mut count = 0;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
         }
-        Ok(urls)
+        Ok(UrlCount(count))
     }
 
-    no_scalar!(RawUrls<'de>);
+    no_scalar!(UrlCount);
 }

@@ -268,7 +268,7 @@ fn assert_tells(difference: &Difference) {
 
 /// A record whose text is seen again is passed over until it may have stalled.
 fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Moment) {
-    let print = Some(Fingerprint::of_hash(7));
+    let print = Some(Fingerprint::of_text(9, 7));
     let footprint = Footprint {
         number: TaskNumber(1),
         fingerprint: print,
@@ -277,7 +277,11 @@ fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Moment) {
         stalled: known.stalled,
     };
     assert!(!is_known(&footprint, None, moment));
-    assert!(!is_known(&footprint, Some(Fingerprint::of_hash(8)), moment));
+    assert!(!is_known(
+        &footprint,
+        Some(Fingerprint::of_text(9, 8)),
+        moment
+    ));
     for later in [0, 300, 600, 100_000] {
         let moment = Moment {
             api_now: moment.api_now.saturating_add(Duration::from_secs(later)),

@@ -4,9 +4,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::conditions::{Conditions, seconds, sequence, text};
+use super::url_search::{LOOK_UPS, UrlSearch};
 use crate::event::EventType;
 use crate::model::{TargetName, TaskId};
-use crate::store::filter::{EventFilter, EventSpan, UrlFilter};
+use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::records::EventRecord;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::{count, time};
@@ -17,12 +18,26 @@ pub(super) const COLUMNS: &str =
 /// How many of them there are.
 pub(super) const COLUMN_COUNT: usize = 7;
 
+/// Where among them these three are.
+const TARGET_TASK_DOCUMENT: [usize; 3] = [4, 5, 6];
+
 /// See [`crate::store::records::Records::events`].
 pub(super) fn page(
     connection: &Connection,
     filter: &EventFilter,
     span: EventSpan,
     limit: usize,
+) -> Result<Vec<EventRecord>, Fault> {
+    page_within(connection, filter, span, limit, LOOK_UPS)
+}
+
+/// The same; after so many look-ups of tasks, all tasks are read at once.
+pub(super) fn page_within(
+    connection: &Connection,
+    filter: &EventFilter,
+    span: EventSpan,
+    limit: usize,
+    look_ups: usize,
 ) -> Result<Vec<EventRecord>, Fault> {
     let mut conditions = conditions(filter);
     let order = match span {
@@ -42,8 +57,7 @@ pub(super) fn page(
         usize::MAX
     };
     let sql = format!(
-        "SELECT {COLUMNS}, t.urls FROM event e LEFT JOIN task t ON t.target = e.target AND t.id = e.task {}
-         ORDER BY e.sequence {order} LIMIT ?",
+        "SELECT {COLUMNS} FROM event e {} ORDER BY e.sequence {order} LIMIT ?",
         conditions.sql()
     );
     let mut values = conditions.into_values();
@@ -52,16 +66,17 @@ pub(super) fn page(
     ));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
+    let url = filter.url.as_ref();
+    let mut search = url.map(|url| UrlSearch::new(connection, url, look_ups));
     let mut records = Vec::new();
     while records.len() < limit {
         let Some(row) = rows.next()? else { break };
-        let record = read(row, 0)?;
-        let is_meant = match &filter.url {
-            Some(url) => url.is_named_in(&record.document) || has(url, row)?,
+        let is_meant = match &mut search {
+            Some(search) => search.means(row, TARGET_TASK_DOCUMENT)?,
             None => true,
         };
         if is_meant {
-            records.push(record);
+            records.push(read(row, 0)?);
         }
     }
     Ok(records)
@@ -81,22 +96,7 @@ fn conditions(filter: &EventFilter) -> Conditions {
         conditions.compare("e.recorded >=", Some(seconds(since)));
     }
     conditions.compare("e.recorded <=", filter.until.map(seconds));
-    if let Some(url) = &filter.url {
-        let needle = text(&url.needle());
-        conditions.add_with(
-            "(instr(lower(e.document), ?) > 0 OR instr(lower(coalesce(t.urls, '')), ?) > 0)",
-            [needle.clone(), needle],
-        );
-    }
     conditions
-}
-
-/// Whether the event's task, as the snapshot has it, has such a URL.
-fn has(url: &UrlFilter, row: &Row<'_>) -> Result<bool, Fault> {
-    let urls: Option<String> = row.get(COLUMN_COUNT)?;
-    let Some(urls) = urls else { return Ok(false) };
-    url.is_among(&urls)
-        .map_err(|error| Fault::Damage(format!("a task's URLs can't be read: {error}")))
 }
 
 /// Reads an event from the [`COLUMNS`] that begin at `first`.

@@ -88,6 +88,36 @@ fn what_a_state_of_version_1_did_not_keep_is_filled_in_without_a_guess() {
     assert_ne!(seeds[0], seeds[1], "each state has a seed of its own");
 }
 
+/// Of the parts of a task's text, which is not what they stand for now.
+#[test]
+fn the_fingerprints_of_version_6_are_forgotten_and_the_tasks_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    let task = contract_tests::task("a", crate::model::Status::Success, Some(1_000));
+    let learned = crate::store::LearnedTask {
+        task: task.clone(),
+        fingerprint: Some(crate::model::Fingerprint::of_text(9, 7)),
+    };
+    let commit = Commit {
+        tasks: vec![learned],
+        ..Commit::default()
+    };
+    store.commit(&shop(), &commit).unwrap();
+    drop(store);
+    let old = Connection::open(&path).unwrap();
+    old.pragma_update(None, "user_version", 6).unwrap();
+    drop(old);
+    let store = open_sound(&path);
+    let sought = [Sought {
+        id: &task.id,
+        created: task.created,
+    }];
+    let found = store.footprints(&shop(), &sought).unwrap();
+    assert_eq!(found[0].unwrap().fingerprint, None);
+    assert_eq!(known(&store, "a"), Some(task));
+}
+
 /// A state as version 1 left it: one task of each kind, events owed, delivered and dead, the last ones pruned.
 const VERSION_1_OWING: &str = include_str!("version_1.sql");
 

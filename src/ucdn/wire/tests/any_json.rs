@@ -73,7 +73,7 @@ fn urls() -> impl Strategy<Value = Value> {
     prop_oneof![5 => lists(prop_oneof![9 => url, 1 => scalars()]), 1 => scalars()]
 }
 
-fn tasks() -> impl Strategy<Value = Value> {
+pub(super) fn tasks() -> impl Strategy<Value = Value> {
     let heads = objects(
         &["TaskId", "Type", "Status", "CreateTime"],
         scalars().boxed(),
@@ -119,8 +119,8 @@ proptest! {
         let prints: Vec<_> = listed.iter().map(|task| task.fingerprint(seed)).collect();
         prop_assert!(prints[0].is_some());
         prop_assert_eq!(prints[0], prints[2], "the same text");
-        if listed[0].to_task().urls != listed[1].to_task().urls || listed[0].status != listed[1].status
-            || listed[0].r#type != listed[1].r#type || listed[0].created != listed[1].created {
+        if listed[0].to_task().urls != listed[1].to_task().urls || listed[0].status() != listed[1].status()
+            || listed[0].to_task().r#type != listed[1].to_task().r#type || listed[0].created != listed[1].created {
             prop_assert_ne!(prints[0], prints[1]);
         }
         prop_assert_ne!(prints[0], listed[0].fingerprint(seed.wrapping_add(1)), "another state's");

@@ -1,0 +1,238 @@
+//! Which tasks a walk's next page is expected to show: those that the state remembers beyond the last page, in the list's
+//! order. Guesses; what comes of it is the same whichever it expects (see [`Recall`]).
+
+use std::time::Duration;
+
+use crate::model::{DatedPlace, ListOrder, Remembered, TaskId, Timestamp};
+use crate::ucdn::wire::{Listed, Recall};
+
+/// So many more than a page shows: some may not be shown any more, and others stand where they were not expected.
+const MORE: usize = 64;
+
+/// The longest page that is reckoned with before there was one.
+const LONGEST: usize = 10_000;
+
+/// The expectations of one walk.
+#[derive(Debug, Default)]
+pub(super) struct Recollection {
+    pub(super) recall: Recall,
+    order: ListOrder,
+    /// How many tasks a page shows.
+    length: usize,
+    /// Up to where the state was asked.
+    asked: Option<DatedPlace>,
+    rest: Rest,
+}
+
+/// Whether the state may remember more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Rest {
+    #[default]
+    Nothing,
+    Unknown,
+}
+
+/// What to ask the state for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) order: ListOrder,
+    pub(super) beyond: Option<&'a DatedPlace>,
+    pub(super) at_most: usize,
+}
+
+impl Recollection {
+    /// Of a walk over the list, in pages of so many tasks or less.
+    pub(super) fn of_list(seed: u64, page_size: u32) -> Self {
+        Self {
+            recall: Recall::new(seed),
+            length: usize::try_from(page_size).map_or(LONGEST, |size| size.min(LONGEST)),
+            rest: Rest::Unknown,
+            ..Self::default()
+        }
+    }
+
+    /// What to [`Recollection::expect`] before the next page; none: there is enough, or no more.
+    pub(super) fn wanted(&self) -> Option<Wanted<'_>> {
+        let at_most = (self.length + MORE).saturating_sub(self.recall.len());
+        (self.rest == Rest::Unknown && at_most > 0).then_some(Wanted {
+            order: self.order,
+            beyond: self.asked.as_ref(),
+            at_most,
+        })
+    }
+
+    /// Takes what the state gave of the `wanted`.
+    pub(super) fn expect(&mut self, mut tasks: Vec<Remembered>, wanted: usize) {
+        if tasks.len() < wanted {
+            self.rest = Rest::Nothing;
+        }
+        if let Some(last) = tasks.last()
+            && let Some(created) = last.footprint.created
+        {
+            let id = last.id.clone();
+            self.asked = Some(DatedPlace { created, id });
+        }
+        // Of those that were submitted in one second a list shows first what it showed first when they became known.
+        let second = |task: &Remembered| task.footprint.created;
+        tasks.sort_by(|a, b| {
+            let by_time = second(a).cmp(&second(b));
+            let by_time = match self.order {
+                ListOrder::NewestFirst => by_time.reverse(),
+                ListOrder::OldestFirst => by_time,
+            };
+            by_time.then(a.footprint.number.cmp(&b.footprint.number))
+        });
+        self.recall.expect(tasks);
+    }
+
+    /// Goes on behind a page: what the list's order says should have come before its end is not expected any more.
+    pub(super) fn follow(&mut self, page: &[Listed]) {
+        let mut times = page.iter().filter_map(|task| task.created);
+        let (Some(first), Some(last)) = (times.next(), times.next_back()) else {
+            return;
+        };
+        self.length = page.len();
+        let order = match first.cmp(&last) {
+            std::cmp::Ordering::Less => ListOrder::OldestFirst,
+            std::cmp::Ordering::Equal => self.order,
+            std::cmp::Ordering::Greater => ListOrder::NewestFirst,
+        };
+        if order != self.order {
+            *self = Self {
+                recall: Recall::new(self.recall.seed()),
+                order,
+                rest: Rest::Unknown,
+                asked: None,
+                ..std::mem::take(self)
+            };
+        }
+        let is_past = |time: Timestamp| match order {
+            ListOrder::NewestFirst => time > last,
+            ListOrder::OldestFirst => time < last,
+        };
+        self.recall
+            .retain(|task| !task.footprint.created.is_some_and(is_past));
+        if self
+            .asked
+            .as_ref()
+            .is_none_or(|place| is_past(place.created))
+        {
+            self.asked = Some(before(last, order));
+        }
+    }
+
+    /// Does not expect these any more: their records may have been written anew.
+    pub(super) fn forget<'t>(&mut self, ids: impl Iterator<Item = &'t TaskId>) {
+        self.recall.forget(ids);
+    }
+}
+
+/// The place before all tasks of a second.
+fn before(second: Timestamp, order: ListOrder) -> DatedPlace {
+    let created = match order {
+        ListOrder::NewestFirst => second.saturating_add(Duration::from_secs(1)),
+        ListOrder::OldestFirst => second,
+    };
+    DatedPlace {
+        created,
+        id: TaskId(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Fingerprint, Footprint, Status, Task, TaskNumber};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds).unwrap()
+    }
+
+    fn remembered(id: &str, created: i64, number: u64) -> Remembered {
+        Remembered {
+            id: id.into(),
+            url_count: 0,
+            footprint: Footprint {
+                number: TaskNumber(number),
+                fingerprint: Some(Fingerprint::of_text(9, 9)),
+                created: Some(at(created)),
+                in_flight: false,
+                stalled: false,
+            },
+        }
+    }
+
+    fn page(times: &[i64]) -> Vec<Listed> {
+        let tasks = times.iter().map(|created| Task {
+            id: "t".into(),
+            r#type: None,
+            status: Some(Status::Success),
+            created: Some(at(*created)),
+            urls: Vec::new(),
+        });
+        tasks.map(Listed::from).collect()
+    }
+
+    fn expected(recollection: &mut Recollection) -> Vec<String> {
+        let mut ids = Vec::new();
+        recollection.recall.retain(|task| {
+            ids.push(task.id.as_str().to_owned());
+            true
+        });
+        ids
+    }
+
+    /// What is wanted, in words; empty: nothing.
+    fn asks(recollection: &Recollection) -> String {
+        let words = recollection.wanted().map(|wanted| {
+            let beyond = wanted.beyond.map_or("the beginning".to_owned(), |place| {
+                format!("{}{}", place.created.unix_seconds(), place.id.as_str())
+            });
+            format!("{:?}: {} beyond {beyond}", wanted.order, wanted.at_most)
+        });
+        words.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_page_more_is_expected_than_was_shown_and_each_task_once() {
+        let mut list = Recollection::of_list(1, 200);
+        assert_eq!(asks(&list), "NewestFirst: 264 beyond the beginning");
+        let given = [("d", 30, 4), ("c", 20, 1), ("b", 20, 2), ("a", 20, 3)];
+        let given = given.map(|(id, created, number)| remembered(id, created, number));
+        list.expect(given.into(), 4);
+        let as_they_became_known = ["d", "c", "b", "a"];
+        assert_eq!(expected(&mut list), as_they_became_known);
+        assert_eq!(asks(&list), "NewestFirst: 260 beyond 20a");
+        list.follow(&page(&[31, 20]));
+        assert_eq!(expected(&mut list), ["c", "b", "a"]);
+        assert_eq!(asks(&list), "NewestFirst: 63 beyond 20a");
+        list.expect(vec![remembered("z", 10, 9)], 63);
+        assert_eq!(asks(&list), "", "there is no more");
+        assert_eq!(expected(&mut list), ["c", "b", "a", "z"]);
+    }
+
+    #[test]
+    fn a_list_that_is_the_other_way_round_is_expected_the_other_way_round() {
+        let mut list = Recollection::of_list(1, 200);
+        list.expect(vec![remembered("new", 90, 1)], 264);
+        list.follow(&page(&[20, 20, 25]));
+        assert_eq!(expected(&mut list), [""; 0]);
+        assert_eq!(asks(&list), "OldestFirst: 67 beyond 25");
+        list.expect(vec![remembered("b", 25, 7), remembered("a", 25, 6)], 67);
+        list.follow(&page(&[25, 25]));
+        assert_eq!(expected(&mut list), ["a", "b"], "the same order still");
+    }
+
+    #[test]
+    fn a_page_far_on_is_followed_from_there() {
+        let mut list = Recollection::of_list(1, 2);
+        list.expect(vec![remembered("a", 90, 1); 66], 66);
+        list.follow(&page(&[50, 40]));
+        assert_eq!(asks(&list), "NewestFirst: 66 beyond 41");
+    }
+
+    #[test]
+    fn what_is_asked_for_by_id_is_not_expected_in_any_order() {
+        assert_eq!(asks(&Recollection::default()), "");
+    }
+}
