@@ -1,11 +1,13 @@
 //! What SQLite's state promises beyond the contract: its lock, its file, and what becomes of a damaged one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::model::Status;
+use crate::store::Tended;
 use crate::store::contract_tests::{
     self, at, commit_events, commit_tasks, drain, event, in_flight, known, ops, shop,
     store_contract, task,
@@ -87,6 +89,19 @@ fn a_second_instance_is_told_who_holds_the_state() {
     }
     drop(store);
     open_sound(&path);
+}
+
+#[test]
+fn the_one_instance_holds_every_target_that_it_wants_for_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_sound(&directory.path().join("state.db"));
+    let wanted = BTreeSet::from([shop(), "other".into()]);
+    let held = Tended {
+        held: wanted.clone(),
+        ..Tended::default()
+    };
+    assert_eq!(store.tend(&wanted, &BTreeSet::new()).unwrap(), held);
+    assert!(store.still_holds());
 }
 
 #[test]

@@ -48,3 +48,24 @@ fn a_page_lags_by_what_was_inserted_before_it() {
     }
     assert_eq!(last.lag(&extent(14, &[("c", 1)]), Unit::Urls), 0);
 }
+
+/// The last entry that both show, whether that is where the first page ends, and whether the second begins with one of it.
+#[test]
+fn a_page_overlaps_its_predecessor_as_far_as_both_show_the_same() {
+    let last = extent(0, &[("a", 1), ("b", 3)]);
+    let overlap = |page: &[(&str, usize)], unit| {
+        let overlap = last.overlap(&extent(1, page), unit)?;
+        Some((overlap.tail, overlap.reaches_tail, overlap.begins_known))
+    };
+    let whole = [("b", 3), ("c", 1)];
+    for unit in [Unit::Open, Unit::Tasks, Unit::Urls] {
+        assert_eq!(overlap(&whole, unit), Some((2, true, true)), "{unit:?}");
+        assert_eq!(overlap(&[("c", 1)], unit), None, "{unit:?}");
+    }
+    // A part of the task ends before the page before did, unless tasks are shown whole.
+    assert_eq!(overlap(&[("b", 2)], Unit::Urls), Some((1, false, true)));
+    assert_eq!(overlap(&[("b", 2)], Unit::Open), Some((1, false, true)));
+    assert_eq!(overlap(&[("b", 2)], Unit::Tasks), Some((1, true, true)));
+    let inserted = [("new", 1), ("a", 1)];
+    assert_eq!(overlap(&inserted, Unit::Open), Some((1, false, false)));
+}
