@@ -66,6 +66,11 @@ fn a_page_overlaps_its_predecessor_as_far_as_both_show_the_same() {
     assert_eq!(overlap(&[("b", 2)], Unit::Urls), Some((1, false, true)));
     assert_eq!(overlap(&[("b", 2)], Unit::Open), Some((1, false, true)));
     assert_eq!(overlap(&[("b", 2)], Unit::Tasks), Some((1, true, true)));
+    // More of it than before: all of it is known where tasks are shown whole.
+    assert_eq!(overlap(&[("b", 4)], Unit::Urls), Some((2, true, true)));
+    assert_eq!(overlap(&[("b", 4)], Unit::Tasks), Some((3, true, true)));
+    let without_urls = [("c", 1), ("b", 0)];
+    assert_eq!(overlap(&without_urls, Unit::Urls), Some((1, true, false)));
     let inserted = [("new", 1), ("a", 1)];
     assert_eq!(overlap(&inserted, Unit::Open), Some((1, false, false)));
 }
