@@ -19,7 +19,7 @@ use crate::statistics::{Sample, milliseconds, whole};
 /// At the shortest interval they are due ten times as often, which is more than is ever reached.
 const TARGETS: usize = 1_000;
 /// Polled once, and then held.
-const HELD: [usize; 2] = [5_000, 20_000];
+const HELD: [usize; 2] = [2_000, 10_000];
 /// Until each instance has its share.
 const SETTLE: Duration = Duration::from_secs(12);
 const WINDOW: Duration = Duration::from_secs(10);

@@ -46,6 +46,7 @@ macro_rules! store_contract {
             deliveries_come_in_order_and_dead_ones_free_the_next
             several_pending_deliveries_come_in_order
             tries_are_recorded_together
+            several_tries_of_one_delivery_count_in_their_order
             webhooks_do_not_wait_for_each_other
             a_failed_try_is_counted_and_put_off
             a_try_of_what_is_not_pending_changes_nothing

@@ -264,10 +264,7 @@ impl Store for PostgresStore {
     fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
         // No hold is asked for: what was delivered was, whoever holds the target now.
         self.write("record deliveries", async |work| {
-            for one in tries {
-                outbox::record_try(work, webhook, one).await?;
-            }
-            Ok(())
+            outbox::record_tries(work, webhook, tries).await
         })
     }
 

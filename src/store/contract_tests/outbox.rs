@@ -124,6 +124,27 @@ pub(in crate::store) fn tries_are_recorded_together(store: &dyn Store) {
     assert_eq!(store.owed().unwrap()[0].dead, 1);
 }
 
+pub(in crate::store) fn several_tries_of_one_delivery_count_in_their_order(store: &dyn Store) {
+    commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
+    let tries = [
+        (1, failed()),
+        (2, failed()),
+        (1, failed()),
+        (2, delivered()),
+        (2, dead()),
+    ];
+    let tries = tries.map(|(sequence, result)| Try { sequence, result });
+    store.record_tries(&ops(), &tries).unwrap();
+    let pending = store.pending(&ops(), 9).unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!((pending[0].sequence, pending[0].tries), (1, 2));
+    assert_eq!(
+        store.owed().unwrap()[0].dead,
+        0,
+        "what is delivered stays so"
+    );
+}
+
 pub(in crate::store) fn webhooks_do_not_wait_for_each_other(store: &dyn Store) {
     commit_events(
         store,

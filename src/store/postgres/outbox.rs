@@ -1,31 +1,37 @@
 //! Events, and what each webhook is owed of them. Orders and counts; knows nothing of sending.
 
+use std::collections::BTreeSet;
+
 use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::row::{count, kept, optional_time, seconds, small_count, text, time};
 use super::session::Work;
 use crate::model::{TargetName, Timestamp, WebhookName};
+use crate::store::copy::EventRow;
+use crate::store::outbox::TryRow;
 use crate::store::{Delivery, NewEvent, Owed, Try};
 
 /// Holds the row until the commit: the next one to add events waits for us.
 const NEXT_SEQUENCES: &str =
     "UPDATE last_event SET sequence = sequence + $1 RETURNING sequence - $1";
 const LAST_SEQUENCE: &str = "SELECT sequence FROM last_event";
-const ADD_EVENT: &str =
-    "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const ADD_EVENTS: &str = "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
+        $8::text[])";
 const ADD_WEBHOOKS: &str = "INSERT INTO webhook (name)
     SELECT name FROM unnest($1::text[]) AS name ON CONFLICT DO NOTHING";
 const ADD_DELIVERIES: &str = "INSERT INTO delivery (sequence, webhook, target)
-    SELECT $1, name, $3 FROM unnest($2::text[]) AS name ON CONFLICT DO NOTHING";
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING";
 const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.last_try, d.next_try, d.target
     FROM delivery d JOIN event e ON e.sequence = d.sequence
     WHERE d.webhook = $1 AND d.state = 'pending' AND d.target = ANY($2)
     ORDER BY d.sequence LIMIT $3";
-const RECORD_TRY: &str = "UPDATE delivery
-    SET state = $3, tries = tries + $4, next_try = $5, last_try = $6, last_answer = $7
-    WHERE sequence = $1 AND webhook = $2 AND state = 'pending'";
+const RECORD_TRIES: &str = "UPDATE delivery AS d
+    SET state = t.state, tries = d.tries + t.failed, next_try = t.next_try, last_try = t.at, last_answer = t.answer
+    FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+        AS t (sequence, state, failed, next_try, at, answer)
+    WHERE d.sequence = t.sequence AND d.webhook = $1 AND d.state = 'pending'";
 const OWED: &str = "SELECT w.name,
     (SELECT count(*) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'),
     (SELECT count(*) FROM delivery d WHERE d.webhook = w.name AND d.state = 'dead'),
@@ -39,7 +45,8 @@ pub(super) struct Pending {
     pub(super) delivery: Delivery,
 }
 
-/// Gives events their places, ids and documents, and writes down who is owed them.
+/// Gives events their places, ids and documents, and writes down who is owed them: however many there are, in as many
+/// statements, for other instances' events wait meanwhile.
 pub(super) async fn add_events(
     work: &Work<'_>,
     state_id: u64,
@@ -49,15 +56,81 @@ pub(super) async fn add_events(
     if events.is_empty() {
         return Ok(());
     }
+    // In one order everywhere: two commits that add the same names must not wait for each other.
+    let webhooks: BTreeSet<&str> = events
+        .iter()
+        .flat_map(|event| event.owed_to.iter().map(WebhookName::as_str))
+        .collect();
+    if !webhooks.is_empty() {
+        let webhooks: Vec<&str> = webhooks.into_iter().collect();
+        add_webhooks(work, &webhooks).await?;
+    }
     let added = kept(events.len() as u64);
     let row = work.query_first(NEXT_SEQUENCES, &[&added]).await?;
     let row = row.ok_or_else(|| Fault::Damage("no last sequence is kept".to_owned()))?;
-    let mut sequence = count(&row, 0)?;
-    for event in events {
-        sequence += 1;
-        add_event(work, state_id, sequence, event, now).await?;
+    let first = count(&row, 0)? + 1;
+    let rows: Vec<EventRow> = (first..)
+        .zip(events)
+        .map(|(sequence, event)| event_row(state_id, sequence, event, now))
+        .collect();
+    insert_events(work, &rows).await?;
+    add_deliveries(work, (first..).zip(events)).await
+}
+
+fn event_row(state_id: u64, sequence: u64, event: &NewEvent, now: Timestamp) -> EventRow {
+    let draft = &event.draft;
+    let id = format!("evt_{state_id:016x}{sequence:016x}");
+    EventRow {
+        sequence,
+        document: draft.document(&id, sequence),
+        id,
+        event_type: draft.r#type.as_str().to_owned(),
+        time: draft.time,
+        recorded: now,
+        target: draft.target.clone(),
+        task: draft.task.as_ref().map(|task| task.id.clone()),
     }
-    Ok(())
+}
+
+/// Adds events as they are.
+pub(super) async fn insert_events(work: &Work<'_>, rows: &[EventRow]) -> Result<(), Fault> {
+    let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
+    let times: Vec<i64> = rows.iter().map(|row| row.time.unix_seconds()).collect();
+    let recorded: Vec<i64> = rows.iter().map(|row| row.recorded.unix_seconds()).collect();
+    let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
+    let task = |row: &EventRow| row.task.as_ref().map(|id| text(id.as_str()));
+    let tasks: Vec<Option<String>> = rows.iter().map(task).collect();
+    let documents: Vec<&str> = rows.iter().map(|row| row.document.as_str()).collect();
+    work.execute(
+        ADD_EVENTS,
+        &[
+            &sequences, &ids, &types, &times, &recorded, &targets, &tasks, &documents,
+        ],
+    )
+    .await
+    .map(|_| ())
+}
+
+async fn add_deliveries(
+    work: &Work<'_>,
+    events: impl Iterator<Item = (u64, &NewEvent)>,
+) -> Result<(), Fault> {
+    let (mut sequences, mut webhooks, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+    for (sequence, event) in events {
+        for webhook in &event.owed_to {
+            sequences.push(kept(sequence));
+            webhooks.push(webhook.as_str());
+            targets.push(event.draft.target.as_str());
+        }
+    }
+    if sequences.is_empty() {
+        return Ok(());
+    }
+    work.execute(ADD_DELIVERIES, &[&sequences, &webhooks, &targets])
+        .await
+        .map(|_| ())
 }
 
 /// See [`crate::store::Store::pending`]: those of the targets that this instance holds.
@@ -74,27 +147,47 @@ pub(super) async fn pending(
     rows.iter().map(read_pending).collect()
 }
 
-/// One of [`crate::store::Store::record_tries`].
-pub(super) async fn record_try(
+/// See [`crate::store::Store::record_tries`].
+pub(super) async fn record_tries(
     work: &Work<'_>,
     webhook: &WebhookName,
-    one: &Try,
+    tries: &[Try],
 ) -> Result<(), Fault> {
-    let row = one.result.row();
+    let mut rest = tries;
+    while !rest.is_empty() {
+        // A statement changes a row once, whatever it is joined with.
+        let mut met = BTreeSet::new();
+        let repeat = rest.iter().position(|one| !met.insert(one.sequence));
+        let (once, again) = rest.split_at(repeat.unwrap_or(rest.len()));
+        record_once(work, webhook, once).await?;
+        rest = again;
+    }
+    Ok(())
+}
+
+/// At most one try of each delivery.
+async fn record_once(work: &Work<'_>, webhook: &WebhookName, tries: &[Try]) -> Result<(), Fault> {
+    let sequences: Vec<i64> = tries.iter().map(|one| kept(one.sequence)).collect();
+    let rows: Vec<TryRow<'_>> = tries.iter().map(|one| one.result.row()).collect();
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    let failed: Vec<i64> = rows.iter().map(|row| row.failed).collect();
+    let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_try)).collect();
+    let at: Vec<i64> = rows.iter().map(|row| row.at.unix_seconds()).collect();
+    let answers: Vec<String> = rows.iter().map(|row| text(row.answer)).collect();
     work.execute(
-        RECORD_TRY,
+        RECORD_TRIES,
         &[
-            &kept(one.sequence),
             &webhook.as_str(),
-            &row.state.as_str(),
-            &row.failed,
-            &seconds(row.next_try),
-            &row.at.unix_seconds(),
-            &text(row.answer),
+            &sequences,
+            &states,
+            &failed,
+            &next,
+            &at,
+            &answers,
         ],
     )
-    .await?;
-    Ok(())
+    .await
+    .map(|_| ())
 }
 
 /// See [`crate::store::Store::owed`].
@@ -121,47 +214,6 @@ pub(super) async fn last_sequence(work: &Work<'_>) -> Result<u64, Fault> {
 /// Those who are owed something.
 pub(super) async fn add_webhooks(work: &Work<'_>, names: &[&str]) -> Result<(), Fault> {
     work.execute(ADD_WEBHOOKS, &[&names]).await.map(|_| ())
-}
-
-async fn add_event(
-    work: &Work<'_>,
-    state_id: u64,
-    sequence: u64,
-    event: &NewEvent,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let draft = &event.draft;
-    let id = format!("evt_{state_id:016x}{sequence:016x}");
-    let document = draft.document(&id, sequence);
-    let sequence = kept(sequence);
-    work.execute(
-        ADD_EVENT,
-        &[
-            &sequence,
-            &id,
-            &draft.r#type.as_str(),
-            &draft.time.unix_seconds(),
-            &now.unix_seconds(),
-            &draft.target.as_str(),
-            &draft.task.as_ref().map(|task| text(task.id.as_str())),
-            &document,
-        ],
-    )
-    .await?;
-    let mut webhooks: Vec<&str> = event.owed_to.iter().map(WebhookName::as_str).collect();
-    // In one order everywhere: two commits that add the same names must not wait for each other.
-    webhooks.sort_unstable();
-    webhooks.dedup();
-    if webhooks.is_empty() {
-        return Ok(());
-    }
-    add_webhooks(work, &webhooks).await?;
-    work.execute(
-        ADD_DELIVERIES,
-        &[&sequence, &webhooks, &draft.target.as_str()],
-    )
-    .await?;
-    Ok(())
 }
 
 fn read_pending(row: &Row) -> Result<Pending, Fault> {

@@ -1,7 +1,7 @@
 //! Writing what another state holds, as it is: a portion is one statement, and a column an array.
 
 use crate::model::WebhookName;
-use crate::store::copy::{DeliveryRow, EventRow, Origin, Portion, TaskRow};
+use crate::store::copy::{DeliveryRow, Origin, Portion, TaskRow};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{kept, seconds, text};
 use crate::store::postgres::session::Work;
@@ -20,9 +20,6 @@ const ADD_TASKS: &str = "INSERT INTO task
 const NUMBERS_GO_ON: &str =
     "SELECT setval(pg_get_serial_sequence('task', 'number'), coalesce(max(number), 1),
     max(number) IS NOT NULL) FROM task";
-const ADD_EVENTS: &str = "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-        $8::text[])";
 /// The target is the event's.
 const ADD_DELIVERIES: &str = "INSERT INTO delivery
     (sequence, webhook, target, state, tries, next_try, last_try, last_answer)
@@ -42,7 +39,7 @@ pub(super) async fn portion(work: &Work<'_>, portion: &Portion) -> Result<(), Fa
             Ok(())
         }
         Portion::Tasks(rows) => add_tasks(work, rows).await,
-        Portion::Events(rows) => add_events(work, rows).await,
+        Portion::Events(rows) => outbox::insert_events(work, rows).await,
         Portion::Webhooks(names) => {
             let names: Vec<&str> = names.iter().map(WebhookName::as_str).collect();
             outbox::add_webhooks(work, &names).await
@@ -72,26 +69,6 @@ async fn add_tasks(work: &Work<'_>, rows: &[TaskRow]) -> Result<(), Fault> {
     let changed: Vec<i64> = rows.iter().map(|row| row.changed.unix_seconds()).collect();
     let parameters = columns.after([&numbers, &targets, &changed]);
     work.execute(ADD_TASKS, &parameters).await.map(|_| ())
-}
-
-async fn add_events(work: &Work<'_>, rows: &[EventRow]) -> Result<(), Fault> {
-    let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
-    let times: Vec<i64> = rows.iter().map(|row| row.time.unix_seconds()).collect();
-    let recorded: Vec<i64> = rows.iter().map(|row| row.recorded.unix_seconds()).collect();
-    let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
-    let task = |row: &EventRow| row.task.as_ref().map(|id| text(id.as_str()));
-    let tasks: Vec<Option<String>> = rows.iter().map(task).collect();
-    let documents: Vec<&str> = rows.iter().map(|row| row.document.as_str()).collect();
-    work.execute(
-        ADD_EVENTS,
-        &[
-            &sequences, &ids, &types, &times, &recorded, &targets, &tasks, &documents,
-        ],
-    )
-    .await
-    .map(|_| ())
 }
 
 async fn add_deliveries(work: &Work<'_>, rows: &[DeliveryRow]) -> Result<(), Fault> {
