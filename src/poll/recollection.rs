@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use crate::model::{DatedPlace, ListOrder, Remembered, TaskId, Timestamp};
+use crate::model::{DatedPlace, Footprint, ListOrder, Remembered, TaskId, Timestamp};
 use crate::ucdn::wire::{Listed, Recall};
 
 /// So many more than a page shows: some may not be shown any more, and others stand where they were not expected.
 const MORE: usize = 64;
 
-/// The longest page that is reckoned with before there was one.
+/// So many are expected at the most: no page is taken to be longer before there was one.
 const LONGEST: usize = 10_000;
 
 /// The expectations of one walk.
@@ -51,9 +51,13 @@ impl Recollection {
         }
     }
 
-    /// What to [`Recollection::expect`] before the next page; none: there is enough, or no more.
+    /// What to [`Recollection::expect`] before the next page, and then to be asked again; none: there is enough, or no more.
     pub(super) fn wanted(&self) -> Option<Wanted<'_>> {
-        let at_most = (self.length + MORE).saturating_sub(self.recall.len());
+        let lacking = (self.length + MORE).saturating_sub(self.recall.len());
+        let at_most = match lacking {
+            0 if self.is_last_second_cut() => self.length.max(MORE),
+            lacking => lacking,
+        };
         (self.rest == Rest::Unknown && at_most > 0).then_some(Wanted {
             order: self.order,
             beyond: self.asked.as_ref(),
@@ -61,8 +65,16 @@ impl Recollection {
         })
     }
 
+    /// Whether tasks of a second that the next page may show are still to come. Which of them come first is not known before
+    /// all are, so they are all asked for, unless they are very many.
+    fn is_last_second_cut(&self) -> bool {
+        let shown = self.recall.second(self.length + MORE - 1);
+        let last = self.recall.second(self.recall.len().saturating_sub(1));
+        shown == last && self.recall.len() < LONGEST
+    }
+
     /// Takes what the state gave of the `wanted`.
-    pub(super) fn expect(&mut self, mut tasks: Vec<Remembered>, wanted: usize) {
+    pub(super) fn expect(&mut self, tasks: Vec<Remembered>, wanted: usize) {
         if tasks.len() < wanted {
             self.rest = Rest::Nothing;
         }
@@ -72,17 +84,7 @@ impl Recollection {
             let id = last.id.clone();
             self.asked = Some(DatedPlace { created, id });
         }
-        // Of those that were submitted in one second a list shows first what it showed first when they became known.
-        let second = |task: &Remembered| task.footprint.created;
-        tasks.sort_by(|a, b| {
-            let by_time = second(a).cmp(&second(b));
-            let by_time = match self.order {
-                ListOrder::NewestFirst => by_time.reverse(),
-                ListOrder::OldestFirst => by_time,
-            };
-            by_time.then(a.footprint.number.cmp(&b.footprint.number))
-        });
-        self.recall.expect(tasks);
+        self.recall.expect(tasks, self.order);
     }
 
     /// Goes on behind a page: what the list's order says should have come before its end is not expected any more.
@@ -110,8 +112,14 @@ impl Recollection {
             ListOrder::NewestFirst => time > last,
             ListOrder::OldestFirst => time < last,
         };
-        self.recall
-            .retain(|task| !task.footprint.created.is_some_and(is_past));
+        let shown = page.iter().rev().find_map(Listed::remembered);
+        let is_shown = |it: &Footprint| {
+            shown.is_some_and(|last| it.created == last.created && it.number < last.number)
+        };
+        self.recall.retain(|task| {
+            let it = task.footprint;
+            !it.created.is_some_and(is_past) && !is_shown(&it)
+        });
         if self
             .asked
             .as_ref()
@@ -142,7 +150,7 @@ fn before(second: Timestamp, order: ListOrder) -> DatedPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fingerprint, Footprint, Status, Task, TaskNumber};
+    use crate::model::{Fingerprint, Status, Task, TaskNumber};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds).unwrap()
@@ -221,6 +229,25 @@ mod tests {
         list.expect(vec![remembered("b", 25, 7), remembered("a", 25, 6)], 67);
         list.follow(&page(&[25, 25]));
         assert_eq!(expected(&mut list), ["a", "b"], "the same order still");
+    }
+
+    /// Many were submitted at once, and the state keeps them in the order of their ids.
+    #[test]
+    fn a_second_that_a_page_may_show_is_expected_whole_and_in_the_order_of_the_first_time() {
+        let mut list = Recollection::of_list(1, 2);
+        let second = |numbers: std::ops::Range<u64>| {
+            let tasks = numbers.map(|number| remembered(&number.to_string(), 50, 1_000 - number));
+            tasks.collect::<Vec<_>>()
+        };
+        list.expect(second(0..66), 66);
+        assert_eq!(asks(&list), "NewestFirst: 64 beyond 5065");
+        let mut tasks = second(66..128);
+        tasks.extend([remembered("later", 40, 1), remembered("last", 40, 2)]);
+        list.expect(tasks, 64);
+        assert_eq!(asks(&list), "");
+        let ids = expected(&mut list);
+        assert_eq!((ids[0].as_str(), ids[127].as_str()), ("127", "0"));
+        assert_eq!(ids[128..], ["later", "last"]);
     }
 
     #[test]
