@@ -151,6 +151,7 @@ fn before(second: Timestamp, order: ListOrder) -> DatedPlace {
 mod tests {
     use super::*;
     use crate::model::{Fingerprint, Status, Task, TaskNumber};
+    use crate::ucdn::wire::{read_expected_page, read_page};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds).unwrap()
@@ -248,6 +249,19 @@ mod tests {
         let ids = expected(&mut list);
         assert_eq!((ids[0].as_str(), ids[127].as_str()), ("127", "0"));
         assert_eq!(ids[128..], ["later", "last"]);
+    }
+
+    #[test]
+    fn those_before_the_last_one_that_was_shown_of_its_second_are_not_waited_for() {
+        let text = r#"{"RetCode":0,"TaskList":[{"TaskId":"b","CreateTime":50},{"TaskId":"x","CreateTime":50}]}"#;
+        let mut list = Recollection::of_list(1, 2);
+        let mut known = remembered("b", 50, 2);
+        known.footprint.fingerprint = read_page(text.into()).unwrap().tasks[0].fingerprint(1);
+        let tasks = vec![remembered("a", 50, 1), known, remembered("c", 50, 3)];
+        list.expect(tasks, 66);
+        let page = read_expected_page(text.into(), &mut list.recall).unwrap();
+        list.follow(&page.tasks);
+        assert_eq!(expected(&mut list), ["c"]);
     }
 
     #[test]
