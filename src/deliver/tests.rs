@@ -4,6 +4,8 @@ mod batches;
 mod courier;
 mod fake_store;
 mod give_up;
+mod heard;
+mod journal;
 mod outside;
 mod running;
 mod stub_receiver;

@@ -388,8 +388,8 @@ impl Walk {
 
     /// Whether the next page overlaps this one under every reading that is still open.
     fn must_overlap(&self, last: &Extent) -> bool {
-        // Once the list has moved, a page of one task with many URLs is not taken to be followed by nothing.
-        let moved = self.gaps > 0 && last.length.entries > 1;
+        // Once the list has moved, what may as well be a part of a task is not taken to be followed by nothing.
+        let moved = self.gaps > 0 && !last.is_empty();
         self.gap.is_some() || self.stretched || moved || last.steps(self.paging.unit) > 1
     }
 }

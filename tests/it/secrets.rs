@@ -45,7 +45,7 @@ fn scene() -> Scene {
 }
 
 /// As they are, and as a form or a URL would carry them.
-fn assert_no_canary(text: &str, place: &str) {
+pub(crate) fn assert_no_canary(text: &str, place: &str) {
     let text = text.to_ascii_lowercase();
     for canary in ["canary", "whsec_"] {
         let Some(at) = text.find(canary) else {
@@ -56,7 +56,7 @@ fn assert_no_canary(text: &str, place: &str) {
     }
 }
 
-fn assert_silent(ended: &Ended, place: &str) {
+pub(crate) fn assert_silent(ended: &Ended, place: &str) {
     assert_no_canary(&ended.stdout, &format!("stdout of {place}"));
     assert_no_canary(&ended.stderr, &format!("stderr of {place}"));
 }

@@ -12,6 +12,7 @@ use ucdn_watch::simulator::{Script, Settings, TaskSpec};
 use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, pause};
 
 mod absence;
+mod canary;
 mod copy;
 mod crowd;
 mod once;

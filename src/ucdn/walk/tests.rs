@@ -10,6 +10,8 @@ use crate::model::{Status, Task, TaskId, Url};
 use crate::ucdn::wire::read_page;
 use crate::ucdn::wire::tests::render;
 
+mod exact;
+mod extents;
 mod server;
 mod walked;
 
@@ -235,6 +237,7 @@ fn a_server_that_ignores_offset_is_found_out_whatever_it_shows() {
 fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
     let mut walk = Walk::new(2, Paging::default());
     let mut ask = walk.first();
+    let mut pages = 0;
     let error = loop {
         let tasks = (ask.offset..ask.offset + 2)
             .map(|n| task(format!("t{n}"), 1).into())
@@ -249,14 +252,14 @@ fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
             Ok(Sighting {
                 next: Next::Ask(next),
                 ..
-            }) => ask = next,
+            }) => (ask, pages) = (next, pages + 1),
             Ok(Sighting {
                 next: Next::End(_), ..
             }) => panic!("no end was given"),
             Err(error) => break error,
         }
     };
-    assert_eq!(error, WalkError::TooLong);
+    assert_eq!((error, pages), (WalkError::TooLong, 10_000));
 }
 
 #[test]

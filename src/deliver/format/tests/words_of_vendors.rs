@@ -99,6 +99,11 @@ fn what_an_operator_must_mend_is_tried_slowly_and_said() {
     for (vendor, body, look_at) in [
         (
             Vendor::Feishu,
+            r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#,
+            "`url`",
+        ),
+        (
+            Vendor::Feishu,
             r#"{"code":19021,"msg":"sign match fail"}"#,
             "`secret`",
         ),
