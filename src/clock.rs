@@ -21,6 +21,9 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Time since some fixed moment of this process: for schedules. It never goes back.
     fn monotonic(&self) -> Duration;
 
+    /// The same, with the time in which the machine was suspended: for what others count by, who were not.
+    fn steady(&self) -> Duration;
+
     /// How old something is that was stamped with [`Clock::now`], by this process or by an earlier one. Setting the wall
     /// clock makes it no older; a suspension does.
     fn age(&self, stamp: Timestamp) -> Age;
@@ -52,10 +55,9 @@ impl SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
     fn reading(&self) -> Reading {
-        let suspended = suspended().saturating_sub(self.suspended_before);
         Reading {
             wall: SystemTime::now().into(),
-            steady: self.started.elapsed().saturating_add(suspended),
+            steady: self.steady(),
         }
     }
 
@@ -76,6 +78,11 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn steady(&self) -> Duration {
+        let suspended = suspended().saturating_sub(self.suspended_before);
+        self.started.elapsed().saturating_add(suspended)
     }
 
     fn age(&self, stamp: Timestamp) -> Age {

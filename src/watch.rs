@@ -12,6 +12,7 @@ use crate::store::records::Records;
 use crate::store::{Store, StoreError};
 use crate::systemd::Supervisor;
 
+mod backlog;
 mod crew;
 mod desk;
 mod errand;
@@ -24,6 +25,7 @@ mod roster;
 mod slot;
 mod status;
 
+use backlog::{Backlog, Waiting};
 use crew::Crew;
 pub use crew::SetupError;
 use holding::{Held, Holding};
@@ -63,6 +65,7 @@ pub struct Daemon {
     crew: Crew,
     holding: Holding,
     roster: Roster,
+    backlog: Backlog,
     reports: Reports,
     /// When the service manager is to hear how things are; none: it has.
     status_due: Option<Duration>,
@@ -102,6 +105,7 @@ impl Daemon {
             crew,
             holding: Holding::default(),
             roster: Roster::default(),
+            backlog: Backlog::default(),
             reports: Reports::new(),
             status_due: None,
             last_prune: None,
@@ -148,6 +152,7 @@ impl Daemon {
             self.take_reports()?;
             self.tend();
             self.start_due_polls();
+            self.note_backlog();
             self.tend_couriers();
             self.report_status();
             self.prune();
@@ -239,6 +244,16 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    fn note_backlog(&mut self) {
+        let now = self.clock.monotonic();
+        let due = self.roster.due(now);
+        let waiting = due.as_ref().map(|(target, poller)| Waiting {
+            target,
+            interval: poller.target().poll.interval,
+        });
+        self.backlog.note(waiting, now);
     }
 
     fn may_start_polls(&self) -> bool {

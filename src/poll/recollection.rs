@@ -1,15 +1,15 @@
 //! Which tasks a walk's next page is expected to show: those that the state remembers beyond the last page, in the list's
 //! order. Guesses; what comes of it is the same whichever it expects (see [`Recall`]).
 
-use std::time::Duration;
+use std::cmp::Ordering;
 
-use crate::model::{DatedPlace, ListOrder, Remembered, TaskId, Timestamp};
+use crate::model::{DatedPlace, Footprint, ListOrder, Remembered, TaskId, Timestamp};
 use crate::ucdn::wire::{Listed, Recall};
 
 /// So many more than a page shows: some may not be shown any more, and others stand where they were not expected.
 const MORE: usize = 64;
 
-/// The longest page that is reckoned with before there was one.
+/// So many are expected at the most: no page is taken to be longer before there was one.
 const LONGEST: usize = 10_000;
 
 /// The expectations of one walk.
@@ -22,6 +22,15 @@ pub(super) struct Recollection {
     /// Up to where the state was asked.
     asked: Option<DatedPlace>,
     rest: Rest,
+    shown: Shown,
+}
+
+/// Whether a page has shown in which order the list's seconds are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Shown {
+    #[default]
+    OneSecond,
+    Seconds,
 }
 
 /// Whether the state may remember more.
@@ -51,9 +60,13 @@ impl Recollection {
         }
     }
 
-    /// What to [`Recollection::expect`] before the next page; none: there is enough, or no more.
+    /// What to [`Recollection::expect`] before the next page, and then to be asked again; none: there is enough, or no more.
     pub(super) fn wanted(&self) -> Option<Wanted<'_>> {
-        let at_most = (self.length + MORE).saturating_sub(self.recall.len());
+        let lacking = (self.length + MORE).saturating_sub(self.recall.len());
+        let at_most = match lacking {
+            0 if self.is_last_second_cut() => self.length.max(MORE),
+            lacking => lacking,
+        };
         (self.rest == Rest::Unknown && at_most > 0).then_some(Wanted {
             order: self.order,
             beyond: self.asked.as_ref(),
@@ -61,8 +74,16 @@ impl Recollection {
         })
     }
 
+    /// Whether tasks of a second that the next page may show are still to come. Which of them come first is not known before
+    /// all are, so they are all asked for, unless they are very many.
+    fn is_last_second_cut(&self) -> bool {
+        let shown = self.recall.second(self.length + MORE - 1);
+        let last = self.recall.second(self.recall.len().saturating_sub(1));
+        shown == last && self.recall.len() < LONGEST
+    }
+
     /// Takes what the state gave of the `wanted`.
-    pub(super) fn expect(&mut self, mut tasks: Vec<Remembered>, wanted: usize) {
+    pub(super) fn expect(&mut self, tasks: Vec<Remembered>, wanted: usize) {
         if tasks.len() < wanted {
             self.rest = Rest::Nothing;
         }
@@ -72,31 +93,20 @@ impl Recollection {
             let id = last.id.clone();
             self.asked = Some(DatedPlace { created, id });
         }
-        // Of those that were submitted in one second a list shows first what it showed first when they became known.
-        let second = |task: &Remembered| task.footprint.created;
-        tasks.sort_by(|a, b| {
-            let by_time = second(a).cmp(&second(b));
-            let by_time = match self.order {
-                ListOrder::NewestFirst => by_time.reverse(),
-                ListOrder::OldestFirst => by_time,
-            };
-            by_time.then(a.footprint.number.cmp(&b.footprint.number))
-        });
-        self.recall.expect(tasks);
+        self.recall.expect(tasks, self.order);
     }
 
     /// Goes on behind a page: what the list's order says should have come before its end is not expected any more.
     pub(super) fn follow(&mut self, page: &[Listed]) {
-        let mut times = page.iter().filter_map(|task| task.created);
-        let (Some(first), Some(last)) = (times.next(), times.next_back()) else {
+        let mut dated = page.iter().filter(|task| task.created.is_some());
+        let (Some(first), Some(last)) = (dated.next(), dated.next_back()) else {
+            return;
+        };
+        let (Some(begin), Some(end)) = (first.created, last.created) else {
             return;
         };
         self.length = page.len();
-        let order = match first.cmp(&last) {
-            std::cmp::Ordering::Less => ListOrder::OldestFirst,
-            std::cmp::Ordering::Equal => self.order,
-            std::cmp::Ordering::Greater => ListOrder::NewestFirst,
-        };
+        let order = self.order_after(page, begin.cmp(&end));
         if order != self.order {
             *self = Self {
                 recall: Recall::new(self.recall.seed()),
@@ -107,18 +117,42 @@ impl Recollection {
             };
         }
         let is_past = |time: Timestamp| match order {
-            ListOrder::NewestFirst => time > last,
-            ListOrder::OldestFirst => time < last,
+            ListOrder::NewestFirst => time > end,
+            ListOrder::OldestFirst => time < end,
         };
-        self.recall
-            .retain(|task| !task.footprint.created.is_some_and(is_past));
+        let shown = page.iter().rev().find_map(Listed::remembered);
+        let is_shown = |it: &Footprint| {
+            shown.is_some_and(|last| it.created == last.created && it.number < last.number)
+        };
+        self.recall.retain(|task| {
+            let it = task.footprint;
+            !it.created.is_some_and(is_past) && !is_shown(&it)
+        });
         if self
             .asked
             .as_ref()
             .is_none_or(|place| is_past(place.created))
         {
-            self.asked = Some(before(last, order));
+            self.asked = Some(DatedPlace {
+                created: end,
+                id: last.id.clone(),
+            });
         }
+    }
+
+    /// The list's order, now that a page has shown tasks of one second or of several. Within one second ids may tell; where there
+    /// are others, the seconds do.
+    fn order_after(&mut self, page: &[Listed], begin_to_end: Ordering) -> ListOrder {
+        let by_time = match begin_to_end {
+            Ordering::Less => ListOrder::OldestFirst,
+            Ordering::Greater => ListOrder::NewestFirst,
+            Ordering::Equal if self.shown == Shown::OneSecond => {
+                return order_of_ids(page).unwrap_or(self.order);
+            }
+            Ordering::Equal => return self.order,
+        };
+        self.shown = Shown::Seconds;
+        by_time
     }
 
     /// Does not expect these any more: their records may have been written anew.
@@ -127,22 +161,20 @@ impl Recollection {
     }
 }
 
-/// The place before all tasks of a second.
-fn before(second: Timestamp, order: ListOrder) -> DatedPlace {
-    let created = match order {
-        ListOrder::NewestFirst => second.saturating_add(Duration::from_secs(1)),
-        ListOrder::OldestFirst => second,
-    };
-    DatedPlace {
-        created,
-        id: TaskId(String::new()),
+/// The order of tasks of one second, if it is one.
+fn order_of_ids(page: &[Listed]) -> Option<ListOrder> {
+    if page.is_sorted_by(|one, next| one.id < next.id) {
+        return Some(ListOrder::OldestFirst);
     }
+    page.is_sorted_by(|one, next| one.id > next.id)
+        .then_some(ListOrder::NewestFirst)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fingerprint, Footprint, Status, Task, TaskNumber};
+    use crate::model::{Fingerprint, Status, Task, TaskNumber};
+    use crate::ucdn::wire::{read_expected_page, read_page};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds).unwrap()
@@ -217,10 +249,71 @@ mod tests {
         list.expect(vec![remembered("new", 90, 1)], 264);
         list.follow(&page(&[20, 20, 25]));
         assert_eq!(expected(&mut list), [""; 0]);
-        assert_eq!(asks(&list), "OldestFirst: 67 beyond 25");
+        assert_eq!(asks(&list), "OldestFirst: 67 beyond 25t");
         list.expect(vec![remembered("b", 25, 7), remembered("a", 25, 6)], 67);
         list.follow(&page(&[25, 25]));
         assert_eq!(expected(&mut list), ["a", "b"], "the same order still");
+    }
+
+    #[test]
+    fn a_list_of_one_second_is_in_the_order_of_its_ids_or_in_none() {
+        let mut list = Recollection::of_list(1, 200);
+        let mut follow = |times: [i64; 3], ids: [&str; 3]| {
+            let mut page = page(&times);
+            for (task, id) in page.iter_mut().zip(ids) {
+                task.id = id.into();
+            }
+            list.follow(&page);
+            asks(&list)
+        };
+        let beyond = |ids: [&str; 3]| format!("67 beyond 25{}", ids[2]);
+        for (ids, order) in [
+            (["b", "a", "c"], "NewestFirst"),
+            (["a", "b", "c"], "OldestFirst"),
+            (["d", "a", "c"], "OldestFirst"),
+            (["c", "b", "a"], "NewestFirst"),
+        ] {
+            assert_eq!(
+                follow([25, 25, 25], ids),
+                format!("{order}: {}", beyond(ids))
+            );
+        }
+        let other = follow([24, 25, 26], ["c", "b", "a"]);
+        assert_eq!(other, "OldestFirst: 67 beyond 26a", "seconds count more");
+        let same = follow([26, 26, 26], ["c", "b", "a"]);
+        assert_eq!(same, other);
+    }
+
+    /// Many were submitted at once, and the state keeps them in the order of their ids.
+    #[test]
+    fn a_second_that_a_page_may_show_is_expected_whole_and_in_the_order_of_the_first_time() {
+        let mut list = Recollection::of_list(1, 2);
+        let second = |numbers: std::ops::Range<u64>| {
+            let tasks = numbers.map(|number| remembered(&number.to_string(), 50, 1_000 - number));
+            tasks.collect::<Vec<_>>()
+        };
+        list.expect(second(0..66), 66);
+        assert_eq!(asks(&list), "NewestFirst: 64 beyond 5065");
+        let mut tasks = second(66..128);
+        tasks.extend([remembered("later", 40, 1), remembered("last", 40, 2)]);
+        list.expect(tasks, 64);
+        assert_eq!(asks(&list), "");
+        let ids = expected(&mut list);
+        assert_eq!((ids[0].as_str(), ids[127].as_str()), ("127", "0"));
+        assert_eq!(ids[128..], ["later", "last"]);
+    }
+
+    #[test]
+    fn those_before_the_last_one_that_was_shown_of_its_second_are_not_waited_for() {
+        let text = r#"{"RetCode":0,"TaskList":[{"TaskId":"b","CreateTime":50},{"TaskId":"0","CreateTime":50}]}"#;
+        let mut list = Recollection::of_list(1, 2);
+        let mut known = remembered("b", 50, 2);
+        known.footprint.fingerprint = read_page(text.into()).unwrap().tasks[0].fingerprint(1);
+        let tasks = vec![remembered("a", 50, 1), known, remembered("c", 50, 3)];
+        list.expect(tasks, 66);
+        let page = read_expected_page(text.into(), &mut list.recall).unwrap();
+        list.follow(&page.tasks);
+        assert_eq!(expected(&mut list), ["c"]);
     }
 
     #[test]
@@ -228,7 +321,7 @@ mod tests {
         let mut list = Recollection::of_list(1, 2);
         list.expect(vec![remembered("a", 90, 1); 66], 66);
         list.follow(&page(&[50, 40]));
-        assert_eq!(asks(&list), "NewestFirst: 66 beyond 41");
+        assert_eq!(asks(&list), "NewestFirst: 66 beyond 40t");
     }
 
     #[test]

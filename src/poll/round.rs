@@ -268,7 +268,7 @@ impl<'a> Round<'a> {
 
     /// Has the next page's tasks expected.
     fn recollect(&mut self) -> Result<(), StoreError> {
-        if let Some(wanted) = self.recollection.wanted() {
+        while let Some(wanted) = self.recollection.wanted() {
             let (name, store) = (&self.poller.name, &self.poller.store);
             let at_most = wanted.at_most;
             let tasks = store.remembered(name, wanted.order, wanted.beyond, at_most)?;

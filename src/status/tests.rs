@@ -73,6 +73,10 @@ impl Clock for SetClock {
         Duration::from_secs(self.seconds.load(Ordering::Relaxed))
     }
 
+    fn steady(&self) -> Duration {
+        self.monotonic()
+    }
+
     fn age(&self, _: Timestamp) -> Age {
         Age::Witnessed(self.monotonic())
     }

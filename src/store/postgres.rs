@@ -133,7 +133,7 @@ impl Store for PostgresStore {
         under_way: &BTreeSet<TargetName>,
     ) -> Result<Tended, StoreError> {
         let mut writer = self.writer();
-        let now = self.clock.monotonic();
+        let now = self.clock.steady();
         if self.last_look.is_within(LOOK_EVERY, now) {
             return Ok(writer.tended());
         }
@@ -147,7 +147,7 @@ impl Store for PostgresStore {
     }
 
     fn still_holds(&self) -> bool {
-        let now = self.clock.monotonic();
+        let now = self.clock.steady();
         self.last_look.is_within(session::SURELY_HELD_FOR, now)
     }
 

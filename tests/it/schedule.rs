@@ -123,6 +123,21 @@ fn targets_that_wait_for_their_turn_cost_nothing() {
     assert!(ticks < 30, "{ticks} ticks of 10 ms in a second and a half");
 }
 
+#[test]
+fn that_more_polls_are_due_than_end_is_said_when_it_lasts_and_when_it_is_over() {
+    let scene = Scene::with(|config| {
+        (0..12).fold(config, |config, number| {
+            config.table(&format!("targets.{number}"))
+        })
+    });
+    scene.api.add_fault(Fault::always(Effect::DelayMs(300)));
+    let watcher = scene.watch();
+    watcher.wait_for_log("polls begin late");
+    scene.api.clear_faults();
+    watcher.wait_for_log("polls begin in time again");
+    assert_eq!(watcher.log().matches("polls begin late").count(), 1);
+}
+
 /// What a process has used of the processors, in hundredths of a second.
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

@@ -91,6 +91,10 @@ impl Clock for LooseClock {
         self.machine.monotonic()
     }
 
+    fn steady(&self) -> Duration {
+        self.noted(&mut self.changes.lock().unwrap()).steady
+    }
+
     fn age(&self, stamp: Timestamp) -> Age {
         let mut changes = self.changes.lock().unwrap();
         let reading = self.noted(&mut changes);

@@ -71,6 +71,10 @@ impl Clock for ManualClock {
         self.times.lock().unwrap().now.steady
     }
 
+    fn steady(&self) -> Duration {
+        self.monotonic()
+    }
+
     fn age(&self, stamp: Timestamp) -> Age {
         let times = self.times.lock().unwrap();
         times.history.age(stamp, times.now)

@@ -33,6 +33,10 @@ impl Clock for Noon {
         Duration::from_secs(1)
     }
 
+    fn steady(&self) -> Duration {
+        self.monotonic()
+    }
+
     fn age(&self, _: Timestamp) -> Age {
         Age::Witnessed(Duration::ZERO)
     }

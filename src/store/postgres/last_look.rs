@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// By the monotonic clock, to the millisecond before.
+/// By [`crate::clock::Clock::steady`], as the server counts a silence of ours; to the millisecond before.
 #[derive(Debug)]
 pub(super) struct LastLook(AtomicU64);
 

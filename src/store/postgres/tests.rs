@@ -39,7 +39,11 @@ impl Place {
 
     /// An instance that holds nothing yet.
     pub(super) fn open(&self) -> Result<PostgresStore, StoreError> {
-        let clock = Arc::new(SystemClock::start());
+        self.open_by(Arc::new(SystemClock::start()))
+    }
+
+    /// The same, by this clock.
+    pub(super) fn open_by(&self, clock: Arc<dyn Clock>) -> Result<PostgresStore, StoreError> {
         open(&self.address(), clock, &Stop::default())
     }
 

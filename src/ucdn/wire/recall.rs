@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 
 use twox_hash::XxHash3_64;
 
-use crate::model::{Fingerprint, Footprint, Remembered, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, ListOrder, Remembered, TaskId, Timestamp};
 
 /// How many of the next expected tasks are tried on each task that comes: those of one second may come in any order.
 const TRIED: usize = 8;
@@ -41,9 +41,25 @@ impl Recall {
         self.seed
     }
 
-    /// Expects these too, behind those that it expects already.
-    pub fn expect(&mut self, tasks: impl IntoIterator<Item = Remembered>) {
+    /// Expects these too, all in the order of the list; of those of one second it shows first what it showed first when they
+    /// became known.
+    pub fn expect(&mut self, tasks: impl IntoIterator<Item = Remembered>, order: ListOrder) {
         self.expected.extend(tasks);
+        let expected = self.expected.make_contiguous();
+        expected.sort_by(|one, other| {
+            let (one, other) = (one.footprint, other.footprint);
+            let by_time = match order {
+                ListOrder::NewestFirst => other.created.cmp(&one.created),
+                ListOrder::OldestFirst => one.created.cmp(&other.created),
+            };
+            by_time.then(one.number.cmp(&other.number))
+        });
+    }
+
+    /// When the one in this place was submitted; none: there is none.
+    #[must_use]
+    pub fn second(&self, place: usize) -> Option<Timestamp> {
+        self.expected.get(place)?.footprint.created
     }
 
     /// How many it expects.

@@ -1,7 +1,9 @@
 //! An answer of the API: any bytes. Reading it never panics; what it says is what its JSON says, read in the plainest way.
 
 use serde_json::Value;
-use ucdn_watch::model::{Footprint, Remembered, Status, Task, TaskNumber, Timestamp, Url};
+use ucdn_watch::model::{
+    Footprint, ListOrder, Remembered, Status, Task, TaskNumber, Timestamp, Url,
+};
 use ucdn_watch::ucdn::walk::{Next, Paging, Walk};
 use ucdn_watch::ucdn::wire::{
     ListField, Listed, Page, Recall, WireError, read_expected_page, read_page,
@@ -40,7 +42,7 @@ fn check_page(page: &Page) {
 fn check_expected(input: &[u8], page: &Page) {
     const SEED: u64 = 1;
     let mut recall = Recall::new(SEED);
-    recall.expect(page.tasks.iter().map(|listed| Remembered {
+    let remembered = page.tasks.iter().map(|listed| Remembered {
         id: listed.id.clone(),
         url_count: listed.urls().count(),
         footprint: Footprint {
@@ -50,7 +52,8 @@ fn check_expected(input: &[u8], page: &Page) {
             in_flight: false,
             stalled: false,
         },
-    }));
+    });
+    recall.expect(remembered, ListOrder::NewestFirst);
     let again = read_expected_page(input.to_vec(), &mut recall).unwrap();
     assert_eq!(&again, page);
     for (seen, read) in again.tasks.iter().zip(&page.tasks) {

@@ -5,7 +5,7 @@ use proptest::sample::Index;
 
 use super::any_json::tasks;
 use super::*;
-use crate::model::{Fingerprint, Footprint, Remembered, TaskId, TaskNumber};
+use crate::model::{Fingerprint, Footprint, ListOrder, Remembered, TaskId, TaskNumber};
 
 const SEED: u64 = 77;
 
@@ -26,7 +26,12 @@ fn remembered(listed: &Listed) -> Remembered {
 
 fn expecting(tasks: impl IntoIterator<Item = Remembered>) -> Recall {
     let mut recall = Recall::new(SEED);
-    recall.expect(tasks);
+    // Known in this order, so shown in this order.
+    let tasks = tasks.into_iter().zip(1..).map(|(mut task, number)| {
+        task.footprint.number = TaskNumber(number);
+        task
+    });
+    recall.expect(tasks, ListOrder::NewestFirst);
     recall
 }
 
@@ -76,7 +81,15 @@ proptest! {
 
     #[test]
     fn a_page_that_comes_again_is_recognised_whole(tasks in prop::collection::vec(tasks(), 0..12), pretty in any::<bool>()) {
-        let text = answer(&tasks, pretty);
+        let of_one_second = |task: &Value| {
+            let mut task = task.clone();
+            if let Some(fields) = task.as_object_mut() {
+                fields.retain(|key, _| !key.eq_ignore_ascii_case("CreateTime"));
+                fields.insert("CreateTime".to_owned(), 1_000.into());
+            }
+            task
+        };
+        let text = answer(&tasks.iter().map(of_one_second).collect::<Vec<_>>(), pretty);
         let plain = read_page(text.clone().into()).unwrap();
         let mut recall = expecting(plain.tasks.iter().map(remembered));
         let page = read_expected_page(text.into(), &mut recall).unwrap();
