@@ -4,7 +4,7 @@ use std::fs;
 
 use ucdn_watch::simulator::{Effect, Fault, Settings};
 
-use crate::harness::visitor::{address_of, get};
+use crate::harness::visitor::{PAGES, address_of, get};
 use crate::harness::{Answer, ConfigText, Delivery, Ended, Scene, eventually, task};
 
 const PUBLIC_KEY: &str = "canary+public/key=";
@@ -153,14 +153,7 @@ fn whoever_looks_in_from_outside_sees_no_secret() {
         (beats && textfile.exists()).then_some(())
     });
     let address = address_of(&watcher);
-    for path in [
-        "/",
-        "/metrics",
-        "/healthz",
-        "/readyz",
-        "/api/tasks",
-        "/no-such-page",
-    ] {
+    for path in PAGES.into_iter().chain(["/no-such-page"]) {
         let page = get(address, path);
         assert_no_canary(&page.body.replace("/no-such-page", ""), path);
     }

@@ -9,6 +9,16 @@ use super::{Program, eventually};
 /// Only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What there is to look at without a parameter.
+pub(crate) const PAGES: [&str; 6] = [
+    "/",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/api/tasks",
+    "/api/events",
+];
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Page {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::server::Server;
-use crate::harness::visitor::{address_of, get};
+use crate::harness::visitor::{PAGES, address_of, get};
 use crate::harness::{ConfigText, Program, Scene, eventually, task};
 use crate::secrets::{assert_no_canary, assert_silent};
 
@@ -127,14 +127,7 @@ fn a_watcher_shows_the_password_of_its_state_to_nobody_while_the_server_goes_and
     watcher.wait_for_log("nothing is polled while the state can't be reached");
     let address = address_of(&watcher);
     let look = || {
-        for path in [
-            "/",
-            "/metrics",
-            "/healthz",
-            "/readyz",
-            "/api/tasks",
-            "/api/events",
-        ] {
+        for path in PAGES {
             assert_no_canary(&get(address, path).body, path);
         }
     };
