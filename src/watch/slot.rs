@@ -55,7 +55,6 @@ impl Slot {
 
     /// Nothing is known of a poll that was to be made: the next one an interval later.
     pub(super) fn put_off(&mut self, now: Duration) {
-        self.running = None;
         self.due = now.saturating_add(self.poller.target().poll.interval);
     }
 
