@@ -195,6 +195,8 @@ fn connect(file: &StateFile) -> Result<Connection, Fault> {
     // Until all is found well: a file that is refused or set aside stays as it was found, and so does its journal.
     fold_at_close(&connection, false)?;
     checksum::teach(&connection)?;
+    // A statement is prepared once: or one whose parameter stands beside an index of a part of a table is prepared at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
