@@ -1,7 +1,7 @@
 //! The state: snapshot, events and outbox behind one contract. The only place with SQL.
 //! Keeps and orders; decides nothing about what a change means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -61,12 +61,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What the last poll left of a target; a new one if there was none.
     fn target(&self, target: &TargetName) -> Result<TargetState, StoreError>;
 
-    /// The snapshot's records of those of `ids` that it knows, each once, in no particular order. Any number of ids.
+    /// The snapshot's records of a target by their numbers, as far as there are such. Any number of numbers.
     fn known_tasks(
         &self,
         target: &TargetName,
-        ids: &[TaskId],
-    ) -> Result<Vec<KnownTask>, StoreError>;
+        numbers: &[TaskNumber],
+    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError>;
 
     /// What [`Fingerprint`]s are made with: a number of this state's own, the same for ever, which nobody outside knows.
     fn fingerprint_seed(&self) -> u64;
@@ -217,6 +217,8 @@ pub enum Reach {
 pub struct LearnedTask {
     /// The record, URLs included.
     pub task: KnownTask,
+    /// Which record of this task there is already, as far as is known: told of, it need not be looked for.
+    pub number: Option<TaskNumber>,
     /// Of the text that shows the task whole and as the record has it; none if there is no such text.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -225,6 +227,7 @@ impl From<KnownTask> for LearnedTask {
     fn from(task: KnownTask) -> Self {
         Self {
             task,
+            number: None,
             fingerprint: None,
         }
     }

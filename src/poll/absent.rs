@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::PollError;
 use super::round::{ClockCheck, Round, Walked, WholeList};
 use crate::diff::missed;
-use crate::model::{TaskId, TaskNumber, Timestamp, Window};
-use crate::store::{Baseline, Commit, StoreError, TaskInFlight};
+use crate::model::{TaskNumber, Timestamp, Window};
+use crate::store::{Baseline, Commit, LearnedTask, StoreError, TaskInFlight};
 use crate::ucdn::walk::CompleteWalk;
 
 /// Tasks asked for in one request. A server that ignores the ids answers a whole list, which the walk survives.
@@ -104,27 +104,31 @@ impl Round<'_> {
         let mut after = TaskNumber::default();
         while let Some(batch) = self.unseen_after(after)? {
             after = batch.last;
-            self.miss(batch.unseen)?;
+            self.miss(&batch.unseen)?;
         }
         self.state.baseline = Baseline::Taken;
         self.commit(Commit::default(), Vec::new())
     }
 
-    fn miss(&mut self, unseen: Vec<TaskInFlight>) -> Result<(), StoreError> {
-        let ids: Vec<TaskId> = unseen.into_iter().map(|task| task.id).collect();
-        if ids.is_empty() {
+    fn miss(&mut self, unseen: &[TaskInFlight]) -> Result<(), StoreError> {
+        let numbers: Vec<TaskNumber> = unseen.iter().map(|task| task.number).collect();
+        if numbers.is_empty() {
             return Ok(());
         }
         let mut commit = Commit::default();
         let mut drafts = Vec::new();
         let now = self.poller.clock.now();
-        for mut task in self.poller.store.known_tasks(&self.poller.name, &ids)? {
+        let known = self.poller.store.known_tasks(&self.poller.name, &numbers)?;
+        for (number, mut task) in known {
             let missed = missed(task.absence);
             task.absence = missed.absence;
             if missed.newly_vanished {
                 drafts.push(self.poller.origin(now).vanished(&task));
             }
-            commit.tasks.push(task.into());
+            commit.tasks.push(LearnedTask {
+                number: Some(number),
+                ..task.into()
+            });
         }
         self.commit(commit, drafts)
     }

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::model::{DatedPlace, Footprint, ListOrder, Remembered, TaskId, Timestamp};
+use crate::model::{DatedPlace, Footprint, ListOrder, Remembered, Timestamp};
 use crate::ucdn::wire::{Listed, Recall};
 
 /// So many more than a page shows: some may not be shown any more, and others stand where they were not expected.
@@ -156,8 +156,8 @@ impl Recollection {
     }
 
     /// Does not expect these any more: their records may have been written anew.
-    pub(super) fn forget<'t>(&mut self, ids: impl Iterator<Item = &'t TaskId>) {
-        self.recall.forget(ids);
+    pub(super) fn forget(&mut self, tasks: impl Iterator<Item = Footprint>) {
+        self.recall.forget(tasks.map(|task| task.number));
     }
 }
 

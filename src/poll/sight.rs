@@ -6,7 +6,7 @@ use super::round::{BaselineRule, Round};
 use crate::config::FirstRun;
 use crate::diff::{Moment, compare, is_known, other_words};
 use crate::event::EventDraft;
-use crate::model::{Fingerprint, Footprint, KnownTask, Sought, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, KnownTask, Sought, TaskId, TaskNumber, Timestamp};
 use crate::store::{Commit, LearnedTask, Retouch, StoreError};
 use crate::ucdn::wire::Listed;
 
@@ -42,8 +42,8 @@ impl Round<'_> {
             let unread = self.glance(tasks, now)?;
             self.learn(&unread, now)?;
             // On a later page of this walk they may come once more.
-            let ids = unread.iter().map(|unread| &unread.task.id);
-            self.recollection.forget(ids);
+            let read = unread.iter().filter_map(|unread| unread.known);
+            self.recollection.forget(read);
         }
         Ok(())
     }
@@ -120,6 +120,7 @@ impl Round<'_> {
             // Of two records of one task, the store keeps the later.
             commit.tasks.push(LearnedTask {
                 task: difference.task,
+                number: footprint.map(|known| known.number),
                 fingerprint: *fingerprint,
             });
         }
@@ -127,17 +128,15 @@ impl Round<'_> {
     }
 
     fn records_of(&self, unread: &[Unread<'_>]) -> Result<HashMap<TaskId, KnownTask>, StoreError> {
-        let ids: Vec<TaskId> = unread
-            .iter()
-            .filter(|unread| unread.known.is_some())
-            .map(|unread| unread.task.id.clone())
-            .collect();
-        if ids.is_empty() {
+        let known = unread.iter().filter_map(|unread| unread.known);
+        let numbers: Vec<TaskNumber> = known.map(|known| known.number).collect();
+        if numbers.is_empty() {
             return Ok(HashMap::new());
         }
-        let known = self.poller.store.known_tasks(&self.poller.name, &ids)?;
+        let store = &self.poller.store;
+        let known = store.known_tasks(&self.poller.name, &numbers)?;
         Ok(known
-            .into_iter()
+            .into_values()
             .map(|task| (task.id.clone(), task))
             .collect())
     }

@@ -8,7 +8,8 @@ use super::records::{OutboxOrders, Records};
 use super::{Commit, Delivery, NewEvent, Store, TaskInFlight, Try, TryResult};
 use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
 use crate::model::{
-    Absence, KnownTask, Status, TargetName, TaskKind, TaskNumber, Timestamp, UrlState, WebhookName,
+    Absence, KnownTask, Sought, Status, TargetName, TaskKind, TaskNumber, Timestamp, UrlState,
+    WebhookName,
 };
 
 pub(super) mod events;
@@ -25,6 +26,8 @@ macro_rules! store_contract {
         $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, snapshot:
             a_task_comes_back_as_it_was
             a_record_is_replaced_by_the_next
+            a_record_is_replaced_by_its_number
+            a_number_that_is_not_the_task_s_replaces_no_other
             thousands_of_tasks_are_known_at_once
             tasks_of_another_target_are_not_known
             tasks_in_flight_come_in_the_order_of_their_numbers
@@ -196,9 +199,21 @@ pub(super) fn commit_events(store: &dyn Store, events: &[NewEvent], time: i64) {
 }
 
 pub(super) fn known(store: &dyn Store, id: &str) -> Option<KnownTask> {
-    let known = store.known_tasks(&shop(), &[id.into()]).unwrap();
-    assert!(known.len() <= 1);
-    known.into_iter().next()
+    let number = number(store, &shop(), id)?;
+    let mut known = store.known_tasks(&shop(), &[number]).unwrap();
+    assert_eq!(known.len(), 1);
+    known.remove(&number)
+}
+
+/// By which number a state knows a task.
+pub(super) fn number(store: &dyn Store, target: &TargetName, id: &str) -> Option<TaskNumber> {
+    let id = id.into();
+    let sought = Sought {
+        id: &id,
+        created: None,
+    };
+    let found = store.footprints(target, &[sought]).unwrap();
+    Some(found[0]?.number)
 }
 
 /// All tasks in flight.

@@ -4,7 +4,7 @@
 //! writes goes through that very session: with the session the lock is gone, and so is the right to write. Nothing
 //! else is agreed upon between instances. Another session reads, so that no reader waits for a commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,9 +20,7 @@ use super::{
     steps,
 };
 use crate::clock::{Clock, Stop};
-use crate::model::{
-    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
-};
+use crate::model::{Footprint, KnownTask, Sought, TargetName, TaskNumber, Timestamp, WebhookName};
 
 mod address;
 mod copy;
@@ -170,10 +168,10 @@ impl Store for PostgresStore {
     fn known_tasks(
         &self,
         target: &TargetName,
-        ids: &[TaskId],
-    ) -> Result<Vec<KnownTask>, StoreError> {
+        numbers: &[TaskNumber],
+    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError> {
         self.read("read tasks", async |work| {
-            snapshot::known_tasks(work, target, ids).await
+            snapshot::known_tasks(work, target, numbers).await
         })
     }
 

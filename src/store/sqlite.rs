@@ -1,8 +1,9 @@
 //! The state in one SQLite file, for one instance. Owns the file, its lock, its journal and its damage.
 //!
 //! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
-//! reader waits for a commit's way to the disk, but who is about to commit. Either is behind a mutex; both are let go before the lock is.
+//! reader waits for a commit's way to the disk, but a poll, which is about to commit. Either is behind a mutex; both are let go before the lock is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,8 +20,8 @@ use super::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try, steps,
 };
 use crate::model::{
-    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskId,
-    TaskNumber, Timestamp, WebhookName,
+    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskNumber,
+    Timestamp, WebhookName,
 };
 
 mod checksum;
@@ -142,6 +143,16 @@ impl SqliteStore {
         read_by(&self.reader, query).map_err(|fault| self.error(fault, action))
     }
 
+    /// The same by the connection that writes: for what a poll reads of each page. What it reads is what it is about to write
+    /// anew, and is then at hand; and each commit makes the other connection read its own anew.
+    fn read_to_write<T>(
+        &self,
+        action: &'static str,
+        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        read_by(&self.writer, query).map_err(|fault| self.error(fault, action))
+    }
+
     /// What `change` writes is committed and on disk at the end, or undone.
     fn write<T>(
         &self,
@@ -221,14 +232,11 @@ impl Store for SqliteStore {
     fn known_tasks(
         &self,
         target: &TargetName,
-        ids: &[TaskId],
-    ) -> Result<Vec<KnownTask>, StoreError> {
-        // By the one that writes: what is read of a task is about to be written anew, and its pages are then at hand. Each
-        // commit makes the other one read its own anew.
-        read_by(&self.writer, |state| {
-            snapshot::known_tasks(state, target, ids)
+        numbers: &[TaskNumber],
+    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError> {
+        self.read_to_write("read tasks", |state| {
+            snapshot::known_tasks(state, target, numbers)
         })
-        .map_err(|fault| self.error(fault, "read tasks"))
     }
 
     fn fingerprint_seed(&self) -> u64 {
@@ -243,7 +251,7 @@ impl Store for SqliteStore {
         if sought.is_empty() {
             return Ok(Vec::new());
         }
-        self.read("look for tasks", |state| {
+        self.read_to_write("look for tasks", |state| {
             footprint::footprints(state, target, sought)
         })
     }
@@ -255,7 +263,7 @@ impl Store for SqliteStore {
         beyond: Option<&DatedPlace>,
         at_most: usize,
     ) -> Result<Vec<Remembered>, StoreError> {
-        self.read("remember tasks", |state| {
+        self.read_to_write("remember tasks", |state| {
             footprint::remembered(state, target, order, beyond, at_most)
         })
     }

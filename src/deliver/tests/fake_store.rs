@@ -1,10 +1,9 @@
 //! An outbox in memory, which can be told to fail.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use crate::model::{
-    Footprint, KnownTask, Sought, TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
-};
+use crate::model::{Footprint, KnownTask, Sought, TargetName, TaskNumber, Timestamp, WebhookName};
 use crate::store::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
     TryResult,
@@ -152,7 +151,11 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn known_tasks(&self, _: &TargetName, _: &[TaskId]) -> Result<Vec<KnownTask>, StoreError> {
+    fn known_tasks(
+        &self,
+        _: &TargetName,
+        _: &[TaskNumber],
+    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError> {
         unreachable!()
     }
 

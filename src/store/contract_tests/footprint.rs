@@ -24,7 +24,10 @@ fn footprint(store: &dyn Store, id: &str, created: Option<i64>) -> Option<Footpr
 
 fn commit_record(store: &dyn Store, task: KnownTask, fingerprint: Option<Fingerprint>) {
     let commit = Commit {
-        tasks: vec![LearnedTask { task, fingerprint }],
+        tasks: vec![LearnedTask {
+            fingerprint,
+            ..task.into()
+        }],
         time: at(2_000),
         ..Commit::default()
     };

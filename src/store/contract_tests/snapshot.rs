@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{at, commit_tasks, drain, event, in_flight, known, shop, task};
-use crate::model::{Absence, Status, TaskId, TaskNumber, Timestamp, UrlState};
-use crate::store::{Baseline, Commit, Store, TargetState};
+use super::{at, commit_tasks, drain, event, in_flight, known, number, shop, task};
+use crate::model::{Absence, KnownTask, Status, TaskNumber, Timestamp, UrlState};
+use crate::store::{Baseline, Commit, LearnedTask, Store, TargetState};
 
 pub(in crate::store) fn a_task_comes_back_as_it_was(store: &dyn Store) {
     let mut odd = task(
@@ -57,23 +57,57 @@ pub(in crate::store) fn a_record_is_replaced_by_the_next(store: &dyn Store) {
     assert_eq!(known(store, "a"), Some(first));
 }
 
+pub(in crate::store) fn a_record_is_replaced_by_its_number(store: &dyn Store) {
+    let first = task("a", Status::Wait, Some(1_000));
+    commit_tasks(store, std::slice::from_ref(&first), 2_000);
+    let number = number(store, &shop(), "a");
+    let failed = task("a", Status::Failure, Some(1_000));
+    let of_another_time = task("a", Status::Success, Some(1_001));
+    for task in [failed, first, of_another_time] {
+        commit_numbered(store, &task, number);
+        assert_eq!(known(store, "a").as_ref(), Some(&task));
+        assert_eq!(super::number(store, &shop(), "a"), number);
+    }
+}
+
+/// A number is a hint: what is written is the task that bears the name.
+pub(in crate::store) fn a_number_that_is_not_the_task_s_replaces_no_other(store: &dyn Store) {
+    let other = task("other", Status::Wait, Some(1_000));
+    commit_tasks(store, std::slice::from_ref(&other), 2_000);
+    let wrong = [number(store, &shop(), "other"), Some(TaskNumber(u64::MAX))];
+    for (id, number) in ["a", "b"].into_iter().zip(wrong) {
+        let task = task(id, Status::Process, Some(1_000));
+        commit_numbered(store, &task, number);
+        assert_eq!(known(store, id), Some(task));
+    }
+    assert_eq!(known(store, "other"), Some(other));
+}
+
+fn commit_numbered(store: &dyn Store, task: &KnownTask, number: Option<TaskNumber>) {
+    let commit = Commit {
+        tasks: vec![LearnedTask {
+            number,
+            ..task.clone().into()
+        }],
+        time: at(2_000),
+        ..Commit::default()
+    };
+    store.commit(&shop(), &commit).unwrap();
+}
+
 pub(in crate::store) fn thousands_of_tasks_are_known_at_once(store: &dyn Store) {
     let tasks: Vec<_> = (0..2_500)
         .map(|n| task(&format!("task-{n}"), Status::Wait, Some(n)))
         .collect();
     commit_tasks(store, &tasks, 2_000);
-    let mut ids: Vec<TaskId> = (0..40_000)
-        .map(|n| format!("task-{n}").as_str().into())
-        .collect();
-    ids.push("task-7".into());
-    let known = store.known_tasks(&shop(), &ids).unwrap();
-    assert_eq!(
-        known.len(),
-        2_500,
-        "an id that is asked for twice is told of once"
-    );
+    let last = store.last_task_number().unwrap();
+    let twice = last.0 / 2;
+    let numbers = (0..last.0 + 40_000).chain([twice, u64::MAX]);
+    let numbers: Vec<TaskNumber> = numbers.map(TaskNumber).collect();
+    let known = store.known_tasks(&shop(), &numbers).unwrap();
+    assert_eq!(known.len(), 2_500);
     let known: BTreeMap<_, _> = known
-        .into_iter()
+        .into_values()
         .map(|task| (task.id.clone(), task))
         .collect();
     assert!(tasks.iter().all(|task| known.get(&task.id) == Some(task)));
@@ -82,7 +116,11 @@ pub(in crate::store) fn thousands_of_tasks_are_known_at_once(store: &dyn Store) 
 pub(in crate::store) fn tasks_of_another_target_are_not_known(store: &dyn Store) {
     commit_tasks(store, &[task("a", Status::Wait, None)], 2_000);
     let other = "blog".into();
-    assert_eq!(store.known_tasks(&other, &["a".into()]).unwrap(), []);
+    let number = number(store, &shop(), "a").unwrap();
+    assert_eq!(
+        store.known_tasks(&other, &[number]).unwrap(),
+        BTreeMap::new()
+    );
     assert_eq!(in_flight(store, &other), []);
 }
 
@@ -178,7 +216,8 @@ pub(in crate::store) fn forgetting_a_target_keeps_events_and_the_other_targets(s
     assert_eq!(known(store, "a"), None);
     assert_eq!(in_flight(store, &shop()), []);
     assert_eq!(store.target(&shop()).unwrap(), TargetState::default());
-    assert_eq!(store.known_tasks(&blog, &["a".into()]).unwrap().len(), 1);
+    let number = number(store, &blog, "a").unwrap();
+    assert_eq!(store.known_tasks(&blog, &[number]).unwrap().len(), 1);
     assert_eq!(store.target(&blog).unwrap().list, "main");
     assert_eq!(drain(store, "ops").len(), 2);
 }

@@ -26,8 +26,8 @@ const SET_TARGET: &str = "INSERT INTO target
         baseline = excluded.baseline, failed_polls = excluded.failed_polls,
         failing_reported = excluded.failing_reported, paging = excluded.paging";
 const TASKS: &str =
-    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
-    FROM task WHERE target = $1 AND id = ANY($2)";
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, number
+    FROM task WHERE number = ANY($2) AND target = $1";
 const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
     FROM task WHERE target = $1 AND id = ANY($2)";
 /// A page at once: a column is an array.
@@ -105,11 +105,14 @@ pub(super) async fn forget_target(work: &Work<'_>, name: &TargetName) -> Result<
 pub(super) async fn known_tasks(
     work: &Work<'_>,
     target: &TargetName,
-    ids: &[TaskId],
-) -> Result<Vec<KnownTask>, Fault> {
-    let ids: Vec<String> = ids.iter().map(|id| text(id.as_str())).collect();
-    let rows = work.query(TASKS, &[&target.as_str(), &ids]).await?;
-    rows.iter().map(read_task).collect()
+    numbers: &[TaskNumber],
+) -> Result<BTreeMap<TaskNumber, KnownTask>, Fault> {
+    let numbers: Vec<i64> = numbers.iter().map(|number| kept(number.0)).collect();
+    let rows = work.query(TASKS, &[&target.as_str(), &numbers]).await?;
+    let known = rows
+        .iter()
+        .map(|row| Ok((number(row, 9)?, read_task(row)?)));
+    known.collect()
 }
 
 /// See [`crate::store::Store::footprints`].
@@ -264,7 +267,9 @@ impl Columns {
 
     pub(super) fn push(
         &mut self,
-        LearnedTask { task, fingerprint }: &LearnedTask,
+        LearnedTask {
+            task, fingerprint, ..
+        }: &LearnedTask,
     ) -> Result<(), Fault> {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (i64::from(polls), false),

@@ -231,6 +231,11 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> Result<TaskNumber, Fault> 
     as_number(row.get(column)?)
 }
 
+/// How a task's number is kept. None has one beyond SQLite's.
+pub(super) fn number_column(number: TaskNumber) -> i64 {
+    i64::try_from(number.0).unwrap_or(i64::MAX)
+}
+
 fn as_number(number: i64) -> Result<TaskNumber, Fault> {
     u64::try_from(number)
         .map(TaskNumber)

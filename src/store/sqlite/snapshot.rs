@@ -1,12 +1,12 @@
 //! The snapshot: targets and tasks as rows. Keeps what polls learned; concludes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, Statement, params};
 
 use super::checksum::{self, sound};
 use super::fault::Fault;
-use super::footprint::number;
+use super::footprint::{number, number_column};
 use super::row::{count, optional_time, seconds, time};
 use crate::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
@@ -26,19 +26,20 @@ const SET_TARGET: &str = "INSERT OR REPLACE INTO target
 const TASK: &str = concat!(
     "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
     sound!(task),
-    " FROM task WHERE target = ?1 AND id = ?2"
+    " FROM task WHERE number = ?2 AND target = ?1"
 );
 const ALL_TASKS: &str = concat!(
     "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
     sound!(task),
     " FROM task"
 );
-/// All that may change of a task whose times don't, in the places of the next: an index is rewritten if a column of it is named here, whether or not
-/// the value is another, and the one of all tasks is in the order of their times.
+/// All that may change of a task whose number is known and whose times don't change, in the places of the next: an index is
+/// rewritten if a column of it is named here, whether or not the value is another, and the one of all tasks is in the order of
+/// their times.
 const CHANGE_TASK: &str = "UPDATE task
     SET type = ?4, status = ?5, changed = ?8, stalled = ?9, missed_polls = ?10, vanished = ?11, in_flight = ?12,
         url_count = ?13, fingerprint = ?14, urls = ?15
-    WHERE target = ?2 AND id = ?3 AND created IS ?6 AND first_seen = ?7";
+    WHERE number = ?1 AND target = ?2 AND id = ?3 AND created IS ?6 AND first_seen = ?7";
 /// Not `INSERT OR REPLACE`: that would give the task another number.
 const SET_TASK: &str = "INSERT INTO task
     (number, target, id, type, status, created, first_seen, changed, stalled, missed_polls, vanished, in_flight,
@@ -83,18 +84,18 @@ pub(super) fn target(connection: &Connection, name: &TargetName) -> Result<Targe
     read_target(row).map_err(|fault| fault.in_row(|| format!("target {:?}", name.as_str())))
 }
 
-/// See [`crate::store::Store::known_tasks`]. One look-up an id: as fast as lists of ids, and without their limits.
+/// See [`crate::store::Store::known_tasks`]. One look-up a number: as fast as lists of them, and without their limits.
 pub(super) fn known_tasks(
     connection: &Connection,
     target: &TargetName,
-    ids: &[TaskId],
-) -> Result<Vec<KnownTask>, Fault> {
+    numbers: &[TaskNumber],
+) -> Result<BTreeMap<TaskNumber, KnownTask>, Fault> {
     let mut statement = connection.prepare_cached(TASK)?;
-    let mut known = Vec::with_capacity(ids.len());
-    for id in ids.iter().collect::<BTreeSet<_>>() {
-        let mut rows = statement.query([target.as_str(), id.as_str()])?;
+    let mut known = BTreeMap::new();
+    for number in numbers {
+        let mut rows = statement.query(params![target.as_str(), number_column(*number)])?;
         if let Some(row) = rows.next()? {
-            known.push(read_task(row)?);
+            known.insert(*number, read_task(row)?);
         }
     }
     Ok(known)
@@ -107,9 +108,8 @@ pub(super) fn in_flight_after(
     after: TaskNumber,
     at_most: u32,
 ) -> Result<Vec<TaskInFlight>, Fault> {
-    let after = i64::try_from(after.0).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(IN_FLIGHT)?;
-    let mut rows = statement.query(params![target.as_str(), after, at_most])?;
+    let mut rows = statement.query(params![target.as_str(), number_column(after), at_most])?;
     let mut tasks = Vec::new();
     while let Some(row) = rows.next()? {
         tasks.push(TaskInFlight {
@@ -139,9 +139,8 @@ pub(super) fn set_tasks(
     let mut change = connection.prepare_cached(CHANGE_TASK)?;
     let mut set = connection.prepare_cached(SET_TASK)?;
     for record in records {
-        // What is new now was not there to be changed: trying would cost a look-up.
-        let is_changed =
-            record.task.first_seen < now && write_task(&mut change, None, target, record, now)? > 0;
+        let is_changed = record.number.is_some()
+            && write_task(&mut change, record.number, target, record, now)? > 0;
         if !is_changed {
             write_task(&mut set, None, target, record, now)?;
         }
@@ -163,7 +162,9 @@ fn write_task(
     statement: &mut Statement<'_>,
     number: Option<TaskNumber>,
     target: &TargetName,
-    LearnedTask { task, fingerprint }: &LearnedTask,
+    LearnedTask {
+        task, fingerprint, ..
+    }: &LearnedTask,
     changed: Timestamp,
 ) -> Result<usize, Fault> {
     let (missed_polls, vanished) = match task.absence {
@@ -173,7 +174,7 @@ fn write_task(
     let urls = serde_json::to_string(&task.urls)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     Ok(statement.execute(params![
-        number.map(|number| i64::try_from(number.0).unwrap_or(i64::MAX)),
+        number.map(number_column),
         target.as_str(),
         task.id.as_str(),
         task.r#type,
@@ -203,7 +204,7 @@ pub(super) fn retouch(
         fingerprint,
     } in retouched
     {
-        let number = i64::try_from(number.0).unwrap_or(i64::MAX);
+        let number = number_column(*number);
         statement.execute(params![target.as_str(), number, fingerprint.to_bits()])?;
     }
     Ok(())

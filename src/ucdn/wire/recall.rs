@@ -4,11 +4,11 @@
 //! record was last learned from *is* that text, so it is JSON, of that task, with that time and so many URLs. Which task is
 //! tried is a guess, and a wrong one costs a hash: what nothing is recognised in is read.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use twox_hash::XxHash3_64;
 
-use crate::model::{Fingerprint, Footprint, ListOrder, Remembered, TaskId, Timestamp};
+use crate::model::{Fingerprint, Footprint, ListOrder, Remembered, TaskId, TaskNumber, Timestamp};
 
 /// How many of the next expected tasks are tried on each task that comes: those of one second may come in any order.
 const TRIED: usize = 8;
@@ -80,12 +80,14 @@ impl Recall {
     }
 
     /// No longer expects these: what was remembered of them is not what is known now.
-    pub fn forget<'t>(&mut self, ids: impl Iterator<Item = &'t TaskId>) {
-        if self.is_empty() {
+    pub fn forget(&mut self, tasks: impl Iterator<Item = TaskNumber>) {
+        let mut numbers: Vec<TaskNumber> = tasks.collect();
+        if numbers.is_empty() {
             return;
         }
-        let ids: HashSet<&TaskId> = ids.collect();
-        self.expected.retain(|task| !ids.contains(&task.id));
+        numbers.sort_unstable();
+        let is_one = |task: &Remembered| numbers.binary_search(&task.footprint.number).is_ok();
+        self.expected.retain(|task| !is_one(task));
     }
 
     /// A new page: it may be in order again.

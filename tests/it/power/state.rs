@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use ucdn_watch::model::{KnownTask, TargetName, TaskId, Timestamp, WebhookName};
+use ucdn_watch::model::{KnownTask, TargetName, TaskNumber, Timestamp, WebhookName};
 use ucdn_watch::store::{Delivery, Store, TargetState, sqlite};
-
-use super::LARGE;
 
 /// All that the program would go on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +20,10 @@ pub(super) fn content(folder: &Path) -> Content {
     assert_eq!(opened.loss, None);
     let store = opened.store;
     let shop = TargetName("shop".to_owned());
-    let ids: Vec<TaskId> = ["a", "b", "c"]
-        .into_iter()
-        .chain(LARGE)
-        .map(Into::into)
-        .collect();
-    let mut tasks = store.known_tasks(&shop, &ids).unwrap();
+    let last = store.last_task_number().unwrap();
+    let numbers: Vec<TaskNumber> = (0..=last.0).map(TaskNumber).collect();
+    let known = store.known_tasks(&shop, &numbers).unwrap();
+    let mut tasks: Vec<KnownTask> = known.into_values().collect();
     tasks.sort_by(|a, b| a.id.cmp(&b.id));
     let owed_to = |name: &str| {
         store

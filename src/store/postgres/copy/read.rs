@@ -111,6 +111,7 @@ fn task(row: &Row) -> Result<TaskRow, Fault> {
         changed: time(row, 11)?,
         learned: LearnedTask {
             task,
+            number: None,
             fingerprint: fingerprint.map(Fingerprint::from_bits),
         },
     })

@@ -126,6 +126,7 @@ fn task(row: &Row<'_>) -> Result<TaskRow, Fault> {
         changed: time(row, 12)?,
         learned: LearnedTask {
             task,
+            number: None,
             fingerprint: fingerprint.map(Fingerprint::from_bits),
         },
     })

@@ -188,7 +188,7 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
         change(&path, sql);
 
         let used = [
-            store.known_tasks(&shop(), &["a".into()]).map(|_| ()),
+            store.known_tasks(&shop(), &[TaskNumber(1)]).map(|_| ()),
             store.pending(&ops(), 1).map(|_| ()),
             store.target(&shop()).map(|_| ()),
             store.commit(

@@ -6,8 +6,8 @@ use crate::store::LearnedTask;
 
 fn learned(id: &str, created: Option<i64>, fingerprint: Option<Fingerprint>) -> LearnedTask {
     LearnedTask {
-        task: task(id, Status::Success, created),
         fingerprint,
+        ..task(id, Status::Success, created).into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! States of earlier versions: opened, they are of this one, and nothing in them is lost or told again.
 
 use super::*;
-use crate::model::{Absence, KnownTask};
+use crate::model::{Absence, KnownTask, TaskId};
 use crate::store::records::Records as _;
 use crate::store::{Baseline, Reach, Room};
 
@@ -96,8 +96,8 @@ fn the_fingerprints_of_version_6_are_forgotten_and_the_tasks_are_not() {
     let store = open_sound(&path);
     let task = contract_tests::task("a", crate::model::Status::Success, Some(1_000));
     let learned = crate::store::LearnedTask {
-        task: task.clone(),
         fingerprint: Some(crate::model::Fingerprint::of_text(9, 7)),
+        ..task.clone().into()
     };
     let commit = Commit {
         tasks: vec![learned],
