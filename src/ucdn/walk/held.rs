@@ -37,9 +37,9 @@ impl Held {
         let mut seen = seen;
         let last: Vec<Listed> = self.last.take().into_iter().collect();
         seen.extend(self.with_pending(last));
-        let mut tasks = std::mem::take(&mut self.pending);
-        tasks.extend(seen);
-        tasks
+        let pending = std::mem::take(&mut self.pending);
+        seen.splice(..0, pending);
+        seen
     }
 
     /// Takes the last task out if the page does not show it: one that ends before it does not show that nothing of it is
@@ -57,6 +57,11 @@ impl Held {
 
     /// Merges the task that was held back into the page, and holds the page's last one back in turn.
     pub(super) fn hold_back(&mut self, tasks: Vec<Listed>, shown: Shown) -> Vec<Listed> {
+        if self.last.is_none() {
+            let mut tasks = tasks;
+            self.last = tasks.pop();
+            return self.with_pending(tasks);
+        }
         let mut seen = Vec::with_capacity(tasks.len() + 1);
         if !tasks
             .iter()
