@@ -82,16 +82,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What is remembered of a target's tasks beyond a place, in a list's order: at most so many, and fewer only if there are
     /// no more. Only dated tasks with fingerprints that tell the lengths of their texts. None: it begins with the first one.
     ///
-    /// Saves reading what comes as it came before. A state that finds no task so is as right, and slower.
+    /// Saves reading what comes as it came before.
     fn remembered(
         &self,
-        _target: &TargetName,
-        _order: ListOrder,
-        _beyond: Option<&DatedPlace>,
-        _at_most: usize,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        Ok(Vec::new())
-    }
+        target: &TargetName,
+        order: ListOrder,
+        beyond: Option<&DatedPlace>,
+        at_most: usize,
+    ) -> Result<Vec<Remembered>, StoreError>;
 
     /// A target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers beyond `after`: at most so many, in the order
     /// of their numbers. [`TaskNumber`] 0 stands before all.

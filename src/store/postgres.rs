@@ -20,11 +20,15 @@ use super::{
     steps,
 };
 use crate::clock::{Clock, Stop};
-use crate::model::{Footprint, KnownTask, Sought, TargetName, TaskNumber, Timestamp, WebhookName};
+use crate::model::{
+    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskNumber,
+    Timestamp, WebhookName,
+};
 
 mod address;
 mod copy;
 mod fault;
+mod footprint;
 mod last_look;
 mod lock_table;
 mod occupancy;
@@ -181,7 +185,19 @@ impl Store for PostgresStore {
         sought: &[Sought<'_>],
     ) -> Result<Vec<Option<Footprint>>, StoreError> {
         self.read("look tasks up", async |work| {
-            snapshot::footprints(work, target, sought).await
+            footprint::footprints(work, target, sought).await
+        })
+    }
+
+    fn remembered(
+        &self,
+        target: &TargetName,
+        order: ListOrder,
+        beyond: Option<&DatedPlace>,
+        at_most: usize,
+    ) -> Result<Vec<Remembered>, StoreError> {
+        self.read("remember tasks", async |work| {
+            footprint::remembered(work, target, order, beyond, at_most).await
         })
     }
 
@@ -204,13 +220,13 @@ impl Store for PostgresStore {
 
     fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
         self.read("read the last task's number", async |work| {
-            snapshot::last_number(work).await
+            footprint::last_number(work).await
         })
     }
 
     fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
         self.read("see how far tasks reach", async |work| {
-            snapshot::reach(work, target, room, from).await
+            footprint::reach(work, target, room, from).await
         })
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use crate::model::{Footprint, KnownTask, Sought, TargetName, TaskNumber, Timestamp, WebhookName};
+use crate::model::{
+    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskNumber,
+    Timestamp, WebhookName,
+};
 use crate::store::{
     Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
     TryResult,
@@ -168,6 +171,16 @@ impl Store for FakeStore {
         _: &TargetName,
         _: &[Sought<'_>],
     ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        unreachable!()
+    }
+
+    fn remembered(
+        &self,
+        _: &TargetName,
+        _: ListOrder,
+        _: Option<&DatedPlace>,
+        _: usize,
+    ) -> Result<Vec<Remembered>, StoreError> {
         unreachable!()
     }
 

@@ -6,9 +6,10 @@ use super::fault::Fault;
 use super::session::{Session, Work};
 
 /// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/postgres/0001.sql"),
     include_str!("../migrations/postgres/0002.sql"),
+    include_str!("../migrations/postgres/0003.sql"),
 ];
 
 /// The version that this program writes.

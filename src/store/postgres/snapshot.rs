@@ -1,7 +1,6 @@
 //! The snapshot: targets and tasks as rows. Keeps what polls learned; concludes nothing.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -12,10 +11,9 @@ use super::row::{
 };
 use super::session::Work;
 use crate::model::{
-    Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TargetName, TaskId, TaskNumber,
-    Timestamp,
+    Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
 };
-use crate::store::{Baseline, LearnedTask, Reach, Retouch, Room, TargetState, TaskInFlight};
+use crate::store::{Baseline, LearnedTask, Retouch, TargetState, TaskInFlight};
 
 const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
     FROM target WHERE name = $1";
@@ -28,8 +26,6 @@ const SET_TARGET: &str = "INSERT INTO target
 const TASKS: &str =
     "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, number
     FROM task WHERE number = ANY($2) AND target = $1";
-const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
-    FROM task WHERE target = $1 AND id = ANY($2)";
 /// A page at once: a column is an array.
 const SET_TASKS: &str = "INSERT INTO task
     (target, changed, id, type, status, created, first_seen, stalled, missed_polls, vanished, in_flight,
@@ -47,15 +43,6 @@ const RETOUCH: &str = "UPDATE task SET fingerprint = new.fingerprint
 const IN_FLIGHT: &str = "SELECT number, id, created, missed_polls, vanished
     FROM task WHERE target = $1 AND in_flight AND number > $2 ORDER BY number LIMIT $3";
 const COUNT_IN_FLIGHT: &str = "SELECT count(*) FROM task WHERE target = $1 AND in_flight";
-const LAST_NUMBER: &str = "SELECT coalesce(max(number), 0) FROM task";
-/// Of the newest tasks, with what they take up all together: the first that does not fit.
-const REACH: &str = "SELECT created, room FROM (
-        SELECT created, id, sum(CASE WHEN $4 THEN greatest(url_count, 1) ELSE 1 END)
-            OVER (ORDER BY created DESC, id DESC ROWS UNBOUNDED PRECEDING)::bigint AS room
-        FROM task WHERE target = $1 AND created >= $2
-        ORDER BY created DESC, id DESC LIMIT $3::bigint + 1
-    ) AS newest WHERE room > $3::bigint ORDER BY room LIMIT 1";
-const NEWEST: &str = "SELECT max(created) FROM task WHERE target = $1 AND created >= $2";
 const FORGET_TASKS: &str = "DELETE FROM task WHERE target = $1";
 const FORGET_TARGET: &str = "DELETE FROM target WHERE name = $1";
 
@@ -115,21 +102,6 @@ pub(super) async fn known_tasks(
     known.collect()
 }
 
-/// See [`crate::store::Store::footprints`].
-pub(super) async fn footprints(
-    work: &Work<'_>,
-    target: &TargetName,
-    sought: &[Sought<'_>],
-) -> Result<Vec<Option<Footprint>>, Fault> {
-    let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
-    let rows = work.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
-    let mut known = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        known.insert(row.try_get::<_, String>(0)?, read_footprint(row)?);
-    }
-    Ok(ids.iter().map(|id| known.get(id).copied()).collect())
-}
-
 /// See [`crate::store::Store::in_flight_after`].
 pub(super) async fn in_flight_after(
     work: &Work<'_>,
@@ -159,36 +131,6 @@ pub(super) async fn count_in_flight(work: &Work<'_>, target: &TargetName) -> Res
     row.map_or(Ok(0), |row| count(&row, 0))
 }
 
-/// See [`crate::store::Store::last_task_number`].
-pub(super) async fn last_number(work: &Work<'_>) -> Result<TaskNumber, Fault> {
-    let row = work.query_first(LAST_NUMBER, &[]).await?;
-    row.map_or(Ok(TaskNumber::default()), |row| number(&row, 0))
-}
-
-/// See [`crate::store::Store::reach`].
-pub(super) async fn reach(
-    work: &Work<'_>,
-    target: &TargetName,
-    room: Room,
-    from: Timestamp,
-) -> Result<Reach, Fault> {
-    let (counts_urls, entries) = match room {
-        Room::Tasks(tasks) => (false, tasks),
-        Room::Urls(urls) => (true, urls),
-    };
-    let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
-    let row = work
-        .query_first(REACH, &[&target, &from, &entries, &counts_urls])
-        .await?;
-    let Some(row) = row else {
-        return Ok(Reach::Everything);
-    };
-    let fits = time(&row, 0)?.saturating_add(Duration::from_secs(1));
-    let newest = work.query_first(NEWEST, &[&target, &from]).await?;
-    let newest = newest.map_or(Ok(None), |row| optional_time(&row, 0))?;
-    Ok(newest.map_or(Reach::Everything, |newest| Reach::Since { fits, newest }))
-}
-
 /// Inserts or replaces records; `now` is when they changed.
 pub(super) async fn set_tasks(
     work: &Work<'_>,
@@ -207,7 +149,7 @@ pub(super) async fn set_tasks(
 }
 
 /// What goes into a statement.
-type Parameter<'a> = &'a (dyn ToSql + Sync);
+pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
 /// Records, turned on their side.
 #[derive(Default)]
@@ -347,18 +289,6 @@ fn read_task_of(row: &Row, id: &str) -> Result<KnownTask, Fault> {
         absence: absence(row, 6, 7)?,
         urls: serde_json::from_str(row.try_get(8)?)
             .map_err(|error| Fault::Damage(format!("its URLs can't be read: {error}")))?,
-    })
-}
-
-fn read_footprint(row: &Row) -> Result<Footprint, Fault> {
-    Ok(Footprint {
-        number: number(row, 1)?,
-        fingerprint: row
-            .try_get::<_, Option<i64>>(2)?
-            .map(Fingerprint::from_bits),
-        created: optional_time(row, 3)?,
-        in_flight: row.try_get(4)?,
-        stalled: row.try_get(5)?,
     })
 }
 

@@ -20,7 +20,6 @@ mod contract {
 mod beside;
 mod bytes;
 mod damage;
-mod remembered;
 mod rest;
 mod strangers;
 mod upgrade;

@@ -1,0 +1,130 @@
+//! The snapshot at a glance: what is known of a page's tasks, which the next one is expected to show, and how far back the
+//! newest reach.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use super::fault::Fault;
+use super::row::{as_it_came, count, kept, number, optional_time, text, time};
+use super::session::Work;
+use super::snapshot::Parameter;
+use crate::model::{
+    DatedPlace, Fingerprint, Footprint, ListOrder, Remembered, Sought, TargetName, TaskId,
+    TaskNumber, Timestamp,
+};
+use crate::store::{Reach, Room};
+
+const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
+    FROM task WHERE target = $1 AND id = ANY($2)";
+/// Those of whose texts the length is told in the upper 16 bits of the fingerprint.
+macro_rules! remembered {
+    ($beyond:literal, $order:literal) => {
+        concat!(
+            "SELECT id, number, fingerprint, created, in_flight, stalled, url_count FROM task
+            WHERE target = $1 AND created IS NOT NULL AND (created, id) ",
+            $beyond,
+            " ($2, $3) AND fingerprint >> 48 <> 0 ORDER BY created ",
+            $order,
+            ", id ",
+            $order,
+            " LIMIT $4"
+        )
+    };
+}
+const REMEMBERED_NEWEST_FIRST: &str = remembered!("<", "DESC");
+const REMEMBERED_OLDEST_FIRST: &str = remembered!(">", "ASC");
+const LAST_NUMBER: &str = "SELECT coalesce(max(number), 0) FROM task";
+/// Of the newest tasks, with what they take up all together: the first that does not fit.
+const REACH: &str = "SELECT created, room FROM (
+        SELECT created, id, sum(CASE WHEN $4 THEN greatest(url_count, 1) ELSE 1 END)
+            OVER (ORDER BY created DESC, id DESC ROWS UNBOUNDED PRECEDING)::bigint AS room
+        FROM task WHERE target = $1 AND created >= $2
+        ORDER BY created DESC, id DESC LIMIT $3::bigint + 1
+    ) AS newest WHERE room > $3::bigint ORDER BY room LIMIT 1";
+const NEWEST: &str = "SELECT max(created) FROM task WHERE target = $1 AND created >= $2";
+
+/// See [`crate::store::Store::footprints`].
+pub(super) async fn footprints(
+    work: &Work<'_>,
+    target: &TargetName,
+    sought: &[Sought<'_>],
+) -> Result<Vec<Option<Footprint>>, Fault> {
+    let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
+    let rows = work.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        known.insert(row.try_get::<_, String>(0)?, read_footprint(row)?);
+    }
+    Ok(ids.iter().map(|id| known.get(id).copied()).collect())
+}
+
+/// See [`crate::store::Store::remembered`].
+pub(super) async fn remembered(
+    work: &Work<'_>,
+    target: &TargetName,
+    order: ListOrder,
+    beyond: Option<&DatedPlace>,
+    at_most: usize,
+) -> Result<Vec<Remembered>, Fault> {
+    let (sql, end) = match order {
+        ListOrder::NewestFirst => (REMEMBERED_NEWEST_FIRST, i64::MAX),
+        ListOrder::OldestFirst => (REMEMBERED_OLDEST_FIRST, i64::MIN),
+    };
+    let created = beyond.map_or(end, |place| place.created.unix_seconds());
+    let id = beyond.map_or_else(String::new, |place| text(place.id.as_str()));
+    let parameters: [Parameter<'_>; 4] = [&target.as_str(), &created, &id, &kept(at_most as u64)];
+    let rows = work.query(sql, &parameters).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Remembered {
+                id: TaskId(as_it_came(row.try_get(0)?)),
+                url_count: usize::try_from(count(row, 6)?).unwrap_or(usize::MAX),
+                footprint: read_footprint(row)?,
+            })
+        })
+        .collect()
+}
+
+/// See [`crate::store::Store::last_task_number`].
+pub(super) async fn last_number(work: &Work<'_>) -> Result<TaskNumber, Fault> {
+    let row = work.query_first(LAST_NUMBER, &[]).await?;
+    row.map_or(Ok(TaskNumber::default()), |row| number(&row, 0))
+}
+
+/// See [`crate::store::Store::reach`].
+pub(super) async fn reach(
+    work: &Work<'_>,
+    target: &TargetName,
+    room: Room,
+    from: Timestamp,
+) -> Result<Reach, Fault> {
+    let (counts_urls, entries) = match room {
+        Room::Tasks(tasks) => (false, tasks),
+        Room::Urls(urls) => (true, urls),
+    };
+    let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
+    let row = work
+        .query_first(REACH, &[&target, &from, &entries, &counts_urls])
+        .await?;
+    let Some(row) = row else {
+        return Ok(Reach::Everything);
+    };
+    let fits = time(&row, 0)?.saturating_add(Duration::from_secs(1));
+    let newest = work.query_first(NEWEST, &[&target, &from]).await?;
+    let newest = newest.map_or(Ok(None), |row| optional_time(&row, 0))?;
+    Ok(newest.map_or(Reach::Everything, |newest| Reach::Since { fits, newest }))
+}
+
+fn read_footprint(row: &Row) -> Result<Footprint, Fault> {
+    Ok(Footprint {
+        number: number(row, 1)?,
+        fingerprint: row
+            .try_get::<_, Option<i64>>(2)?
+            .map(Fingerprint::from_bits),
+        created: optional_time(row, 3)?,
+        in_flight: row.try_get(4)?,
+        stalled: row.try_get(5)?,
+    })
+}
