@@ -8,7 +8,7 @@ use ucdn_watch::simulator::{
     Unit,
 };
 
-use crate::harness::{Scene, task};
+use crate::harness::{Scene, seconds_ago, task, types};
 
 /// A list of this many tasks, of one to three URLs each, a second apart.
 fn scene_of(tasks: usize, page_size: usize, options: Options) -> Scene {
@@ -353,4 +353,36 @@ fn a_list_of_many_pages_costs_little_more_than_twice_its_pages() {
             "{limit:?}: {count} requests for {pages} pages"
         );
     }
+}
+
+/// A list from two servers, one of which lags behind: first the task stands where it does not belong and has failed, then where
+/// it always stood, as it always was.
+#[test]
+fn a_task_that_comes_twice_in_a_walk_is_told_of_as_it_came_each_time() {
+    let scene = scene_of(0, 20, Options::default());
+    for minutes in 1..=40 {
+        let spec = task(&format!("t{minutes}")).created_at(seconds_ago(&scene, 60 * minutes));
+        scene.api.add_task(spec);
+        scene.change(&format!("t{minutes}"), "success");
+    }
+    scene.once().with_code(0);
+    scene.once().with_code(0);
+    scene.api.keep_answers();
+    assert_eq!(scene.news(), [] as [Value; 0]);
+    let pages: Vec<Value> = scene
+        .api
+        .answers()
+        .iter()
+        .map(|answer| serde_json::from_str(answer.body.as_deref().unwrap()).unwrap())
+        .collect();
+    let [first, second, ..] = &pages[..] else {
+        panic!("{pages:?}");
+    };
+    let mut failed = second["TaskList"][12].clone();
+    failed["Status"] = "failure".into();
+    let mut mixed = first.clone();
+    mixed["TaskList"].as_array_mut().unwrap().insert(1, failed);
+    let mixed = Effect::Body(mixed.to_string());
+    scene.api.add_fault(Fault::on_page(1, mixed));
+    assert_eq!(types(&scene.news()), ["task.failure", "task.success"]);
 }
