@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 
 use crate::clock::{Bell, Stop, Woken};
 
-/// A thread that waits for its bell. Rings during the work count as one. Dropped, it is told to end, and not waited for.
+/// A thread that waits for its bell. Rings during the work count as one. Work that panics is done anew at the next ring.
+/// Dropped, it is told to end, and not waited for.
 pub(super) struct Errand {
     bell: Bell,
     /// Ends work under way.
@@ -30,9 +32,16 @@ impl Errand {
     ) -> io::Result<Self> {
         let bell = Bell::new(&Stop::default());
         let own = bell.clone();
+        let errand = name.to_owned();
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             while own.wait(None) != Woken::Stopped {
-                work(own.stop());
+                // What the work keeps between two rings is a fault that lasts and a client: neither is left half-made.
+                let done = catch_unwind(AssertUnwindSafe(|| work(own.stop())));
+                if done.is_err() {
+                    log::error!(
+                        "telling the outside died of a fault of this program, trying again with the next news: to={errand}"
+                    );
+                }
             }
         })?;
         Ok(Self {
@@ -62,5 +71,33 @@ impl Errand {
 impl Drop for Errand {
     fn drop(&mut self) {
         self.tell_to_end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn an_errand_that_panicked_is_done_again_at_the_next_ring() {
+        let (sender, begun) = mpsc::channel();
+        let mut done = 0;
+        let errand = Errand::start(
+            "errand",
+            || {},
+            move |_| {
+                done += 1;
+                sender.send(done).unwrap();
+                assert!(done > 1, "the first time fails");
+            },
+        );
+        let errand = errand.unwrap();
+        for expected in [1, 2] {
+            errand.ring();
+            assert_eq!(begun.recv(), Ok(expected));
+        }
+        errand.end().unwrap().join().unwrap();
     }
 }
