@@ -208,10 +208,10 @@ impl Daemon {
     /// Works for this config from now on, or changes nothing.
     fn take_over(&mut self, config: &Config) -> Result<(), SetupError> {
         let metrics = &self.outlets.metrics;
-        let mut crew = Crew::of(config, &self.store, &self.clock, &self.orders.stop, metrics)?;
+        let crew = Crew::of(config, &self.store, &self.clock, &self.orders.stop, metrics)?;
         self.outlets.obey(config)?;
-        crew.succeed_to(&mut self.crew);
-        self.crew = crew;
+        let old = std::mem::replace(&mut self.crew, crew);
+        self.crew.succeed_to(old);
         self.outlets.employ(self.crew.couriers());
         self.retention = config.retention;
         self.holding.look_again();

@@ -30,6 +30,8 @@ pub struct SetupError {
 pub(super) struct Crew {
     pub(super) pollers: BTreeMap<TargetName, Arc<Poller>>,
     desks: BTreeMap<WebhookName, Desk>,
+    /// Of webhooks that the config has no longer, until their couriers have ended: a reload may bring one back before that.
+    leaving: BTreeMap<WebhookName, Desk>,
 }
 
 impl Crew {
@@ -60,7 +62,11 @@ impl Crew {
             let poller = Poller::new(name.clone(), target.clone(), surroundings);
             pollers.insert(name.clone(), Arc::new(poller));
         }
-        Ok(Self { pollers, desks })
+        Ok(Self {
+            pollers,
+            desks,
+            leaving: BTreeMap::new(),
+        })
     }
 
     /// What each courier is doing.
@@ -88,6 +94,7 @@ impl Crew {
         for desk in self.desks.values_mut() {
             desk.tend(now, daemon);
         }
+        self.leaving.retain(|_, desk| !desk.is_left());
     }
 
     /// When to tend them again, at the latest.
@@ -96,16 +103,18 @@ impl Crew {
     }
 
     /// Takes over from the crew of the config before.
-    pub(super) fn succeed_to(&mut self, old: &mut Self) {
+    pub(super) fn succeed_to(&mut self, old: Self) {
         for (name, poller) in &self.pollers {
             if let Some(predecessor) = old.pollers.get(name) {
                 poller.succeed_to(predecessor);
             }
         }
-        for (name, old) in &mut old.desks {
-            match self.desks.get_mut(name) {
-                Some(desk) => desk.succeed_to(old),
-                None => old.bell.stop().request(),
+        for (name, old) in old.desks.into_iter().chain(old.leaving) {
+            if let Some(desk) = self.desks.get_mut(&name) {
+                desk.succeed_to(old);
+            } else {
+                old.dismiss();
+                self.leaving.insert(name, old);
             }
         }
     }
@@ -119,12 +128,14 @@ impl Crew {
     }
 
     pub(super) fn stop_couriers(&self) {
-        self.desks.values().for_each(Desk::stop);
+        let desks = self.desks.values().chain(self.leaving.values());
+        desks.for_each(Desk::stop);
     }
 
     /// Waits for couriers that were told to stop, and for these others, but not for longer than this.
     pub(super) fn join_couriers(&mut self, others: Vec<JoinHandle<()>>, within: Duration) {
-        let couriers = self.desks.values_mut().flat_map(Desk::take_threads);
+        let desks = self.desks.values_mut().chain(self.leaving.values_mut());
+        let couriers = desks.flat_map(Desk::take_threads);
         let threads: Vec<_> = couriers.chain(others).collect();
         let (sender, joined) = mpsc::channel();
         let waiter = Builder::new().name("join".to_owned()).spawn(move || {

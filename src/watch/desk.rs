@@ -90,9 +90,21 @@ impl Desk {
         })
     }
 
-    /// Begins when the courier of that desk, who is told to end, has done so.
-    pub(super) fn succeed_to(&mut self, old: &mut Self) {
-        old.bell.stop().request();
+    /// Tells its courier to end after the call under way.
+    pub(super) fn dismiss(&self) {
+        self.bell.stop().request();
+    }
+
+    /// Whether no courier of it, nor of its predecessor, is at work any more: to be asked of one that is dismissed.
+    pub(super) fn is_left(&mut self) -> bool {
+        self.shift.take_if(|shift| shift.has_ended());
+        self.predecessor.take_if(|shift| shift.has_ended());
+        self.is_vacant()
+    }
+
+    /// Begins when the courier of that desk, who is dismissed, has ended.
+    pub(super) fn succeed_to(&mut self, mut old: Self) {
+        old.dismiss();
         self.predecessor = old.shift.take().or_else(|| old.predecessor.take());
     }
 

@@ -1,5 +1,6 @@
 //! What reaches a receiver: signed, in order, filtered, tried again; and no webhook is in another one's way.
 
+use std::fs;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -237,4 +238,28 @@ fn a_webhook_that_says_gone_is_left_alone_until_a_reload() {
     let events = scene.hook.wait_for_events(2);
     assert_eq!(types(&events), ["task.wait", "task.process"]);
     assert_eq!(events[0]["id"], first[0].header("webhook-id"));
+}
+
+/// Its courier of before hung in a call, and the new one made the same call beside it.
+#[test]
+fn a_webhook_that_is_taken_away_and_comes_back_never_has_two_calls_under_way() {
+    let timeout = Duration::from_secs(3);
+    let scene = Scene::with(|config| config.text("webhooks.ops", "timeout", "3s"));
+    scene.hook.answer_next([Answer::hang()]);
+    scene.api.add_task(task("t"));
+    let config = fs::read_to_string(scene.config_path()).unwrap();
+    let mut watcher = scene.watch();
+    scene.hook.wait_for_deliveries(1);
+    scene.configure(|config| config.without("webhooks.ops"));
+    watcher.signal(Signal::HUP);
+    watcher.wait_for_log("the config was reloaded");
+    scene.write_config(&config);
+    watcher.signal(Signal::HUP);
+    let told = scene.hook.wait_for_deliveries(2);
+    let between = told[1].at.saturating_sub(told[0].at);
+    // Its time runs from a little before it arrives.
+    let arrival = Duration::from_secs(1);
+    assert!(between + arrival > timeout, "{between:?}");
+    assert_eq!(told[0].body, told[1].body);
+    watcher.stop().0.with_code(0);
 }
