@@ -57,22 +57,13 @@ impl Held {
 
     /// Merges the task that was held back into the page, and holds the page's last one back in turn.
     pub(super) fn hold_back(&mut self, tasks: Vec<Listed>, shown: Shown) -> Vec<Listed> {
-        if self.last.is_none() {
-            let mut tasks = tasks;
-            self.last = tasks.pop();
-            return self.with_pending(tasks);
-        }
-        let mut seen = Vec::with_capacity(tasks.len() + 1);
-        if !tasks
-            .iter()
-            .any(|task| self.last.as_ref().is_some_and(|held| held.id == task.id))
-        {
-            seen.extend(self.last.take());
-        }
-        for task in tasks {
-            match self.last.take_if(|held| held.id == task.id) {
-                Some(held) => merge(held, task, shown, &mut seen),
-                None => seen.push(task),
+        let mut seen = tasks;
+        if let Some(held) = self.last.take() {
+            if let Some(place) = seen.iter().position(|task| task.id == held.id) {
+                let task = seen.remove(place);
+                seen.splice(place..place, merge(held, task, shown));
+            } else {
+                seen.insert(0, held);
             }
         }
         self.last = seen.pop();
@@ -95,24 +86,22 @@ impl Held {
 }
 
 /// Two sightings of one task: the second part of it, or all of it once more.
-fn merge(first: Listed, second: Listed, shown: Shown, seen: &mut Vec<Listed>) {
+fn merge(first: Listed, second: Listed, shown: Shown) -> Vec<Listed> {
     if first == second {
-        seen.push(second);
-        return;
+        return vec![second];
     }
     let changed = second.status().is_some() && second.status() != first.status();
     if shown == Shown::Whole || changed {
-        seen.extend([first, second]);
-        return;
+        return vec![first, second];
     }
     let (first, second) = (first.to_task(), second.to_task());
     let mut urls = first.urls;
     urls.extend(second.urls);
-    seen.push(Listed::from(Task {
+    vec![Listed::from(Task {
         id: second.id,
         r#type: second.r#type.or(first.r#type),
         status: second.status.or(first.status),
         created: second.created.or(first.created),
         urls,
-    }));
+    })]
 }
