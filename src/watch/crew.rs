@@ -110,10 +110,10 @@ impl Crew {
             }
         }
         for (name, old) in old.desks.into_iter().chain(old.leaving) {
+            old.dismiss();
             if let Some(desk) = self.desks.get_mut(&name) {
                 desk.succeed_to(old);
             } else {
-                old.dismiss();
                 self.leaving.insert(name, old);
             }
         }

@@ -96,15 +96,13 @@ impl Desk {
     }
 
     /// Whether no courier of it, nor of its predecessor, is at work any more: to be asked of one that is dismissed.
-    pub(super) fn is_left(&mut self) -> bool {
-        self.shift.take_if(|shift| shift.has_ended());
-        self.predecessor.take_if(|shift| shift.has_ended());
-        self.is_vacant()
+    pub(super) fn is_left(&self) -> bool {
+        let mut shifts = self.shift.iter().chain(&self.predecessor);
+        shifts.all(Shift::has_ended)
     }
 
     /// Begins when the courier of that desk, who is dismissed, has ended.
     pub(super) fn succeed_to(&mut self, mut old: Self) {
-        old.dismiss();
         self.predecessor = old.shift.take().or_else(|| old.predecessor.take());
     }
 
@@ -132,7 +130,7 @@ impl Desk {
 
     pub(super) fn stop(&self) {
         // In this order: a call that is cut must not be taken for a failed try.
-        self.bell.stop().request();
+        self.dismiss();
         (self.cut)();
     }
 
