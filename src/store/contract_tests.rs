@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::records::{OutboxOrders, Records};
-use super::{Commit, Delivery, NewEvent, Store, TaskInFlight, Try, TryResult};
+use super::{Commit, Delivery, LearnedTask, NewEvent, Store, TaskInFlight, Try, TryResult};
 use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
 use crate::model::{
-    Absence, KnownTask, Sought, Status, TargetName, TaskKind, TaskNumber, Timestamp, UrlState,
-    WebhookName,
+    Absence, Footprint, KnownTask, Sought, Status, TargetName, TaskId, TaskKind, TaskNumber,
+    Timestamp, UrlState, WebhookName,
 };
 
 pub(super) mod events;
@@ -185,8 +185,12 @@ pub(super) fn event(id: &str, owed_to: &[&str]) -> NewEvent {
 }
 
 pub(super) fn commit_tasks(store: &dyn Store, tasks: &[KnownTask], time: i64) {
+    commit_learned(store, tasks.iter().cloned().map(Into::into).collect(), time);
+}
+
+pub(super) fn commit_learned(store: &dyn Store, tasks: Vec<LearnedTask>, time: i64) {
     let commit = Commit {
-        tasks: tasks.iter().cloned().map(Into::into).collect(),
+        tasks,
         time: at(time),
         ..Commit::default()
     };
@@ -211,13 +215,27 @@ pub(super) fn known(store: &dyn Store, id: &str) -> Option<KnownTask> {
 
 /// By which number a state knows a task.
 pub(super) fn number(store: &dyn Store, target: &TargetName, id: &str) -> Option<TaskNumber> {
-    let id = id.into();
+    Some(footprint(store, target, id, None)?.number)
+}
+
+/// What is known of a task at a glance.
+pub(super) fn footprint(
+    store: &dyn Store,
+    target: &TargetName,
+    id: &str,
+    created: Option<i64>,
+) -> Option<Footprint> {
+    let id = TaskId::from(id);
     let sought = Sought {
         id: &id,
-        created: None,
+        created: created.map(at),
     };
-    let found = store.footprints(target, &[sought]).unwrap();
-    Some(found[0]?.number)
+    let [found] = store
+        .footprints(target, &[sought])
+        .unwrap()
+        .try_into()
+        .unwrap();
+    found
 }
 
 /// All tasks in flight.

@@ -2,36 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{at, commit_tasks, in_flight, known, shop, task};
+use super::{at, commit_learned, commit_tasks, in_flight, known, shop, task};
 use crate::model::{
     Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, TaskNumber, UrlState,
 };
 use crate::store::{Commit, LearnedTask, Reach, Retouch, Room, Store};
 
 fn footprint(store: &dyn Store, id: &str, created: Option<i64>) -> Option<Footprint> {
-    let id = TaskId::from(id);
-    let sought = Sought {
-        id: &id,
-        created: created.map(at),
-    };
-    let [found] = store
-        .footprints(&shop(), &[sought])
-        .unwrap()
-        .try_into()
-        .unwrap();
-    found
+    super::footprint(store, &shop(), id, created)
 }
 
 fn commit_record(store: &dyn Store, task: KnownTask, fingerprint: Option<Fingerprint>) {
-    let commit = Commit {
-        tasks: vec![LearnedTask {
-            fingerprint,
-            ..task.into()
-        }],
-        time: at(2_000),
-        ..Commit::default()
+    let learned = LearnedTask {
+        fingerprint,
+        ..task.into()
     };
-    store.commit(&shop(), &commit).unwrap();
+    commit_learned(store, vec![learned], 2_000);
 }
 
 pub(in crate::store) fn a_task_keeps_its_number_and_later_ones_have_higher_numbers(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{at, commit_tasks, drain, event, in_flight, known, number, shop, task};
+use super::{at, commit_learned, commit_tasks, drain, event, in_flight, known, number, shop, task};
 use crate::model::{Absence, KnownTask, Status, TaskNumber, Timestamp, UrlState};
 use crate::store::{Baseline, Commit, LearnedTask, Store, TargetState};
 
@@ -84,15 +84,11 @@ pub(in crate::store) fn a_number_that_is_not_the_task_s_replaces_no_other(store:
 }
 
 fn commit_numbered(store: &dyn Store, task: &KnownTask, number: Option<TaskNumber>) {
-    let commit = Commit {
-        tasks: vec![LearnedTask {
-            number,
-            ..task.clone().into()
-        }],
-        time: at(2_000),
-        ..Commit::default()
+    let learned = LearnedTask {
+        number,
+        ..task.clone().into()
     };
-    store.commit(&shop(), &commit).unwrap();
+    commit_learned(store, vec![learned], 2_000);
 }
 
 pub(in crate::store) fn thousands_of_tasks_are_known_at_once(store: &dyn Store) {

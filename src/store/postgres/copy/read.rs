@@ -110,9 +110,8 @@ fn task(row: &Row) -> Result<TaskRow, Fault> {
         target: TargetName(row.try_get(10)?),
         changed: time(row, 11)?,
         learned: LearnedTask {
-            task,
-            number: None,
             fingerprint: fingerprint.map(Fingerprint::from_bits),
+            ..task.into()
         },
     })
 }

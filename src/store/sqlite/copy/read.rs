@@ -125,9 +125,8 @@ fn task(row: &Row<'_>) -> Result<TaskRow, Fault> {
         target: TargetName(row.get(11)?),
         changed: time(row, 12)?,
         learned: LearnedTask {
-            task,
-            number: None,
             fingerprint: fingerprint.map(Fingerprint::from_bits),
+            ..task.into()
         },
     })
 }
