@@ -48,13 +48,19 @@ impl Hook {
         })
     }
 
-    /// The events that it has got to their end, by sequence, each once.
-    pub(super) fn finished(&self) -> BTreeMap<u64, Delivery> {
-        let deliveries = self.receiver.deliveries().into_iter();
-        deliveries
-            .filter(|it| is_final(it.answered))
-            .map(|it| (sequence(&it), it))
-            .collect()
+    /// Its requests in the order of their runs: one of a dying run may be read only after one of the next run.
+    fn requests(&self) -> Vec<Delivery> {
+        let mut requests = self.receiver.deliveries();
+        requests.sort_by_key(run);
+        requests
+    }
+
+    /// How many events it has got to their end. One whose end was not recorded is repeated, and only the answer to the
+    /// repeat counts: it may be that the event be tried again, later.
+    pub(super) fn finished_count(&self) -> usize {
+        let requests = self.requests().into_iter();
+        let last: BTreeMap<u64, u16> = requests.map(|it| (sequence(&it), it.answered)).collect();
+        last.into_values().filter(|it| is_final(*it)).count()
     }
 }
 
@@ -100,9 +106,7 @@ pub(super) fn assert_in_order_and_whole(hook: &Hook, told: &[Told], lived: &[Liv
         let place = wanted.binary_search(&sequence);
         place.unwrap_or_else(|_| panic!("{}: event {sequence} is not wanted", hook.name))
     };
-    let mut requests = hook.receiver.deliveries();
-    // A request of a dying run may be read only after one of the next run.
-    requests.sort_by_key(run);
+    let requests = hook.requests();
     let mut queue = Queue::default();
     let mut repeats = 0;
     let mut last_run = 0;

@@ -158,7 +158,7 @@ impl Stage {
         self.scene.wait_for_polls(40);
         eventually("every webhook has what it wants", || {
             let told = Told::all(&self.hooks[0]);
-            let has_all = |hook: &Hook| hook.finished().len() == hook.wanted(&told).count();
+            let has_all = |hook: &Hook| hook.finished_count() == hook.wanted(&told).count();
             self.hooks.iter().all(has_all).then_some(())
         });
         let lived = Lived::of(Mode::Daemon, watcher.stop().0);
