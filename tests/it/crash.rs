@@ -14,7 +14,7 @@ mod told;
 use plan::Seed;
 use stage::{Figures, Stage};
 
-use crate::harness::can_trace;
+use crate::harness::{SYNCS, can_trace};
 
 #[test]
 fn twenty_five_sudden_deaths_lose_nothing_and_make_nothing_up() {
@@ -36,7 +36,7 @@ fn a_death_in_any_system_call_loses_nothing_and_makes_nothing_up() {
         return;
     }
     let mut stage = Stage::set(Seed::of_environment());
-    stage.die_in("fdatasync", 1..=14);
+    stage.die_in(SYNCS, 1..=14);
     stage.die_in("pwrite64", (1..=61).step_by(3));
     stage.die_in("sendto", 1..=8);
     stage.die_in("recvfrom", 1..=8);

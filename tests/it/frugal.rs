@@ -4,7 +4,7 @@ use ucdn_watch::simulator::{
     Effect, Fault, Options, RequestRecord, Script, Settings, TaskSpec, TotalCount, Unit,
 };
 
-use crate::harness::{Program, Scene, can_trace, eventually, only, task};
+use crate::harness::{Program, SYNCS, Scene, can_trace, eventually, only, task};
 
 const PAGE: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
@@ -266,7 +266,8 @@ fn a_run_that_finds_a_change_waits_for_the_disk_seven_times() {
     scene.once();
     scene.change("a", "success");
     let trace = scene.folder().join("trace");
-    let calls = ["-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let syncs = format!("trace={SYNCS}");
+    let calls = ["-e", &syncs, "-o", trace.to_str().unwrap()];
     let mut run = scene.start_traced(&calls, &["--once"]);
     run.wait().with_code(0);
     let id = run.id().to_string();

@@ -15,7 +15,7 @@ pub(crate) use config_text::ConfigText;
 pub(crate) use document::Document;
 pub(crate) use manner::Manner;
 pub(crate) use patience::{Stopwatch, eventually, pause};
-pub(crate) use program::{Ended, Program, can_trace};
+pub(crate) use program::{Ended, Program, SYNCS, can_trace};
 #[cfg(feature = "postgres")]
 pub(crate) use proxy::Proxy;
 pub(crate) use receiver::{Answer, Delivery, Receiver};

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::ledger::Hook;
 use super::plan::{Fate, Instant, Mode, Sign};
-use crate::harness::{ConfigText, Ended, Program, Scene, Stopwatch, eventually, pause};
+use crate::harness::{ConfigText, Ended, Program, SYNCS, Scene, Stopwatch, eventually, pause};
 
 /// Carries the number of the run, in calls to the API and to webhooks.
 pub(super) const RUN_HEADER: &str = "x-run";
@@ -100,8 +100,9 @@ impl Run<'_> {
             Mode::Daemon => self.scene.watch(),
             Mode::Once => self.scene.start(&["--once"], &[]),
             Mode::OnSlowDisk => {
-                let delay = "inject=fdatasync:delay_enter=60000";
-                let options = ["-o", "/dev/null", "-e", "trace=fdatasync", "-e", delay];
+                let trace = format!("trace={SYNCS}");
+                let inject = format!("inject={SYNCS}:delay_enter=60000");
+                let options = ["-o", "/dev/null", "-e", &trace, "-e", &inject];
                 self.scene.start_traced(&options, &[])
             }
             Mode::OnceUntil { call, times } => {

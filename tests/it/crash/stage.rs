@@ -93,9 +93,10 @@ impl Stage {
     }
 
     /// Runs the program with `--once` and kills it in this system call, at the first time, the second, and so on. Some
-    /// tasks change between two runs.
+    /// tasks change between two runs. Fails if it never makes that call.
     pub(super) fn die_in(&mut self, call: &'static str, times: impl IntoIterator<Item = u32>) {
         let mut made = 0;
+        let before = self.deaths();
         for times in times {
             for _ in 0..3 {
                 change(&self.scene.api, &mut self.choices, &mut made);
@@ -106,6 +107,7 @@ impl Stage {
             let ended = run.start(until).wait();
             self.lived.push(Lived::of(until, ended));
         }
+        assert!(self.deaths() > before, "it never died in {call}");
     }
 
     /// Stops the program so many times in the middle of its work, on a disk that makes each commit long.
@@ -139,6 +141,11 @@ impl Stage {
             Lived::of(Mode::Daemon, program.stop().0)
         });
         self.lived.push(lived);
+    }
+
+    fn deaths(&self) -> usize {
+        let ends = self.lived.iter().map(|it| it.ending);
+        ends.filter(|it| *it == Ending::Killed).count()
     }
 
     fn next_run(&self) -> Run<'_> {
@@ -188,11 +195,7 @@ impl Stage {
         }
         let deliveries = self.hooks.iter().map(|hook| hook.receiver.delivery_count());
         Figures {
-            deaths: self
-                .lived
-                .iter()
-                .filter(|it| it.ending == Ending::Killed)
-                .count(),
+            deaths: self.deaths(),
             runs: self.lived.len(),
             answers: answers.len(),
             events: told.len(),

@@ -14,6 +14,9 @@ use super::{Stopwatch, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ucdn-watch");
 
+/// The system calls that wait for the disk, as strace takes them: which of them SQLite makes is a matter of how it was built.
+pub(crate) const SYNCS: &str = "fsync,fdatasync";
+
 /// Whether there is a strace, and it may trace. Where not, tests that need it hold nothing; the gate has one.
 pub(crate) fn can_trace() -> bool {
     let run = Command::new("strace")
