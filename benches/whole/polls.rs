@@ -66,13 +66,7 @@ impl Stage {
 
 /// The quiet poll against the floor.
 pub(crate) fn quiet(rounds: usize, report: &mut Report) -> io::Result<()> {
-    let stage = Stage::set(LIST)?;
-    let mut floors = Vec::new();
-    let mut quiets = Vec::new();
-    for _ in 0..rounds {
-        floors.push(stage.floor()?);
-        quiets.push(stage.quiet()?);
-    }
+    let (quiets, floors) = side_by_side(LIST, rounds)?;
     let mut add = |what: &str, figure, bound| {
         report.add(Finding {
             benchmark: "quiet",
@@ -236,33 +230,45 @@ pub(crate) fn script(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Lists of four lengths. The start of the program, measured with an empty list, is taken off.
+/// Lists of four lengths, and the floor beside each. The start of either process, measured with an empty list, is taken off.
 pub(crate) fn growth(rounds: usize, report: &mut Report) -> io::Result<()> {
-    let start = cpu(&quiets(ListSize { tasks: 0, urls: 5 }, rounds * 4)?).median();
+    let long = |tasks| ListSize { tasks, urls: 5 };
+    let (empty, empty_floor) = side_by_side(long(0), rounds * 4)?;
     for tasks in [1_000, 10_000, 100_000, 1_000_000] {
         // A short list's poll is over in no time: more of them tell as much.
-        let costs = quiets(
-            ListSize { tasks, urls: 5 },
-            rounds * (100_000 / tasks).clamp(1, 10),
-        )?;
-        let each = costs
-            .iter()
-            .map(|it| (it.cpu.as_secs_f64() - start) / float(tasks as u64));
-        let each = Sample::of(each).shown(|it| format!("{:.2} µs", it * 1e6));
-        let memory = memory(&costs).shown(mebibytes);
+        let (costs, floors) = side_by_side(long(tasks), rounds * (100_000 / tasks).clamp(1, 10))?;
+        let each = |costs: &[Cost], start: &[Cost]| {
+            let start = cpu(start).median();
+            let each = costs
+                .iter()
+                .map(|it| (it.cpu.as_secs_f64() - start) / float(tasks as u64));
+            Sample::of(each).shown(|it| format!("{:.2} µs", it * 1e6))
+        };
         report.add(Finding {
             benchmark: "growth",
-            what: format!("quiet poll of {tasks} tasks: CPU a task; peak RSS"),
-            figure: format!("{each}; {memory}"),
+            what: format!("quiet poll of {tasks} tasks: CPU a task; the floor's; peak RSS"),
+            figure: format!(
+                "{}; {}; {}",
+                each(&costs, &empty),
+                each(&floors, &empty_floor),
+                memory(&costs).shown(mebibytes)
+            ),
             bound: "flat within 20 %",
         });
     }
     Ok(())
 }
 
-fn quiets(size: ListSize, count: usize) -> io::Result<Vec<Cost>> {
+/// Quiet polls, and the floor, by turns.
+fn side_by_side(size: ListSize, rounds: usize) -> io::Result<(Vec<Cost>, Vec<Cost>)> {
     let stage = Stage::set(size)?;
-    (0..count).map(|_| stage.quiet()).collect()
+    let mut quiets = Vec::new();
+    let mut floors = Vec::new();
+    for _ in 0..rounds {
+        floors.push(stage.floor()?);
+        quiets.push(stage.quiet()?);
+    }
+    Ok((quiets, floors))
 }
 
 fn cpu(costs: &[Cost]) -> Sample {
