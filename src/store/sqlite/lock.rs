@@ -24,6 +24,9 @@ const LONGEST: u64 = 1024;
 /// Where Linux lists the locks that are held.
 const LOCKS: &str = "/proc/locks";
 
+/// The list is told in pieces: where locks come and go in between, one that is held all the time may be passed over.
+const LOOKS: u32 = 10;
+
 /// The right to use a state. Dropped last: the database is closed before somebody else may open it.
 #[derive(Debug)]
 pub(super) struct StateLock {
@@ -147,8 +150,10 @@ fn holder(file: &File) -> Option<u32> {
         rustix::fs::minor(place.dev()),
     );
     let place = format!("{major:02x}:{minor:02x}:{}", place.ino());
-    let locks = std::fs::read_to_string(LOCKS).ok()?;
-    locks.lines().find_map(|line| holder_in(line, &place))
+    (0..LOOKS).find_map(|_| {
+        let locks = std::fs::read_to_string(LOCKS).ok()?;
+        locks.lines().find_map(|line| holder_in(line, &place))
+    })
 }
 
 /// Of a line such as `1: FLOCK  ADVISORY  WRITE 29395 fe:00:5965253 0 EOF`.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::model::Status;
@@ -72,6 +73,38 @@ fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The kernel's list of locks is long, and changes while it is read.
+#[test]
+fn the_holder_is_found_among_locks_that_come_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let _store = open_sound(&path);
+    let others: Vec<fs::File> = (0..200)
+        .map(|number| fs::File::create(directory.path().join(number.to_string())).unwrap())
+        .collect();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for file in &others {
+                    file.lock().unwrap();
+                }
+                for file in &others {
+                    file.unlock().unwrap();
+                }
+            }
+        });
+        let holders: Vec<_> = (0..100)
+            .map(|_| match open(&path, now()) {
+                Err(StoreError::Held { holder, .. }) => holder,
+                _ => None,
+            })
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(holders, [Some(std::process::id()); 100]);
+    });
 }
 
 #[test]
