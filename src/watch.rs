@@ -110,8 +110,9 @@ impl Daemon {
             status_due: None,
             last_prune: None,
         };
-        daemon.enlist();
+        // In this order: until the state has said which targets are ours, nobody is to hear that none is.
         daemon.tend();
+        daemon.enlist();
         Ok(daemon)
     }
 
@@ -150,7 +151,9 @@ impl Daemon {
                 self.reload(reload());
             }
             self.take_reports()?;
-            self.tend();
+            if self.tend() == Held::Others {
+                self.enlist();
+            }
             self.start_due_polls();
             self.note_backlog();
             self.tend_couriers();
@@ -196,13 +199,13 @@ impl Daemon {
     }
 
     /// Sees to it that the targets are ours.
-    fn tend(&mut self) {
+    fn tend(&mut self) -> Held {
         let now = self.clock.monotonic();
         let wanted = self.crew.pollers.keys();
         let under_way = self.roster.running().map(|(name, _)| name);
-        if self.holding.tend(&*self.store, now, wanted, under_way) == Held::Others {
-            self.enlist();
-        }
+        let held = self.holding.tend(&*self.store, now, wanted, under_way);
+        self.outlets.state_is_out_of_reach(self.holding.fault());
+        held
     }
 
     /// Works for this config from now on, or changes nothing.

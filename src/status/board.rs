@@ -26,6 +26,8 @@ pub struct Standing {
     pub config: ConfigInEffect,
     /// What was lost when the state was opened, if it was damaged.
     pub lost_state: Option<String>,
+    /// Why the state does not say which targets are this instance's, without secrets; none: it does.
+    pub out_of_reach: Option<String>,
     /// Every target of the config, and what its tasks do.
     pub kinds: BTreeMap<TargetName, TaskKind>,
     /// Those of them that this instance polls, and how the last poll ended; none: not polled yet.
@@ -82,6 +84,14 @@ impl Board {
     /// A damaged state was set aside at the start of this process.
     pub fn state_was_lost(&self, reason: &str) {
         self.lock().lost_state = Some(reason.to_owned());
+    }
+
+    /// The state does not say which targets are this instance's, for this reason; none: it does.
+    pub fn state_is_out_of_reach(&self, fault: Option<&str>) {
+        let mut standing = self.lock();
+        if standing.out_of_reach.as_deref() != fault {
+            standing.out_of_reach = fault.map(ToOwned::to_owned);
+        }
     }
 
     /// All loops turn, as of now. Not to be called while one is stuck.

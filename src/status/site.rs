@@ -97,8 +97,11 @@ impl Site {
             return Answer::text(Code::Unavailable, "starting\n");
         }
         let mut not_ready = String::new();
-        for (name, last) in standing.targets {
+        if let Some(fault) = standing.out_of_reach {
             // Writing into a string can't fail.
+            let _ = writeln!(not_ready, "the state can't be reached: {fault}");
+        }
+        for (name, last) in standing.targets {
             let _ = match last {
                 None => writeln!(not_ready, "{name}: not polled yet"),
                 Some(last) => match last.fault {

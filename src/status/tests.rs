@@ -1,6 +1,6 @@
 //! The listener over real sockets, with pages of the tests' own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -198,4 +198,15 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
         assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
     }
+    // Whoever can't ask the state has no target, and none of those that there are is well.
+    board.tell(BTreeMap::from([("a".into(), polled(None))]));
+    board.state_is_out_of_reach(Some("refused"));
+    let answer = get(&server, "/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.ends_with("\r\n\r\nthe state can't be reached: refused\n"),
+        "{answer}"
+    );
+    board.state_is_out_of_reach(None);
+    assert!(get(&server, "/readyz").starts_with("HTTP/1.1 200 "));
 }

@@ -47,6 +47,11 @@ impl Holding {
         &self.held
     }
 
+    /// Why the state does not say which they are; none: it does.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.fault.current()
+    }
+
     /// When the state is to be asked again.
     pub(super) fn due(&self) -> Option<Duration> {
         match self.asked {

@@ -112,6 +112,11 @@ impl Outlets {
         self.board.state_was_lost(reason);
     }
 
+    /// Why nothing can be polled at the moment; none: it can.
+    pub(super) fn state_is_out_of_reach(&self, fault: Option<&str>) {
+        self.board.state_is_out_of_reach(fault);
+    }
+
     /// All loops turn.
     pub(super) fn turned(&self) {
         self.board.turned(self.clock.monotonic());

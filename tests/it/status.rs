@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -126,6 +126,26 @@ fn a_target_that_was_not_polled_yet_is_not_ready() {
     let watcher = scene.watch();
     let page = get(address_of(&watcher), "/readyz");
     assert_eq!((page.status, &*page.body), (503, "shop: not polled yet\n"));
+}
+
+#[test]
+fn nobody_who_asks_from_the_very_start_is_told_that_all_is_well_before_it_is() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let scene = Scene::with(|config| {
+        let config = config.text("http", "listen", &address.to_string());
+        (0..500).fold(config, |config, number| {
+            config.text(&format!("targets.t{number}"), "tasks", "refresh")
+        })
+    });
+    scene.api.add_fault(Fault::always(Effect::DelayMs(600_000)));
+    let watcher = scene.watch();
+    while !watcher.log().contains("watching: ") {
+        if TcpStream::connect(address).is_ok() {
+            assert_eq!(get(address, "/readyz").status, 503);
+        }
+    }
 }
 
 /// What is under /proc/PID of the program.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use ucdn_watch::simulator::{Script, Settings, TaskSpec};
 
 use super::server::Server;
+use crate::harness::visitor::{address_of, get};
 use crate::harness::{Program, Scene, eventually};
 
 /// A watcher whose state is behind this URL.
@@ -13,6 +14,7 @@ fn watch(url: &str) -> (Scene, Program) {
         config
             .set("", "state", "{ env = \"STATE_URL\" }")
             .text("poll", "first_run", "all")
+            .text("http", "listen", "127.0.0.1:0")
     });
     let watcher = scene.start(&[], &[("STATE_URL", OsString::from(url))]);
     watcher.wait_for_log("targets held by this instance: 1");
@@ -67,9 +69,16 @@ fn a_server_that_restarts_or_refuses_for_a_while_loses_nothing() {
     server.stop();
     add(&scene, "while it was down");
     wait_for(&watcher, AWAY, 1);
+    let readiness = || get(address_of(&watcher), "/readyz");
+    let away = eventually("no readiness", || {
+        Some(readiness()).filter(|page| page.status == 503)
+    });
+    let told = away.body.starts_with("the state can't be reached: ");
+    assert!(told, "{}", away.body);
     server.run();
     wait_until_told(&scene, "while it was down");
     wait_for(&watcher, BACK, 1);
+    eventually("readiness", || (readiness().status == 200).then_some(()));
 
     server.admit("local all all trust\nhost all all 127.0.0.1/32 reject\n");
     server.reload();
