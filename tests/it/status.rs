@@ -130,7 +130,8 @@ fn a_target_that_was_not_polled_yet_is_not_ready() {
 
 #[test]
 fn nobody_who_asks_from_the_very_start_is_told_that_all_is_well_before_it_is() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    // No other test listens there: what is asked before the watcher is there must reach nobody.
+    let free = TcpListener::bind("127.0.0.77:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
     let scene = Scene::with(|config| {
@@ -140,12 +141,13 @@ fn nobody_who_asks_from_the_very_start_is_told_that_all_is_well_before_it_is() {
         })
     });
     scene.api.add_fault(Fault::always(Effect::DelayMs(600_000)));
-    let watcher = scene.watch();
-    while !watcher.log().contains("watching: ") {
+    let mut watcher = scene.watch();
+    while watcher.is_alive() && !watcher.log().contains("watching: ") {
         if TcpStream::connect(address).is_ok() {
             assert_eq!(get(address, "/readyz").status, 503);
         }
     }
+    watcher.wait_for_log("watching: ");
 }
 
 /// What is under /proc/PID of the program.
