@@ -176,7 +176,8 @@ impl Daemon {
         self.roster.enlist(pollers, self.holding.held(), now);
         let ours = self.roster.ours();
         let standing = ours.map(|(name, last)| (name.clone(), last.cloned()));
-        self.outlets.watch_over(standing.collect());
+        self.outlets
+            .watch_over(standing.collect(), self.holding.fault());
     }
 
     fn reload(&mut self, config: Option<Config>) {
@@ -203,9 +204,7 @@ impl Daemon {
         let now = self.clock.monotonic();
         let wanted = self.crew.pollers.keys();
         let under_way = self.roster.running().map(|(name, _)| name);
-        let held = self.holding.tend(&*self.store, now, wanted, under_way);
-        self.outlets.state_is_out_of_reach(self.holding.fault());
-        held
+        self.holding.tend(&*self.store, now, wanted, under_way)
     }
 
     /// Works for this config from now on, or changes nothing.

@@ -86,14 +86,6 @@ impl Board {
         self.lock().lost_state = Some(reason.to_owned());
     }
 
-    /// The state does not say which targets are this instance's, for this reason; none: it does.
-    pub fn state_is_out_of_reach(&self, fault: Option<&str>) {
-        let mut standing = self.lock();
-        if standing.out_of_reach.as_deref() != fault {
-            standing.out_of_reach = fault.map(ToOwned::to_owned);
-        }
-    }
-
     /// All loops turn, as of now. Not to be called while one is stuck.
     pub fn turned(&self, now: Duration) {
         self.lock().turned = now;
@@ -111,9 +103,17 @@ impl Board {
         standing.kinds = kinds.collect();
     }
 
-    /// Says anew which targets are this instance's, and how they are.
-    pub fn tell(&self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
-        self.lock().targets = targets;
+    /// Says anew which targets are this instance's, and how they are, or why the state does not say which. Both at once:
+    /// no target and no fault would be an instance that is well.
+    pub fn tell(
+        &self,
+        targets: BTreeMap<TargetName, Option<LastPoll>>,
+        out_of_reach: Option<&str>,
+    ) {
+        let out_of_reach = out_of_reach.map(ToOwned::to_owned);
+        let mut standing = self.lock();
+        standing.targets = targets;
+        standing.out_of_reach = out_of_reach;
     }
 
     /// Says how one of them is now.
@@ -123,7 +123,7 @@ impl Board {
             .insert(target.clone(), Some(last.clone()));
     }
 
-    /// Each change is one assignment: whoever panicked can't have left it half-written.
+    /// Nothing between two assignments can panic: nobody has left it half-written.
     fn lock(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }

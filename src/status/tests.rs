@@ -192,21 +192,21 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
         ),
     ] {
         let targets = ["a", "b"].map(TargetName::from);
-        board.tell(targets.into_iter().zip(polls).collect());
+        board.tell(targets.into_iter().zip(polls).collect(), None);
         let answer = get(&server, "/readyz");
         let code = if expected == "ok\n" { "200" } else { "503" };
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
         assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
     }
     // Whoever can't ask the state has no target, and none of those that there are is well.
-    board.tell(BTreeMap::from([("a".into(), polled(None))]));
-    board.state_is_out_of_reach(Some("refused"));
+    let well = BTreeMap::from([("a".into(), polled(None))]);
+    board.tell(well.clone(), Some("refused"));
     let answer = get(&server, "/readyz");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(
         answer.ends_with("\r\n\r\nthe state can't be reached: refused\n"),
         "{answer}"
     );
-    board.state_is_out_of_reach(None);
+    board.tell(well, None);
     assert!(get(&server, "/readyz").starts_with("HTTP/1.1 200 "));
 }

@@ -35,9 +35,9 @@ enum Asked {
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
-    /// The same targets as before.
+    /// The same targets as before, and the same fault, if any.
     Same,
-    /// Others than before.
+    /// Others than before: other targets, or another fault.
     Others,
 }
 
@@ -77,9 +77,11 @@ impl Holding {
         if self.due().is_none_or(|due| due > now) {
             return Held::Same;
         }
+        let mut came = Held::Same;
         let tended = match store.tend(&wanted.cloned().collect(), &under_way.cloned().collect()) {
             Ok(tended) => {
                 if self.fault.ended().is_some() {
+                    came = Held::Others;
                     log::info!("the state can be reached again");
                 }
                 self.note_shortage(tended.shortage.as_deref());
@@ -88,6 +90,7 @@ impl Holding {
             Err(error) => {
                 let fault = with_causes(&error);
                 if self.fault.failed(&fault).is_news() {
+                    came = Held::Others;
                     log::error!("nothing is polled while the state can't be reached: {fault}");
                 }
                 Tended {
@@ -100,14 +103,14 @@ impl Holding {
             Some(within) => Asked::Until(now.saturating_add(within)),
             None => Asked::ForGood,
         };
-        if tended.held == self.held {
-            return Held::Same;
+        if tended.held != self.held {
+            if tended.again_within.is_some() {
+                log::info!("targets held by this instance: {}", tended.held.len());
+            }
+            self.held = tended.held;
+            came = Held::Others;
         }
-        if tended.again_within.is_some() {
-            log::info!("targets held by this instance: {}", tended.held.len());
-        }
-        self.held = tended.held;
-        Held::Others
+        came
     }
 
     fn note_shortage(&mut self, shortage: Option<&str>) {

@@ -112,11 +112,6 @@ impl Outlets {
         self.board.state_was_lost(reason);
     }
 
-    /// Why nothing can be polled at the moment; none: it can.
-    pub(super) fn state_is_out_of_reach(&self, fault: Option<&str>) {
-        self.board.state_is_out_of_reach(fault);
-    }
-
     /// All loops turn.
     pub(super) fn turned(&self) {
         self.board.turned(self.clock.monotonic());
@@ -140,11 +135,15 @@ impl Outlets {
         }
     }
 
-    /// These targets are this instance's from now on, and stand so.
-    pub(super) fn watch_over(&mut self, targets: BTreeMap<TargetName, Option<LastPoll>>) {
+    /// These targets are this instance's from now on, and stand so; with a `fault`, the state does not say which are.
+    pub(super) fn watch_over(
+        &mut self,
+        targets: BTreeMap<TargetName, Option<LastPoll>>,
+        fault: Option<&str>,
+    ) {
         self.metrics.hold(targets.keys());
         self.round.watch_over(targets.keys().cloned().collect());
-        self.board.tell(targets);
+        self.board.tell(targets, fault);
         self.pass_on();
     }
 

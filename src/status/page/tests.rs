@@ -63,7 +63,7 @@ fn stage() -> Stage {
         failed_polls: 0,
         fault: None,
     };
-    board.tell(BTreeMap::from([("shop".into(), Some(polled))]));
+    board.tell(BTreeMap::from([("shop".into(), Some(polled))]), None);
     board.turned(Duration::from_secs(1));
     let site = Site {
         hosts: AllowedHosts::Named(BTreeSet::new()),
