@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::causes::with_causes;
 use crate::config::Environment;
+use crate::domain::text::with_causes;
 use crate::logging;
 
 mod api;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 
 mod history;
 
@@ -115,9 +115,9 @@ fn read(clock: ClockId) -> Duration {
     )
 }
 
-/// The one order to stop, shared by all threads. Whoever waits does so here or at a [`Bell`] made from it.
+/// The one order to stop, shared by all threads. Whoever waits does so here or at a [`Notify`] made from it.
 #[derive(Clone, Debug, Default)]
-pub struct Stop {
+pub struct CancelToken {
     shared: Arc<Shared>,
 }
 
@@ -133,12 +133,12 @@ pub enum Woken {
     /// The program is to stop.
     Stopped,
     /// Somebody rang this bell since the last wait on it.
-    Rung,
+    Notified,
     /// The time was up.
     TimedOut,
 }
 
-impl Stop {
+impl CancelToken {
     /// Orders the stop and ends every wait. It can't be taken back.
     pub fn request(&self) {
         *self.lock() = true;
@@ -174,7 +174,7 @@ impl Stop {
                 return Woken::Stopped;
             }
             if rung() {
-                return Woken::Rung;
+                return Woken::Notified;
             }
             let Some(deadline) = deadline else {
                 requested = self
@@ -200,15 +200,15 @@ impl Stop {
 
 /// Wakes one loop. A ring is remembered until the next wait; many rings count as one.
 #[derive(Clone, Debug)]
-pub struct Bell {
-    stop: Stop,
+pub struct Notify {
+    stop: CancelToken,
     rung: Arc<AtomicBool>,
 }
 
-impl Bell {
+impl Notify {
     /// A bell whose waits also end at `stop`.
     #[must_use]
-    pub fn new(stop: &Stop) -> Self {
+    pub fn new(stop: &CancelToken) -> Self {
         Self {
             stop: stop.clone(),
             rung: Arc::default(),
@@ -217,12 +217,12 @@ impl Bell {
 
     /// The stop that this bell's waits end at.
     #[must_use]
-    pub fn stop(&self) -> &Stop {
+    pub fn stop(&self) -> &CancelToken {
         &self.stop
     }
 
     /// Ends the wait under way, or the next one.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         // Under the lock: between a waiter's check and its sleep, a ring would be lost.
         let _held = self.stop.lock();
         self.rung.store(true, Ordering::Relaxed);

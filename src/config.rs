@@ -40,8 +40,8 @@ pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{Loaded, Outline, load, outline};
 pub use state::{NotALocation, locate};
 
-use crate::event::EventType;
-use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
+use crate::domain::event::EventType;
+use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};
 
 /// A whole, valid config. The tables are in [`BTreeMap`]s: every listing is in the order of names.

@@ -9,23 +9,19 @@ use std::time::Duration;
 mod agenda;
 mod answer;
 mod batch;
-mod courier;
-mod format;
 mod journal;
 mod ledger;
 mod receiver;
-mod sign;
 mod status;
+mod worker;
 
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Verdict};
-pub use courier::Courier;
-pub use format::Refusal;
-pub use receiver::{Outgoing, Receiver, Reply};
-pub use sign::signature;
-pub use status::{CourierStatus, DrainReport, Outcome, Snapshot};
+pub use receiver::{Receiver, Reply};
+pub use status::{DrainReport, Outcome, Snapshot, WorkerStatus};
+pub use worker::DeliveryWorker;
 
 /// How long a courier with nothing to do waits, at most, before it looks into the store again: what another process
 /// wrote there rings no bell.

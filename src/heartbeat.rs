@@ -1,9 +1,9 @@
 //! The heartbeat: tells somebody outside, who raises the alarm when it stays away, that every target was polled. Owns
 //! that one request, and does not decide when.
 
-use crate::clock::Stop;
+use crate::clock::CancelToken;
 use crate::config;
-use crate::fault::LastingFault;
+use crate::domain::incident::Incident;
 use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest};
 use crate::secret::SecretUrl;
 
@@ -15,7 +15,7 @@ const ANSWER_LIMIT: u64 = 16 * 1024;
 pub struct Heartbeat {
     url: SecretUrl,
     client: HttpClient,
-    fault: LastingFault,
+    fault: Incident,
 }
 
 impl Heartbeat {
@@ -24,7 +24,7 @@ impl Heartbeat {
         Ok(Self {
             url: settings.url.clone(),
             client: HttpClient::new(&settings.http, BodyLimit::CutAt(ANSWER_LIMIT))?,
-            fault: LastingFault::default(),
+            fault: Incident::default(),
         })
     }
 
@@ -35,7 +35,7 @@ impl Heartbeat {
     }
 
     /// Tells it once. Another beat comes soon, so a failed one is not tried again.
-    pub fn beat(&mut self, stop: &Stop) {
+    pub fn beat(&mut self, stop: &CancelToken) {
         let fault = match self.client.call(&self.url, HttpRequest::Get, &[]) {
             Ok(answer) if (200..300).contains(&answer.status) => None,
             Ok(answer) => Some(format!("HTTP {}", answer.status)),

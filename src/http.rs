@@ -1,5 +1,5 @@
 //! HTTP calls: time limits, size caps, proxies, trust, and errors without secrets. The only place that names ureq.
-//! Knows nothing of JSON, and tries nothing twice.
+//! Knows nothing of JSON, and attempts nothing twice.
 
 use std::io::Read;
 use std::sync::Arc;

@@ -39,8 +39,8 @@
 //! | layer | module | owns | may not |
 //! |---|---|---|---|
 //! | rim | [`crate::cli`] | arguments, wiring, tables, exit codes | decide anything |
-//! | daemon | [`crate::watch`] | threads, when to poll, signals, reload, stop | know HTTP, JSON, SQL |
-//! | | [`crate::status`], [`crate::metrics`], [`crate::heartbeat`], [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
+//! | daemon | [`crate::daemon`] | threads, when to poll, signals, reload, stop | know HTTP, JSON, SQL |
+//! | | [`crate::web`], [`crate::metrics`], [`crate::heartbeat`], [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
 //! | work | [`crate::poll`] | one poll of one target: walk, diff, commit | send anything |
 //! | | [`crate::deliver`] | draining one webhook's queue | ask the API |
 //! | edges | [`crate::ucdn`] | the vendor's API: calls, pages, what an error means | know disk or webhooks |
@@ -48,10 +48,10 @@
 //! | | [`crate::http`] | the only place that names ureq: time limits, size caps, proxies, redaction | try again, know JSON |
 //! | | [`crate::config`], [`crate::secret`] | file and environment to a valid [`config::Config`]; the only reader of both | connect to what it names |
 //! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
-//! | rules | [`crate::diff`], [`crate::event`], [`crate::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
-//! | words | [`crate::model`] | task, URL, status, window: what we talk about | use anything |
-//! | | [`crate::causes`], [`crate::quoting`], [`crate::phrases`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
-//! | | [`crate::fault`] | a fault that lasts: its beginning, changes and end | use anything |
+//! | rules | [`crate::domain::diff`], [`crate::domain::event`], [`crate::domain::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
+//! | words | [`crate::domain::model`] | task, URL, status, window: what we talk about | use anything |
+//! | | [`crate::domain::text`], [`crate::domain::text`], [`crate::domain::text`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
+//! | | [`crate::domain::incident`] | a fault that lasts: its beginning, changes and end | use anything |
 //! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
 //!
 //! # What the state promises
@@ -67,32 +67,26 @@
 //!
 //! # Threads
 //!
-//! Blocking throughout, no async runtime. [`watch`] runs a bounded pool for polls (a target never overlaps itself) and a
+//! Blocking throughout, no async runtime. [`daemon`] runs a bounded pool for polls (a target never overlaps itself) and a
 //! thread for each webhook, and one each for the HTTP listener, the textfile and the heartbeat, if they are asked for. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
 //! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
 
-pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod deliver;
-pub mod diff;
-pub mod event;
-pub mod fault;
+pub mod domain;
+pub mod formats;
 pub mod heartbeat;
 pub mod http;
 pub mod logging;
 pub mod metrics;
-pub mod model;
-pub mod phrases;
 pub mod poll;
-pub mod quoting;
-pub mod schedule;
 pub mod secret;
 #[cfg(feature = "simulator")]
 pub mod simulator;
-pub mod status;
 pub mod store;
 pub mod systemd;
 pub mod ucdn;
-pub mod watch;
+pub mod web;

@@ -17,9 +17,9 @@ use serde::Serialize;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
-use crate::model::Timestamp;
-use crate::quoting::escape;
-pub use crate::quoting::one_line;
+use crate::domain::model::Timestamp;
+use crate::domain::text::escape;
+pub use crate::domain::text::one_line;
 
 /// What this crate's own log targets begin with.
 const OWN: &str = env!("CARGO_CRATE_NAME");
@@ -210,7 +210,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::quoting::is_unsafe;
+    use crate::domain::text::is_unsafe;
     use std::ffi::OsString;
 
     use super::*;

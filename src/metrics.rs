@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::clock::{Age, Clock};
 use crate::config::Config;
 use crate::deliver::Outcome;
-use crate::model::{AccountName, TargetName, Timestamp, WebhookName};
+use crate::domain::model::{AccountName, TargetName, Timestamp, WebhookName};
 use crate::poll::{PollError, PollReport};
-use crate::store::records::{Records, TaskCount};
+use crate::store::queries::{StateQueries, TaskCount};
 use crate::ucdn::error::CallOutcome;
 
 mod families;
@@ -28,7 +28,7 @@ use labels::{ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requeste
 /// Everything that is counted. Shared by those who count and those who ask.
 pub struct Metrics {
     families: Families,
-    records: Arc<dyn Records>,
+    records: Arc<dyn StateQueries>,
     clock: Arc<dyn Clock>,
     watched: Mutex<Watched>,
     /// Held while a text is made: gauges are set for it.
@@ -86,7 +86,7 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     /// Nothing counted yet.
     #[must_use]
-    pub fn new(records: Arc<dyn Records>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(records: Arc<dyn StateQueries>, clock: Arc<dyn Clock>) -> Self {
         Self {
             families: Families::new(),
             records,

@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::config::Target;
-use crate::event::EventDraft;
-use crate::event::draft::Origin;
-use crate::fault::LastingFault;
-use crate::model::{TargetName, Timestamp};
+use crate::domain::event::EventDraft;
+use crate::domain::event::draft::Origin;
+use crate::domain::incident::Incident;
+use crate::domain::model::{TargetName, Timestamp};
+use crate::domain::text::with_causes;
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
 use crate::ucdn::client::ApiClient;
 #[cfg(doc)]
@@ -24,7 +24,7 @@ mod reading;
 mod recollection;
 mod report;
 mod round;
-pub mod routes;
+pub mod routing;
 mod seen;
 mod server_clock;
 mod sight;
@@ -34,7 +34,7 @@ use journal::log_event;
 use reading::Progress;
 pub use report::{PollError, PollReport};
 use round::Round;
-use routes::Routes;
+use routing::Router;
 use server_clock::ServerClock;
 
 /// Polls one target.
@@ -46,17 +46,17 @@ pub struct Poller {
     list: String,
     client: Arc<ApiClient>,
     store: Arc<dyn Store>,
-    routes: Arc<Routes>,
+    routes: Arc<Router>,
     clock: Arc<dyn Clock>,
     retention: Duration,
-    memory: Mutex<Memory>,
+    memory: Mutex<PollState>,
 }
 
 /// What a poller remembers between polls: nothing about tasks.
 #[derive(Clone, Debug, Default)]
-struct Memory {
+struct PollState {
     /// Of the polls, without what differs each time.
-    fault: LastingFault,
+    fault: Incident,
     server_clock: ServerClock,
     /// When the last page was asked for, by the monotonic clock.
     last_turn: Duration,
@@ -66,13 +66,13 @@ struct Memory {
 
 /// What polls need besides their target.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct PollContext {
     /// The target's account's client.
     pub client: Arc<ApiClient>,
     /// The state.
     pub store: Arc<dyn Store>,
     /// Who is owed what.
-    pub routes: Arc<Routes>,
+    pub routes: Arc<Router>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// How long finished tasks are kept.
@@ -82,7 +82,7 @@ pub struct Surroundings {
 impl Poller {
     /// A poller of the target as it is configured.
     #[must_use]
-    pub fn new(name: TargetName, target: Target, surroundings: Surroundings) -> Self {
+    pub fn new(name: TargetName, target: Target, surroundings: PollContext) -> Self {
         let list = format!(
             "{}|{}|{}|{}",
             surroundings.client.endpoint(),
@@ -121,7 +121,7 @@ impl Poller {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             // The settings may say another lookback now, or other pages.
-            let memory = Memory {
+            let memory = PollState {
                 progress: None,
                 ..memory
             };
@@ -278,7 +278,7 @@ impl Poller {
         commit.events = drafts
             .into_iter()
             .map(|draft| NewEvent {
-                owed_to: self.routes.owed_to(&draft),
+                subscribers: self.routes.subscribers(&draft),
                 draft,
             })
             .collect();
@@ -288,7 +288,7 @@ impl Poller {
         commit.time = self.clock.now();
         self.store.commit(&self.name, &commit)?;
         if !commit.events.is_empty() {
-            self.routes.ring();
+            self.routes.notify();
         }
         for event in &commit.events {
             report.events += 1;

@@ -42,7 +42,7 @@ pub use script::{Script, Step, UrlStep};
 pub use tasks::{TaskSpec, TaskState, UrlProgress};
 pub use world::{AnswerRecord, RequestRecord};
 
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use server::Server;
 use world::{Keys, World};
 

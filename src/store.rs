@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::event::EventDraft;
-use crate::model::{
-    Absence, DatedPlace, Fingerprint, Footprint, KnownTask, ListOrder, Remembered, Sought,
-    TargetName, TaskId, TaskNumber, Timestamp, WebhookName,
+use crate::domain::event::EventDraft;
+use crate::domain::model::{
+    Absence, Fingerprint, KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskId,
+    TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 
 #[cfg(test)]
@@ -19,7 +19,7 @@ pub mod filter;
 mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-pub mod records;
+pub mod queries;
 pub mod sqlite;
 mod steps;
 
@@ -45,16 +45,16 @@ pub trait Store: Send + Sync + fmt::Debug {
         &self,
         wanted: &BTreeSet<TargetName>,
         _under_way: &BTreeSet<TargetName>,
-    ) -> Result<Tended, StoreError> {
-        Ok(Tended {
+    ) -> Result<LeaseStatus, StoreError> {
+        Ok(LeaseStatus {
             held: wanted.clone(),
-            ..Tended::default()
+            ..LeaseStatus::default()
         })
     }
 
     /// Whether what this instance held at the last [`Store::tend`] is surely still its own: to be asked before each request to
     /// a receiver, for an instance may have been frozen, and replaced, since then.
-    fn still_holds(&self) -> bool {
+    fn lease_is_valid(&self) -> bool {
         true
     }
 
@@ -65,19 +65,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn known_tasks(
         &self,
         target: &TargetName,
-        numbers: &[TaskNumber],
-    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError>;
+        numbers: &[TaskRowId],
+    ) -> Result<BTreeMap<TaskRowId, KnownTask>, StoreError>;
 
     /// What [`Fingerprint`]s are made with: a number of this state's own, the same for ever, which nobody outside knows.
     fn fingerprint_seed(&self) -> u64;
 
     /// One answer for each of `sought`, in its order; none: not known. Quick for tasks that were created one shortly
     /// after the other, which is how lists show them; right for any.
-    fn footprints(
+    fn task_summaries(
         &self,
         target: &TargetName,
-        sought: &[Sought<'_>],
-    ) -> Result<Vec<Option<Footprint>>, StoreError>;
+        sought: &[TaskLookup<'_>],
+    ) -> Result<Vec<Option<TaskSummary>>, StoreError>;
 
     /// What is remembered of a target's tasks beyond a place, in a list's order: at most so many, and fewer only if there are
     /// no more. Only dated tasks with fingerprints that tell the lengths of their texts. None: it begins with the first one.
@@ -87,16 +87,16 @@ pub trait Store: Send + Sync + fmt::Debug {
         &self,
         target: &TargetName,
         order: ListOrder,
-        beyond: Option<&DatedPlace>,
+        beyond: Option<&ListPosition>,
         at_most: usize,
     ) -> Result<Vec<Remembered>, StoreError>;
 
     /// A target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers beyond `after`: at most so many, in the order
-    /// of their numbers. [`TaskNumber`] 0 stands before all.
+    /// of their numbers. [`TaskRowId`] 0 stands before all.
     fn in_flight_after(
         &self,
         target: &TargetName,
-        after: TaskNumber,
+        after: TaskRowId,
         at_most: u32,
     ) -> Result<Vec<TaskInFlight>, StoreError>;
 
@@ -104,11 +104,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError>;
 
     /// A number that no known task's exceeds, and that every task of this target which becomes known later exceeds.
-    fn last_task_number(&self) -> Result<TaskNumber, StoreError>;
+    fn last_task_row_id(&self) -> Result<TaskRowId, StoreError>;
 
     /// Of a target's tasks that were created at `from` or later, how far back the newest of them reach that fit into
     /// `room`. Tasks without a `created` are not looked at.
-    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError>;
+    fn reach(
+        &self,
+        target: &TargetName,
+        room: PageCapacity,
+        from: Timestamp,
+    ) -> Result<RecentSpan, StoreError>;
 
     /// Writes what one page, or the end of a walk, taught: snapshot, events and what is owed for them, at once.
     fn commit(&self, target: &TargetName, commit: &Commit) -> Result<(), StoreError>;
@@ -121,12 +126,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// `limit` of them, and fewer only if there are no more.
     fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Writes how tries of pending deliveries ended, all at once; a failed or dead one counts into
-    /// [`Delivery::tries`]. Nothing happens to one that is not pending any more: the others are written all the same.
-    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError>;
+    /// Writes how attempts of pending deliveries ended, all at once; a failed or dead one counts into
+    /// [`Delivery::attempts`]. Nothing happens to one that is not pending any more: the others are written all the same.
+    fn record_attempts(
+        &self,
+        webhook: &WebhookName,
+        attempts: &[Attempt],
+    ) -> Result<(), StoreError>;
 
     /// What each webhook that was ever owed anything is owed now, by name; also when all of it was pruned.
-    fn owed(&self) -> Result<Vec<Owed>, StoreError>;
+    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
 
     /// Forgets finished and vanished tasks that were created and last changed before `before`, and events of before it
     /// of which nothing is pending or dead. A task without a `created` stays. Returns how many tasks and events went.
@@ -138,7 +147,7 @@ pub trait Store: Send + Sync + fmt::Debug {
 
 /// What an instance holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tended {
+pub struct LeaseStatus {
     /// The targets that it may poll.
     pub held: BTreeSet<TargetName>,
     /// When to call again, at the latest; none: nothing will change.
@@ -178,7 +187,7 @@ pub enum Baseline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskInFlight {
     /// Which record it is.
-    pub number: TaskNumber,
+    pub number: TaskRowId,
     /// Its identifier.
     pub id: TaskId,
     /// When it was submitted, by the API's clock.
@@ -189,7 +198,7 @@ pub struct TaskInFlight {
 
 /// How many entries may fit, in what counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum PageCapacity {
     /// So many tasks.
     Tasks(u64),
     /// Tasks with so many URLs in all; one without URLs counts as one.
@@ -198,7 +207,7 @@ pub enum Room {
 
 /// What [`Store::reach`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum RecentSpan {
     /// All of them fit.
     Everything,
     /// Not all.
@@ -212,16 +221,16 @@ pub enum Reach {
 
 /// A record, and the text that it was learned from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LearnedTask {
+pub struct TaskUpsert {
     /// The record, URLs included.
     pub task: KnownTask,
     /// Which record of this task there is already, as far as is known: told of, it need not be looked for.
-    pub number: Option<TaskNumber>,
+    pub number: Option<TaskRowId>,
     /// Of the text that shows the task whole and as the record has it; none if there is no such text.
     pub fingerprint: Option<Fingerprint>,
 }
 
-impl From<KnownTask> for LearnedTask {
+impl From<KnownTask> for TaskUpsert {
     fn from(task: KnownTask) -> Self {
         Self {
             task,
@@ -233,20 +242,20 @@ impl From<KnownTask> for LearnedTask {
 
 /// Another text for a record that stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retouch {
+pub struct FingerprintUpdate {
     /// Which record.
-    pub number: TaskNumber,
-    /// See [`LearnedTask::fingerprint`].
+    pub number: TaskRowId,
+    /// See [`TaskUpsert::fingerprint`].
     pub fingerprint: Fingerprint,
 }
 
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Records to insert or to replace; of two for one task the last one holds. A task keeps its number.
-    pub tasks: Vec<LearnedTask>,
+    /// StateQueries to insert or to replace; of two for one task the last one holds. A task keeps its number.
+    pub tasks: Vec<TaskUpsert>,
     /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
-    pub retouched: Vec<Retouch>,
+    pub fingerprints: Vec<FingerprintUpdate>,
     /// Events, in the order that they happened.
     pub events: Vec<NewEvent>,
     /// The target's new state, if it changed.
@@ -260,7 +269,7 @@ impl Commit {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
-            && self.retouched.is_empty()
+            && self.fingerprints.is_empty()
             && self.events.is_empty()
             && self.target.is_none()
     }
@@ -272,7 +281,7 @@ pub struct NewEvent {
     /// What happened. The store gives it its sequence and id, and keeps [`EventDraft::document`].
     pub draft: EventDraft,
     /// To whom; may be empty. A name given twice is owed it once.
-    pub owed_to: Vec<WebhookName>,
+    pub subscribers: Vec<WebhookName>,
 }
 
 /// An event that a webhook is owed.
@@ -288,26 +297,26 @@ pub struct Delivery {
     pub document: String,
     /// When the event was recorded, by our clock.
     pub recorded: Timestamp,
-    /// How many tries have failed.
-    pub tries: u32,
+    /// How many attempts have failed.
+    pub attempts: u32,
     /// When the last of them was made, by our clock.
-    pub last_try: Option<Timestamp>,
+    pub last_attempt: Option<Timestamp>,
     /// Not before then; none before the first try.
-    pub next_try: Option<Timestamp>,
+    pub next_attempt: Option<Timestamp>,
 }
 
 /// One try of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Try {
+pub struct Attempt {
     /// Which: [`Delivery::sequence`].
     pub sequence: u64,
     /// How it ended.
-    pub result: TryResult,
+    pub result: AttemptResult,
 }
 
 /// How one try of a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TryResult {
+pub enum AttemptResult {
     /// The receiver has it.
     Delivered {
         /// By our clock.
@@ -322,7 +331,7 @@ pub enum TryResult {
         /// In short, such as `HTTP 503`; no secrets.
         answer: String,
         /// Not before then.
-        next_try: Timestamp,
+        next_attempt: Timestamp,
     },
     /// Given up: stays until an operator says what to do, and holds up nothing.
     Dead {
@@ -335,7 +344,7 @@ pub enum TryResult {
 
 /// One webhook's outbox, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owed {
+pub struct OutboxBacklog {
     /// The name that the events are owed under; the config may no longer know it.
     pub webhook: WebhookName,
     /// Deliveries still to be made.

@@ -6,7 +6,7 @@ pub mod sign;
 pub mod walk;
 pub mod wire;
 
-use crate::model::{TaskId, TaskKind, Window};
+use crate::domain::model::{TaskId, TaskKind, Window};
 
 /// One request for a list of tasks: every parameter of the vendor's page. What is absent is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub(crate) fn copy(rounds: usize, report: &mut Report) -> io::Result<()> {
         poll: &format!("{POLL}\nfirst_run = \"all\""),
         webhooks: vec!["http://127.0.0.1:9/".to_owned()],
     })?;
-    // Owed to nobody who answers: 75.
+    // OutboxBacklog to nobody who answers: 75.
     run(place.once().arg("--quiet"), &[0, 1, 75])?;
     let (mut there, mut back) = (Vec::new(), Vec::new());
     for round in 0..rounds {

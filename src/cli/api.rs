@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Exit, Failure};
-use crate::clock::{Clock, Stop};
+use crate::clock::{CancelToken, Clock};
 use crate::config::{Config, Target};
+use crate::domain::model::TargetName;
 use crate::http::HttpError;
-use crate::model::TargetName;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::error::{ApiError, Fault};
 use crate::ucdn::walk::WalkError;
@@ -78,7 +78,7 @@ pub(super) fn client(
         .accounts
         .get(&target.account)
         .ok_or(AskError::NoAccount)?;
-    ApiClient::new(account, clock, Stop::default()).map_err(AskError::Client)
+    ApiClient::new(account, clock, CancelToken::default()).map_err(AskError::Client)
 }
 
 /// The target of this name; without one, the only target there is.

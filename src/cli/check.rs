@@ -11,7 +11,7 @@ use super::api::{AskError, client};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, EventPattern, Target, TargetFilter, Webhook};
-use crate::model::{AccountName, TargetName, Window};
+use crate::domain::model::{AccountName, TargetName, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
 

@@ -11,17 +11,17 @@ use super::listing::{
 use super::table::{Column, text_cell};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
-use crate::model::{Timestamp, WebhookName};
-use crate::phrases::{ago, counted};
+use crate::domain::model::{Timestamp, WebhookName};
+use crate::domain::text::{ago, counted};
 use crate::store::StoreError;
 use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState, Records};
+use crate::store::queries::{DeliveryPlace, DeliveryRecord, DeliveryState, StateQueries};
 
 mod orders;
 
 const JSON_HELP: &str = "\
-JSON: {deliveries: [{webhook, state, tries, next_try, last_try, last_answer, recorded, event}]}, event as the webhook \
-gets it. Times are RFC 3339; what is not known is null. tries counts those that failed.";
+JSON: {deliveries: [{webhook, state, attempts, next_attempt, last_attempt, last_answer, recorded, event}]}, event as the webhook \
+gets it. Times are RFC 3339; what is not known is null. attempts counts those that failed.";
 
 const COLUMNS: [Column; 8] = [
     Column::text("STATE"),
@@ -39,7 +39,7 @@ const COLUMNS: [Column; 8] = [
 #[command(after_long_help = JSON_HELP, args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    order: Option<Order>,
+    order: Option<DeliveriesAction>,
     /// Only those in this state (repeatable)
     #[arg(long, value_name = "STATE", value_enum)]
     state: Vec<State>,
@@ -55,7 +55,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+enum DeliveriesAction {
     /// Make dead deliveries, and those that wait for their next try, due at once
     Retry(orders::Retry),
     /// Forget dead deliveries: they will never be made
@@ -109,8 +109,8 @@ impl Chosen {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     match &arguments.order {
-        Some(Order::Retry(retry)) => retry.run(context),
-        Some(Order::Drop(drop)) => drop.run(context),
+        Some(DeliveriesAction::Retry(retry)) => retry.run(context),
+        Some(DeliveriesAction::Drop(drop)) => drop.run(context),
         None => list(arguments, context),
     }
 }
@@ -154,7 +154,7 @@ fn list(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// What is owed in all, on stderr.
-fn tell_owed(records: &dyn Records, now: Timestamp) -> Result<(), StoreError> {
+fn tell_owed(records: &dyn StateQueries, now: Timestamp) -> Result<(), StoreError> {
     for owed in records.owed()? {
         let oldest = owed.oldest_pending.map_or_else(String::new, |time| {
             format!(" (the oldest of {})", ago(time, now))
@@ -169,7 +169,7 @@ fn tell_owed(records: &dyn Records, now: Timestamp) -> Result<(), StoreError> {
 }
 
 fn row(delivery: &DeliveryRecord, now: Timestamp) -> Vec<Cell> {
-    let next_try = match (delivery.state, delivery.next_try) {
+    let next_attempt = match (delivery.state, delivery.next_attempt) {
         (DeliveryState::Pending, Some(time)) if time > now => ago(time, now),
         (DeliveryState::Pending, _) => "due".to_owned(),
         _ => "-".to_owned(),
@@ -185,8 +185,8 @@ fn row(delivery: &DeliveryRecord, now: Timestamp) -> Vec<Cell> {
         Cell::new(delivery.event.sequence),
         type_cell(&delivery.event.event_type),
         Cell::new(ago(delivery.event.recorded, now)),
-        Cell::new(delivery.tries),
-        Cell::new(next_try),
+        Cell::new(delivery.attempts),
+        Cell::new(next_attempt),
         text_cell(delivery.last_answer.as_deref()),
     ]
 }

@@ -13,10 +13,10 @@ use super::watch::open_state;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, load};
+use crate::daemon::{Daemon, Orders};
 use crate::simulator::{Settings, Simulator};
 use crate::store::StoreError;
 use crate::systemd::Supervisor;
-use crate::watch::{Daemon, Orders};
 
 mod narrator;
 mod receiver;

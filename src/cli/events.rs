@@ -12,14 +12,14 @@ use super::listing::{
 };
 use super::table::{Column, text_cell};
 use super::{Context, Exit, Failure, state};
-use crate::clock::{Clock, Stop, SystemClock};
+use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::Outline;
+use crate::domain::model::Timestamp;
+use crate::domain::text::ago;
 use crate::logging::one_line;
-use crate::model::Timestamp;
-use crate::phrases::ago;
 use crate::store::StoreError;
 use crate::store::filter::{EventFilter, EventSpan};
-use crate::store::records::{EventRecord, Records};
+use crate::store::queries::{EventRecord, StateQueries};
 
 const JSON_HELP: &str = "\
 JSON: {events: […]}, each as webhooks get it; with --follow one event a line.
@@ -122,7 +122,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 fn filter(
     arguments: &Arguments,
     config: &Outline,
-    records: &dyn Records,
+    records: &dyn StateQueries,
     now: Timestamp,
 ) -> Result<EventFilter, Failure> {
     let filters = &arguments.filters;
@@ -141,7 +141,7 @@ fn filter(
 /// After which sequence to begin, and how many to show: the last ones, unless it is said where to begin.
 fn begin(
     arguments: &Arguments,
-    records: &dyn Records,
+    records: &dyn StateQueries,
     filter: &EventFilter,
 ) -> Result<(u64, usize), StoreError> {
     if let Some(after) = arguments.after {
@@ -176,7 +176,7 @@ fn follow(
     filter: &EventFilter,
     mut after: u64,
 ) -> Result<(), StoreError> {
-    let never = Stop::default();
+    let never = CancelToken::default();
     loop {
         let look = look(config, filter, after, arguments.json.output())?;
         if look.written.is_err() {

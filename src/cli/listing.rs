@@ -10,13 +10,13 @@ use serde::Serialize;
 use super::table::{Column, more_rows, table};
 use super::{Exit, Failure};
 use crate::config::{EventPattern, Outline};
-use crate::event::EventType;
-use crate::model::{Moment, TargetName, TaskKind, Timestamp};
+use crate::domain::event::EventType;
+use crate::domain::model::{TargetName, TaskKind, TimeArg, Timestamp};
 use crate::store::StoreError;
 use crate::store::filter::{Domain, UrlFilter};
-use crate::store::records::Records;
+use crate::store::queries::StateQueries;
 
-/// Records read at a time, and rows whose columns are as wide as each other.
+/// StateQueries read at a time, and rows whose columns are as wide as each other.
 const PAGE: usize = 500;
 
 /// The filters of tasks and of events.
@@ -31,10 +31,10 @@ pub(super) struct Filters {
     kind: Option<Kind>,
     /// Not older than this: an age such as 2h, RFC 3339, or unix seconds
     #[arg(long, value_name = "TIME")]
-    since: Option<Moment>,
+    since: Option<TimeArg>,
     /// Not younger than this
     #[arg(long, value_name = "TIME")]
-    until: Option<Moment>,
+    until: Option<TimeArg>,
     /// Only where a URL holds this text
     #[arg(long, value_name = "TEXT", conflicts_with = "domain")]
     url: Option<String>,
@@ -68,7 +68,7 @@ impl Filters {
     pub(super) fn targets(
         &self,
         config: &Outline,
-        records: &dyn Records,
+        records: &dyn StateQueries,
     ) -> Result<Vec<TargetName>, Failure> {
         for name in &self.target {
             check_target(name, config, records)?;
@@ -100,7 +100,7 @@ impl Filters {
 }
 
 /// A name that neither the config nor the state knows is a slip.
-fn check_target(name: &str, config: &Outline, records: &dyn Records) -> Result<(), Failure> {
+fn check_target(name: &str, config: &Outline, records: &dyn StateQueries) -> Result<(), Failure> {
     let is = |known: &TargetName| known.as_str() == name;
     if config.targets.keys().any(is) || records.task_counts()?.iter().any(|one| is(&one.target)) {
         return Ok(());

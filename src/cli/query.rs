@@ -7,7 +7,7 @@ use super::api::{AskError, choose_target, client};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Target;
-use crate::model::{Moment, Task, TaskId, TaskKind, Timestamp, Window};
+use crate::domain::model::{Task, TaskId, TaskKind, TimeArg, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::walk::{Next, Paging, Walk};
@@ -37,10 +37,10 @@ pub(super) struct Arguments {
     task_id: Vec<String>,
     /// From this time on: RFC 3339, unix seconds, or an age such as 2h
     #[arg(long, value_name = "TIME")]
-    begin: Option<Moment>,
+    begin: Option<TimeArg>,
     /// Up to this time; the API takes it only together with --begin [default: now, if --begin is given]
     #[arg(long, value_name = "TIME", requires = "begin")]
-    end: Option<Moment>,
+    end: Option<TimeArg>,
     /// Begin at this entry of the list, counted from 0
     #[arg(long, value_name = "N", conflicts_with = "all")]
     offset: Option<u64>,

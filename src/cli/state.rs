@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
-use crate::clock::{Clock, Stop, SystemClock};
+use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Outline, StateLocation};
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{Address, PostgresRecords};
-use crate::store::records::{OutboxOrders, Records};
+use crate::store::queries::{OutboxAdmin, StateQueries};
 use crate::store::sqlite::{SqliteOutbox, SqliteRecords};
 
 mod copy;
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 }
 
 /// The state, to look at.
-pub(super) fn records(config: &Outline) -> Result<Box<dyn Records>, StoreError> {
+pub(super) fn records(config: &Outline) -> Result<Box<dyn StateQueries>, StoreError> {
     Ok(match &config.state {
         StateLocation::File(path) => Box::new(SqliteRecords::open(path)?),
         #[cfg(feature = "postgres")]
@@ -45,7 +45,7 @@ pub(super) fn records(config: &Outline) -> Result<Box<dyn Records>, StoreError> 
 }
 
 /// Its outbox, for orders.
-pub(super) fn outbox(config: &Outline) -> Result<Box<dyn OutboxOrders>, StoreError> {
+pub(super) fn outbox(config: &Outline) -> Result<Box<dyn OutboxAdmin>, StoreError> {
     Ok(match &config.state {
         StateLocation::File(path) => Box::new(SqliteOutbox::open(path)?),
         #[cfg(feature = "postgres")]
@@ -56,5 +56,5 @@ pub(super) fn outbox(config: &Outline) -> Result<Box<dyn OutboxOrders>, StoreErr
 #[cfg(feature = "postgres")]
 fn beside(address: &Address) -> Result<PostgresRecords, StoreError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    PostgresRecords::open(address, &clock, &Stop::default())
+    PostgresRecords::open(address, &clock, &CancelToken::default())
 }

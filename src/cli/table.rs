@@ -5,8 +5,8 @@ use comfy_table::{
     Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
 };
 
+use crate::domain::model::Status;
 use crate::logging::one_line;
-use crate::model::Status;
 
 /// A terminal narrower than this is none, or can't be helped.
 const LEAST_WIDTH: u16 = 40;

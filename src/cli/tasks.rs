@@ -6,9 +6,9 @@ use super::listing::{
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Outline;
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::store::filter::{TaskCondition, TaskFilter};
-use crate::store::records::{Records, TaskPlace, TaskRecord};
+use crate::store::queries::{StateQueries, TaskPlace, TaskRecord};
 
 mod one;
 mod rows;
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 fn filter(
     arguments: &Arguments,
     config: &Outline,
-    records: &dyn Records,
+    records: &dyn StateQueries,
     now: Timestamp,
 ) -> Result<TaskFilter, Failure> {
     let filters = &arguments.filters;

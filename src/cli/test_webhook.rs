@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Webhook;
-use crate::deliver::{Answer, Outgoing, Receiver, Reply, Verdict};
-use crate::event::EventDraft;
+use crate::deliver::{Answer, Receiver, Reply, Verdict};
+use crate::domain::event::EventDraft;
+use crate::domain::model::WebhookName;
+use crate::formats::OutgoingEvent;
 use crate::http::HttpError;
-use crate::model::WebhookName;
 
 /// The arguments of `test-webhook`.
 #[derive(Debug, clap::Args)]
@@ -86,7 +87,7 @@ fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<Reply, HttpError> {
     let id = format!("evt_test_{:032x}", fastrand::u128(..));
     let now = clock.now();
     let document = EventDraft::test(now).document(&id, 0);
-    let event = Outgoing {
+    let event = OutgoingEvent {
         id: &id,
         document: &document,
     };

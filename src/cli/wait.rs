@@ -8,9 +8,9 @@ use super::api::AskError;
 use super::listing::JsonFlag;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock, Woken};
+use crate::domain::model::TaskId;
+use crate::domain::schedule::poll_delay;
 use crate::logging::one_line;
-use crate::model::TaskId;
-use crate::schedule::poll_delay;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::error::{Fault, Remedy};
 

@@ -4,16 +4,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{Context, Exit, Failure};
-use crate::clock::{Clock, Stop, SystemClock};
+use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
+use crate::daemon::once::{self, OnceError, OnceReport};
+use crate::daemon::{Daemon, Orders, SetupError, State};
 use crate::logging;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{self, PostgresRecords};
 use crate::store::sqlite::{self, Loss, SqliteRecords};
 use crate::systemd::Supervisor;
-use crate::watch::once::{self, OnceError, OnceReport};
-use crate::watch::{Daemon, Orders, SetupError, State};
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    stop: &Stop,
+    stop: &CancelToken,
 ) -> Result<(State, Option<Loss>), StoreError> {
     match &config.state {
         StateLocation::File(path) => {

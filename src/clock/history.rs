@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 
 /// The wall clock gained or lost this much at once: no drift, it was set.
 const SET: Duration = Duration::from_secs(30);

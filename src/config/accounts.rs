@@ -8,7 +8,7 @@ use super::reader::{Field, Table, all};
 use super::report::{Place, Read};
 use super::secrets::{SecretKey, SecretSource, World, is_loopback};
 use super::{Account, RequestRate};
-use crate::model::AccountName;
+use crate::domain::model::AccountName;
 use crate::secret::{Secret, SecretUrl};
 
 pub(super) const DEFAULT_ENDPOINT: &str = "https://api.sigcalcloud.com/";

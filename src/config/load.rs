@@ -15,7 +15,7 @@ use super::secrets::{SecretKey, World, is_open_to_others, reason};
 use super::targets::{self, Around, TargetDraft};
 use super::webhooks::{self, WebhookDraft};
 use super::{Config, Environment, Listen, StateLocation, listen, metrics, state};
-use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
+use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 /// A valid config, and what is unwise in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::poll::{PollKeys, PollTable};
 use super::reader::{Field, Table, all};
 use super::report::{Place, Read, Report};
 use super::suggest::did_you_mean;
-use crate::model::{AccountName, TargetName, TaskKind};
+use crate::domain::model::{AccountName, TargetName, TaskKind};
 
 /// A target, and where it stands.
 pub(super) struct TargetDraft {

@@ -14,8 +14,8 @@ use super::secrets::{SecretKey, SecretSource, World, is_loopback};
 use super::suggest::did_you_mean;
 use super::values::SHORTEST;
 use super::{EventPattern, Format, TargetFilter, Webhook};
-use crate::event::EventType;
-use crate::model::{TargetName, WebhookName};
+use crate::domain::event::EventType;
+use crate::domain::model::{TargetName, WebhookName};
 use crate::secret::{SecretBytes, SecretUrl};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

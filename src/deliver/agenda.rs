@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::format;
 use crate::clock::{Age, Clock};
 use crate::config::Webhook;
-use crate::model::Timestamp;
-use crate::schedule::delivery::{delivery_wait, grace_left};
+use crate::domain::model::Timestamp;
+use crate::domain::schedule::delivery::{delivery_wait, grace_left};
+use crate::formats;
 use crate::store::Delivery;
 
 /// One courier's plans.
@@ -28,7 +28,7 @@ pub(super) struct Agenda {
 #[derive(Debug)]
 struct Appointment {
     /// What the store says; something else there (an operator's `retry`) cancels the appointment.
-    next_try: Timestamp,
+    next_attempt: Timestamp,
     at: Duration,
 }
 
@@ -37,7 +37,7 @@ impl Agenda {
         Self {
             clock,
             give_up_after: webhook.give_up_after,
-            pace: format::pace(&webhook.format),
+            pace: formats::pace(&webhook.format),
             last_request: None,
             appointment: None,
         }
@@ -48,9 +48,9 @@ impl Agenda {
     }
 
     /// The queue's head is tried again after this delay, which is written down as this moment.
-    pub(super) fn put_off(&mut self, next_try: Timestamp, delay: Duration) {
+    pub(super) fn put_off(&mut self, next_attempt: Timestamp, delay: Duration) {
         self.appointment = Some(Appointment {
-            next_try,
+            next_attempt,
             at: self.clock.monotonic().saturating_add(delay),
         });
     }
@@ -58,18 +58,18 @@ impl Agenda {
     /// Zero: due. The first look at a stored moment takes it from the wall clock, later ones from the monotonic clock.
     pub(super) fn until_due(&mut self, head: &Delivery) -> Duration {
         let now = self.clock.monotonic();
-        let Some(next_try) = head.next_try else {
+        let Some(next_attempt) = head.next_attempt else {
             return Duration::ZERO;
         };
         let kept = self
             .appointment
             .take()
-            .filter(|appointment| appointment.next_try == next_try);
+            .filter(|appointment| appointment.next_attempt == next_attempt);
         let appointment = kept.unwrap_or_else(|| Appointment {
-            next_try,
+            next_attempt,
             at: now.saturating_add(delivery_wait(
-                head.last_try,
-                Some(next_try),
+                head.last_attempt,
+                Some(next_attempt),
                 self.clock.now(),
             )),
         });
@@ -84,14 +84,14 @@ impl Agenda {
             .saturating_sub(self.clock.monotonic())
     }
 
-    /// `tries` counts the failed ones. An age that this process has not seen pass may be that of a clock which was
+    /// `attempts` counts the failed ones. An age that this process has not seen pass may be that of a clock which was
     /// wrong: it kills nothing that was not tried for a while.
-    pub(super) fn until_given_up(&self, delivery: &Delivery, tries: u32) -> Duration {
+    pub(super) fn until_given_up(&self, delivery: &Delivery, attempts: u32) -> Duration {
         match self.clock.age(delivery.recorded) {
             Age::Witnessed(age) => self.give_up_after.saturating_sub(age),
             Age::Told { age, witnessed } => self.give_up_after.saturating_sub(age).max(grace_left(
                 self.give_up_after,
-                tries,
+                attempts,
                 witnessed,
             )),
         }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::format::Refusal;
 use super::receiver::Reply;
+use crate::domain::model::Timestamp;
+use crate::domain::schedule;
+use crate::formats::Refusal;
 use crate::http::HttpError;
-use crate::model::Timestamp;
-use crate::schedule;
 
 /// What came of one POST, as far as the verdict needs it.
 ///
@@ -34,7 +34,7 @@ pub enum Answer<'a> {
 pub enum Verdict {
     /// Nothing: the receiver has it.
     Delivered,
-    /// Try again later.
+    /// Attempt again later.
     Retry {
         /// Not sooner than this from now on, if the receiver asked for it.
         retry_after: Option<Duration>,

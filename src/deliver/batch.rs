@@ -3,8 +3,8 @@
 
 use std::iter;
 
-use super::format;
 use crate::config::Format;
+use crate::formats;
 use crate::store::Delivery;
 
 /// Pending deliveries of one webhook in the order of their sequences; never empty.
@@ -46,7 +46,7 @@ pub(super) struct Width {
 
 impl Width {
     pub(super) fn of(format: &Format) -> Self {
-        let most = format::events_a_request(format);
+        let most = formats::events_a_request(format);
         Self { now: most, most }
     }
 

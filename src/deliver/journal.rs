@@ -5,25 +5,25 @@ use std::time::Duration;
 
 use super::Answer;
 use super::batch::Batch;
-use crate::causes::with_causes;
-use crate::fault::{LastingFault, Notice};
-use crate::model::{Timestamp, WebhookName};
+use crate::domain::incident::{Incident, IncidentChange};
+use crate::domain::model::{Timestamp, WebhookName};
+use crate::domain::text::with_causes;
 use crate::store::{Delivery, StoreError};
 
 /// One courier's log lines, and what is wrong at the moment.
 #[derive(Debug)]
 pub(super) struct Journal {
     name: WebhookName,
-    receiver: LastingFault,
-    store: LastingFault,
+    receiver: Incident,
+    store: Incident,
 }
 
 impl Journal {
     pub(super) fn new(name: WebhookName) -> Self {
         Self {
             name,
-            receiver: LastingFault::default(),
-            store: LastingFault::default(),
+            receiver: Incident::default(),
+            store: Incident::default(),
         }
     }
 
@@ -62,30 +62,30 @@ impl Journal {
 
     pub(super) fn delivered(&mut self, batch: &Batch) {
         let before = self.receiver.ended();
-        // The failed tries may be those of an earlier process.
-        if before.is_some() || batch.head.tries > 0 {
+        // The failed attempts may be those of an earlier process.
+        if before.is_some() || batch.head.attempts > 0 {
             log::info!(
                 "webhook takes events again: webhook={} {} before={:?}",
                 self.name,
                 Named(batch),
                 before
                     .as_deref()
-                    .unwrap_or("failed tries of an earlier run")
+                    .unwrap_or("failed attempts of an earlier run")
             );
         }
     }
 
-    pub(super) fn failed(&mut self, delivery: &Delivery, answer: &str, next_try: Timestamp) {
+    pub(super) fn failed(&mut self, delivery: &Delivery, answer: &str, next_attempt: Timestamp) {
         let (name, event) = (&self.name, &delivery.event_id);
         match self.receiver.failed(answer) {
-            Notice::Begins => log::warn!(
-                "delivery failed: webhook={name} event={event} answer={answer:?} next_try={next_try}"
+            IncidentChange::Begins => log::warn!(
+                "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
             ),
-            Notice::Changes { before } => log::info!(
-                "delivery fails in another way: webhook={name} event={event} answer={answer:?} before={before:?} next_try={next_try}"
+            IncidentChange::Changes { before } => log::info!(
+                "delivery fails in another way: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt}"
             ),
-            Notice::Repeats => log::debug!(
-                "delivery failed again: webhook={name} event={event} answer={answer:?} next_try={next_try}"
+            IncidentChange::Repeats => log::debug!(
+                "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
             ),
         }
     }
@@ -118,10 +118,10 @@ impl Journal {
         let error = with_causes(error);
         let name = &self.name;
         match self.store.failed(&error) {
-            Notice::Repeats => {
+            IncidentChange::Repeats => {
                 log::debug!("deliveries still wait for the state: webhook={name} error={error:?}");
             }
-            Notice::Begins | Notice::Changes { .. } => {
+            IncidentChange::Begins | IncidentChange::Changes { .. } => {
                 log::error!("deliveries wait for the state: webhook={name} error={error:?}");
             }
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::store::{Try, TryResult};
+use crate::store::{Attempt, AttemptResult};
 
 /// So many deliveries, at the most, are made before they are written down: a crash sends no more of them a second time.
 /// (One message of a format that groups more events is written down as a whole.)
@@ -18,7 +18,7 @@ const UNRECORDED_FOR: Duration = Duration::from_millis(10);
 /// Tries of one webhook's deliveries, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    tries: Vec<Try>,
+    attempts: Vec<Attempt>,
     /// When the request of the first of them began, by the monotonic clock.
     begun: Duration,
 }
@@ -26,47 +26,47 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Takes note of a request before it is made.
     pub(super) fn request_begins(&mut self, now: Duration) {
-        if self.tries.is_empty() {
+        if self.attempts.is_empty() {
             self.begun = now;
         }
     }
 
-    pub(super) fn add(&mut self, tries: impl IntoIterator<Item = Try>) {
-        self.tries.extend(tries);
+    pub(super) fn add(&mut self, attempts: impl IntoIterator<Item = Attempt>) {
+        self.attempts.extend(attempts);
     }
 
     /// Whether another delivery may be made before these are written down. Never after one that was not taken: what
     /// becomes of it decides what comes next.
     pub(super) fn may_wait(&self, now: Duration) -> bool {
-        let delivered = |it: &Try| matches!(it.result, TryResult::Delivered { .. });
-        self.tries.is_empty()
-            || self.tries.len() < UNRECORDED_AT_MOST
+        let delivered = |it: &Attempt| matches!(it.result, AttemptResult::Delivered { .. });
+        self.attempts.is_empty()
+            || self.attempts.len() < UNRECORDED_AT_MOST
                 && now.saturating_sub(self.begun) < UNRECORDED_FOR
-                && self.tries.iter().all(delivered)
+                && self.attempts.iter().all(delivered)
     }
 
-    pub(super) fn tries(&self) -> &[Try] {
-        &self.tries
+    pub(super) fn attempts(&self) -> &[Attempt] {
+        &self.attempts
     }
 
     /// They are written down.
     pub(super) fn clear(&mut self) {
-        self.tries.clear();
+        self.attempts.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::domain::model::Timestamp;
 
     const AT: Timestamp = Timestamp::EPOCH;
 
-    fn delivered(sequence: u64) -> Try {
+    fn delivered(sequence: u64) -> Attempt {
         let answer = "HTTP 204".to_owned();
-        Try {
+        Attempt {
             sequence,
-            result: TryResult::Delivered { at: AT, answer },
+            result: AttemptResult::Delivered { at: AT, answer },
         }
     }
 
@@ -110,12 +110,12 @@ mod tests {
     fn what_was_not_taken_is_written_down_at_once() {
         let answer = "HTTP 503".to_owned();
         for result in [
-            TryResult::Failed {
+            AttemptResult::Failed {
                 at: AT,
                 answer: answer.clone(),
-                next_try: AT,
+                next_attempt: AT,
             },
-            TryResult::Dead {
+            AttemptResult::Dead {
                 at: AT,
                 answer: answer.clone(),
             },
@@ -123,7 +123,7 @@ mod tests {
             let mut ledger = Ledger::default();
             ledger.add([
                 delivered(1),
-                Try {
+                Attempt {
                     sequence: 2,
                     result,
                 },

@@ -2,24 +2,15 @@
 
 use std::time::Duration;
 
-use super::format::{self, Refusal};
 use crate::config::{Format, Webhook};
+use crate::domain::model::Timestamp;
+use crate::formats::{self, OutgoingEvent, Refusal};
 use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
-use crate::model::Timestamp;
 use crate::secret::{SecretBytes, SecretUrl};
 
 /// As much of an answer as is read, in bytes: the status says it all, or a few words of the body do, and a short body
 /// that is read to its end lets the connection be used again.
 const ANSWER_LIMIT: u64 = 16 * 1024;
-
-/// One event on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outgoing<'a> {
-    /// `evt_…`.
-    pub id: &'a str,
-    /// The event's document, as the state keeps it.
-    pub document: &'a str,
-}
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -52,8 +43,8 @@ impl Receiver {
     }
 
     /// Sends events in one request, signed anew; `time` is that of this try.
-    pub fn post(&self, events: &[Outgoing<'_>], time: Timestamp) -> Result<Reply, HttpError> {
-        let request = format::request(&self.format, &self.secrets, events, time);
+    pub fn post(&self, events: &[OutgoingEvent<'_>], time: Timestamp) -> Result<Reply, HttpError> {
+        let request = formats::request(&self.format, &self.secrets, events, time);
         let headers: Vec<(&'static str, &str)> = request
             .headers
             .iter()
@@ -69,7 +60,7 @@ impl Receiver {
             let url = self.url.with_query(&request.query);
             self.client.call(&url, post, &headers)
         }?;
-        let refusal = format::refusal(&self.format, &answer);
+        let refusal = formats::refusal(&self.format, &answer);
         Ok(Reply { answer, refusal })
     }
 

@@ -4,23 +4,23 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::store::TryResult;
+use crate::store::AttemptResult;
 
 /// Shared by a courier and its onlookers. Cheap to read at any time.
 #[derive(Default)]
-pub struct CourierStatus {
+pub struct WorkerStatus {
     current: Mutex<Snapshot>,
     /// Told of each try's end.
     listener: OnceLock<Box<dyn Fn(Outcome) + Send + Sync>>,
 }
 
-impl fmt::Debug for CourierStatus {
+impl fmt::Debug for WorkerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CourierStatus").field(&self.current).finish()
+        f.debug_tuple("WorkerStatus").field(&self.current).finish()
     }
 }
 
-/// What [`CourierStatus::snapshot`] saw. Times are of [`crate::clock::Clock::monotonic`].
+/// What [`WorkerStatus::snapshot`] saw. Times are of [`crate::clock::Clock::monotonic`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whether the receiver answered 410: nothing is sent until reload or restart.
@@ -30,7 +30,7 @@ pub struct Snapshot {
     /// How the last try ended.
     pub last_outcome: Option<Outcome>,
     /// Tries since the courier began, by how they ended.
-    pub tries: DrainReport,
+    pub attempts: DrainReport,
     /// When the loop last turned. It turns at least every [`super::IDLE_LOOK`] unless a call is under way.
     pub last_turn: Duration,
     /// When the call under way will have ended at the latest; none: no call.
@@ -54,11 +54,11 @@ impl Outcome {
     /// Every outcome.
     pub const ALL: [Self; 4] = [Self::Delivered, Self::Failed, Self::Dead, Self::Paused];
 
-    pub(super) fn of(result: &TryResult) -> Self {
+    pub(super) fn of(result: &AttemptResult) -> Self {
         match result {
-            TryResult::Delivered { .. } => Self::Delivered,
-            TryResult::Failed { .. } => Self::Failed,
-            TryResult::Dead { .. } => Self::Dead,
+            AttemptResult::Delivered { .. } => Self::Delivered,
+            AttemptResult::Failed { .. } => Self::Failed,
+            AttemptResult::Dead { .. } => Self::Dead,
         }
     }
 
@@ -113,7 +113,7 @@ impl DrainReport {
     }
 }
 
-impl CourierStatus {
+impl WorkerStatus {
     /// The state of things now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -139,7 +139,7 @@ impl CourierStatus {
 
     pub(super) fn try_ended(&self, outcome: Outcome, fault: Option<String>) {
         let mut current = self.lock();
-        current.tries.count(outcome);
+        current.attempts.count(outcome);
         current.last_outcome = Some(outcome);
         current.paused |= outcome == Outcome::Paused;
         current.fault = fault;

@@ -17,10 +17,10 @@ use fake_store::FakeStore;
 use outside::{ManualClock, webhook};
 use stub_receiver::{Reply, StubReceiver};
 
-use super::Courier;
-use crate::clock::{Clock, Stop};
+use super::DeliveryWorker;
+use crate::clock::{CancelToken, Clock};
 use crate::config::Webhook;
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 
 /// A courier and everything that it touches.
 struct Scene {
@@ -28,8 +28,8 @@ struct Scene {
     clock: Arc<ManualClock>,
     receiver: StubReceiver,
     webhook: Webhook,
-    courier: Courier,
-    stop: Stop,
+    courier: DeliveryWorker,
+    stop: CancelToken,
 }
 
 /// The name of a scene's webhook.
@@ -55,7 +55,7 @@ impl Scene {
             receiver,
             webhook,
             courier,
-            stop: Stop::default(),
+            stop: CancelToken::default(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Scene {
     }
 }
 
-fn courier(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<ManualClock>) -> Courier {
+fn courier(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<ManualClock>) -> DeliveryWorker {
     let name = WebhookName::from(OPS);
-    Courier::new(name, webhook, store.clone(), clock.clone()).unwrap()
+    DeliveryWorker::new(name, webhook, store.clone(), clock.clone()).unwrap()
 }

@@ -8,8 +8,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::labels::{Build, ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requested};
 use super::{PollOutcome, text};
-use crate::event::EventType;
-use crate::model::TargetName;
+use crate::domain::event::EventType;
+use crate::domain::model::TargetName;
 
 /// A counter for each set of labels.
 pub(super) type Counters<L> = Family<L, Counter>;

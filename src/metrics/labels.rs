@@ -4,8 +4,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 
 use super::PollOutcome;
 use crate::deliver::Outcome;
-use crate::event::EventType;
-use crate::model::{AccountName, Status, TargetName, WebhookName};
+use crate::domain::event::EventType;
+use crate::domain::model::{AccountName, Status, TargetName, WebhookName};
 use crate::ucdn::error::CallOutcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Metrics;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Environment, load};
-use crate::model::TargetName;
+use crate::domain::model::TargetName;
 use crate::store::sqlite::{SqliteRecords, open};
 
 const CONFIG: &str = "\

@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::fault::LastingFault;
-use crate::model::{TargetName, Timestamp};
+use crate::domain::incident::Incident;
+use crate::domain::model::{TargetName, Timestamp};
 
 /// Whoever collects it is another user.
 const MODE: u32 = 0o644;
@@ -21,7 +21,7 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Textfile {
     path: PathBuf,
-    fault: LastingFault,
+    fault: Incident,
 }
 
 impl Textfile {
@@ -30,7 +30,7 @@ impl Textfile {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
-            fault: LastingFault::default(),
+            fault: Incident::default(),
         }
     }
 

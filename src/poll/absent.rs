@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::PollError;
 use super::round::{ClockCheck, Round, Walked, WholeList};
-use crate::diff::missed;
-use crate::model::{TaskNumber, Timestamp, Window};
-use crate::store::{Baseline, Commit, LearnedTask, StoreError, TaskInFlight};
+use crate::domain::diff::missed;
+use crate::domain::model::{TaskRowId, Timestamp, Window};
+use crate::store::{Baseline, Commit, StoreError, TaskInFlight, TaskUpsert};
 use crate::ucdn::walk::CompleteWalk;
 
 /// Tasks asked for in one request. A server that ignores the ids answers a whole list, which the walk survives.
@@ -31,7 +31,7 @@ impl Round<'_> {
     pub(super) fn ask_for_unseen(&mut self) -> Result<AllAsked, PollError> {
         let mut walks = Vec::new();
         let mut waiting = Vec::new();
-        let mut after = TaskNumber::default();
+        let mut after = TaskRowId::default();
         while let Some(batch) = self.unseen_after(after)? {
             after = batch.last;
             waiting.extend(batch.unseen);
@@ -73,7 +73,7 @@ impl Round<'_> {
     /// Requests that asking for those tasks in flight takes which a window from `begin` on may not show.
     pub(super) fn requests_for_older_than(&self, begin: Timestamp) -> Result<u64, StoreError> {
         let mut older = 0;
-        let mut after = TaskNumber::default();
+        let mut after = TaskRowId::default();
         while let Some(batch) = self.unseen_after(after)? {
             after = batch.last;
             let is_older =
@@ -85,7 +85,7 @@ impl Round<'_> {
 
     /// Whether some task in flight was not seen.
     pub(super) fn misses_any(&self) -> Result<bool, StoreError> {
-        let mut after = TaskNumber::default();
+        let mut after = TaskRowId::default();
         while let Some(batch) = self.unseen_after(after)? {
             if !batch.unseen.is_empty() {
                 return Ok(true);
@@ -101,7 +101,7 @@ impl Round<'_> {
         _list: &WholeList,
         _asked: &AllAsked,
     ) -> Result<(), StoreError> {
-        let mut after = TaskNumber::default();
+        let mut after = TaskRowId::default();
         while let Some(batch) = self.unseen_after(after)? {
             after = batch.last;
             self.miss(&batch.unseen)?;
@@ -111,7 +111,7 @@ impl Round<'_> {
     }
 
     fn miss(&mut self, unseen: &[TaskInFlight]) -> Result<(), StoreError> {
-        let numbers: Vec<TaskNumber> = unseen.iter().map(|task| task.number).collect();
+        let numbers: Vec<TaskRowId> = unseen.iter().map(|task| task.number).collect();
         if numbers.is_empty() {
             return Ok(());
         }
@@ -125,7 +125,7 @@ impl Round<'_> {
             if missed.newly_vanished {
                 drafts.push(self.poller.origin(now).vanished(&task));
             }
-            commit.tasks.push(LearnedTask {
+            commit.tasks.push(TaskUpsert {
                 number: Some(number),
                 ..task.into()
             });
@@ -134,7 +134,7 @@ impl Round<'_> {
     }
 
     /// The next tasks that were in flight when the poll began; none: there are no more.
-    fn unseen_after(&self, after: TaskNumber) -> Result<Option<Batch>, StoreError> {
+    fn unseen_after(&self, after: TaskRowId) -> Result<Option<Batch>, StoreError> {
         let store = &self.poller.store;
         let mut tasks = store.in_flight_after(&self.poller.name, after, BATCH)?;
         let Some(last) = tasks.last().map(|task| task.number) else {
@@ -153,5 +153,5 @@ struct Batch {
     /// Those that this poll has not seen.
     unseen: Vec<TaskInFlight>,
     /// The last one's number, seen or not.
-    last: TaskNumber,
+    last: TaskRowId,
 }

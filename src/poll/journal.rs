@@ -1,6 +1,6 @@
 //! What a poll says in the log: levels and wording. Decides nothing about when.
 
-use crate::event::{EventDraft, EventType};
+use crate::domain::event::{EventDraft, EventType};
 
 /// At the level that the contract gives its type.
 pub(super) fn log_event(draft: &EventDraft) {

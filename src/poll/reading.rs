@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use crate::model::{Timestamp, Window};
-use crate::store::{Reach, Room};
+use crate::domain::model::{Timestamp, Window};
+use crate::store::{PageCapacity, RecentSpan};
 use crate::ucdn::walk::{PageLength, Paging};
 
 /// The longest time between two polls that read the whole list. What only they can find comes at most so late: a finished
@@ -68,8 +68,8 @@ impl Progress {
     }
 
     /// The part of the window `whole` to read; none: all of it. `reach` is how far back one page does.
-    pub(super) fn recent(&self, reach: Reach, whole: Window) -> Option<Window> {
-        let Reach::Since { fits, newest } = reach else {
+    pub(super) fn recent(&self, reach: RecentSpan, whole: Window) -> Option<Window> {
+        let RecentSpan::Since { fits, newest } = reach else {
             return None;
         };
         let news = self.last.earliest().min(newest).saturating_sub(LATE);
@@ -88,14 +88,14 @@ pub(super) enum Fill {
 }
 
 /// The room on one page.
-pub(super) fn room(paging: Paging, page_size: u32, fill: Fill) -> Room {
+pub(super) fn room(paging: Paging, page_size: u32, fill: Fill) -> PageCapacity {
     let part = |length: u64| match fill {
         Fill::Full => length.saturating_sub(1),
         Fill::WithRoomForNews => length - length / 4,
     };
     match paging.page_length(page_size) {
-        PageLength::Tasks(length) => Room::Tasks(part(length)),
-        PageLength::Urls(length) => Room::Urls(part(length)),
+        PageLength::Tasks(length) => PageCapacity::Tasks(part(length)),
+        PageLength::Urls(length) => PageCapacity::Urls(part(length)),
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     fn begin(last: Clocks, fits: i64, newest: i64) -> Option<i64> {
         let (fits, newest) = (at(fits), at(newest));
-        let recent = progress(last).recent(Reach::Since { fits, newest }, day())?;
+        let recent = progress(last).recent(RecentSpan::Since { fits, newest }, day())?;
         assert_eq!(recent.end, day().end);
         Some(recent.begin.unix_seconds() - day().begin.unix_seconds())
     }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_list_that_fits_on_a_page_is_read_whole() {
         let now = clocks(0, 101 * DAY, 0);
-        assert_eq!(progress(now).recent(Reach::Everything, day()), None);
+        assert_eq!(progress(now).recent(RecentSpan::Everything, day()), None);
     }
 
     #[test]
@@ -189,8 +189,14 @@ mod tests {
     #[test]
     fn a_page_keeps_room_for_news() {
         let paging = Paging::default();
-        assert_eq!(room(paging, 200, Fill::Full), Room::Urls(199));
-        assert_eq!(room(paging, 200, Fill::WithRoomForNews), Room::Urls(150));
-        assert_eq!(room(paging, 1, Fill::WithRoomForNews), Room::Urls(1));
+        assert_eq!(room(paging, 200, Fill::Full), PageCapacity::Urls(199));
+        assert_eq!(
+            room(paging, 200, Fill::WithRoomForNews),
+            PageCapacity::Urls(150)
+        );
+        assert_eq!(
+            room(paging, 1, Fill::WithRoomForNews),
+            PageCapacity::Urls(1)
+        );
     }
 }

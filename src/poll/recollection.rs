@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::model::{DatedPlace, Footprint, ListOrder, Remembered, Timestamp};
+use crate::domain::model::{ListOrder, ListPosition, Remembered, TaskSummary, Timestamp};
 use crate::ucdn::wire::{Listed, Recall};
 
 /// So many more than a page shows: some may not be shown any more, and others stand where they were not expected.
@@ -20,7 +20,7 @@ pub(super) struct Recollection {
     /// How many tasks a page shows.
     length: usize,
     /// Up to where the state was asked.
-    asked: Option<DatedPlace>,
+    asked: Option<ListPosition>,
     rest: Rest,
     shown: Shown,
 }
@@ -45,7 +45,7 @@ enum Rest {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) order: ListOrder,
-    pub(super) beyond: Option<&'a DatedPlace>,
+    pub(super) beyond: Option<&'a ListPosition>,
     pub(super) at_most: usize,
 }
 
@@ -91,7 +91,7 @@ impl Recollection {
             && let Some(created) = last.footprint.created
         {
             let id = last.id.clone();
-            self.asked = Some(DatedPlace { created, id });
+            self.asked = Some(ListPosition { created, id });
         }
         self.recall.expect(tasks, self.order);
     }
@@ -121,7 +121,7 @@ impl Recollection {
             ListOrder::OldestFirst => time < end,
         };
         let shown = page.iter().rev().find_map(Listed::remembered);
-        let is_shown = |it: &Footprint| {
+        let is_shown = |it: &TaskSummary| {
             shown.is_some_and(|last| it.created == last.created && it.number < last.number)
         };
         self.recall.retain(|task| {
@@ -133,7 +133,7 @@ impl Recollection {
             .as_ref()
             .is_none_or(|place| is_past(place.created))
         {
-            self.asked = Some(DatedPlace {
+            self.asked = Some(ListPosition {
                 created: end,
                 id: last.id.clone(),
             });
@@ -156,7 +156,7 @@ impl Recollection {
     }
 
     /// Does not expect these any more: their records may have been written anew.
-    pub(super) fn forget(&mut self, tasks: impl Iterator<Item = Footprint>) {
+    pub(super) fn forget(&mut self, tasks: impl Iterator<Item = TaskSummary>) {
         self.recall.forget(tasks.map(|task| task.number));
     }
 }
@@ -173,7 +173,7 @@ fn order_of_ids(page: &[Listed]) -> Option<ListOrder> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Fingerprint, Status, Task, TaskNumber};
+    use crate::domain::model::{Fingerprint, Status, Task, TaskRowId};
     use crate::ucdn::wire::{read_expected_page, read_page};
 
     fn at(seconds: i64) -> Timestamp {
@@ -184,8 +184,8 @@ mod tests {
         Remembered {
             id: id.into(),
             url_count: 0,
-            footprint: Footprint {
-                number: TaskNumber(number),
+            footprint: TaskSummary {
+                number: TaskRowId(number),
                 fingerprint: Some(Fingerprint::of_text(9, 9)),
                 created: Some(at(created)),
                 in_flight: false,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::causes::with_causes;
-use crate::event::EventType;
+use crate::domain::event::EventType;
+use crate::domain::text::with_causes;
 use crate::store::StoreError;
 use crate::ucdn::error::{ApiError, Fault};
 use crate::ucdn::walk::WalkError;

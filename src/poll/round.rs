@@ -7,9 +7,9 @@ use super::reading::{Clocks, Fill, Progress, room};
 use super::recollection::Recollection;
 use super::seen::SeenTasks;
 use super::texts::Texts;
-use super::{Memory, PollError, PollReport, Poller};
-use crate::model::{TaskNumber, Timestamp, Window};
-use crate::store::{Baseline, Reach, StoreError, TargetState};
+use super::{PollError, PollReport, PollState, Poller};
+use crate::domain::model::{TaskRowId, Timestamp, Window};
+use crate::store::{Baseline, RecentSpan, StoreError, TargetState};
 use crate::ucdn::ListRequest;
 use crate::ucdn::walk::{Ask, CompleteWalk, Next, Paging, Walk};
 use crate::ucdn::wire::Page;
@@ -32,7 +32,7 @@ pub(super) struct Round<'a> {
     /// Tasks in flight that this poll has seen.
     pub(super) seen: SeenTasks,
     /// The last task that was known when the poll began.
-    pub(super) horizon: TaskNumber,
+    pub(super) horizon: TaskRowId,
     pub(super) report: &'a mut PollReport,
     began: Clocks,
     requests: u64,
@@ -85,7 +85,7 @@ impl<'a> Round<'a> {
             stored_state,
             baseline,
             seen: SeenTasks::default(),
-            horizon: TaskNumber::default(),
+            horizon: TaskRowId::default(),
             report,
             began,
             requests: 0,
@@ -101,7 +101,7 @@ impl<'a> Round<'a> {
     pub(super) fn run(&mut self) -> Result<(), PollError> {
         // Set again at the end: what a poll that fails has read can't be built upon.
         let progress = self.memory().progress.take();
-        self.horizon = self.poller.store.last_task_number()?;
+        self.horizon = self.poller.store.last_task_row_id()?;
         if let Some(progress) = progress
             && let Some(window) = self.recent_window(progress)?
             && self.is_recent_part_enough(window)?
@@ -150,7 +150,7 @@ impl<'a> Round<'a> {
             let store = &self.poller.store;
             store.reach(&self.poller.name, room, whole.begin)
         };
-        if reach(Fill::Full)? == Reach::Everything {
+        if reach(Fill::Full)? == RecentSpan::Everything {
             return Ok(None);
         }
         let Some(window) = progress.recent(reach(Fill::WithRoomForNews)?, whole) else {
@@ -321,7 +321,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, PollState> {
         let memory = &self.poller.memory;
         memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::TaskNumber;
+use crate::domain::model::TaskRowId;
 
 /// Bits in a block: neighbours in a list have neighbouring numbers.
 const BLOCK: u64 = 512;
@@ -14,14 +14,14 @@ pub(super) struct SeenTasks {
 }
 
 impl SeenTasks {
-    pub(super) fn insert(&mut self, number: TaskNumber) {
+    pub(super) fn insert(&mut self, number: TaskRowId) {
         let block = self.blocks.entry(number.0 / BLOCK).or_default();
         if let Some(word) = block.get_mut(word(number)) {
             *word |= bit(number);
         }
     }
 
-    pub(super) fn contains(&self, number: TaskNumber) -> bool {
+    pub(super) fn contains(&self, number: TaskRowId) -> bool {
         let block = self.blocks.get(&(number.0 / BLOCK));
         block
             .and_then(|block| block.get(word(number)))
@@ -29,11 +29,11 @@ impl SeenTasks {
     }
 }
 
-fn word(number: TaskNumber) -> usize {
+fn word(number: TaskRowId) -> usize {
     usize::try_from(number.0 % BLOCK / 64).unwrap_or_default()
 }
 
-fn bit(number: TaskNumber) -> u64 {
+fn bit(number: TaskRowId) -> u64 {
     1 << (number.0 % 64)
 }
 
@@ -52,7 +52,7 @@ mod tests {
         ) {
             let mut seen = SeenTasks::default();
             for number in &numbers {
-                seen.insert(TaskNumber(*number));
+                seen.insert(TaskRowId(*number));
             }
             let near: BTreeSet<u64> = numbers
                 .iter()
@@ -60,7 +60,7 @@ mod tests {
                 .chain(numbers.iter().copied())
                 .collect();
             for number in near {
-                prop_assert_eq!(seen.contains(TaskNumber(number)), numbers.contains(&number));
+                prop_assert_eq!(seen.contains(TaskRowId(number)), numbers.contains(&number));
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::{Age, Clock};
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 
 /// What is known of the API's clock: at first nothing.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use super::round::{BaselineRule, Round};
 use crate::config::FirstRun;
-use crate::diff::{Moment, compare, is_known, other_words};
-use crate::event::EventDraft;
-use crate::model::{Fingerprint, Footprint, KnownTask, Sought, TaskId, TaskNumber, Timestamp};
-use crate::store::{Commit, LearnedTask, Retouch, StoreError};
+use crate::domain::diff::{Observation, compare, is_known, other_words};
+use crate::domain::event::EventDraft;
+use crate::domain::model::{
+    Fingerprint, KnownTask, TaskId, TaskLookup, TaskRowId, TaskSummary, Timestamp,
+};
+use crate::store::{Commit, FingerprintUpdate, StoreError, TaskUpsert};
 use crate::ucdn::wire::Listed;
 
 /// Tasks compared and committed at a time. A page is no longer than `page_size`, unless the API ignores `Limit`: then it
@@ -17,7 +19,7 @@ const TASKS_AT_ONCE: usize = 10_000;
 /// A task of which a sighting may teach something.
 struct Unread<'a> {
     task: &'a Listed,
-    known: Option<Footprint>,
+    known: Option<TaskSummary>,
     fingerprint: Option<Fingerprint>,
 }
 
@@ -57,15 +59,17 @@ impl Round<'_> {
         let moment = self.moment(now);
         let store = &self.poller.store;
         let seed = store.fingerprint_seed();
-        let sought: Vec<Sought<'_>> = tasks
+        let sought: Vec<TaskLookup<'_>> = tasks
             .iter()
             .filter(|task| task.remembered().is_none())
-            .map(|task| Sought {
+            .map(|task| TaskLookup {
                 id: &task.id,
                 created: task.created,
             })
             .collect();
-        let mut looked_up = store.footprints(&self.poller.name, &sought)?.into_iter();
+        let mut looked_up = store
+            .task_summaries(&self.poller.name, &sought)?
+            .into_iter();
         let mut unread = Vec::new();
         for task in tasks {
             let known = task.remembered().or_else(|| looked_up.next().flatten());
@@ -106,11 +110,11 @@ impl Round<'_> {
                 let retouch =
                     footprint
                         .zip(other_words(kept, *fingerprint))
-                        .map(|(known, fingerprint)| Retouch {
+                        .map(|(known, fingerprint)| FingerprintUpdate {
                             number: known.number,
                             fingerprint,
                         });
-                commit.retouched.extend(retouch);
+                commit.fingerprints.extend(retouch);
                 continue;
             };
             if before.is_some() || self.is_news(&difference.task) {
@@ -118,7 +122,7 @@ impl Round<'_> {
             }
             known.insert(task.id.clone(), difference.task.clone());
             // Of two records of one task, the store keeps the later.
-            commit.tasks.push(LearnedTask {
+            commit.tasks.push(TaskUpsert {
                 task: difference.task,
                 number: footprint.map(|known| known.number),
                 fingerprint: *fingerprint,
@@ -129,7 +133,7 @@ impl Round<'_> {
 
     fn records_of(&self, unread: &[Unread<'_>]) -> Result<HashMap<TaskId, KnownTask>, StoreError> {
         let known = unread.iter().filter_map(|unread| unread.known);
-        let numbers: Vec<TaskNumber> = known.map(|known| known.number).collect();
+        let numbers: Vec<TaskRowId> = known.map(|known| known.number).collect();
         if numbers.is_empty() {
             return Ok(HashMap::new());
         }
@@ -187,8 +191,8 @@ impl Round<'_> {
         finished && before(task.created) && before(self.state.first_polled)
     }
 
-    fn moment(&self, now: Timestamp) -> Moment {
-        Moment {
+    fn moment(&self, now: Timestamp) -> Observation {
+        Observation {
             now,
             api_now: self.api_now(),
             stall_after: self.poller.target.poll.stall_after,

@@ -10,7 +10,7 @@ use super::signature;
 use super::tasks::TaskSpec;
 use super::wire::{self, Refusal, Totals};
 use super::world::{RequestRecord, World};
-use crate::model::{TaskKind, Timestamp};
+use crate::domain::model::{TaskKind, Timestamp};
 
 /// As many URLs as the vendor takes in one submission.
 const MOST_URLS: usize = 100;

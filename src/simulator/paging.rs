@@ -8,7 +8,7 @@ use super::options::{
 };
 use super::parameters::Question;
 use super::tasks::SimulatedTask;
-use crate::model::TaskKind;
+use crate::domain::model::TaskKind;
 
 /// The window of a request that names none: the last day.
 const DEFAULT_WINDOW_SECONDS: i64 = 86_400;

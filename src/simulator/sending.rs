@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::faults::{Ending, Reply};
-use crate::clock::{Stop, Woken};
+use crate::clock::{CancelToken, Woken};
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) fn send(
     mut stream: &TcpStream,
     reply: &Reply,
     keep_alive: bool,
-    stop: &Stop,
+    stop: &CancelToken,
 ) -> io::Result<After> {
     if stop.sleep(Duration::from_millis(reply.delay_ms)) == Woken::Stopped {
         return Ok(After::Close);
@@ -73,7 +73,12 @@ fn reset(stream: &TcpStream) -> io::Result<After> {
     Ok(After::Close)
 }
 
-fn drip(mut stream: &TcpStream, body: &[u8], pause: Duration, stop: &Stop) -> io::Result<()> {
+fn drip(
+    mut stream: &TcpStream,
+    body: &[u8],
+    pause: Duration,
+    stop: &CancelToken,
+) -> io::Result<()> {
     for byte in body {
         stream.write_all(std::slice::from_ref(byte))?;
         if stop.sleep(pause) == Woken::Stopped {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::faults::Reply;
 use super::sending::{self, After};
-use crate::clock::Stop;
+use crate::clock::CancelToken;
 
 const MOST_CONNECTIONS: usize = 256;
 const MOST_HEAD_BYTES: usize = 16 << 10;
@@ -40,7 +40,7 @@ type Respond = dyn Fn(&Request) -> Reply + Send + Sync;
 #[derive(Debug)]
 pub(super) struct Server {
     address: SocketAddr,
-    stop: Stop,
+    stop: CancelToken,
     accepting: Option<JoinHandle<()>>,
 }
 
@@ -61,7 +61,7 @@ impl Server {
         respond: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let stop = Stop::default();
+        let stop = CancelToken::default();
         let room = Room {
             stop: stop.clone(),
             respond: Box::new(respond),
@@ -92,7 +92,7 @@ impl Drop for Server {
 
 /// What the threads of a server share.
 struct Room {
-    stop: Stop,
+    stop: CancelToken,
     respond: Box<Respond>,
     /// Connections by number, to end their reads at a stop.
     open: Mutex<HashMap<u64, Arc<TcpStream>>>,

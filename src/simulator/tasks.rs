@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::script::{Script, Step};
-use crate::model::{Status, TaskKind};
+use crate::domain::model::{Status, TaskKind};
 
 /// A task to be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use super::options::{Options, Place, Shift};
 use super::script::{Script, Step};
 use super::tasks::{SimulatedTask, TaskSpec, TaskState};
 use super::time::SimulatedClock;
-use crate::model::{TaskKind, Timestamp};
+use crate::domain::model::{TaskKind, Timestamp};
 
 /// Requests beyond this many are counted, and the oldest forgotten.
 const LOGGED_REQUESTS: usize = 10_000;

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::records::{OutboxOrders, Records};
-use super::{Commit, Delivery, LearnedTask, NewEvent, Store, TaskInFlight, Try, TryResult};
-use crate::event::{EventDraft, EventTask, EventType, UrlCounts};
-use crate::model::{
-    Absence, Footprint, KnownTask, Sought, Status, TargetName, TaskId, TaskKind, TaskNumber,
+use super::queries::{OutboxAdmin, StateQueries};
+use super::{Attempt, AttemptResult, Commit, Delivery, NewEvent, Store, TaskInFlight, TaskUpsert};
+use crate::domain::event::{EventDraft, EventTask, EventType, UrlCounts};
+use crate::domain::model::{
+    Absence, KnownTask, Status, TargetName, TaskId, TaskKind, TaskLookup, TaskRowId, TaskSummary,
     Timestamp, UrlState, WebhookName,
 };
 
@@ -114,8 +114,8 @@ pub(super) use store_contract;
 /// A state, and what is opened beside it while its daemon runs.
 pub(super) struct Beside<'a> {
     pub(super) store: &'a dyn Store,
-    pub(super) records: &'a dyn Records,
-    pub(super) orders: &'a dyn OutboxOrders,
+    pub(super) records: &'a dyn StateQueries,
+    pub(super) orders: &'a dyn OutboxAdmin,
 }
 
 pub(super) fn shop() -> TargetName {
@@ -158,7 +158,7 @@ pub(super) fn task(id: &str, status: Status, created: Option<i64>) -> KnownTask 
     }
 }
 
-pub(super) fn event(id: &str, owed_to: &[&str]) -> NewEvent {
+pub(super) fn event(id: &str, subscribers: &[&str]) -> NewEvent {
     let draft = EventDraft {
         r#type: EventType::TaskFailure,
         time: at(2_000),
@@ -177,18 +177,18 @@ pub(super) fn event(id: &str, owed_to: &[&str]) -> NewEvent {
         reason: None,
         took: None,
     };
-    let owed_to = owed_to
+    let subscribers = subscribers
         .iter()
         .map(|name| WebhookName::from(*name))
         .collect();
-    NewEvent { draft, owed_to }
+    NewEvent { draft, subscribers }
 }
 
 pub(super) fn commit_tasks(store: &dyn Store, tasks: &[KnownTask], time: i64) {
     commit_learned(store, tasks.iter().cloned().map(Into::into).collect(), time);
 }
 
-pub(super) fn commit_learned(store: &dyn Store, tasks: Vec<LearnedTask>, time: i64) {
+pub(super) fn commit_learned(store: &dyn Store, tasks: Vec<TaskUpsert>, time: i64) {
     let commit = Commit {
         tasks,
         time: at(time),
@@ -214,7 +214,7 @@ pub(super) fn known(store: &dyn Store, id: &str) -> Option<KnownTask> {
 }
 
 /// By which number a state knows a task.
-pub(super) fn number(store: &dyn Store, target: &TargetName, id: &str) -> Option<TaskNumber> {
+pub(super) fn number(store: &dyn Store, target: &TargetName, id: &str) -> Option<TaskRowId> {
     Some(footprint(store, target, id, None)?.number)
 }
 
@@ -224,14 +224,14 @@ pub(super) fn footprint(
     target: &TargetName,
     id: &str,
     created: Option<i64>,
-) -> Option<Footprint> {
+) -> Option<TaskSummary> {
     let id = TaskId::from(id);
-    let sought = Sought {
+    let sought = TaskLookup {
         id: &id,
         created: created.map(at),
     };
     let [found] = store
-        .footprints(target, &[sought])
+        .task_summaries(target, &[sought])
         .unwrap()
         .try_into()
         .unwrap();
@@ -241,42 +241,42 @@ pub(super) fn footprint(
 /// All tasks in flight.
 pub(super) fn in_flight(store: &dyn Store, target: &TargetName) -> Vec<TaskInFlight> {
     store
-        .in_flight_after(target, TaskNumber::default(), u32::MAX)
+        .in_flight_after(target, TaskRowId::default(), u32::MAX)
         .unwrap()
 }
 
-pub(super) fn delivered() -> TryResult {
-    TryResult::Delivered {
+pub(super) fn delivered() -> AttemptResult {
+    AttemptResult::Delivered {
         at: at(2_100),
         answer: "HTTP 204".to_owned(),
     }
 }
 
-pub(super) fn dead() -> TryResult {
-    TryResult::Dead {
+pub(super) fn dead() -> AttemptResult {
+    AttemptResult::Dead {
         at: at(2_100),
         answer: "HTTP 400".to_owned(),
     }
 }
 
-fn failed() -> TryResult {
-    TryResult::Failed {
+fn failed() -> AttemptResult {
+    AttemptResult::Failed {
         at: at(2_100),
         answer: "HTTP 503".to_owned(),
-        next_try: at(2_200),
+        next_attempt: at(2_200),
     }
 }
 
-/// Records that tries of these sequences ended so.
-pub(super) fn record(store: &dyn Store, webhook: &str, sequences: &[u64], result: &TryResult) {
-    let tries: Vec<Try> = sequences
+/// StateQueries that attempts of these sequences ended so.
+pub(super) fn record(store: &dyn Store, webhook: &str, sequences: &[u64], result: &AttemptResult) {
+    let attempts: Vec<Attempt> = sequences
         .iter()
-        .map(|sequence| Try {
+        .map(|sequence| Attempt {
             sequence: *sequence,
             result: result.clone(),
         })
         .collect();
-    store.record_tries(&webhook.into(), &tries).unwrap();
+    store.record_attempts(&webhook.into(), &attempts).unwrap();
 }
 
 pub(super) fn next(store: &dyn Store, webhook: &str) -> Option<Delivery> {

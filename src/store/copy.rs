@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::{fmt, thread};
 
-use super::records::DeliveryState;
-use super::{LearnedTask, StoreError, TargetState};
-use crate::model::{TargetName, TaskId, TaskNumber, Timestamp, WebhookName};
+use super::queries::DeliveryState;
+use super::{StoreError, TargetState, TaskUpsert};
+use crate::domain::model::{TargetName, TaskId, TaskRowId, Timestamp, WebhookName};
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -78,13 +78,13 @@ pub struct TargetRow {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskRow {
     /// Which record it is.
-    pub number: TaskNumber,
+    pub number: TaskRowId,
     /// Whose.
     pub target: TargetName,
     /// When it was last written, by our clock.
     pub changed: Timestamp,
     /// The record.
-    pub learned: LearnedTask,
+    pub learned: TaskUpsert,
 }
 
 /// An event, as it was committed.
@@ -117,12 +117,12 @@ pub struct DeliveryRow {
     pub webhook: WebhookName,
     /// What it has come to.
     pub state: DeliveryState,
-    /// How many tries have failed.
-    pub tries: u32,
+    /// How many attempts have failed.
+    pub attempts: u32,
     /// Not before then.
-    pub next_try: Option<Timestamp>,
+    pub next_attempt: Option<Timestamp>,
     /// When it was last tried.
-    pub last_try: Option<Timestamp>,
+    pub last_attempt: Option<Timestamp>,
     /// What came of that.
     pub last_answer: Option<String>,
 }

@@ -1,11 +1,11 @@
-//! Records as JSON, for programs: what `--json` and `/api` print. Times are RFC 3339; what is not known is null.
+//! StateQueries as JSON, for programs: what `--json` and `/api` print. Times are RFC 3339; what is not known is null.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::records::{DeliveryRecord, DeliveryState, EventRecord, TaskRecord};
-use crate::event::UrlCounts;
-use crate::model::{
+use super::queries::{DeliveryRecord, DeliveryState, EventRecord, TaskRecord};
+use crate::domain::event::UrlCounts;
+use crate::domain::model::{
     Absence, KnownTask, Status, TargetName, TaskId, Timestamp, UrlState, WebhookName,
 };
 
@@ -90,9 +90,9 @@ impl Serialize for DeliveryState {
 struct DeliveryDocument<'a> {
     webhook: &'a WebhookName,
     state: DeliveryState,
-    tries: u32,
-    next_try: Option<Timestamp>,
-    last_try: Option<Timestamp>,
+    attempts: u32,
+    next_attempt: Option<Timestamp>,
+    last_attempt: Option<Timestamp>,
     last_answer: Option<&'a str>,
     recorded: Timestamp,
     event: &'a EventRecord,
@@ -103,9 +103,9 @@ impl Serialize for DeliveryRecord {
         DeliveryDocument {
             webhook: &self.webhook,
             state: self.state,
-            tries: self.tries,
-            next_try: self.next_try,
-            last_try: self.last_try,
+            attempts: self.attempts,
+            next_attempt: self.next_attempt,
+            last_attempt: self.last_attempt,
             last_answer: self.last_answer.as_deref(),
             recorded: self.event.recorded,
             event: &self.event,
@@ -173,16 +173,16 @@ mod tests {
         let delivery = DeliveryRecord {
             webhook: "ops".into(),
             state: DeliveryState::Dead,
-            tries: 2,
-            next_try: None,
-            last_try: Some(at(5)),
+            attempts: 2,
+            next_attempt: None,
+            last_attempt: Some(at(5)),
             last_answer: Some("HTTP 400".to_owned()),
             event,
         };
         let told: Value = serde_json::from_str(&serde_json::to_string(&delivery).unwrap()).unwrap();
         let expected = json!({
-            "webhook": "ops", "state": "dead", "tries": 2, "next_try": null,
-            "last_try": "1970-01-01T00:00:05Z", "last_answer": "HTTP 400",
+            "webhook": "ops", "state": "dead", "attempts": 2, "next_attempt": null,
+            "last_attempt": "1970-01-01T00:00:05Z", "last_answer": "HTTP 400",
             "recorded": "1970-01-01T00:00:00Z",
             "event": {"version": 1, "id": "evt_1", "z": 1, "a": [2.5]},
         });

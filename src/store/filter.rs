@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::records::DeliveryState;
-use crate::event::EventType;
-use crate::model::{Status, TargetName, TaskId, Timestamp, UrlState, WebhookName};
+use super::queries::DeliveryState;
+use crate::domain::event::EventType;
+use crate::domain::model::{Status, TargetName, TaskId, Timestamp, UrlState, WebhookName};
 
 /// Which tasks are asked for: those that all of this is true of. The default: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,27 +1,27 @@
-//! How tries and orders change a delivery, in the words that all engines understand.
+//! How attempts and orders change a delivery, in the words that all engines understand.
 
-use super::TryResult;
-use super::records::DeliveryState;
-use crate::model::Timestamp;
+use super::AttemptResult;
+use super::queries::DeliveryState;
+use crate::domain::model::Timestamp;
 
 /// What an operator orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// See [`super::records::OutboxOrders::retry`].
+pub(super) enum OutboxCommand {
+    /// See [`super::queries::OutboxAdmin::retry`].
     Retry,
-    /// See [`super::records::OutboxOrders::discard`].
+    /// See [`super::queries::OutboxAdmin::discard`].
     Discard,
 }
 
-impl Order {
+impl OutboxCommand {
     /// What it makes of the delivery of the event `$1` to the webhook `$2`. No row: it is so already.
     pub(super) fn sql(self) -> &'static str {
         match self {
             // As if it had never been tried; what came of the last try stays to be seen.
             Self::Retry => {
-                "UPDATE delivery SET state = 'pending', tries = 0, next_try = NULL
+                "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt = NULL
                 WHERE sequence = $1 AND webhook = $2
-                    AND (state = 'dead' OR (state = 'pending' AND (tries > 0 OR next_try IS NOT NULL)))"
+                    AND (state = 'dead' OR (state = 'pending' AND (attempts > 0 OR next_attempt IS NOT NULL)))"
             }
             Self::Discard => {
                 "DELETE FROM delivery WHERE sequence = $1 AND webhook = $2 AND state <> 'delivered'"
@@ -42,28 +42,28 @@ impl Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TryRow<'a> {
     pub(super) state: DeliveryState,
-    /// By how much [`super::Delivery::tries`] grows.
+    /// By how much [`super::Delivery::attempts`] grows.
     pub(super) failed: i64,
-    pub(super) next_try: Option<Timestamp>,
+    pub(super) next_attempt: Option<Timestamp>,
     pub(super) at: Timestamp,
     pub(super) answer: &'a str,
 }
 
-impl TryResult {
+impl AttemptResult {
     pub(super) fn row(&self) -> TryRow<'_> {
-        let (state, failed, next_try, at, answer) = match self {
+        let (state, failed, next_attempt, at, answer) = match self {
             Self::Delivered { at, answer } => (DeliveryState::Delivered, 0, None, at, answer),
             Self::Failed {
                 at,
                 answer,
-                next_try,
-            } => (DeliveryState::Pending, 1, Some(*next_try), at, answer),
+                next_attempt,
+            } => (DeliveryState::Pending, 1, Some(*next_attempt), at, answer),
             Self::Dead { at, answer } => (DeliveryState::Dead, 1, None, at, answer),
         };
         TryRow {
             state,
             failed,
-            next_try,
+            next_attempt,
             at: *at,
             answer,
         }

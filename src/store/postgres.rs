@@ -16,12 +16,12 @@ use self::session::{Role, Work};
 use self::tenure::POOLED;
 use self::writer::Writer;
 use super::{
-    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Tended, Try,
-    steps,
+    Attempt, Commit, Delivery, LeaseStatus, OutboxBacklog, PageCapacity, RecentSpan, Store,
+    StoreError, TargetState, TaskInFlight, steps,
 };
-use crate::clock::{Clock, Stop};
-use crate::model::{
-    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskNumber,
+use crate::clock::{CancelToken, Clock};
+use crate::domain::model::{
+    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
     Timestamp, WebhookName,
 };
 
@@ -70,7 +70,7 @@ pub struct PostgresStore {
 pub fn open(
     address: &Address,
     clock: Arc<dyn Clock>,
-    stop: &Stop,
+    stop: &CancelToken,
 ) -> Result<PostgresStore, StoreError> {
     let error =
         |fault: Fault| fault.into_error(address.said(), "open its database", schema::LATEST);
@@ -133,7 +133,7 @@ impl Store for PostgresStore {
         &self,
         wanted: &BTreeSet<TargetName>,
         under_way: &BTreeSet<TargetName>,
-    ) -> Result<Tended, StoreError> {
+    ) -> Result<LeaseStatus, StoreError> {
         let mut writer = self.writer();
         let now = self.clock.steady();
         if self.last_look.is_within(LOOK_EVERY, now) {
@@ -148,7 +148,7 @@ impl Store for PostgresStore {
         Ok(writer.tended())
     }
 
-    fn still_holds(&self) -> bool {
+    fn lease_is_valid(&self) -> bool {
         let now = self.clock.steady();
         self.last_look.is_within(session::SURELY_HELD_FOR, now)
     }
@@ -172,20 +172,20 @@ impl Store for PostgresStore {
     fn known_tasks(
         &self,
         target: &TargetName,
-        numbers: &[TaskNumber],
-    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError> {
+        numbers: &[TaskRowId],
+    ) -> Result<BTreeMap<TaskRowId, KnownTask>, StoreError> {
         self.read("read tasks", async |work| {
             snapshot::known_tasks(work, target, numbers).await
         })
     }
 
-    fn footprints(
+    fn task_summaries(
         &self,
         target: &TargetName,
-        sought: &[Sought<'_>],
-    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        sought: &[TaskLookup<'_>],
+    ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
         self.read("look tasks up", async |work| {
-            footprint::footprints(work, target, sought).await
+            footprint::task_summaries(work, target, sought).await
         })
     }
 
@@ -193,7 +193,7 @@ impl Store for PostgresStore {
         &self,
         target: &TargetName,
         order: ListOrder,
-        beyond: Option<&DatedPlace>,
+        beyond: Option<&ListPosition>,
         at_most: usize,
     ) -> Result<Vec<Remembered>, StoreError> {
         self.read("remember tasks", async |work| {
@@ -204,7 +204,7 @@ impl Store for PostgresStore {
     fn in_flight_after(
         &self,
         target: &TargetName,
-        after: TaskNumber,
+        after: TaskRowId,
         at_most: u32,
     ) -> Result<Vec<TaskInFlight>, StoreError> {
         self.read("read the tasks in flight", async |work| {
@@ -218,13 +218,18 @@ impl Store for PostgresStore {
         })
     }
 
-    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+    fn last_task_row_id(&self) -> Result<TaskRowId, StoreError> {
         self.read("read the last task's number", async |work| {
             footprint::last_number(work).await
         })
     }
 
-    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
+    fn reach(
+        &self,
+        target: &TargetName,
+        room: PageCapacity,
+        from: Timestamp,
+    ) -> Result<RecentSpan, StoreError> {
         self.read("see how far tasks reach", async |work| {
             footprint::reach(work, target, room, from).await
         })
@@ -239,7 +244,7 @@ impl Store for PostgresStore {
         let written = writer.check_hold(target).and_then(|()| {
             writer.write(async |work| {
                 snapshot::set_tasks(work, target, &commit.tasks, commit.time).await?;
-                snapshot::retouch(work, target, &commit.retouched).await?;
+                snapshot::retouch(work, target, &commit.fingerprints).await?;
                 if let Some(state) = &commit.target {
                     snapshot::set_target(work, target, state).await?;
                 }
@@ -275,14 +280,18 @@ impl Store for PostgresStore {
         Ok(pending)
     }
 
-    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
+    fn record_attempts(
+        &self,
+        webhook: &WebhookName,
+        attempts: &[Attempt],
+    ) -> Result<(), StoreError> {
         // No hold is asked for: what was delivered was, whoever holds the target now.
         self.write("record deliveries", async |work| {
-            outbox::record_tries(work, webhook, tries).await
+            outbox::record_attempts(work, webhook, attempts).await
         })
     }
 
-    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         self.read("count the outbox", async |work| outbox::owed(work).await)
     }
 

@@ -17,10 +17,11 @@ pub use self::loss::{Loss, SetAside};
 use self::open::{Database, Origin};
 use self::seal::Seal;
 use super::{
-    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try, steps,
+    Attempt, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store, StoreError,
+    TargetState, TaskInFlight, steps,
 };
-use crate::model::{
-    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskNumber,
+use crate::domain::model::{
+    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
     Timestamp, WebhookName,
 };
 
@@ -232,8 +233,8 @@ impl Store for SqliteStore {
     fn known_tasks(
         &self,
         target: &TargetName,
-        numbers: &[TaskNumber],
-    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError> {
+        numbers: &[TaskRowId],
+    ) -> Result<BTreeMap<TaskRowId, KnownTask>, StoreError> {
         self.read_to_write("read tasks", |state| {
             snapshot::known_tasks(state, target, numbers)
         })
@@ -243,16 +244,16 @@ impl Store for SqliteStore {
         self.fingerprint_seed
     }
 
-    fn footprints(
+    fn task_summaries(
         &self,
         target: &TargetName,
-        sought: &[Sought<'_>],
-    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        sought: &[TaskLookup<'_>],
+    ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
         if sought.is_empty() {
             return Ok(Vec::new());
         }
         self.read_to_write("look for tasks", |state| {
-            footprint::footprints(state, target, sought)
+            footprint::task_summaries(state, target, sought)
         })
     }
 
@@ -260,7 +261,7 @@ impl Store for SqliteStore {
         &self,
         target: &TargetName,
         order: ListOrder,
-        beyond: Option<&DatedPlace>,
+        beyond: Option<&ListPosition>,
         at_most: usize,
     ) -> Result<Vec<Remembered>, StoreError> {
         self.read_to_write("remember tasks", |state| {
@@ -271,7 +272,7 @@ impl Store for SqliteStore {
     fn in_flight_after(
         &self,
         target: &TargetName,
-        after: TaskNumber,
+        after: TaskRowId,
         at_most: u32,
     ) -> Result<Vec<TaskInFlight>, StoreError> {
         self.read("read the tasks in flight", |state| {
@@ -285,11 +286,16 @@ impl Store for SqliteStore {
         })
     }
 
-    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+    fn last_task_row_id(&self) -> Result<TaskRowId, StoreError> {
         self.read("read the last task's number", footprint::last_number)
     }
 
-    fn reach(&self, target: &TargetName, room: Room, from: Timestamp) -> Result<Reach, StoreError> {
+    fn reach(
+        &self,
+        target: &TargetName,
+        room: PageCapacity,
+        from: Timestamp,
+    ) -> Result<RecentSpan, StoreError> {
         self.read("read the newest tasks", |state| {
             footprint::reach(state, target, room, from)
         })
@@ -301,7 +307,7 @@ impl Store for SqliteStore {
         }
         let last_sequence = self.write("commit what a poll saw", |state| {
             snapshot::set_tasks(state, target, &commit.tasks, commit.time)?;
-            snapshot::retouch(state, target, &commit.retouched)?;
+            snapshot::retouch(state, target, &commit.fingerprints)?;
             if let Some(new) = &commit.target {
                 snapshot::set_target(state, target, new)?;
             }
@@ -325,18 +331,22 @@ impl Store for SqliteStore {
         })
     }
 
-    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
-        if tries.is_empty() {
+    fn record_attempts(
+        &self,
+        webhook: &WebhookName,
+        attempts: &[Attempt],
+    ) -> Result<(), StoreError> {
+        if attempts.is_empty() {
             return Ok(());
         }
         self.write("record deliveries", |state| {
-            tries
+            attempts
                 .iter()
                 .try_for_each(|one| outbox::record_try(state, webhook, one))
         })
     }
 
-    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         self.read("count the outbox", outbox::owed)
     }
 

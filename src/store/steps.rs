@@ -1,7 +1,7 @@
 //! What engines do a step at a time, each of them a transaction of some milliseconds, so that no commit waits for all of it.
 
 use super::StoreError;
-use super::records::DeliveryPlace;
+use super::queries::DeliveryPlace;
 
 /// Rows of a step.
 pub(super) const STEP: usize = 500;

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::{Clock, Stop, Woken};
+use crate::clock::{CancelToken, Clock, Woken};
 use crate::config::Account;
+use crate::domain::model::{TaskKind, Timestamp};
+use crate::domain::schedule::{Budget, retry_after};
 use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
-use crate::model::{TaskKind, Timestamp};
-use crate::schedule::{Budget, retry_after};
 use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
 use crate::ucdn::error::{ApiError, CallOutcome, Fault};
@@ -32,7 +32,7 @@ pub struct ApiClient {
     budget: Mutex<Budget>,
     patience: Duration,
     clock: Arc<dyn Clock>,
-    stop: Stop,
+    stop: CancelToken,
     /// Told of each call's end.
     listener: Box<dyn Fn(CallOutcome) + Send + Sync>,
 }
@@ -54,7 +54,11 @@ pub struct Answer {
 
 impl ApiClient {
     /// A client that waits and calls until `stop`.
-    pub fn new(account: &Account, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, HttpError> {
+    pub fn new(
+        account: &Account,
+        clock: Arc<dyn Clock>,
+        stop: CancelToken,
+    ) -> Result<Self, HttpError> {
         Ok(Self {
             endpoint: account.endpoint.clone(),
             public_key: account.public_key.clone(),
@@ -295,7 +299,7 @@ fn parameters_of(request: &ListRequest) -> Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Window;
+    use crate::domain::model::Window;
 
     #[test]
     fn every_parameter_of_the_vendors_page_is_sent_under_its_name() {

@@ -25,8 +25,8 @@ enum Layer {
 const ROOMS: &[(&str, Layer)] = &[
     ("main", Rim),
     ("cli", Rim),
-    ("watch", Daemon),
-    ("status", Listener),
+    ("daemon", Daemon),
+    ("web", Listener),
     ("metrics", Listener),
     ("systemd", Listener),
     ("logging", Listener),
@@ -34,22 +34,19 @@ const ROOMS: &[(&str, Layer)] = &[
     ("simulator", Beside),
     ("poll", Work),
     ("deliver", Work),
+    ("formats", Work),
     ("ucdn", Edges),
     ("store", Edges),
     ("http", Edges),
     ("config", Edges),
     ("secret", Edges),
     ("clock", Edges),
-    ("diff", Rules),
-    ("event", Rules),
-    ("schedule", Rules),
     ("ucdn::sign", Rules),
     ("ucdn::wire", Rules),
-    ("model", Words),
-    ("causes", Words),
-    ("fault", Words),
-    ("quoting", Words),
-    ("phrases", Words),
+    ("domain", Rules),
+    ("domain::model", Words),
+    ("domain::text", Words),
+    ("domain::incident", Words),
 ];
 
 /// Arrows that the layers allow and the design forbids, each with its reason.
@@ -58,7 +55,7 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("deliver", "poll", "deliveries never poll"),
     ("deliver", "ucdn", "deliveries never look at the API"),
     ("ucdn", "store", "the API's client knows no disk"),
-    ("watch", "http", "the daemon knows no HTTP"),
+    ("daemon", "http", "the daemon knows no HTTP"),
     (
         "simulator",
         "ucdn",
@@ -286,10 +283,10 @@ fn every_arrow_points_down_and_every_module_says_what_it_owns() {
 #[test]
 fn made_up_violations_are_found() {
     for (path, text) in [
-        ("model", "//! M.\nuse crate::event::Event;"),
+        ("model", "//! M.\nuse crate::domain::event::Event;"),
         (
             "diff",
-            "//! M.\nuse crate::model::{self, Task};\nuse crate::{\n    config::Config,\n};",
+            "//! M.\nuse crate::domain::model::{self, Task};\nuse crate::{\n    config::Config,\n};",
         ),
         ("event", "//! M.\nfn f() -> u8 { crate::clock::x() }"),
         ("ucdn::sign", "//! M.\nuse super::client::Client;"),
@@ -299,8 +296,8 @@ fn made_up_violations_are_found() {
         ("deliver::sign", "//! M.\nuse crate::{model, ucdn::{wire}};"),
         ("watch", "//! M.\nuse crate::simulator::Simulator;"),
         ("simulator::verify", "//! M.\nuse crate::ucdn::sign;"),
-        ("unheard_of", "//! M.\nuse crate::model::Task;"),
-        ("store", "use crate::model::Task;"),
+        ("unheard_of", "//! M.\nuse crate::domain::model::Task;"),
+        ("store", "use crate::domain::model::Task;"),
         ("store", "//! M.\nstruct TaskManager;"),
         ("store", "//! M.\nfn handle_task() {}"),
     ] {
@@ -334,11 +331,11 @@ fn what_is_allowed_is_not_flagged() {
         ),
         (
             "ucdn::wire",
-            "//! M.\nuse super::sign;\nuse crate::model::Task;",
+            "//! M.\nuse super::sign;\nuse crate::domain::model::Task;",
         ),
         (
             "diff",
-            "//! M.\n// use crate::config::Config;\nuse crate::event::Event;",
+            "//! M.\n// use crate::config::Config;\nuse crate::domain::event::Event;",
         ),
         (
             "diff",

@@ -80,14 +80,17 @@ fn each_try_is_signed_anew_and_sends_the_same_bytes() {
     let later = Answer::status(503).with_header("Retry-After", "2");
     scene.hook.answer_next([later]);
     let _watcher = scene.watch();
-    let tries = scene.hook.wait_for_deliveries(2);
+    let attempts = scene.hook.wait_for_deliveries(2);
     let key = Webhook::new(SECRET).unwrap();
-    assert!(tries.iter().all(|delivery| verifies(delivery, &key)));
-    assert_eq!(tries[0].body, tries[1].body);
-    assert_eq!(tries[0].header("webhook-id"), tries[1].header("webhook-id"));
+    assert!(attempts.iter().all(|delivery| verifies(delivery, &key)));
+    assert_eq!(attempts[0].body, attempts[1].body);
+    assert_eq!(
+        attempts[0].header("webhook-id"),
+        attempts[1].header("webhook-id")
+    );
     assert_ne!(
-        tries[0].header("webhook-timestamp"),
-        tries[1].header("webhook-timestamp")
+        attempts[0].header("webhook-timestamp"),
+        attempts[1].header("webhook-timestamp")
     );
 }
 
@@ -127,7 +130,7 @@ fn a_webhook_gets_the_targets_that_it_asks_for() {
     scene.api.add_task(task("r"));
     scene
         .api
-        .add_task(task("p").of_kind(ucdn_watch::model::TaskKind::Prefetch));
+        .add_task(task("p").of_kind(ucdn_watch::domain::model::TaskKind::Prefetch));
     scene.once().with_code(0);
     assert_eq!(ids(&scene.hook.events()), ["r"]);
     assert_eq!(other.events().len(), 2);
@@ -160,8 +163,8 @@ fn a_receiver_that_asks_for_time_gets_it() {
     let later = Answer::status(429).with_header("Retry-After", "3");
     scene.hook.answer_next([later]);
     let _watcher = scene.watch();
-    let tries = scene.hook.wait_for_deliveries(2);
-    let pause = tries[1].at.saturating_sub(tries[0].at);
+    let attempts = scene.hook.wait_for_deliveries(2);
+    let pause = attempts[1].at.saturating_sub(attempts[0].at);
     assert!(
         pause >= Duration::from_millis(2900),
         "tried again after {pause:?}"
@@ -217,9 +220,9 @@ fn an_event_that_is_given_up_frees_those_behind_it() {
     }
     let watcher = scene.watch();
     let events = scene.hook.wait_for_events(1);
-    let tries = scene.hook.deliveries();
-    assert_ne!(tries[0].header("webhook-id"), events[0]["id"]);
-    watcher.wait_for_log(tries[0].header("webhook-id"));
+    let attempts = scene.hook.deliveries();
+    assert_ne!(attempts[0].header("webhook-id"), events[0]["id"]);
+    watcher.wait_for_log(attempts[0].header("webhook-id"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use ucdn_watch::event::EventType;
+use ucdn_watch::domain::event::EventType;
 use ucdn_watch::ucdn::error::{ApiError, Fault, Remedy};
 
 use crate::harness::Document;

@@ -71,8 +71,8 @@ fn a_delivery_that_can_not_be_recorded_is_not_made_again() {
     watcher.wait_for_log("500");
     eventually("the try's being recorded", || {
         let state = rusqlite::Connection::open(scene.state_path()).ok()?;
-        let tries = state.query_row("SELECT tries FROM delivery", [], |row| row.get(0));
-        (tries == Ok(1)).then_some(())
+        let attempts = state.query_row("SELECT attempts FROM delivery", [], |row| row.get(0));
+        (attempts == Ok(1)).then_some(())
     });
     limit_files(&watcher, Some(0));
     let deliveries = scene.hook.wait_for_deliveries(2);

@@ -1,6 +1,6 @@
 //! `--once`: one poll of each target, the deliveries that are due, a summary, and an exit code that says how it went.
 
-use ucdn_watch::model::TaskKind;
+use ucdn_watch::domain::model::TaskKind;
 use ucdn_watch::simulator::{Effect, Fault, WindowField};
 
 use crate::harness::{Answer, Receiver, Scene, eventually, task, types};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use ucdn_watch::clock::{Stop, SystemClock};
+use ucdn_watch::clock::{CancelToken, SystemClock};
 use ucdn_watch::config::{self, Config, Environment};
-use ucdn_watch::model::{TargetName, Timestamp, WebhookName};
-use ucdn_watch::poll::routes::Routes;
-use ucdn_watch::poll::{Poller, Surroundings};
+use ucdn_watch::domain::model::{TargetName, Timestamp, WebhookName};
+use ucdn_watch::poll::routing::Router;
+use ucdn_watch::poll::{PollContext, Poller};
 use ucdn_watch::simulator::{Options, Script, Settings, Step, TaskSpec, Unit};
 use ucdn_watch::store::{Store, sqlite};
 use ucdn_watch::ucdn::client::ApiClient;
@@ -199,12 +199,15 @@ impl Watcher {
 }
 
 fn poller(config: &Config, store: &Arc<dyn Store>, clock: &Arc<SystemClock>) -> Poller {
-    let (account, stop) = (config.accounts.values().next().unwrap(), Stop::default());
+    let (account, stop) = (
+        config.accounts.values().next().unwrap(),
+        CancelToken::default(),
+    );
     let name = TargetName::from("shop");
-    let surroundings = Surroundings {
+    let surroundings = PollContext {
         client: Arc::new(ApiClient::new(account, clock.clone(), stop).unwrap()),
         store: Arc::clone(store),
-        routes: Arc::new(Routes::new(&config.webhooks, Vec::new())),
+        routes: Arc::new(Router::new(&config.webhooks, Vec::new())),
         clock: clock.clone(),
         retention: config.retention,
     };

@@ -10,7 +10,7 @@ use standardwebhooks::Webhook;
 use ucdn_watch::cli::Exit;
 use ucdn_watch::clock::{Clock as _, SystemClock};
 use ucdn_watch::config::Environment;
-use ucdn_watch::event::EventType;
+use ucdn_watch::domain::event::EventType;
 
 use crate::harness::Document;
 

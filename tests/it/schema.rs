@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use ucdn_watch::event::EventType;
+use ucdn_watch::domain::event::EventType;
 
 use crate::harness::{Scene, task};
 

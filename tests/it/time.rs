@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ucdn_watch::clock::{Age, Clock, Reading, SystemClock, WallHistory};
 use ucdn_watch::config::{Config, Environment, load};
-use ucdn_watch::model::Timestamp;
+use ucdn_watch::daemon::once::{self, OnceReport};
+use ucdn_watch::daemon::{Daemon, Orders, State};
+use ucdn_watch::domain::model::Timestamp;
 use ucdn_watch::simulator::{DateHeader, Effect, Fault, TaskIdRule};
 use ucdn_watch::store::sqlite::{SqliteRecords, open};
 use ucdn_watch::systemd::Supervisor;
-use ucdn_watch::watch::once::{self, OnceReport};
-use ucdn_watch::watch::{Daemon, Orders, State};
 
 use crate::harness::{Answer, ConfigText, Scene, Stopwatch, seconds_ago, task, types};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ucdn_watch::model::{TaskKind, Timestamp};
+use ucdn_watch::domain::model::{TaskKind, Timestamp};
 use ucdn_watch::simulator::{Effect, Fault, ListShape, Script, TaskSpec, UrlOrder};
 
 use crate::harness::{Scene, eventually, only, seconds_ago, task, types};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_watch::model::TaskKind;
+use ucdn_watch::domain::model::TaskKind;
 use ucdn_watch::simulator::{Effect, Fault, Options, Settings, SpanRule, TaskIdRule};
 
 use crate::harness::{Ended, Program, Scene, eventually, seconds_ago, task};

@@ -24,7 +24,7 @@ enum Fate {
 #[derive(Debug)]
 struct Record {
     state: String,
-    tries: u32,
+    attempts: u32,
     /// From the last try to the next, in seconds.
     pause: Option<i64>,
     answer: Option<String>,
@@ -35,11 +35,11 @@ fn record(scene: &Scene) -> Record {
     let copy = scene.folder().join("copy.db");
     std::fs::copy(scene.state_path(), &copy).unwrap();
     let state = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
-    let sql = "SELECT state, tries, next_try - last_try, last_answer FROM delivery";
+    let sql = "SELECT state, attempts, next_attempt - last_attempt, last_answer FROM delivery";
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Record {
             state: row.get(0)?,
-            tries: row.get(1)?,
+            attempts: row.get(1)?,
             pause: row.get(2)?,
             answer: row.get(3)?,
         })
@@ -85,7 +85,7 @@ fn play(name: &str, answer: Answer, fate: Fate) {
         Fate::Paused => ("pending", 0),
     };
     assert_eq!(
-        (record.state.as_str(), record.tries),
+        (record.state.as_str(), record.attempts),
         expected,
         "{name}: {record:?}"
     );

@@ -4,9 +4,9 @@ use super::{Chosen, deliveries, say};
 use crate::cli::listing::usage;
 use crate::cli::{Context, Exit, Failure, state};
 use crate::config::Outline;
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::records::{DeliveryState, Records};
+use crate::store::queries::{DeliveryState, StateQueries};
 
 /// The arguments of `retry`.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,7 @@ impl Drop {
 pub(super) fn check_webhooks(
     names: &[String],
     config: &Outline,
-    records: &dyn Records,
+    records: &dyn StateQueries,
 ) -> Result<(), Failure> {
     let owed = records.owed()?;
     for name in names {
@@ -100,7 +100,7 @@ pub(super) fn check_webhooks(
 }
 
 /// An event that nobody was ever owed is a slip.
-fn check_events(filter: &DeliveryFilter, records: &dyn Records) -> Result<(), Failure> {
+fn check_events(filter: &DeliveryFilter, records: &dyn StateQueries) -> Result<(), Failure> {
     for event in &filter.events {
         let of_event = DeliveryFilter {
             events: vec![event.clone()],
@@ -121,7 +121,7 @@ fn check_events(filter: &DeliveryFilter, records: &dyn Records) -> Result<(), Fa
 fn leave_unknown_webhooks(
     filter: &mut DeliveryFilter,
     config: &Outline,
-    records: &dyn Records,
+    records: &dyn StateQueries,
 ) -> Result<(), Failure> {
     let is_known = |name: &WebhookName| config.webhooks.contains(name);
     if let Some(name) = filter.webhooks.iter().find(|name| !is_known(name)) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::narrator::{Delivery, Event, Narrator, Signature, Tally, Urgency};
 use super::signature::Signed;
-use crate::clock::{Clock, Stop};
+use crate::clock::{CancelToken, Clock};
 
 /// Where the events go that wake somebody.
 pub(super) const ON_CALL_PATH: &str = "/on-call";
@@ -31,7 +31,7 @@ pub(super) struct Receiver {
 #[derive(Debug)]
 pub(super) struct Receiving {
     address: SocketAddr,
-    stop: Stop,
+    stop: CancelToken,
     thread: JoinHandle<Narrator>,
 }
 
@@ -50,7 +50,7 @@ impl Receiver {
     }
 
     pub(super) fn start(self, narrator: Narrator, clock: Arc<dyn Clock>) -> io::Result<Receiving> {
-        let stop = Stop::default();
+        let stop = CancelToken::default();
         let (address, stopped) = (self.address, stop.clone());
         let thread = thread::Builder::new()
             .name("receiver".to_owned())
@@ -63,7 +63,7 @@ impl Receiver {
     }
 
     /// One connection after the other, each for one request: what came first is told first.
-    fn receive(self, mut narrator: Narrator, clock: &dyn Clock, stop: &Stop) -> Narrator {
+    fn receive(self, mut narrator: Narrator, clock: &dyn Clock, stop: &CancelToken) -> Narrator {
         loop {
             let accepted = self.listener.accept();
             if stop.is_requested() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::{Stop, Woken};
+use crate::clock::{CancelToken, Woken};
 use crate::simulator::{Script, Simulator, Step, TaskSpec, UrlStep};
 
 /// The task that the API forgets, and when.
@@ -61,7 +61,7 @@ pub(super) fn begin(simulator: &Simulator) {
 }
 
 /// Waits for the end, and lets the API forget a task meanwhile.
-pub(super) fn follow(simulator: &Simulator, stop: &Stop, span: Duration) {
+pub(super) fn follow(simulator: &Simulator, stop: &CancelToken, span: Duration) {
     if stop.sleep(span.min(FORGOTTEN_AFTER)) == Woken::Stopped {
         return;
     }

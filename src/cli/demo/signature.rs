@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 
 /// How far a request's time may be from ours: an old one may be somebody's copy.
 const TOLERANCE_SECONDS: u64 = 5 * 60;

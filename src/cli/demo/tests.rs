@@ -31,12 +31,12 @@ fn its_config_is_valid_and_shown_without_keys() {
 #[test]
 fn every_event_goes_to_exactly_one_of_its_webhooks() {
     let (_simulator, config) = demo_config();
-    for r#type in crate::event::EventType::ALL {
+    for r#type in crate::domain::event::EventType::ALL {
         let wanting = config.webhooks.values().filter(|webhook| {
             let mut patterns = webhook.on.iter();
             patterns.any(|pattern| pattern.matches(r#type.as_str()))
         });
-        let expected = usize::from(r#type != crate::event::EventType::Test);
+        let expected = usize::from(r#type != crate::domain::event::EventType::Test);
         assert_eq!(wanting.count(), expected, "{type:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Task, TaskId, Url};
+use crate::domain::model::{Task, TaskId, Url};
 
 /// Tasks in the order in which they were first seen.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ fn add_urls(known: &mut Vec<Url>, seen: Vec<Url>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Status;
+    use crate::domain::model::Status;
 
     fn task(id: &str, status: &Status, urls: &[&str]) -> Task {
         Task {

@@ -4,8 +4,8 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use crate::cli::table::{self, Column, failures_cell, status_cell, text_cell};
-use crate::model::{Status, TargetName, Task, TaskKind, Timestamp, Url};
-use crate::phrases::ago;
+use crate::domain::model::{Status, TargetName, Task, TaskKind, Timestamp, Url};
+use crate::domain::text::ago;
 
 const COLUMNS: [Column; 8] = [
     Column::text("STATUS"),

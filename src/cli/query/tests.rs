@@ -104,7 +104,7 @@ fn wrong_words_are_wrong_usage() {
 #[cfg(feature = "simulator")]
 mod against_the_simulator {
     use super::*;
-    use crate::clock::Stop;
+    use crate::clock::CancelToken;
     use crate::config::{Environment, load};
     use crate::simulator::{LimitRule, Script, Settings, Simulator, TaskSpec, Unit};
 
@@ -121,7 +121,12 @@ mod against_the_simulator {
         std::fs::write(&file, text).unwrap();
         let config = load(&file, &Environment::default()).unwrap().config;
         let account = config.accounts.values().next().unwrap();
-        ApiClient::new(account, Arc::new(SystemClock::start()), Stop::default()).unwrap()
+        ApiClient::new(
+            account,
+            Arc::new(SystemClock::start()),
+            CancelToken::default(),
+        )
+        .unwrap()
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::cli::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
-use crate::clock::Stop;
+use crate::clock::CancelToken;
 use crate::config::{NotALocation, StateLocation, locate};
-use crate::phrases::counted;
+use crate::domain::text::counted;
 use crate::store::StoreError;
 use crate::store::copy::{Counts, Destination, Source, copy};
 #[cfg(feature = "postgres")]
@@ -59,7 +59,7 @@ fn source(location: &StateLocation) -> Result<Box<dyn Source>, StoreError> {
         StateLocation::File(path) => Box::new(SqliteSource::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            Box::new(PostgresSource::open(address, &Stop::default())?)
+            Box::new(PostgresSource::open(address, &CancelToken::default())?)
         }
     })
 }
@@ -69,7 +69,7 @@ fn destination(location: &StateLocation) -> Result<Box<dyn Destination>, StoreEr
         StateLocation::File(path) => Box::new(SqliteDestination::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            Box::new(PostgresDestination::open(address, &Stop::default())?)
+            Box::new(PostgresDestination::open(address, &CancelToken::default())?)
         }
     })
 }

@@ -10,12 +10,12 @@ use super::rows::note;
 use crate::cli::events;
 use crate::cli::listing::{DocumentWriter, Output, TableWriter, read_pages};
 use crate::cli::table::{Column, status_cell, table, text_cell};
+use crate::domain::model::Timestamp;
+use crate::domain::text::{ago, span};
 use crate::logging::one_line;
-use crate::model::Timestamp;
-use crate::phrases::{ago, span};
 use crate::store::StoreError;
 use crate::store::filter::{EventFilter, EventSpan};
-use crate::store::records::{EventRecord, Records, TaskRecord};
+use crate::store::queries::{EventRecord, StateQueries, TaskRecord};
 
 const URL_COLUMNS: [Column; 4] = [
     Column::text("STATUS"),
@@ -35,7 +35,7 @@ struct Document<'a> {
 /// Shows them one below the other: an id may be known in several targets.
 pub(super) fn show(
     tasks: &[TaskRecord],
-    records: &dyn Records,
+    records: &dyn StateQueries,
     now: Timestamp,
     output: Output,
 ) -> Result<(), StoreError> {
@@ -64,7 +64,7 @@ pub(super) fn show(
     Ok(())
 }
 
-fn history(task: &TaskRecord, records: &dyn Records) -> Result<Vec<EventRecord>, StoreError> {
+fn history(task: &TaskRecord, records: &dyn StateQueries) -> Result<Vec<EventRecord>, StoreError> {
     let filter = EventFilter {
         targets: vec![task.target.clone()],
         task: Some(task.task.id.clone()),

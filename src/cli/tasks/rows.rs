@@ -3,9 +3,9 @@
 use comfy_table::Cell;
 
 use crate::cli::table::{Column, failures_cell, noted_status_cell, text_cell};
-use crate::model::{Absence, Timestamp};
-use crate::phrases::{ago, span};
-use crate::store::records::TaskRecord;
+use crate::domain::model::{Absence, Timestamp};
+use crate::domain::text::{ago, span};
+use crate::store::queries::TaskRecord;
 
 pub(super) const COLUMNS: [Column; 9] = [
     Column::text("STATUS"),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::diff::{Moment, compare};
-use crate::event::UrlCounts;
-use crate::model::{KnownTask, Task, TaskId, Timestamp};
+use crate::domain::diff::{Observation, compare};
+use crate::domain::event::UrlCounts;
+use crate::domain::model::{KnownTask, Task, TaskId, Timestamp};
 
 /// What is known of each task.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Board {
         let Some(waited) = self.waited.iter_mut().find(|one| one.id == seen.id) else {
             return;
         };
-        let moment = Moment {
+        let moment = Observation {
             now,
             api_now: now,
             stall_after: Duration::MAX,
@@ -133,7 +133,7 @@ impl Waited {
         if task.status.is_finished() {
             return 100;
         }
-        let of_url = |url: &crate::model::UrlState| {
+        let of_url = |url: &crate::domain::model::UrlState| {
             if url.status.is_finished() {
                 100
             } else {
@@ -148,7 +148,7 @@ impl Waited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Status, Url};
+    use crate::domain::model::{Status, Url};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds).unwrap()

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 
-use crate::clock::{Stop, Woken};
+use crate::clock::{CancelToken, Woken};
 use crate::ucdn::client::ApiClient;
 
 /// No signal's number.
@@ -32,7 +32,7 @@ pub(super) enum Cause {
 /// The end, as it comes from outside.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ending {
-    pub(super) stop: Stop,
+    pub(super) stop: CancelToken,
     /// The signal that came, or [`TIME_UP`].
     reason: Arc<AtomicI32>,
 }

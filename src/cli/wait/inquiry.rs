@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::board::Board;
 use crate::cli::api::AskError;
 use crate::clock::Clock;
-use crate::model::{TaskId, Timestamp, Window};
+use crate::domain::model::{TaskId, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::error::Fault;

@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::board::{Board, Waited};
 use crate::cli::{Context, LogFormat};
 use crate::clock::Clock;
-use crate::event::UrlCounts;
+use crate::domain::event::UrlCounts;
+use crate::domain::model::TaskId;
+use crate::domain::text::span;
 use crate::logging::one_line;
-use crate::model::TaskId;
-use crate::phrases::span;
 
 /// How often the bar's time is brought up to date.
 const TICK: Duration = Duration::from_millis(250);
@@ -148,7 +148,7 @@ pub(super) fn told(waited: &Waited) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Status, Task, Timestamp, Url};
+    use crate::domain::model::{Status, Task, Timestamp, Url};
 
     #[test]
     fn the_bars_template_is_understood() {

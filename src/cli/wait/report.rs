@@ -11,10 +11,10 @@ use super::ending::Cause;
 use super::progress::told;
 use crate::cli::Exit;
 use crate::cli::listing::Output;
-use crate::event::UrlCounts;
+use crate::domain::event::UrlCounts;
+use crate::domain::model::{KnownTask, Status, TaskId, Timestamp};
+use crate::domain::text::span;
 use crate::logging::one_line;
-use crate::model::{KnownTask, Status, TaskId, Timestamp};
-use crate::phrases::span;
 use crate::store::documents::UrlDocument;
 
 /// Prints the final state on stdout, and on stderr why it is not all that was waited for. `fault` is why the last look failed.

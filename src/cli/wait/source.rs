@@ -4,7 +4,7 @@ use crate::cli::api::choose_target;
 use crate::cli::listing::usage;
 use crate::cli::{Context, Exit, Failure};
 use crate::config::{Account, KeyVariables, is_readable_on_the_way};
-use crate::model::TaskKind;
+use crate::domain::model::TaskKind;
 use crate::ucdn::ListRequest;
 
 /// Entries a page, where no config says otherwise.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Folder, WEBHOOK_LAST, assert_errors};
 use crate::config::{Alerts, Chat, Format, Language, Vendor};
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 
 fn format(text: &str) -> Format {
     let config = Folder::with(&[WEBHOOK_LAST, text]).config();

@@ -1,7 +1,7 @@
 //! What is known of a config without its secrets.
 
 use crate::config::outline;
-use crate::model::{TaskKind, WebhookName};
+use crate::domain::model::{TaskKind, WebhookName};
 
 use super::*;
 

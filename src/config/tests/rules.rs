@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST, assert_errors};
 use crate::config::{EventPattern, FirstRun, Format, StateLocation, TargetFilter};
-use crate::model::{AccountName, TargetName, TaskKind, WebhookName};
+use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;

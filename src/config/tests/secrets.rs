@@ -1,7 +1,7 @@
 //! Secrets and certificates from wherever they are.
 
 use super::{ACCOUNT_LAST, Folder, WEBHOOK_LAST, assert_errors};
-use crate::model::{AccountName, WebhookName};
+use crate::domain::model::{AccountName, WebhookName};
 
 fn token(folder: &Folder) -> String {
     let config = folder.config();

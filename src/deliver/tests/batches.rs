@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::courier::Rest;
+use super::super::worker::Rest;
 use super::super::{DrainReport, Outcome};
 use super::{Reply, Scene};
 use crate::config::{Alerts, Chat, Format, Language, Vendor};
-use crate::store::TryResult;
+use crate::store::AttemptResult;
 
 /// Fifty events a request, at any pace.
 fn alerts(events: u64, replies: &[Reply]) -> Scene {
@@ -59,7 +59,7 @@ fn events_go_out_together_in_order_and_each_is_recorded() {
     let expected: [Vec<u64>; 2] = [(1..=50).collect(), (51..=60).collect()];
     assert_eq!(tasks(&scene), expected);
     assert!((1..=60).all(|sequence| scene.store.row(sequence).is_delivered()));
-    assert_eq!(scene.courier.status().snapshot().tries.delivered, 60);
+    assert_eq!(scene.courier.status().snapshot().attempts.delivered, 60);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_failed_request_fails_all_of_them_and_later_ones_join() {
     let mut scene = alerts(3, &[Reply::Status(503), Reply::Status(200)]);
     assert_eq!(scene.drain().failed, 3);
     for sequence in 1..=3 {
-        assert_eq!(scene.store.row(sequence).delivery.tries, 1);
+        assert_eq!(scene.store.row(sequence).delivery.attempts, 1);
     }
     scene.owe(2);
     assert_eq!(
@@ -214,16 +214,16 @@ fn what_an_operator_must_mend_is_put_off_for_minutes_and_said() {
     assert_eq!(pass(&mut scene).1.failed, 1);
     let row = scene.store.row(1);
     let [
-        TryResult::Failed {
+        AttemptResult::Failed {
             at,
             answer,
-            next_try,
+            next_attempt,
         },
     ] = row.results.as_slice()
     else {
         panic!("{row:?}");
     };
-    assert!(next_try.since(*at) >= Duration::from_secs(300));
+    assert!(next_attempt.since(*at) >= Duration::from_secs(300));
     assert!(
         answer.contains("93000") && answer.contains("`url`"),
         "{answer}"

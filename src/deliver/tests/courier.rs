@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::super::{DrainReport, Outcome, Snapshot};
 use super::{Reply, Scene};
 use crate::clock::Clock as _;
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::secret::SecretBytes;
-use crate::store::TryResult;
+use crate::store::AttemptResult;
 
 #[test]
 fn a_queue_is_delivered_in_order_as_the_stored_bytes() {
@@ -35,7 +35,7 @@ fn a_queue_is_delivered_in_order_as_the_stored_bytes() {
     }
     assert_eq!(
         scene.store.row(2).results,
-        [TryResult::Delivered {
+        [AttemptResult::Delivered {
             at: scene.clock.now(),
             answer: "HTTP 204".to_owned()
         }]
@@ -277,8 +277,8 @@ fn a_crash_before_the_record_sends_the_same_bytes_again() {
     let mut scene = Scene::new(1, &[Reply::Status(200)]);
     scene.store.fail_records(1);
     scene.courier.drain_once(&scene.stop).unwrap_err();
-    let name = crate::model::WebhookName::from(super::OPS);
-    let mut reborn = super::Courier::new(
+    let name = crate::domain::model::WebhookName::from(super::OPS);
+    let mut reborn = super::DeliveryWorker::new(
         name,
         &super::webhook(&scene.receiver.url()),
         scene.store.clone(),
@@ -317,9 +317,12 @@ proptest! {
 fn retry_after_holds_across_a_restart() {
     let mut scene = Scene::new(1, &[Reply::Later("60")]);
     scene.drain();
-    let TryResult::Failed { at, next_try, .. } = scene.store.row(1).results[0] else {
+    let AttemptResult::Failed {
+        at, next_attempt, ..
+    } = scene.store.row(1).results[0]
+    else {
         panic!("{:?}", scene.store.row(1));
     };
     // `at` may have lost almost a second.
-    assert_eq!(next_try.since(at), Duration::from_secs(61));
+    assert_eq!(next_attempt.since(at), Duration::from_secs(61));
 }

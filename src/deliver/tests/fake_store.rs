@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use crate::model::{
-    DatedPlace, Footprint, KnownTask, ListOrder, Remembered, Sought, TargetName, TaskNumber,
+use crate::domain::model::{
+    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
     Timestamp, WebhookName,
 };
 use crate::store::{
-    Commit, Delivery, Owed, Reach, Room, Store, StoreError, TargetState, TaskInFlight, Try,
-    TryResult,
+    Attempt, AttemptResult, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store,
+    StoreError, TargetState, TaskInFlight,
 };
 
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ struct Inner {
     rows: Vec<Row>,
     failing_records: u32,
     failing_reads: u32,
-    /// How many tries each commit held.
+    /// How many attempts each commit held.
     commits: Vec<usize>,
 }
 
@@ -30,20 +30,23 @@ struct Inner {
 pub(super) struct Row {
     pub(super) webhook: String,
     pub(super) delivery: Delivery,
-    pub(super) results: Vec<TryResult>,
+    pub(super) results: Vec<AttemptResult>,
 }
 
 impl Row {
     pub(super) fn is_pending(&self) -> bool {
-        matches!(self.results.last(), None | Some(TryResult::Failed { .. }))
+        matches!(
+            self.results.last(),
+            None | Some(AttemptResult::Failed { .. })
+        )
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        matches!(self.results.last(), Some(TryResult::Dead { .. }))
+        matches!(self.results.last(), Some(AttemptResult::Dead { .. }))
     }
 
     pub(super) fn is_delivered(&self) -> bool {
-        matches!(self.results.last(), Some(TryResult::Delivered { .. }))
+        matches!(self.results.last(), Some(AttemptResult::Delivered { .. }))
     }
 }
 
@@ -60,9 +63,9 @@ impl FakeStore {
                     event_type: "task.failure".to_owned(),
                     document: document(sequence),
                     recorded,
-                    tries: 0,
-                    last_try: None,
-                    next_try: None,
+                    attempts: 0,
+                    last_attempt: None,
+                    next_attempt: None,
                 },
                 results: Vec::new(),
             });
@@ -77,7 +80,7 @@ impl FakeStore {
         self.inner.lock().unwrap().failing_reads = times;
     }
 
-    /// How many tries were recorded at a time.
+    /// How many attempts were recorded at a time.
     pub(super) fn commits(&self) -> Vec<usize> {
         self.inner.lock().unwrap().commits.clone()
     }
@@ -88,10 +91,10 @@ impl FakeStore {
     }
 
     /// Writes into a row as another process would.
-    pub(super) fn set_next_try(&self, sequence: usize, next_try: Option<Timestamp>) {
+    pub(super) fn set_next_try(&self, sequence: usize, next_attempt: Option<Timestamp>) {
         self.inner.lock().unwrap().rows[sequence - 1]
             .delivery
-            .next_try = next_try;
+            .next_attempt = next_attempt;
     }
 }
 
@@ -128,21 +131,28 @@ impl Store for FakeStore {
             .collect())
     }
 
-    fn record_tries(&self, webhook: &WebhookName, tries: &[Try]) -> Result<(), StoreError> {
+    fn record_attempts(
+        &self,
+        webhook: &WebhookName,
+        attempts: &[Attempt],
+    ) -> Result<(), StoreError> {
         let mut inner = self.inner.lock().unwrap();
         broken(&mut inner.failing_records)?;
-        inner.commits.push(tries.len());
-        for one in tries {
+        inner.commits.push(attempts.len());
+        for one in attempts {
             let row = inner.rows.iter_mut().find(|row| {
                 row.webhook == webhook.as_str()
                     && row.delivery.sequence == one.sequence
                     && row.is_pending()
             });
             if let Some(row) = row {
-                if let TryResult::Failed { at, next_try, .. } = &one.result {
-                    row.delivery.tries += 1;
-                    row.delivery.last_try = Some(*at);
-                    row.delivery.next_try = Some(*next_try);
+                if let AttemptResult::Failed {
+                    at, next_attempt, ..
+                } = &one.result
+                {
+                    row.delivery.attempts += 1;
+                    row.delivery.last_attempt = Some(*at);
+                    row.delivery.next_attempt = Some(*next_attempt);
                 }
                 row.results.push(one.result.clone());
             }
@@ -157,8 +167,8 @@ impl Store for FakeStore {
     fn known_tasks(
         &self,
         _: &TargetName,
-        _: &[TaskNumber],
-    ) -> Result<BTreeMap<TaskNumber, KnownTask>, StoreError> {
+        _: &[TaskRowId],
+    ) -> Result<BTreeMap<TaskRowId, KnownTask>, StoreError> {
         unreachable!()
     }
 
@@ -166,11 +176,11 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn footprints(
+    fn task_summaries(
         &self,
         _: &TargetName,
-        _: &[Sought<'_>],
-    ) -> Result<Vec<Option<Footprint>>, StoreError> {
+        _: &[TaskLookup<'_>],
+    ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
         unreachable!()
     }
 
@@ -178,7 +188,7 @@ impl Store for FakeStore {
         &self,
         _: &TargetName,
         _: ListOrder,
-        _: Option<&DatedPlace>,
+        _: Option<&ListPosition>,
         _: usize,
     ) -> Result<Vec<Remembered>, StoreError> {
         unreachable!()
@@ -187,7 +197,7 @@ impl Store for FakeStore {
     fn in_flight_after(
         &self,
         _: &TargetName,
-        _: TaskNumber,
+        _: TaskRowId,
         _: u32,
     ) -> Result<Vec<TaskInFlight>, StoreError> {
         unreachable!()
@@ -197,11 +207,16 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn last_task_number(&self) -> Result<TaskNumber, StoreError> {
+    fn last_task_row_id(&self) -> Result<TaskRowId, StoreError> {
         unreachable!()
     }
 
-    fn reach(&self, _: &TargetName, _: Room, _: Timestamp) -> Result<Reach, StoreError> {
+    fn reach(
+        &self,
+        _: &TargetName,
+        _: PageCapacity,
+        _: Timestamp,
+    ) -> Result<RecentSpan, StoreError> {
         unreachable!()
     }
 
@@ -213,7 +228,7 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         unreachable!()
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::super::DrainReport;
 use super::{ManualClock, Reply, Scene};
 use crate::clock::Clock as _;
-use crate::model::Timestamp;
-use crate::store::TryResult;
+use crate::domain::model::Timestamp;
+use crate::store::AttemptResult;
 
 const DAY: u64 = 86_400;
 
@@ -44,7 +44,7 @@ fn an_event_dies_in_time_though_its_next_try_is_far_off() {
     assert_eq!(scene.drain().dead, 1);
     assert_eq!(scene.receiver.ids(), ["evt_1"]);
     let row = scene.store.row(1);
-    let Some(TryResult::Dead { answer, .. }) = row.results.last() else {
+    let Some(AttemptResult::Dead { answer, .. }) = row.results.last() else {
         panic!("{row:?}");
     };
     assert_eq!(answer, "HTTP 503");
@@ -101,7 +101,7 @@ fn an_event_that_a_restart_finds_old_is_tried_for_a_while() {
     assert_eq!(scene.drain().dead, 2);
 }
 
-/// Each run of `--once` lives for a moment, so that there the tries are what counts.
+/// Each run of `--once` lives for a moment, so that there the attempts are what counts.
 #[test]
 fn an_old_event_dies_after_some_runs_however_short_they_are() {
     let mut scene = scene(1, &[Reply::Status(503)], 3 * DAY);

@@ -10,7 +10,7 @@ use crate::deliver::DrainReport;
 /// What is heard of one pass, without the time of the next try.
 fn pass(scene: &mut Scene) -> Vec<String> {
     let lines = heard(|| assert_ne!(scene.drain(), DrainReport::default()));
-    let without_time = |line: &String| match line.split_once(" next_try=") {
+    let without_time = |line: &String| match line.split_once(" next_attempt=") {
         Some((line, _)) => line.to_owned(),
         None => line.clone(),
     };
@@ -43,7 +43,7 @@ fn the_end_of_a_fault_that_began_in_an_earlier_run_is_said_too() {
     scene.drain();
     scene.restart();
     scene.pass(2);
-    let expected = "INFO webhook takes events again: webhook=ops event=evt_1 before=\"failed tries of an earlier run\"";
+    let expected = "INFO webhook takes events again: webhook=ops event=evt_1 before=\"failed attempts of an earlier run\"";
     assert_eq!(pass(&mut scene), [expected]);
 }
 

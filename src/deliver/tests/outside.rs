@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::{Age, Clock, Reading, WallHistory};
 use crate::config::{EventPattern, Format, HttpSettings, TargetFilter, Webhook};
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::secret::{Secret, SecretUrl};
 
 /// Stands still until told otherwise.

@@ -7,25 +7,30 @@ use std::time::Duration;
 use super::fake_store::FakeStore;
 use super::outside::webhook;
 use super::stub_receiver::{Reply, StubReceiver, wait_until};
-use crate::clock::{Bell, Clock, Stop, SystemClock};
-use crate::deliver::{Courier, CourierStatus};
+use crate::clock::{CancelToken, Clock, Notify, SystemClock};
+use crate::deliver::{DeliveryWorker, WorkerStatus};
+use crate::domain::model::WebhookName;
 use crate::http::HttpClient;
-use crate::model::WebhookName;
 
 struct Running {
     thread: JoinHandle<()>,
-    bell: Bell,
+    bell: Notify,
     client: HttpClient,
-    status: Arc<CourierStatus>,
+    status: Arc<WorkerStatus>,
 }
 
 impl Running {
-    fn start(name: &str, store: &Arc<FakeStore>, receiver: &StubReceiver, stop: &Stop) -> Self {
+    fn start(
+        name: &str,
+        store: &Arc<FakeStore>,
+        receiver: &StubReceiver,
+        stop: &CancelToken,
+    ) -> Self {
         let clock = Arc::new(SystemClock::start());
         let webhook = webhook(&receiver.url());
         let name = WebhookName::from(name);
-        let mut courier = Courier::new(name, &webhook, store.clone(), clock).unwrap();
-        let bell = Bell::new(stop);
+        let mut courier = DeliveryWorker::new(name, &webhook, store.clone(), clock).unwrap();
+        let bell = Notify::new(stop);
         Self {
             client: courier.http_client(),
             status: courier.status(),
@@ -34,7 +39,7 @@ impl Running {
         }
     }
 
-    fn finish(self, stop: &Stop) {
+    fn finish(self, stop: &CancelToken) {
         stop.request();
         self.client.shut_down();
         self.thread.join().unwrap();
@@ -49,23 +54,23 @@ fn store_with(webhook: &str, events: u64) -> Arc<FakeStore> {
 
 #[test]
 fn a_failed_try_is_made_again_and_a_bell_brings_new_events_out() {
-    let stop = Stop::default();
+    let stop = CancelToken::default();
     let store = store_with("ops", 1);
     let receiver = StubReceiver::start(&[Reply::Status(500), Reply::Status(200)]);
     let running = Running::start("ops", &store, &receiver, &stop);
     wait_until(|| store.row(1).is_delivered());
     store.owe("ops", 1, SystemClock::start().now());
-    running.bell.ring();
+    running.bell.notify();
     wait_until(|| store.row(2).is_delivered());
     let status = running.status.snapshot();
-    assert_eq!((status.tries.failed, status.fault), (1, None));
+    assert_eq!((status.attempts.failed, status.fault), (1, None));
     running.finish(&stop);
     assert_eq!(receiver.ids(), ["evt_1", "evt_1", "evt_2"]);
 }
 
 #[test]
 fn a_stop_cuts_a_hanging_call_off_and_records_nothing() {
-    let stop = Stop::default();
+    let stop = CancelToken::default();
     let store = store_with("ops", 1);
     let receiver = StubReceiver::start(&[Reply::Hang]);
     let running = Running::start("ops", &store, &receiver, &stop);
@@ -82,7 +87,7 @@ fn a_stop_cuts_a_hanging_call_off_and_records_nothing() {
 
 #[test]
 fn one_webhooks_trouble_delays_no_other() {
-    let stop = Stop::default();
+    let stop = CancelToken::default();
     let store = store_with("stuck", 1);
     store.owe("well", 1, SystemClock::start().now());
     let hanging = StubReceiver::start(&[Reply::Hang]);
@@ -98,7 +103,7 @@ fn one_webhooks_trouble_delays_no_other() {
 
 #[test]
 fn a_fault_of_the_state_is_outlived() {
-    let stop = Stop::default();
+    let stop = CancelToken::default();
     let store = store_with("ops", 2);
     store.fail_reads(1);
     store.fail_records(1);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::clock::Stop;
+use crate::clock::CancelToken;
 
 /// What it does with one request.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +126,7 @@ pub(super) fn wait_until(condition: impl Fn() -> bool) {
         if condition() {
             return;
         }
-        Stop::default().sleep(Duration::from_millis(10));
+        CancelToken::default().sleep(Duration::from_millis(10));
     }
     panic!("it did not happen in time");
 }

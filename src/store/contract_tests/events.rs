@@ -2,16 +2,16 @@
 
 use super::records::{commit_elsewhere, with_url};
 use super::{Beside, at, commit_events, commit_tasks, event, next, shop};
-use crate::event::{EventType, UrlChange};
-use crate::model::Status;
+use crate::domain::event::{EventType, UrlChange};
+use crate::domain::model::Status;
 use crate::store::filter::{EventFilter, EventSpan, UrlFilter};
-use crate::store::records::{EventRecord, Records};
+use crate::store::queries::{EventRecord, StateQueries};
 
 fn sequences(events: &[EventRecord]) -> Vec<u64> {
     events.iter().map(|one| one.sequence).collect()
 }
 
-fn newest(records: &dyn Records, filter: &EventFilter) -> Vec<u64> {
+fn newest(records: &dyn StateQueries, filter: &EventFilter) -> Vec<u64> {
     let span = EventSpan::NewestFirst { before: None };
     sequences(&records.events(filter, span, 100).unwrap())
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{at, commit_learned, commit_tasks, in_flight, known, shop, task};
-use crate::model::{
-    Absence, Fingerprint, Footprint, KnownTask, Sought, Status, TaskId, TaskNumber, UrlState,
+use crate::domain::model::{
+    Absence, Fingerprint, KnownTask, Status, TaskId, TaskLookup, TaskRowId, TaskSummary, UrlState,
 };
-use crate::store::{Commit, LearnedTask, Reach, Retouch, Room, Store};
+use crate::store::{Commit, FingerprintUpdate, PageCapacity, RecentSpan, Store, TaskUpsert};
 
-fn footprint(store: &dyn Store, id: &str, created: Option<i64>) -> Option<Footprint> {
+fn footprint(store: &dyn Store, id: &str, created: Option<i64>) -> Option<TaskSummary> {
     super::footprint(store, &shop(), id, created)
 }
 
 fn commit_record(store: &dyn Store, task: KnownTask, fingerprint: Option<Fingerprint>) {
-    let learned = LearnedTask {
+    let learned = TaskUpsert {
         fingerprint,
         ..task.into()
     };
@@ -23,10 +23,10 @@ fn commit_record(store: &dyn Store, task: KnownTask, fingerprint: Option<Fingerp
 pub(in crate::store) fn a_task_keeps_its_number_and_later_ones_have_higher_numbers(
     store: &dyn Store,
 ) {
-    assert_eq!(store.last_task_number().unwrap(), TaskNumber::default());
+    assert_eq!(store.last_task_row_id().unwrap(), TaskRowId::default());
     commit_tasks(store, &[task("a", Status::Wait, Some(1_000))], 2_000);
     let before = footprint(store, "a", None).unwrap().number;
-    let last = store.last_task_number().unwrap();
+    let last = store.last_task_row_id().unwrap();
     assert!(before <= last);
     let tasks = [
         task("b", Status::Wait, Some(900)),
@@ -70,7 +70,7 @@ pub(in crate::store) fn footprints_are_found_whatever_is_known_of_the_time(store
             .iter()
             .enumerate()
             .filter(|(n, _)| n % 4 != 1)
-            .map(|(n, task)| Sought {
+            .map(|(n, task)| TaskLookup {
                 id: &task.id,
                 created: match (n % 11, task.created) {
                     (0, _) => None,
@@ -79,14 +79,14 @@ pub(in crate::store) fn footprints_are_found_whatever_is_known_of_the_time(store
                 },
             })
             .collect();
-        sought.push(Sought {
+        sought.push(TaskLookup {
             id: &elsewhere,
             created: Some(at(1_002)),
         });
         sought.push(sought[5]);
-        let found = store.footprints(&shop(), &sought).unwrap();
+        let found = store.task_summaries(&shop(), &sought).unwrap();
         assert_eq!(found.len(), sought.len());
-        let numbers: BTreeMap<TaskId, TaskNumber> = in_flight(store, &shop())
+        let numbers: BTreeMap<TaskId, TaskRowId> = in_flight(store, &shop())
             .into_iter()
             .map(|task| (task.id, task.number))
             .collect();
@@ -104,7 +104,7 @@ pub(in crate::store) fn footprints_are_found_whatever_is_known_of_the_time(store
             }
         }
     }
-    assert_eq!(store.footprints(&shop(), &[]).unwrap(), []);
+    assert_eq!(store.task_summaries(&shop(), &[]).unwrap(), []);
 }
 
 pub(in crate::store) fn a_record_that_is_written_again_has_the_fingerprint_that_it_is_written_with(
@@ -128,7 +128,7 @@ pub(in crate::store) fn a_retouch_changes_the_fingerprint_and_nothing_else(store
     commit_tasks(store, std::slice::from_ref(&old), 1_000);
     let before = footprint(store, "a", None).unwrap();
     let retouch = |number| Commit {
-        retouched: vec![Retouch {
+        fingerprints: vec![FingerprintUpdate {
             number,
             fingerprint: Fingerprint::UNSTABLE,
         }],
@@ -144,10 +144,10 @@ pub(in crate::store) fn a_retouch_changes_the_fingerprint_and_nothing_else(store
         "another target's"
     );
     store
-        .commit(&shop(), &retouch(TaskNumber(before.number.0 + 1)))
+        .commit(&shop(), &retouch(TaskRowId(before.number.0 + 1)))
         .unwrap();
     store.commit(&shop(), &retouch(before.number)).unwrap();
-    let after = Footprint {
+    let after = TaskSummary {
         fingerprint: Some(Fingerprint::UNSTABLE),
         ..before
     };
@@ -162,7 +162,7 @@ pub(in crate::store) fn a_retouch_changes_the_fingerprint_and_nothing_else(store
 
 pub(in crate::store) fn the_newest_tasks_that_fit_are_found(store: &dyn Store) {
     let reach = |room, from| store.reach(&shop(), room, at(from)).unwrap();
-    assert_eq!(reach(Room::Tasks(0), 0), Reach::Everything);
+    assert_eq!(reach(PageCapacity::Tasks(0), 0), RecentSpan::Everything);
     // Two URLs each, but for the last, which has none.
     let mut tasks: Vec<_> = [1_000, 1_001, 1_001, 1_002]
         .into_iter()
@@ -172,24 +172,34 @@ pub(in crate::store) fn the_newest_tasks_that_fit_are_found(store: &dyn Store) {
     tasks[3].urls = BTreeMap::<String, UrlState>::new();
     tasks.push(task("undated", Status::Wait, None));
     commit_tasks(store, &tasks, 2_000);
-    let since = |fits| Reach::Since {
+    let since = |fits| RecentSpan::Since {
         fits: at(fits),
         newest: at(1_002),
     };
     let expected = [since(1_003), since(1_002), since(1_002), since(1_001)];
     for (room, expected) in (0..).zip(expected) {
-        assert_eq!(reach(Room::Tasks(room), 0), expected, "{room} tasks");
+        assert_eq!(
+            reach(PageCapacity::Tasks(room), 0),
+            expected,
+            "{room} tasks"
+        );
     }
-    assert_eq!(reach(Room::Tasks(4), 0), Reach::Everything);
-    assert_eq!(reach(Room::Tasks(3), 1_001), Reach::Everything);
+    assert_eq!(reach(PageCapacity::Tasks(4), 0), RecentSpan::Everything);
+    assert_eq!(reach(PageCapacity::Tasks(3), 1_001), RecentSpan::Everything);
     let expected = [1_003, 1_002, 1_002, 1_002, 1_002, 1_001, 1_001];
     for (room, expected) in (0..).zip(expected) {
-        assert_eq!(reach(Room::Urls(room), 0), since(expected), "{room} URLs");
+        assert_eq!(
+            reach(PageCapacity::Urls(room), 0),
+            since(expected),
+            "{room} URLs"
+        );
     }
-    assert_eq!(reach(Room::Urls(7), 0), Reach::Everything);
+    assert_eq!(reach(PageCapacity::Urls(7), 0), RecentSpan::Everything);
     assert_eq!(
-        store.reach(&"blog".into(), Room::Tasks(0), at(0)).unwrap(),
-        Reach::Everything
+        store
+            .reach(&"blog".into(), PageCapacity::Tasks(0), at(0))
+            .unwrap(),
+        RecentSpan::Everything
     );
 }
 

@@ -1,10 +1,10 @@
 //! The contract: what onlookers read of deliveries, and what operators order about them.
 
 use super::{Beside, at, commit_events, dead, delivered, drain, event, failed, next, ops, record};
-use crate::event::EventType;
+use crate::domain::event::EventType;
 use crate::store::Store;
 use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::records::{DeliveryRecord, DeliveryState, Records};
+use crate::store::queries::{DeliveryRecord, DeliveryState, StateQueries};
 
 /// Of `ops`: 1 is dead, 2 delivered, 3 failed once, 4 untouched; `chat` is owed 4 too.
 fn fill(store: &dyn Store) {
@@ -18,7 +18,7 @@ fn fill(store: &dyn Store) {
     record(store, "ops", &[3], &failed());
 }
 
-fn all(records: &dyn Records) -> Vec<DeliveryRecord> {
+fn all(records: &dyn StateQueries) -> Vec<DeliveryRecord> {
     records
         .deliveries(&DeliveryFilter::default(), None, 100)
         .unwrap()
@@ -45,12 +45,15 @@ pub(in crate::store) fn deliveries_are_shown_with_what_came_of_them(beside: &Bes
     let [_, untouched, failed, delivered, dead] = shown.as_slice() else {
         panic!("{shown:?}")
     };
-    assert_eq!((untouched.tries, untouched.last_try), (0, None));
-    assert_eq!((failed.tries, failed.next_try), (1, Some(at(2_200))));
+    assert_eq!((untouched.attempts, untouched.last_attempt), (0, None));
+    assert_eq!((failed.attempts, failed.next_attempt), (1, Some(at(2_200))));
     assert_eq!(failed.last_answer.as_deref(), Some("HTTP 503"));
-    assert_eq!((delivered.tries, delivered.last_try), (0, Some(at(2_100))));
+    assert_eq!(
+        (delivered.attempts, delivered.last_attempt),
+        (0, Some(at(2_100)))
+    );
     assert_eq!(delivered.last_answer.as_deref(), Some("HTTP 204"));
-    assert_eq!((dead.tries, dead.next_try), (1, None));
+    assert_eq!((dead.attempts, dead.next_attempt), (1, None));
     assert_eq!(dead.event.event_type, "task.failure");
     assert_eq!(dead.event.task, Some("a".into()));
     assert!(dead.event.document.contains("shop: a"));
@@ -121,7 +124,10 @@ pub(in crate::store) fn a_retry_makes_the_dead_and_the_waiting_due_at_once(besid
         "those untouched are due already"
     );
     let first = next(beside.store, "ops").unwrap();
-    assert_eq!((first.sequence, first.tries, first.next_try), (1, 0, None));
+    assert_eq!(
+        (first.sequence, first.attempts, first.next_attempt),
+        (1, 0, None)
+    );
     let sequences: Vec<_> = drain(beside.store, "ops")
         .iter()
         .map(|one| one.sequence)

@@ -7,8 +7,8 @@ use super::{
     at, commit_events, dead, delivered, drain, event, failed, known, next, next_sequence, ops,
     record, shop, task,
 };
-use crate::model::Status;
-use crate::store::{Commit, Delivery, Owed, Store, TargetState, Try};
+use crate::domain::model::Status;
+use crate::store::{Attempt, Commit, Delivery, OutboxBacklog, Store, TargetState};
 
 pub(in crate::store) fn sequences_follow_the_order_of_events(store: &dyn Store) {
     commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
@@ -30,7 +30,7 @@ pub(in crate::store) fn the_document_carries_the_id_and_the_sequence(store: &dyn
     assert_eq!(delivery.document, new.draft.document(&delivery.event_id, 1));
     assert_eq!(delivery.event_type, "task.failure");
     assert_eq!(delivery.recorded, at(2_345));
-    assert_eq!((delivery.tries, delivery.next_try), (0, None));
+    assert_eq!((delivery.attempts, delivery.next_attempt), (0, None));
     assert_eq!(next(store, "chat"), Some(delivery));
 }
 
@@ -99,7 +99,7 @@ pub(in crate::store) fn several_pending_deliveries_come_in_order(store: &dyn Sto
     let pending = store.pending(&ops(), 2).unwrap();
     assert_eq!(pending.first(), next(store, "ops").as_ref());
     assert_eq!(
-        (pending[1].tries, pending[1].next_try),
+        (pending[1].attempts, pending[1].next_attempt),
         (1, Some(at(2_200)))
     );
     assert!(pending[1].document.contains("shop: c"));
@@ -109,35 +109,35 @@ pub(in crate::store) fn tries_are_recorded_together(store: &dyn Store) {
     let owed = ["a", "b", "c", "d"].map(|id| event(id, &["ops"]));
     commit_events(store, &owed, 2_000);
     record(store, "ops", &[2], &delivered());
-    let tries = [
+    let attempts = [
         (1, delivered()),
         (2, failed()),
         (9, dead()),
         (3, dead()),
         (4, failed()),
     ];
-    let tries = tries.map(|(sequence, result)| Try { sequence, result });
-    store.record_tries(&ops(), &tries).unwrap();
+    let attempts = attempts.map(|(sequence, result)| Attempt { sequence, result });
+    store.record_attempts(&ops(), &attempts).unwrap();
     let pending = store.pending(&ops(), 9).unwrap();
     assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].sequence, pending[0].tries), (4, 1));
+    assert_eq!((pending[0].sequence, pending[0].attempts), (4, 1));
     assert_eq!(store.owed().unwrap()[0].dead, 1);
 }
 
 pub(in crate::store) fn several_tries_of_one_delivery_count_in_their_order(store: &dyn Store) {
     commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
-    let tries = [
+    let attempts = [
         (1, failed()),
         (2, failed()),
         (1, failed()),
         (2, delivered()),
         (2, dead()),
     ];
-    let tries = tries.map(|(sequence, result)| Try { sequence, result });
-    store.record_tries(&ops(), &tries).unwrap();
+    let attempts = attempts.map(|(sequence, result)| Attempt { sequence, result });
+    store.record_attempts(&ops(), &attempts).unwrap();
     let pending = store.pending(&ops(), 9).unwrap();
     assert_eq!(pending.len(), 1);
-    assert_eq!((pending[0].sequence, pending[0].tries), (1, 2));
+    assert_eq!((pending[0].sequence, pending[0].attempts), (1, 2));
     assert_eq!(
         store.owed().unwrap()[0].dead,
         0,
@@ -159,12 +159,12 @@ pub(in crate::store) fn webhooks_do_not_wait_for_each_other(store: &dyn Store) {
 pub(in crate::store) fn a_failed_try_is_counted_and_put_off(store: &dyn Store) {
     commit_events(store, &[event("a", &["ops"])], 2_000);
     let first = next(store, "ops").unwrap();
-    for tries in 1..=3 {
+    for attempts in 1..=3 {
         record(store, "ops", &[1], &failed());
         let expected = Delivery {
-            tries,
-            last_try: Some(at(2_100)),
-            next_try: Some(at(2_200)),
+            attempts,
+            last_attempt: Some(at(2_100)),
+            next_attempt: Some(at(2_200)),
             ..first.clone()
         };
         assert_eq!(next(store, "ops"), Some(expected));
@@ -195,7 +195,7 @@ pub(in crate::store) fn what_is_owed_is_counted_by_webhook(store: &dyn Store) {
     );
     record(store, "ops", &[1], &dead());
     record(store, "chat", &[1], &delivered());
-    let row = |webhook: &str, pending, dead, oldest: Option<i64>| Owed {
+    let row = |webhook: &str, pending, dead, oldest: Option<i64>| OutboxBacklog {
         webhook: webhook.into(),
         pending,
         dead,

@@ -1,11 +1,11 @@
 //! The contract: what onlookers read of tasks.
 
 use super::{Beside, at, commit_tasks, shop, task};
-use crate::model::{Absence, KnownTask, Status, TargetName, UrlState};
+use crate::domain::model::{Absence, KnownTask, Status, TargetName, UrlState};
 use crate::store::filter::{
     DeliveryFilter, EventFilter, EventSpan, TaskCondition, TaskFilter, UrlFilter,
 };
-use crate::store::records::{HourlyCount, Records, TaskCount, TaskRecord};
+use crate::store::queries::{HourlyCount, StateQueries, TaskCount, TaskRecord};
 use crate::store::{Commit, NewEvent, Store};
 
 fn ids(tasks: &[TaskRecord]) -> Vec<&str> {
@@ -13,7 +13,7 @@ fn ids(tasks: &[TaskRecord]) -> Vec<&str> {
 }
 
 /// The ids of all tasks that the filter lets through.
-fn tasks(records: &dyn Records, filter: &TaskFilter) -> Vec<String> {
+fn tasks(records: &dyn StateQueries, filter: &TaskFilter) -> Vec<String> {
     let found = records.tasks(filter, None, 100).unwrap();
     ids(&found).into_iter().map(str::to_owned).collect()
 }

@@ -1,11 +1,11 @@
 //! The contract: what is remembered of tasks in a list's order.
 
 use super::{at, shop, task};
-use crate::model::{DatedPlace, Fingerprint, ListOrder, Sought, Status};
-use crate::store::{Commit, LearnedTask, Store};
+use crate::domain::model::{Fingerprint, ListOrder, ListPosition, Status, TaskLookup};
+use crate::store::{Commit, Store, TaskUpsert};
 
-fn learned(id: &str, created: Option<i64>, fingerprint: Option<Fingerprint>) -> LearnedTask {
-    LearnedTask {
+fn learned(id: &str, created: Option<i64>, fingerprint: Option<Fingerprint>) -> TaskUpsert {
+    TaskUpsert {
         fingerprint,
         ..task(id, Status::Success, created).into()
     }
@@ -23,7 +23,7 @@ fn walk(store: &dyn Store, order: ListOrder, at_most: usize) -> Vec<String> {
         let Some(last) = found.last().filter(|_| found.len() == at_most) else {
             return ids;
         };
-        beyond = Some(DatedPlace {
+        beyond = Some(ListPosition {
             created: last.footprint.created.unwrap(),
             id: last.id.clone(),
         });
@@ -69,7 +69,7 @@ pub(in crate::store) fn tasks_are_remembered_in_either_order_from_any_place_on(s
     }
     let of_second = |order, created| {
         let (created, id) = (at(created), "".into());
-        let place = DatedPlace { created, id };
+        let place = ListPosition { created, id };
         let found = store.remembered(&shop(), order, Some(&place), 1).unwrap();
         found[0].id.as_str().to_owned()
     };
@@ -81,10 +81,10 @@ pub(in crate::store) fn tasks_are_remembered_in_either_order_from_any_place_on(s
         .try_into()
         .unwrap();
     assert_eq!(first.url_count, task("d", Status::Success, None).urls.len());
-    let sought = [Sought {
+    let sought = [TaskLookup {
         id: &first.id,
         created: None,
     }];
-    let footprints = store.footprints(&shop(), &sought).unwrap();
-    assert_eq!(footprints, [Some(first.footprint)]);
+    let task_summaries = store.task_summaries(&shop(), &sought).unwrap();
+    assert_eq!(task_summaries, [Some(first.footprint)]);
 }

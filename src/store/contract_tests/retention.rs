@@ -4,7 +4,7 @@ use super::{
     at, commit_events, commit_tasks, dead, delivered, drain, event, in_flight, known, next,
     next_sequence, record, shop, task,
 };
-use crate::model::{Absence, KnownTask, Status};
+use crate::domain::model::{Absence, KnownTask, Status};
 use crate::store::{Store, TargetState};
 
 pub(in crate::store) fn a_new_state_is_empty(store: &dyn Store) {

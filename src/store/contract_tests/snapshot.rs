@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{at, commit_learned, commit_tasks, drain, event, in_flight, known, number, shop, task};
-use crate::model::{Absence, KnownTask, Status, TaskNumber, Timestamp, UrlState};
-use crate::store::{Baseline, Commit, LearnedTask, Store, TargetState};
+use crate::domain::model::{Absence, KnownTask, Status, TaskRowId, Timestamp, UrlState};
+use crate::store::{Baseline, Commit, Store, TargetState, TaskUpsert};
 
 pub(in crate::store) fn a_task_comes_back_as_it_was(store: &dyn Store) {
     let mut odd = task(
@@ -74,7 +74,7 @@ pub(in crate::store) fn a_record_is_replaced_by_its_number(store: &dyn Store) {
 pub(in crate::store) fn a_number_that_is_not_the_task_s_replaces_no_other(store: &dyn Store) {
     let other = task("other", Status::Wait, Some(1_000));
     commit_tasks(store, std::slice::from_ref(&other), 2_000);
-    let wrong = [number(store, &shop(), "other"), Some(TaskNumber(u64::MAX))];
+    let wrong = [number(store, &shop(), "other"), Some(TaskRowId(u64::MAX))];
     for (id, number) in ["a", "b"].into_iter().zip(wrong) {
         let task = task(id, Status::Process, Some(1_000));
         commit_numbered(store, &task, number);
@@ -83,8 +83,8 @@ pub(in crate::store) fn a_number_that_is_not_the_task_s_replaces_no_other(store:
     assert_eq!(known(store, "other"), Some(other));
 }
 
-fn commit_numbered(store: &dyn Store, task: &KnownTask, number: Option<TaskNumber>) {
-    let learned = LearnedTask {
+fn commit_numbered(store: &dyn Store, task: &KnownTask, number: Option<TaskRowId>) {
+    let learned = TaskUpsert {
         number,
         ..task.clone().into()
     };
@@ -96,10 +96,10 @@ pub(in crate::store) fn thousands_of_tasks_are_known_at_once(store: &dyn Store) 
         .map(|n| task(&format!("task-{n}"), Status::Wait, Some(n)))
         .collect();
     commit_tasks(store, &tasks, 2_000);
-    let last = store.last_task_number().unwrap();
+    let last = store.last_task_row_id().unwrap();
     let twice = last.0 / 2;
     let numbers = (0..last.0 + 40_000).chain([twice, u64::MAX]);
-    let numbers: Vec<TaskNumber> = numbers.map(TaskNumber).collect();
+    let numbers: Vec<TaskRowId> = numbers.map(TaskRowId).collect();
     let known = store.known_tasks(&shop(), &numbers).unwrap();
     assert_eq!(known.len(), 2_500);
     let known: BTreeMap<_, _> = known
@@ -162,7 +162,7 @@ pub(in crate::store) fn tasks_in_flight_come_in_the_order_of_their_numbers(store
     assert_eq!(told(store), [undated, new, odd]);
     assert_eq!(store.count_in_flight(&shop()).unwrap(), 3);
     let [first, second] = store
-        .in_flight_after(&shop(), TaskNumber::default(), 2)
+        .in_flight_after(&shop(), TaskRowId::default(), 2)
         .unwrap()
         .try_into()
         .unwrap();

@@ -6,12 +6,14 @@ use std::path::Path;
 use rusqlite::functions::FunctionFlags;
 
 use super::*;
-use crate::model::{Absence, Fingerprint, Status};
+use crate::domain::model::{Absence, Fingerprint, Status};
 use crate::store::contract_tests::{
     at, commit_events, dead, delivered, event, next, ops, record, shop, task,
 };
 use crate::store::sqlite::{self, SqliteDestination, SqliteSource};
-use crate::store::{Baseline, Commit, LearnedTask, Retouch, Store, Try, TryResult};
+use crate::store::{
+    Attempt, AttemptResult, Baseline, Commit, FingerprintUpdate, Store, TaskUpsert,
+};
 
 /// Fills a state with one of everything that a state can hold.
 pub(in crate::store) fn fill(store: &dyn Store) {
@@ -29,7 +31,7 @@ pub(in crate::store) fn fill(store: &dyn Store) {
         task("done", Status::Success, Some(1_900)),
     ];
     let commit = Commit {
-        tasks: tasks.map(LearnedTask::from).to_vec(),
+        tasks: tasks.map(TaskUpsert::from).to_vec(),
         events: vec![event("pruned", &["once"])],
         target: Some(crate::store::TargetState {
             list: "refresh of org-1".to_owned(),
@@ -45,19 +47,19 @@ pub(in crate::store) fn fill(store: &dyn Store) {
     store.commit(&shop(), &commit).unwrap();
     record(store, "once", &[1], &delivered());
     assert_eq!(store.prune(at(10)).unwrap(), 2, "one task and one event");
-    let number = store.footprints(
+    let number = store.task_summaries(
         &shop(),
-        &[crate::model::Sought {
+        &[crate::domain::model::TaskLookup {
             id: &"done".into(),
             created: None,
         }],
     );
-    let retouch = Retouch {
+    let retouch = FingerprintUpdate {
         number: number.unwrap()[0].unwrap().number,
         fingerprint: Fingerprint::of_text(9, 77),
     };
     let retouch = Commit {
-        retouched: vec![retouch],
+        fingerprints: vec![retouch],
         ..Commit::default()
     };
     store.commit(&shop(), &retouch).unwrap();
@@ -76,15 +78,15 @@ pub(in crate::store) fn fill(store: &dyn Store) {
     }
     record(store, "ops", &[2], &delivered());
     record(store, "ops", &[3], &dead());
-    let tried = Try {
+    let tried = Attempt {
         sequence: 4,
-        result: TryResult::Failed {
+        result: AttemptResult::Failed {
             at: at(2_100),
             answer: "HTTP 503 \u{2400}".to_owned(),
-            next_try: at(2_200),
+            next_attempt: at(2_200),
         },
     };
-    store.record_tries(&ops(), &[tried]).unwrap();
+    store.record_attempts(&ops(), &[tried]).unwrap();
 }
 
 /// All that a state holds, in its order.
@@ -103,7 +105,7 @@ pub(in crate::store) fn everything(source: &mut dyn Source) -> Vec<Portion> {
 pub(in crate::store) fn check_that_it_goes_on(store: &dyn Store, filled: &dyn Store) {
     let owed = next(store, "ops").unwrap();
     assert_eq!(
-        (owed.sequence, owed.tries, owed.next_try),
+        (owed.sequence, owed.attempts, owed.next_attempt),
         (4, 1, Some(at(2_200)))
     );
     assert_eq!(
@@ -112,8 +114,8 @@ pub(in crate::store) fn check_that_it_goes_on(store: &dyn Store, filled: &dyn St
         "the same bytes under the same id"
     );
     assert_eq!(store.fingerprint_seed(), filled.fingerprint_seed());
-    let last = filled.last_task_number().unwrap();
-    assert_eq!(store.last_task_number().unwrap(), last);
+    let last = filled.last_task_row_id().unwrap();
+    assert_eq!(store.last_task_row_id().unwrap(), last);
     let of_next = |store: &dyn Store| {
         store
             .commit(
@@ -125,7 +127,7 @@ pub(in crate::store) fn check_that_it_goes_on(store: &dyn Store, filled: &dyn St
                 },
             )
             .unwrap();
-        assert!(store.last_task_number().unwrap() > last);
+        assert!(store.last_task_row_id().unwrap() > last);
         next(store, "new").unwrap()
     };
     let (here, there) = (of_next(store), of_next(filled));
@@ -183,7 +185,7 @@ fn a_state_that_holds_something_takes_in_nothing() {
     let before = fs::read(&to).unwrap();
     let refused = copy_files(&from, &to).unwrap_err();
     assert!(
-        crate::causes::with_causes(&refused)
+        crate::domain::text::with_causes(&refused)
             .contains("it is not empty (targets: 0, tasks: 0, events: 1)"),
         "{refused:?}"
     );

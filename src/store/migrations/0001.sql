@@ -58,9 +58,9 @@ CREATE TABLE delivery (
     sequence    INTEGER NOT NULL REFERENCES event (sequence) ON DELETE CASCADE,
     webhook     TEXT    NOT NULL,
     state       TEXT    NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
-    tries       INTEGER NOT NULL DEFAULT 0,
-    next_try    INTEGER,
-    last_try    INTEGER,
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    next_attempt    INTEGER,
+    last_attempt    INTEGER,
     last_answer TEXT,
     PRIMARY KEY (sequence, webhook)
 ) STRICT, WITHOUT ROWID;

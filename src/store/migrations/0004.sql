@@ -76,12 +76,12 @@ CREATE TABLE delivery (
     sequence    INTEGER NOT NULL REFERENCES event (sequence) ON DELETE CASCADE,
     webhook     TEXT    NOT NULL,
     state       TEXT    NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
-    tries       INTEGER NOT NULL DEFAULT 0,
-    next_try    INTEGER,
-    last_try    INTEGER,
+    attempts       INTEGER NOT NULL DEFAULT 0,
+    next_attempt    INTEGER,
+    last_attempt    INTEGER,
     last_answer TEXT,
     checksum    INTEGER NOT NULL GENERATED ALWAYS AS (row_checksum(
-        sequence, webhook, state, tries, next_try, last_try, last_answer)) STORED,
+        sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer)) STORED,
     PRIMARY KEY (sequence, webhook)
 ) STRICT, WITHOUT ROWID;
 
@@ -97,8 +97,8 @@ INSERT INTO task (number, target, id, type, status, created, first_seen, changed
 INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     SELECT sequence, id, type, time, recorded, target, task, document FROM old_event;
 INSERT INTO webhook (name) SELECT name FROM old_webhook;
-INSERT INTO delivery (sequence, webhook, state, tries, next_try, last_try, last_answer)
-    SELECT sequence, webhook, state, tries, next_try, last_try, last_answer FROM old_delivery;
+INSERT INTO delivery (sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer)
+    SELECT sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer FROM old_delivery;
 
 -- Deliveries first: they would go with their events.
 DROP TABLE old_delivery;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::session::{Role, Session};
 use super::{Address, occupancy, schema};
-use crate::clock::Stop;
+use crate::clock::CancelToken;
 use crate::store::StoreError;
 use crate::store::copy::{Counts, Destination, Portion, Receiver, Source, Tally, not_empty};
 
@@ -31,7 +31,7 @@ struct Place {
 }
 
 impl Place {
-    fn connect(address: &Address, stop: &Stop) -> Result<Self, StoreError> {
+    fn connect(address: &Address, stop: &CancelToken) -> Result<Self, StoreError> {
         let session = Session::open(address, Role::Copier, stop)
             .map_err(|fault| error(address, fault, "open its database"))?;
         Ok(Self {
@@ -47,7 +47,7 @@ fn error(address: &Address, fault: Fault, action: &'static str) -> StoreError {
 
 impl PostgresSource {
     /// Connects. Neither makes the schema nor changes it.
-    pub fn open(address: &Address, stop: &Stop) -> Result<Self, StoreError> {
+    pub fn open(address: &Address, stop: &CancelToken) -> Result<Self, StoreError> {
         let mut place = Place::connect(address, stop)?;
         let checked = place.session.write(async |work| {
             schema::check(work, address.schema()).await?;
@@ -72,7 +72,7 @@ impl Source for PostgresSource {
 
 impl PostgresDestination {
     /// Connects, and makes the schema if there is none.
-    pub fn open(address: &Address, stop: &Stop) -> Result<Self, StoreError> {
+    pub fn open(address: &Address, stop: &CancelToken) -> Result<Self, StoreError> {
         let mut place = Place::connect(address, stop)?;
         schema::prepare(&mut place.session, address.schema())
             .map_err(|fault| error(address, fault, "open its database"))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::Error;
 use tokio_postgres::error::Severity;
 
-use crate::model::TargetName;
+use crate::domain::model::TargetName;
 use crate::store::StoreError;
 
 /// Why a statement, or the reading of its rows, failed.

@@ -10,11 +10,11 @@ use super::fault::Fault;
 use super::row::{as_it_came, count, kept, number, optional_time, text, time};
 use super::session::Work;
 use super::snapshot::Parameter;
-use crate::model::{
-    DatedPlace, Fingerprint, Footprint, ListOrder, Remembered, Sought, TargetName, TaskId,
-    TaskNumber, Timestamp,
+use crate::domain::model::{
+    Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
+    TaskSummary, Timestamp,
 };
-use crate::store::{Reach, Room};
+use crate::store::{PageCapacity, RecentSpan};
 
 const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
     FROM task WHERE target = $1 AND id = ANY($2)";
@@ -45,12 +45,12 @@ const REACH: &str = "SELECT created, room FROM (
     ) AS newest WHERE room > $3::bigint ORDER BY room LIMIT 1";
 const NEWEST: &str = "SELECT max(created) FROM task WHERE target = $1 AND created >= $2";
 
-/// See [`crate::store::Store::footprints`].
-pub(super) async fn footprints(
+/// See [`crate::store::Store::task_summaries`].
+pub(super) async fn task_summaries(
     work: &Work<'_>,
     target: &TargetName,
-    sought: &[Sought<'_>],
-) -> Result<Vec<Option<Footprint>>, Fault> {
+    sought: &[TaskLookup<'_>],
+) -> Result<Vec<Option<TaskSummary>>, Fault> {
     let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
     let rows = work.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
     let mut known = HashMap::with_capacity(rows.len());
@@ -65,7 +65,7 @@ pub(super) async fn remembered(
     work: &Work<'_>,
     target: &TargetName,
     order: ListOrder,
-    beyond: Option<&DatedPlace>,
+    beyond: Option<&ListPosition>,
     at_most: usize,
 ) -> Result<Vec<Remembered>, Fault> {
     let (sql, end) = match order {
@@ -87,38 +87,43 @@ pub(super) async fn remembered(
         .collect()
 }
 
-/// See [`crate::store::Store::last_task_number`].
-pub(super) async fn last_number(work: &Work<'_>) -> Result<TaskNumber, Fault> {
+/// See [`crate::store::Store::last_task_row_id`].
+pub(super) async fn last_number(work: &Work<'_>) -> Result<TaskRowId, Fault> {
     let row = work.query_first(LAST_NUMBER, &[]).await?;
-    row.map_or(Ok(TaskNumber::default()), |row| number(&row, 0))
+    row.map_or(Ok(TaskRowId::default()), |row| number(&row, 0))
 }
 
 /// See [`crate::store::Store::reach`].
 pub(super) async fn reach(
     work: &Work<'_>,
     target: &TargetName,
-    room: Room,
+    room: PageCapacity,
     from: Timestamp,
-) -> Result<Reach, Fault> {
+) -> Result<RecentSpan, Fault> {
     let (counts_urls, entries) = match room {
-        Room::Tasks(tasks) => (false, tasks),
-        Room::Urls(urls) => (true, urls),
+        PageCapacity::Tasks(tasks) => (false, tasks),
+        PageCapacity::Urls(urls) => (true, urls),
     };
     let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
     let row = work
         .query_first(REACH, &[&target, &from, &entries, &counts_urls])
         .await?;
     let Some(row) = row else {
-        return Ok(Reach::Everything);
+        return Ok(RecentSpan::Everything);
     };
     let fits = time(&row, 0)?.saturating_add(Duration::from_secs(1));
     let newest = work.query_first(NEWEST, &[&target, &from]).await?;
     let newest = newest.map_or(Ok(None), |row| optional_time(&row, 0))?;
-    Ok(newest.map_or(Reach::Everything, |newest| Reach::Since { fits, newest }))
+    Ok(
+        newest.map_or(RecentSpan::Everything, |newest| RecentSpan::Since {
+            fits,
+            newest,
+        }),
+    )
 }
 
-fn read_footprint(row: &Row) -> Result<Footprint, Fault> {
-    Ok(Footprint {
+fn read_footprint(row: &Row) -> Result<TaskSummary, Fault> {
+    Ok(TaskSummary {
         number: number(row, 1)?,
         fingerprint: row
             .try_get::<_, Option<i64>>(2)?

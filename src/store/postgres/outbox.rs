@@ -7,10 +7,10 @@ use tokio_postgres::Row;
 use super::fault::Fault;
 use super::row::{count, kept, optional_time, seconds, small_count, text, time};
 use super::session::Work;
-use crate::model::{TargetName, Timestamp, WebhookName};
+use crate::domain::model::{TargetName, Timestamp, WebhookName};
 use crate::store::copy::EventRow;
 use crate::store::outbox::TryRow;
-use crate::store::{Delivery, NewEvent, Owed, Try};
+use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
 /// Holds the row until the commit: the next one to add events waits for us.
 const NEXT_SEQUENCES: &str =
@@ -23,14 +23,14 @@ const ADD_WEBHOOKS: &str = "INSERT INTO webhook (name)
     SELECT name FROM unnest($1::text[]) AS name ON CONFLICT DO NOTHING";
 const ADD_DELIVERIES: &str = "INSERT INTO delivery (sequence, webhook, target)
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING";
-const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.last_try, d.next_try, d.target
+const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.attempts, d.last_attempt, d.next_attempt, d.target
     FROM delivery d JOIN event e ON e.sequence = d.sequence
     WHERE d.webhook = $1 AND d.state = 'pending' AND d.target = ANY($2)
     ORDER BY d.sequence LIMIT $3";
 const RECORD_TRIES: &str = "UPDATE delivery AS d
-    SET state = t.state, tries = d.tries + t.failed, next_try = t.next_try, last_try = t.at, last_answer = t.answer
+    SET state = t.state, attempts = d.attempts + t.failed, next_attempt = t.next_attempt, last_attempt = t.at, last_answer = t.answer
     FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
-        AS t (sequence, state, failed, next_try, at, answer)
+        AS t (sequence, state, failed, next_attempt, at, answer)
     WHERE d.sequence = t.sequence AND d.webhook = $1 AND d.state = 'pending'";
 const OWED: &str = "SELECT w.name,
     (SELECT count(*) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'),
@@ -59,7 +59,7 @@ pub(super) async fn add_events(
     // In one order everywhere: two commits that add the same names must not wait for each other.
     let webhooks: BTreeSet<&str> = events
         .iter()
-        .flat_map(|event| event.owed_to.iter().map(WebhookName::as_str))
+        .flat_map(|event| event.subscribers.iter().map(WebhookName::as_str))
         .collect();
     if !webhooks.is_empty() {
         let webhooks: Vec<&str> = webhooks.into_iter().collect();
@@ -119,7 +119,7 @@ async fn add_deliveries(
 ) -> Result<(), Fault> {
     let (mut sequences, mut webhooks, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for (sequence, event) in events {
-        for webhook in &event.owed_to {
+        for webhook in &event.subscribers {
             sequences.push(kept(sequence));
             webhooks.push(webhook.as_str());
             targets.push(event.draft.target.as_str());
@@ -147,13 +147,13 @@ pub(super) async fn pending(
     rows.iter().map(read_pending).collect()
 }
 
-/// See [`crate::store::Store::record_tries`].
-pub(super) async fn record_tries(
+/// See [`crate::store::Store::record_attempts`].
+pub(super) async fn record_attempts(
     work: &Work<'_>,
     webhook: &WebhookName,
-    tries: &[Try],
+    attempts: &[Attempt],
 ) -> Result<(), Fault> {
-    let mut rest = tries;
+    let mut rest = attempts;
     while !rest.is_empty() {
         // A statement changes a row once, whatever it is joined with.
         let mut met = BTreeSet::new();
@@ -166,12 +166,16 @@ pub(super) async fn record_tries(
 }
 
 /// At most one try of each delivery.
-async fn record_once(work: &Work<'_>, webhook: &WebhookName, tries: &[Try]) -> Result<(), Fault> {
-    let sequences: Vec<i64> = tries.iter().map(|one| kept(one.sequence)).collect();
-    let rows: Vec<TryRow<'_>> = tries.iter().map(|one| one.result.row()).collect();
+async fn record_once(
+    work: &Work<'_>,
+    webhook: &WebhookName,
+    attempts: &[Attempt],
+) -> Result<(), Fault> {
+    let sequences: Vec<i64> = attempts.iter().map(|one| kept(one.sequence)).collect();
+    let rows: Vec<TryRow<'_>> = attempts.iter().map(|one| one.result.row()).collect();
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
     let failed: Vec<i64> = rows.iter().map(|row| row.failed).collect();
-    let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_try)).collect();
+    let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_attempt)).collect();
     let at: Vec<i64> = rows.iter().map(|row| row.at.unix_seconds()).collect();
     let answers: Vec<String> = rows.iter().map(|row| text(row.answer)).collect();
     work.execute(
@@ -191,11 +195,11 @@ async fn record_once(work: &Work<'_>, webhook: &WebhookName, tries: &[Try]) -> R
 }
 
 /// See [`crate::store::Store::owed`].
-pub(super) async fn owed(work: &Work<'_>) -> Result<Vec<Owed>, Fault> {
+pub(super) async fn owed(work: &Work<'_>) -> Result<Vec<OutboxBacklog>, Fault> {
     let rows = work.query(OWED, &[]).await?;
     rows.iter()
         .map(|row| {
-            Ok(Owed {
+            Ok(OutboxBacklog {
                 webhook: WebhookName(row.try_get(0)?),
                 pending: count(row, 1)?,
                 dead: count(row, 2)?,
@@ -205,7 +209,7 @@ pub(super) async fn owed(work: &Work<'_>) -> Result<Vec<Owed>, Fault> {
         .collect()
 }
 
-/// See [`crate::store::records::Records::last_sequence`].
+/// See [`crate::store::queries::StateQueries::last_sequence`].
 pub(super) async fn last_sequence(work: &Work<'_>) -> Result<u64, Fault> {
     let row = work.query_first(LAST_SEQUENCE, &[]).await?;
     row.map_or(Ok(0), |row| count(&row, 0))
@@ -227,9 +231,9 @@ fn read_pending(row: &Row) -> Result<Pending, Fault> {
                 event_type: row.try_get(2)?,
                 document: row.try_get(3)?,
                 recorded: time(row, 4)?,
-                tries: small_count(row, 5)?,
-                last_try: optional_time(row, 6)?,
-                next_try: optional_time(row, 7)?,
+                attempts: small_count(row, 5)?,
+                last_attempt: optional_time(row, 6)?,
+                next_attempt: optional_time(row, 7)?,
             },
         })
     };

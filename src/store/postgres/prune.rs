@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::row::kept;
 use super::session::Work;
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::store::steps::STEP;
 
 /// Rows that another instance is at are left to it.

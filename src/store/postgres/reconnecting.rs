@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::address::Address;
 use super::fault::Fault;
 use super::session::{Role, Session};
-use crate::clock::{Clock, Stop};
+use crate::clock::{CancelToken, Clock};
 
-/// Between two tries to connect.
+/// Between two attempts to connect.
 const RECONNECT_EVERY: Duration = Duration::from_secs(1);
 
 /// One session at a time. At first there is none.
@@ -17,13 +17,18 @@ pub(super) struct Reconnecting {
     address: Address,
     role: Role,
     clock: Arc<dyn Clock>,
-    stop: Stop,
+    stop: CancelToken,
     session: Option<Session>,
     again_at: Duration,
 }
 
 impl Reconnecting {
-    pub(super) fn new(address: &Address, role: Role, clock: &Arc<dyn Clock>, stop: &Stop) -> Self {
+    pub(super) fn new(
+        address: &Address,
+        role: Role,
+        clock: &Arc<dyn Clock>,
+        stop: &CancelToken,
+    ) -> Self {
         Self {
             address: address.clone(),
             role,

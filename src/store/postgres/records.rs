@@ -6,15 +6,15 @@ use super::fault::Fault;
 use super::reconnecting::Reconnecting;
 use super::session::{Role, Session, Work};
 use super::{Address, outbox, schema};
-use crate::clock::{Clock, Stop};
-use crate::model::Timestamp;
+use crate::clock::{CancelToken, Clock};
+use crate::domain::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
-use crate::store::outbox::Order;
-use crate::store::records::{
-    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
+use crate::store::outbox::OutboxCommand;
+use crate::store::queries::{
+    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxAdmin, StateQueries, TaskCount,
     TaskPlace, TaskRecord,
 };
-use crate::store::{Owed, StoreError, steps};
+use crate::store::{OutboxBacklog, StoreError, steps};
 
 mod conditions;
 mod deliveries;
@@ -35,7 +35,7 @@ impl PostgresRecords {
     pub fn open(
         address: &Address,
         clock: &Arc<dyn Clock>,
-        stop: &Stop,
+        stop: &CancelToken,
     ) -> Result<Self, StoreError> {
         let session = Reconnecting::new(address, Role::Reader, clock, stop);
         let records = Self {
@@ -68,7 +68,7 @@ impl PostgresRecords {
             .map_err(|fault| fault.into_error(self.address.said(), action, schema::LATEST))
     }
 
-    fn carry_out(&self, order: Order, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+    fn carry_out(&self, order: OutboxCommand, filter: &DeliveryFilter) -> Result<u64, StoreError> {
         steps::walk(|after| {
             self.run(order.action(), |session| {
                 session.write(async |work| deliveries::step(work, filter, order, after).await)
@@ -77,7 +77,7 @@ impl PostgresRecords {
     }
 }
 
-impl Records for PostgresRecords {
+impl StateQueries for PostgresRecords {
     fn tasks(
         &self,
         filter: &TaskFilter,
@@ -127,17 +127,17 @@ impl Records for PostgresRecords {
         })
     }
 
-    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         self.read("count the outbox", async |work| outbox::owed(work).await)
     }
 }
 
-impl OutboxOrders for PostgresRecords {
+impl OutboxAdmin for PostgresRecords {
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(Order::Retry, filter)
+        self.carry_out(OutboxCommand::Retry, filter)
     }
 
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(Order::Discard, filter)
+        self.carry_out(OutboxCommand::Discard, filter)
     }
 }

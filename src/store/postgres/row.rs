@@ -4,7 +4,7 @@
 use tokio_postgres::Row;
 
 use super::fault::Fault;
-use crate::model::{TaskNumber, Timestamp};
+use crate::domain::model::{TaskRowId, Timestamp};
 
 /// A time.
 pub(super) fn time(row: &Row, column: usize) -> Result<Timestamp, Fault> {
@@ -35,8 +35,8 @@ pub(super) fn small_count(row: &Row, column: usize) -> Result<u32, Fault> {
 }
 
 /// The number of a task's record.
-pub(super) fn number(row: &Row, column: usize) -> Result<TaskNumber, Fault> {
-    count(row, column).map(TaskNumber)
+pub(super) fn number(row: &Row, column: usize) -> Result<TaskRowId, Fault> {
+    count(row, column).map(TaskRowId)
 }
 
 /// How a time is kept.

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, IsolationLevel, Row, SimpleQueryMessage, Statement,
 use super::address::{Address, SslMode};
 use super::fault::Fault;
 use super::tls;
-use crate::clock::Stop;
+use crate::clock::CancelToken;
 
 /// How long the server may take for one transaction of ours; connecting included, for the first.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub(super) struct Session {
     statements: Statements,
     /// The server's process for it.
     backend: String,
-    stop: Stop,
+    stop: CancelToken,
     broken: bool,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// Connects, and makes sure that the session is the program's own from end to end.
-    pub(super) fn open(address: &Address, role: Role, stop: &Stop) -> Result<Self, Fault> {
+    pub(super) fn open(address: &Address, role: Role, stop: &CancelToken) -> Result<Self, Fault> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -164,7 +164,11 @@ impl Session {
 }
 
 /// What comes of a future in time. At a stop the time is nearly up.
-async fn within<T>(limit: Duration, stop: &Stop, future: impl Future<Output = T>) -> Option<T> {
+async fn within<T>(
+    limit: Duration,
+    stop: &CancelToken,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     let mut future = pin!(future);
     let (mut left, mut stopping) = (limit, false);
     while !left.is_zero() {

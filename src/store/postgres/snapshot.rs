@@ -10,10 +10,10 @@ use super::row::{
     as_it_came, count, kept, number, optional_time, seconds, small_count, text, time,
 };
 use super::session::Work;
-use crate::model::{
-    Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
+use crate::domain::model::{
+    Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskRowId, Timestamp,
 };
-use crate::store::{Baseline, LearnedTask, Retouch, TargetState, TaskInFlight};
+use crate::store::{Baseline, FingerprintUpdate, TargetState, TaskInFlight, TaskUpsert};
 
 const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
     FROM target WHERE name = $1";
@@ -92,8 +92,8 @@ pub(super) async fn forget_target(work: &Work<'_>, name: &TargetName) -> Result<
 pub(super) async fn known_tasks(
     work: &Work<'_>,
     target: &TargetName,
-    numbers: &[TaskNumber],
-) -> Result<BTreeMap<TaskNumber, KnownTask>, Fault> {
+    numbers: &[TaskRowId],
+) -> Result<BTreeMap<TaskRowId, KnownTask>, Fault> {
     let numbers: Vec<i64> = numbers.iter().map(|number| kept(number.0)).collect();
     let rows = work.query(TASKS, &[&target.as_str(), &numbers]).await?;
     let known = rows
@@ -106,7 +106,7 @@ pub(super) async fn known_tasks(
 pub(super) async fn in_flight_after(
     work: &Work<'_>,
     target: &TargetName,
-    after: TaskNumber,
+    after: TaskRowId,
     at_most: u32,
 ) -> Result<Vec<TaskInFlight>, Fault> {
     let parameters: [Parameter<'_>; 3] = [&target.as_str(), &kept(after.0), &i64::from(at_most)];
@@ -135,7 +135,7 @@ pub(super) async fn count_in_flight(work: &Work<'_>, target: &TargetName) -> Res
 pub(super) async fn set_tasks(
     work: &Work<'_>,
     target: &TargetName,
-    records: &[LearnedTask],
+    records: &[TaskUpsert],
     now: Timestamp,
 ) -> Result<(), Fault> {
     if records.is_empty() {
@@ -151,7 +151,7 @@ pub(super) async fn set_tasks(
 /// What goes into a statement.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// Records, turned on their side.
+/// StateQueries, turned on their side.
 #[derive(Default)]
 pub(super) struct Columns {
     ids: Vec<String>,
@@ -170,7 +170,7 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Of two records of one task, the last: one statement must not write a row twice.
-    fn of(records: &[LearnedTask]) -> Result<Self, Fault> {
+    fn of(records: &[TaskUpsert]) -> Result<Self, Fault> {
         let last: BTreeMap<&TaskId, usize> = records
             .iter()
             .enumerate()
@@ -209,9 +209,9 @@ impl Columns {
 
     pub(super) fn push(
         &mut self,
-        LearnedTask {
+        TaskUpsert {
             task, fingerprint, ..
-        }: &LearnedTask,
+        }: &TaskUpsert,
     ) -> Result<(), Fault> {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (i64::from(polls), false),
@@ -240,13 +240,13 @@ impl Columns {
 pub(super) async fn retouch(
     work: &Work<'_>,
     target: &TargetName,
-    retouched: &[Retouch],
+    fingerprints: &[FingerprintUpdate],
 ) -> Result<(), Fault> {
-    if retouched.is_empty() {
+    if fingerprints.is_empty() {
         return Ok(());
     }
     // Of two for one number, the last.
-    let last: BTreeMap<i64, i64> = retouched
+    let last: BTreeMap<i64, i64> = fingerprints
         .iter()
         .map(|one| (kept(one.number.0), one.fingerprint.to_bits()))
         .collect();

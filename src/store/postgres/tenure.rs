@@ -9,7 +9,7 @@ use super::occupancy;
 use super::row::count;
 use super::session::Work;
 use super::share::{Census, Seen, Step, step};
-use crate::model::TargetName;
+use crate::domain::model::TargetName;
 
 /// One number a target, for advisory locks are numbers.
 const ADD_KEYS: &str = "INSERT INTO target_key (name)

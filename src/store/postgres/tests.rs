@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Address, PostgresRecords, PostgresStore, open};
-use crate::clock::{Clock, Stop, SystemClock};
+use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::Environment;
-use crate::model::TargetName;
+use crate::domain::model::TargetName;
 use crate::secret::Secret;
 use crate::store::contract_tests::{self, store_contract};
 use crate::store::{Store, StoreError};
@@ -44,7 +44,7 @@ impl Place {
 
     /// The same, by this clock.
     pub(super) fn open_by(&self, clock: Arc<dyn Clock>) -> Result<PostgresStore, StoreError> {
-        open(&self.address(), clock, &Stop::default())
+        open(&self.address(), clock, &CancelToken::default())
     }
 
     /// An instance that holds these.
@@ -79,7 +79,7 @@ fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
     let place = Place::new();
     let store = place.instance(&TARGETS);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let beside = PostgresRecords::open(&place.address(), &clock, &Stop::default()).unwrap();
+    let beside = PostgresRecords::open(&place.address(), &clock, &CancelToken::default()).unwrap();
     test(&contract_tests::Beside {
         store: &store,
         records: &beside,

@@ -9,8 +9,8 @@ use super::last_look::LastLook;
 use super::reconnecting::Reconnecting;
 use super::session::{Session, Work};
 use super::tenure::{Hold, Tenure};
-use crate::model::{TargetName, WebhookName};
-use crate::store::Tended;
+use crate::domain::model::{TargetName, WebhookName};
+use crate::store::LeaseStatus;
 
 /// The session that holds locks and writes, and what it holds.
 #[derive(Debug)]
@@ -101,8 +101,8 @@ impl Writer {
         looked
     }
 
-    pub(super) fn tended(&self) -> Tended {
-        Tended {
+    pub(super) fn tended(&self) -> LeaseStatus {
+        LeaseStatus {
             held: self.tenure.held().keys().cloned().collect(),
             again_within: Some(LOOK_EVERY),
             shortage: self.tenure.shortage(),

@@ -31,7 +31,7 @@ macro_rules! sound {
     };
     (delivery) => {
         "d.checksum = row_checksum(
-            d.sequence, d.webhook, d.state, d.tries, d.next_try, d.last_try, d.last_answer)"
+            d.sequence, d.webhook, d.state, d.attempts, d.next_attempt, d.last_attempt, d.last_answer)"
     };
 }
 pub(super) use sound;

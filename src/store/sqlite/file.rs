@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::loss::SetAside;
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::store::StoreError;
 
 /// A database file's first bytes, as <https://sqlite.org/fileformat2.html#the_database_header> lays them out.

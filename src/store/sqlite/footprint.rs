@@ -7,11 +7,11 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use super::row::{count, optional_time, time};
-use crate::model::{
-    DatedPlace, Fingerprint, Footprint, ListOrder, Remembered, Sought, TargetName, TaskId,
-    TaskNumber, Timestamp,
+use crate::domain::model::{
+    Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
+    TaskSummary, Timestamp,
 };
-use crate::store::{Reach, Room};
+use crate::store::{PageCapacity, RecentSpan};
 
 pub(super) const FROM_HERE: &str = "SELECT number, fingerprint, created, in_flight, stalled, id
     FROM task INDEXED BY task_footprint
@@ -66,13 +66,13 @@ impl Wanted<'_> {
     }
 }
 
-/// See [`crate::store::Store::footprints`]. A page's tasks lie side by side in the index, so walking along it finds
+/// See [`crate::store::Store::task_summaries`]. A page's tasks lie side by side in the index, so walking along it finds
 /// nearly all; looking each of them up costs eight times as much.
-pub(super) fn footprints(
+pub(super) fn task_summaries(
     connection: &Connection,
     target: &TargetName,
-    sought: &[Sought<'_>],
-) -> Result<Vec<Option<Footprint>>, Fault> {
+    sought: &[TaskLookup<'_>],
+) -> Result<Vec<Option<TaskSummary>>, Fault> {
     let mut found = vec![None; sought.len()];
     let dated = sought.iter().enumerate().filter_map(|(place, sought)| {
         Some(Wanted {
@@ -103,7 +103,7 @@ fn walk_along<'w, 'a>(
     statement: &mut CachedStatement<'_>,
     target: &TargetName,
     wanted: &'w [Wanted<'a>],
-    found: &mut [Option<Footprint>],
+    found: &mut [Option<TaskSummary>],
 ) -> Result<&'w [Wanted<'a>], Fault> {
     let mut rest = wanted;
     let Some(first) = rest.first() else {
@@ -143,8 +143,8 @@ fn walk_along<'w, 'a>(
 fn look_up(
     statement: &mut CachedStatement<'_>,
     target: &TargetName,
-    sought: Sought<'_>,
-) -> Result<Option<Footprint>, Fault> {
+    sought: TaskLookup<'_>,
+) -> Result<Option<TaskSummary>, Fault> {
     let mut rows = statement.query([target.as_str(), sought.id.as_str()])?;
     let Some(row) = rows.next()? else {
         return Ok(None);
@@ -152,8 +152,8 @@ fn look_up(
     read_footprint(row, optional_time(row, 2)?).map(Some)
 }
 
-fn read_footprint(row: &Row<'_>, created: Option<Timestamp>) -> Result<Footprint, Fault> {
-    Ok(Footprint {
+fn read_footprint(row: &Row<'_>, created: Option<Timestamp>) -> Result<TaskSummary, Fault> {
+    Ok(TaskSummary {
         number: number(row, 0)?,
         fingerprint: row.get::<_, Option<i64>>(1)?.map(Fingerprint::from_bits),
         created,
@@ -167,7 +167,7 @@ pub(super) fn remembered(
     connection: &Connection,
     target: &TargetName,
     order: ListOrder,
-    beyond: Option<&DatedPlace>,
+    beyond: Option<&ListPosition>,
     at_most: usize,
 ) -> Result<Vec<Remembered>, Fault> {
     let (sql, end) = match order {
@@ -194,31 +194,31 @@ pub(super) fn remembered(
 pub(super) fn reach(
     connection: &Connection,
     target: &TargetName,
-    room: Room,
+    room: PageCapacity,
     from: Timestamp,
-) -> Result<Reach, Fault> {
+) -> Result<RecentSpan, Fault> {
     let mut statement = connection.prepare_cached(NEWEST)?;
     let mut rows = statement.query(params![target.as_str(), from.unix_seconds()])?;
-    let (Room::Tasks(mut left) | Room::Urls(mut left)) = room;
+    let (PageCapacity::Tasks(mut left) | PageCapacity::Urls(mut left)) = room;
     let mut newest = None;
     while let Some(row) = rows.next()? {
         let created = time(row, 0)?;
         let newest = *newest.get_or_insert(created);
         let takes = match room {
-            Room::Tasks(_) => 1,
-            Room::Urls(_) => count(row, 1)?.max(1),
+            PageCapacity::Tasks(_) => 1,
+            PageCapacity::Urls(_) => count(row, 1)?.max(1),
         };
         let Some(rest) = left.checked_sub(takes) else {
             let fits = created.saturating_add(std::time::Duration::from_secs(1));
-            return Ok(Reach::Since { fits, newest });
+            return Ok(RecentSpan::Since { fits, newest });
         };
         left = rest;
     }
-    Ok(Reach::Everything)
+    Ok(RecentSpan::Everything)
 }
 
-/// See [`crate::store::Store::last_task_number`].
-pub(super) fn last_number(connection: &Connection) -> Result<TaskNumber, Fault> {
+/// See [`crate::store::Store::last_task_row_id`].
+pub(super) fn last_number(connection: &Connection) -> Result<TaskRowId, Fault> {
     let last: Option<Option<i64>> = connection
         .prepare_cached(LAST_NUMBER)?
         .query_row([], |row| row.get(0))
@@ -227,17 +227,17 @@ pub(super) fn last_number(connection: &Connection) -> Result<TaskNumber, Fault> 
 }
 
 /// A task's number.
-pub(super) fn number(row: &Row<'_>, column: usize) -> Result<TaskNumber, Fault> {
+pub(super) fn number(row: &Row<'_>, column: usize) -> Result<TaskRowId, Fault> {
     as_number(row.get(column)?)
 }
 
 /// How a task's number is kept. None has one beyond SQLite's.
-pub(super) fn number_column(number: TaskNumber) -> i64 {
+pub(super) fn number_column(number: TaskRowId) -> i64 {
     i64::try_from(number.0).unwrap_or(i64::MAX)
 }
 
-fn as_number(number: i64) -> Result<TaskNumber, Fault> {
+fn as_number(number: i64) -> Result<TaskRowId, Fault> {
     u64::try_from(number)
-        .map(TaskNumber)
+        .map(TaskRowId)
         .map_err(|_| Fault::Damage(format!("{number} is not a task's number")))
 }

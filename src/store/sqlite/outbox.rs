@@ -6,8 +6,8 @@ use super::checksum::{self, sound};
 use super::fault::Fault;
 use super::meta;
 use super::row::{count, optional_time, seconds, time};
-use crate::model::{Timestamp, WebhookName};
-use crate::store::{Delivery, NewEvent, Owed, Try};
+use crate::domain::model::{Timestamp, WebhookName};
+use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
 /// In `meta`. Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
 const LAST_SEQUENCE: &str = "last_sequence";
@@ -21,7 +21,7 @@ const ADD_DELIVERY: &str =
     "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 /// LEFT: a delivery without its event is damage, and must not hide behind the next one.
 pub(super) const PENDING: &str = concat!(
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try, ",
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.attempts, d.next_attempt, d.last_attempt, ",
     sound!(event),
     ", ",
     sound!(delivery),
@@ -29,14 +29,14 @@ pub(super) const PENDING: &str = concat!(
     WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2"
 );
 const ALL_PENDING: &str = concat!(
-    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.tries, d.next_try, d.last_try, ",
+    "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.attempts, d.next_attempt, d.last_attempt, ",
     sound!(event),
     ", ",
     sound!(delivery),
     " FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'"
 );
 const RECORD_TRY: &str = "UPDATE delivery
-    SET state = ?3, tries = tries + ?4, next_try = ?5, last_try = ?6, last_answer = ?7
+    SET state = ?3, attempts = attempts + ?4, next_attempt = ?5, last_attempt = ?6, last_answer = ?7
     WHERE sequence = ?1 AND webhook = ?2 AND state = 'pending'";
 pub(super) const OWED: &str = "SELECT w.name,
     (SELECT count(*) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'),
@@ -71,7 +71,7 @@ pub(super) fn add_events(
     for event in events {
         sequence += 1;
         add_event(connection, state_id, sequence, event, now)?;
-        add_deliveries(connection, sequence, &event.owed_to)?;
+        add_deliveries(connection, sequence, &event.subscribers)?;
     }
     set_last_sequence(connection, sequence.unsigned_abs())?;
     Ok(Some(sequence.unsigned_abs()))
@@ -93,11 +93,11 @@ pub(super) fn pending(
     Ok(pending)
 }
 
-/// One of [`crate::store::Store::record_tries`].
+/// One of [`crate::store::Store::record_attempts`].
 pub(super) fn record_try(
     connection: &Connection,
     webhook: &WebhookName,
-    one: &Try,
+    one: &Attempt,
 ) -> Result<(), Fault> {
     let row = one.result.row();
     connection.prepare_cached(RECORD_TRY)?.execute(params![
@@ -106,7 +106,7 @@ pub(super) fn record_try(
         webhook.as_str(),
         row.state.as_str(),
         row.failed,
-        seconds(row.next_try),
+        seconds(row.next_attempt),
         row.at.unix_seconds(),
         row.answer,
     ])?;
@@ -114,12 +114,12 @@ pub(super) fn record_try(
 }
 
 /// See [`crate::store::Store::owed`].
-pub(super) fn owed(connection: &Connection) -> Result<Vec<Owed>, Fault> {
+pub(super) fn owed(connection: &Connection) -> Result<Vec<OutboxBacklog>, Fault> {
     let mut statement = connection.prepare_cached(OWED)?;
     let mut rows = statement.query([])?;
     let mut owed = Vec::new();
     while let Some(row) = rows.next()? {
-        owed.push(Owed {
+        owed.push(OutboxBacklog {
             webhook: WebhookName(row.get(0)?),
             pending: count(row, 1)?,
             dead: count(row, 2)?,
@@ -188,10 +188,10 @@ pub(super) fn add_webhook(connection: &Connection, name: &WebhookName) -> Result
 fn add_deliveries(
     connection: &Connection,
     sequence: i64,
-    owed_to: &[WebhookName],
+    subscribers: &[WebhookName],
 ) -> Result<(), Fault> {
     let mut add_delivery = connection.prepare_cached(ADD_DELIVERY)?;
-    for webhook in owed_to {
+    for webhook in subscribers {
         add_webhook(connection, webhook)?;
         add_delivery.execute(params![sequence, webhook.as_str()])?;
     }
@@ -209,9 +209,9 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
             event_type: row.get(2)?,
             document: row.get(3)?,
             recorded: time(row, 4)?,
-            tries: row.get(5)?,
-            next_try: optional_time(row, 6)?,
-            last_try: optional_time(row, 7)?,
+            attempts: row.get(5)?,
+            next_attempt: optional_time(row, 6)?,
+            last_attempt: optional_time(row, 7)?,
         })
     };
     read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))

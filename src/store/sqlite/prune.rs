@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::fault::Fault;
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::store::steps::STEP;
 
 /// What is old by when it was created is looked through; few of these were changed since.

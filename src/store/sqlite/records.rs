@@ -10,15 +10,15 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::fault::Fault;
 use super::file::StateFile;
 use super::{checksum, lock_connection, open, outbox};
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
-use crate::store::outbox::Order;
-use crate::store::records::{
-    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxOrders, Records, TaskCount,
+use crate::store::outbox::OutboxCommand;
+use crate::store::queries::{
+    DeliveryPlace, DeliveryRecord, EventRecord, HourlyCount, OutboxAdmin, StateQueries, TaskCount,
     TaskPlace, TaskRecord,
 };
 use crate::store::steps::{self, Step};
-use crate::store::{Owed, StoreError};
+use crate::store::{OutboxBacklog, StoreError};
 
 mod conditions;
 mod deliveries;
@@ -78,7 +78,7 @@ impl SqliteOutbox {
         Ok(Self { file, connection })
     }
 
-    fn carry_out(&self, order: Order, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+    fn carry_out(&self, order: OutboxCommand, filter: &DeliveryFilter) -> Result<u64, StoreError> {
         let mut connection = lock_connection(&self.connection);
         steps::walk(|after| {
             let mut write = || -> Result<Step, Fault> {
@@ -119,7 +119,7 @@ pub(super) fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, S
     Ok(connection)
 }
 
-impl Records for SqliteRecords {
+impl StateQueries for SqliteRecords {
     fn tasks(
         &self,
         filter: &TaskFilter,
@@ -165,17 +165,17 @@ impl Records for SqliteRecords {
         })
     }
 
-    fn owed(&self) -> Result<Vec<Owed>, StoreError> {
+    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         self.read("count the outbox", outbox::owed)
     }
 }
 
-impl OutboxOrders for SqliteOutbox {
+impl OutboxAdmin for SqliteOutbox {
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(Order::Retry, filter)
+        self.carry_out(OutboxCommand::Retry, filter)
     }
 
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(Order::Discard, filter)
+        self.carry_out(OutboxCommand::Discard, filter)
     }
 }

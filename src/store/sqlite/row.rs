@@ -4,7 +4,7 @@
 use rusqlite::Row;
 
 use super::fault::Fault;
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 
 /// A time.
 pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, Fault> {

@@ -8,11 +8,11 @@ use super::checksum::{self, sound};
 use super::fault::Fault;
 use super::footprint::{number, number_column};
 use super::row::{count, optional_time, seconds, time};
-use crate::model::{
-    Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskNumber, Timestamp,
+use crate::domain::model::{
+    Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskRowId, Timestamp,
 };
 use crate::store::copy::TaskRow;
-use crate::store::{Baseline, LearnedTask, Retouch, TargetState, TaskInFlight};
+use crate::store::{Baseline, FingerprintUpdate, TargetState, TaskInFlight, TaskUpsert};
 
 const TARGET: &str = concat!(
     "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, ",
@@ -88,8 +88,8 @@ pub(super) fn target(connection: &Connection, name: &TargetName) -> Result<Targe
 pub(super) fn known_tasks(
     connection: &Connection,
     target: &TargetName,
-    numbers: &[TaskNumber],
-) -> Result<BTreeMap<TaskNumber, KnownTask>, Fault> {
+    numbers: &[TaskRowId],
+) -> Result<BTreeMap<TaskRowId, KnownTask>, Fault> {
     let mut statement = connection.prepare_cached(TASK)?;
     let mut known = BTreeMap::new();
     for number in numbers {
@@ -105,7 +105,7 @@ pub(super) fn known_tasks(
 pub(super) fn in_flight_after(
     connection: &Connection,
     target: &TargetName,
-    after: TaskNumber,
+    after: TaskRowId,
     at_most: u32,
 ) -> Result<Vec<TaskInFlight>, Fault> {
     let mut statement = connection.prepare_cached(IN_FLIGHT)?;
@@ -133,7 +133,7 @@ pub(super) fn count_in_flight(connection: &Connection, target: &TargetName) -> R
 pub(super) fn set_tasks(
     connection: &Connection,
     target: &TargetName,
-    records: &[LearnedTask],
+    records: &[TaskUpsert],
     now: Timestamp,
 ) -> Result<(), Fault> {
     let mut change = connection.prepare_cached(CHANGE_TASK)?;
@@ -160,11 +160,11 @@ pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), Fau
 /// gets the next.
 fn write_task(
     statement: &mut Statement<'_>,
-    number: Option<TaskNumber>,
+    number: Option<TaskRowId>,
     target: &TargetName,
-    LearnedTask {
+    TaskUpsert {
         task, fingerprint, ..
-    }: &LearnedTask,
+    }: &TaskUpsert,
     changed: Timestamp,
 ) -> Result<usize, Fault> {
     let (missed_polls, vanished) = match task.absence {
@@ -196,13 +196,13 @@ fn write_task(
 pub(super) fn retouch(
     connection: &Connection,
     target: &TargetName,
-    retouched: &[Retouch],
+    fingerprints: &[FingerprintUpdate],
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached(RETOUCH)?;
-    for Retouch {
+    for FingerprintUpdate {
         number,
         fingerprint,
-    } in retouched
+    } in fingerprints
     {
         let number = number_column(*number);
         statement.execute(params![target.as_str(), number, fingerprint.to_bits()])?;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::model::Status;
-use crate::store::Tended;
+use crate::domain::model::Status;
+use crate::store::LeaseStatus;
 use crate::store::contract_tests::{
     self, at, commit_events, commit_tasks, drain, event, in_flight, known, ops, shop,
     store_contract, task,
@@ -128,12 +128,12 @@ fn the_one_instance_holds_every_target_that_it_wants_for_good() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
     let wanted = BTreeSet::from([shop(), "other".into()]);
-    let held = Tended {
+    let held = LeaseStatus {
         held: wanted.clone(),
-        ..Tended::default()
+        ..LeaseStatus::default()
     };
     assert_eq!(store.tend(&wanted, &BTreeSet::new()).unwrap(), held);
-    assert!(store.still_holds());
+    assert!(store.lease_is_valid());
 }
 
 #[test]

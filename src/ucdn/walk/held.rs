@@ -1,6 +1,6 @@
 //! Tasks that were seen and are not given out yet, because a later page may show more of them. Pure.
 
-use crate::model::Task;
+use crate::domain::model::Task;
 use crate::ucdn::wire::Listed;
 
 /// What is held back.

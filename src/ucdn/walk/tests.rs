@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::*;
-use crate::model::{Status, Task, TaskId, Url};
+use crate::domain::model::{Status, Task, TaskId, Url};
 use crate::ucdn::wire::read_page;
 use crate::ucdn::wire::tests::render;
 

@@ -17,7 +17,7 @@ use super::lenient::{Key, List, MAX_ITEMS, Number, Text, lenient_struct, no_scal
 use super::listed::{Listed, Words};
 use super::recall::Recall;
 use super::urls::{TYPES, TaskText, UrlCount, UrlList};
-use crate::model::{Remembered, TaskId};
+use crate::domain::model::{Remembered, TaskId};
 
 /// What stands in the list's place: a number that no server writes there.
 const CUT_OUT: f64 = 2.5e-300;

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{Status, Timestamp};
+use crate::domain::model::{Status, Timestamp};
 
 /// A struct that reads any JSON: an object gives its fields (keys without regard to case, the last of equal ones,
 /// unknown ones passed over), anything else gives none. Its texts borrow from the JSON where they can.

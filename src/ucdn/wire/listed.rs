@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::recall::fingerprint;
 use super::urls::UrlList;
-use crate::model::{Fingerprint, Footprint, Status, Task, TaskId, Timestamp};
+use crate::domain::model::{Fingerprint, Status, Task, TaskId, TaskSummary, Timestamp};
 
 /// A task as one answer shows it: perhaps in part, if a page's end cut it in two.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Listed {
     /// See [`Task::created`].
     pub created: Option<Timestamp>,
     /// What a state remembers of the task; none: nobody asked it, or it does not know.
-    pub(super) remembered: Option<Footprint>,
+    pub(super) remembered: Option<TaskSummary>,
     pub(super) words: Words,
     pub(super) urls: UrlList,
 }
@@ -34,7 +34,7 @@ pub(super) enum Words {
 impl Listed {
     /// What a state was found to know of the task when the page was read; none: it is to be asked.
     #[must_use]
-    pub fn remembered(&self) -> Option<Footprint> {
+    pub fn remembered(&self) -> Option<TaskSummary> {
         self.remembered
     }
 

@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 
 use twox_hash::XxHash3_64;
 
-use crate::model::{Fingerprint, Footprint, ListOrder, Remembered, TaskId, TaskNumber, Timestamp};
+use crate::domain::model::{
+    Fingerprint, ListOrder, Remembered, TaskId, TaskRowId, TaskSummary, Timestamp,
+};
 
 /// How many of the next expected tasks are tried on each task that comes: those of one second may come in any order.
 const TRIED: usize = 8;
 
-/// After so many vain tries in a row on one page the rest of it is read: it is in another order, or all of it is new.
+/// After so many vain attempts in a row on one page the rest of it is read: it is in another order, or all of it is new.
 const VAIN_TRIES: usize = 64;
 
 /// Whom a page is expected to show, in the order in which they are expected.
@@ -80,8 +82,8 @@ impl Recall {
     }
 
     /// No longer expects these: what was remembered of them is not what is known now.
-    pub fn forget(&mut self, tasks: impl Iterator<Item = TaskNumber>) {
-        let mut numbers: Vec<TaskNumber> = tasks.collect();
+    pub fn forget(&mut self, tasks: impl Iterator<Item = TaskRowId>) {
+        let mut numbers: Vec<TaskRowId> = tasks.collect();
         if numbers.is_empty() {
             return;
         }
@@ -114,7 +116,7 @@ impl Recall {
 
     /// A task that was read: if it is one of those who were expected next, those behind it are now. Returns what is
     /// remembered of it.
-    pub(super) fn has_read(&mut self, id: &TaskId) -> Option<Footprint> {
+    pub(super) fn has_read(&mut self, id: &TaskId) -> Option<TaskSummary> {
         let place = self.expected.iter().take(TRIED).position(|it| it.id == *id);
         let task = place.and_then(|place| self.take(place))?;
         Some(task.footprint)

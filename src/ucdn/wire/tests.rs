@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{Status, Task, Timestamp, Url};
+use crate::domain::model::{Status, Task, Timestamp, Url};
 
 mod any_json;
 mod by_tree;

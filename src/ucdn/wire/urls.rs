@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::lenient::{Key, List, Number, Text, lenient_struct, no_scalar, nothing_else};
-use crate::model::{Status, Url};
+use crate::domain::model::{Status, Url};
 
 lenient_struct!(RawUrl {
     url: Text<'de> = "Url",

@@ -154,7 +154,7 @@ pub(super) fn change(rng: &mut Rng, made: &mut u64, known: &[TaskSpec]) -> Chang
     match choice {
         10..35 => Change::Step(id, url_step(rng)),
         // Never one of the list that is read in pages: a removal between two of them may hide a neighbour for a poll.
-        96.. if known.len() > 20 && task.kind == ucdn_watch::model::TaskKind::Refresh => {
+        96.. if known.len() > 20 && task.kind == ucdn_watch::domain::model::TaskKind::Refresh => {
             Change::Remove(id)
         }
         90..96 => Change::Fault(Fault::next(rng.u32(1..6), effect(rng))),

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ucdn_watch::model::TaskKind;
+use ucdn_watch::domain::model::TaskKind;
 use ucdn_watch::simulator::{Simulator, TaskSpec};
 
 use super::ledger::Hook;

@@ -1,8 +1,8 @@
 //! An answer of the API: any bytes. Reading it never panics; what it says is what its JSON says, read in the plainest way.
 
 use serde_json::Value;
-use ucdn_watch::model::{
-    Footprint, ListOrder, Remembered, Status, Task, TaskNumber, Timestamp, Url,
+use ucdn_watch::domain::model::{
+    ListOrder, Remembered, Status, Task, TaskRowId, TaskSummary, Timestamp, Url,
 };
 use ucdn_watch::ucdn::walk::{Next, Paging, Walk};
 use ucdn_watch::ucdn::wire::{
@@ -45,8 +45,8 @@ fn check_expected(input: &[u8], page: &Page) {
     let remembered = page.tasks.iter().map(|listed| Remembered {
         id: listed.id.clone(),
         url_count: listed.urls().count(),
-        footprint: Footprint {
-            number: TaskNumber(1),
+        footprint: TaskSummary {
+            number: TaskRowId(1),
             fingerprint: listed.fingerprint(SEED),
             created: listed.created,
             in_flight: false,

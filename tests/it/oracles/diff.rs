@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use ucdn_watch::diff::{Difference, Moment, Transition, TransitionKind, compare, is_known};
-use ucdn_watch::event::draft::Origin;
-use ucdn_watch::model::{
-    Absence, Fingerprint, Footprint, KnownTask, Status, TargetName, Task, TaskKind, TaskNumber,
+use ucdn_watch::domain::diff::{
+    Difference, Observation, Transition, TransitionKind, compare, is_known,
+};
+use ucdn_watch::domain::event::draft::Origin;
+use ucdn_watch::domain::model::{
+    Absence, Fingerprint, KnownTask, Status, TargetName, Task, TaskKind, TaskRowId, TaskSummary,
     Timestamp, Url, UrlState,
 };
 
@@ -88,7 +90,7 @@ pub(crate) fn check(input: &[u8]) {
     let mut known: Option<KnownTask> = None;
     for sighting in &sightings {
         now = now.saturating_add(Duration::from_secs(sighting.after_seconds.into()));
-        let moment = Moment {
+        let moment = Observation {
             now,
             api_now: now,
             stall_after: Duration::from_secs(600),
@@ -97,7 +99,7 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-fn learn(known: Option<&KnownTask>, seen: &Task, moment: Moment) -> KnownTask {
+fn learn(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> KnownTask {
     let difference = compare(known, seen, moment);
     let mut shuffled = seen.clone();
     shuffled.urls.reverse();
@@ -194,7 +196,7 @@ fn assert_said(url: &str, state: &UrlState, before: Option<&UrlState>, seen: &Ta
     }
 }
 
-fn assert_stalls(known: Option<&KnownTask>, difference: &Difference, moment: Moment) {
+fn assert_stalls(known: Option<&KnownTask>, difference: &Difference, moment: Observation) {
     let task = &difference.task;
     let was = known.is_some_and(|known| known.stalled);
     let age = task.created.map(|created| moment.api_now.since(created));
@@ -222,7 +224,8 @@ fn assert_leads_there(known: Option<&KnownTask>, difference: &Difference) {
         assert_eq!(difference.task.urls.get(&change.url), Some(&change.state));
     }
     assert_eq!(replayed, statuses(&difference.task.urls));
-    let failed = |change: &&ucdn_watch::diff::UrlTransition| change.state.status == Status::Failure;
+    let failed =
+        |change: &&ucdn_watch::domain::diff::UrlTransition| change.state.status == Status::Failure;
     let failures = changes.iter().take_while(failed).count();
     assert_eq!(
         failures,
@@ -267,10 +270,10 @@ fn assert_tells(difference: &Difference) {
 }
 
 /// A record whose text is seen again is passed over until it may have stalled.
-fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Moment) {
+fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Observation) {
     let print = Some(Fingerprint::of_text(9, 7));
-    let footprint = Footprint {
-        number: TaskNumber(1),
+    let footprint = TaskSummary {
+        number: TaskRowId(1),
         fingerprint: print,
         created: known.created,
         in_flight: known.is_in_flight(),
@@ -283,7 +286,7 @@ fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Moment) {
         moment
     ));
     for later in [0, 300, 600, 100_000] {
-        let moment = Moment {
+        let moment = Observation {
             api_now: moment.api_now.saturating_add(Duration::from_secs(later)),
             ..moment
         };

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ucdn_watch::config::{Chat, Format, HttpSettings, Language, TargetFilter, Vendor, Webhook};
-use ucdn_watch::deliver::{Answer, Outgoing, Receiver, Verdict};
-use ucdn_watch::model::Timestamp;
-use ucdn_watch::schedule::{LONGEST_RETRY_AFTER, retry_after};
+use ucdn_watch::deliver::{Answer, Receiver, Verdict};
+use ucdn_watch::domain::model::Timestamp;
+use ucdn_watch::domain::schedule::{LONGEST_RETRY_AFTER, retry_after};
+use ucdn_watch::formats::OutgoingEvent;
 use ucdn_watch::secret::{Secret, SecretUrl};
 
 const DOCUMENT: &str = r#"{"version":1,"id":"evt_1","sequence":1,"type":"test","time":"2026-11-23T21:16:30Z","target":"shop","summary":"a test","changes":[],"changes_omitted":0}"#;
@@ -70,7 +71,7 @@ fn check_answer(format: Format, bytes: &[u8]) {
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let receiver = Receiver::new(&webhook(&url, format)).unwrap();
     let now = Timestamp::from_unix_seconds(784_111_777).unwrap();
-    let event = Outgoing {
+    let event = OutgoingEvent {
         id: "evt_1",
         document: DOCUMENT,
     };

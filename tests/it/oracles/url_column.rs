@@ -9,9 +9,11 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
-use ucdn_watch::model::{Absence, KnownTask, Status, TargetName, TaskId, Timestamp, UrlState};
+use ucdn_watch::domain::model::{
+    Absence, KnownTask, Status, TargetName, TaskId, Timestamp, UrlState,
+};
 use ucdn_watch::store::filter::{TaskFilter, UrlFilter};
-use ucdn_watch::store::records::Records;
+use ucdn_watch::store::queries::StateQueries;
 use ucdn_watch::store::sqlite::{self, SqliteRecords, SqliteStore};
 use ucdn_watch::store::{Commit, Store, StoreError};
 
@@ -72,7 +74,7 @@ impl Bench {
     }
 
     fn known(&self) -> Result<Urls, StoreError> {
-        let first = self.store.last_task_number()?;
+        let first = self.store.last_task_row_id()?;
         let mut known = self.store.known_tasks(&shop(), &[first])?;
         Ok(known.remove(&first).unwrap().urls)
     }

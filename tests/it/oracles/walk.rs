@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Unstructured};
-use ucdn_watch::model::{Status, Task, TaskId, Timestamp, Url};
+use ucdn_watch::domain::model::{Status, Task, TaskId, Timestamp, Url};
 use ucdn_watch::ucdn::walk::{Ask, Next, Paging, Walk, WalkError};
 use ucdn_watch::ucdn::wire::{ListField, Listed, Page, read_page};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ucdn_watch::model::{KnownTask, TargetName, TaskNumber, Timestamp, WebhookName};
+use ucdn_watch::domain::model::{KnownTask, TargetName, TaskRowId, Timestamp, WebhookName};
 use ucdn_watch::store::{Delivery, Store, TargetState, sqlite};
 
 /// All that the program would go on from.
@@ -20,12 +20,12 @@ pub(super) fn content(folder: &Path) -> Content {
     assert_eq!(opened.loss, None);
     let store = opened.store;
     let shop = TargetName("shop".to_owned());
-    let last = store.last_task_number().unwrap();
-    let numbers: Vec<TaskNumber> = (0..=last.0).map(TaskNumber).collect();
+    let last = store.last_task_row_id().unwrap();
+    let numbers: Vec<TaskRowId> = (0..=last.0).map(TaskRowId).collect();
     let known = store.known_tasks(&shop, &numbers).unwrap();
     let mut tasks: Vec<KnownTask> = known.into_values().collect();
     tasks.sort_by(|a, b| a.id.cmp(&b.id));
-    let owed_to = |name: &str| {
+    let subscribers = |name: &str| {
         store
             .pending(&WebhookName(name.to_owned()), usize::MAX / 2)
             .unwrap()
@@ -33,7 +33,7 @@ pub(super) fn content(folder: &Path) -> Content {
     Content {
         target: store.target(&shop).unwrap(),
         tasks,
-        owed_to_ops: owed_to("ops"),
-        owed_to_down: owed_to("down"),
+        owed_to_ops: subscribers("ops"),
+        owed_to_down: subscribers("down"),
     }
 }

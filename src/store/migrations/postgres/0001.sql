@@ -81,9 +81,9 @@ CREATE TABLE delivery (
     webhook     text COLLATE "C" NOT NULL,
     target      text COLLATE "C" NOT NULL,
     state       text   NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
-    tries       bigint NOT NULL DEFAULT 0,
-    next_try    bigint,
-    last_try    bigint,
+    attempts       bigint NOT NULL DEFAULT 0,
+    next_attempt    bigint,
+    last_attempt    bigint,
     last_answer text,
     PRIMARY KEY (sequence, webhook)
 );

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use tokio_postgres::Row;
 
-use crate::model::{Fingerprint, TargetName, TaskId, WebhookName};
-use crate::store::LearnedTask;
+use crate::domain::model::{Fingerprint, TargetName, TaskId, WebhookName};
+use crate::store::TaskUpsert;
 use crate::store::copy::{
     COUNTS, Counts, DeliveryRow, EventRow, Origin, PORTION_ROWS, Portion, Receiver, TargetRow,
     TaskRow,
@@ -27,7 +27,8 @@ const TASKS: &str =
 const EVENTS: &str = "SELECT sequence, id, type, time, recorded, target, task, document
     FROM event ORDER BY sequence";
 const WEBHOOKS: &str = "SELECT name FROM webhook ORDER BY name";
-const DELIVERIES: &str = "SELECT sequence, webhook, state, tries, next_try, last_try, last_answer
+const DELIVERIES: &str =
+    "SELECT sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer
     FROM delivery ORDER BY sequence, webhook";
 
 /// Hands out all of it, until the receiver breaks off.
@@ -109,7 +110,7 @@ fn task(row: &Row) -> Result<TaskRow, Fault> {
         number: number(row, 9)?,
         target: TargetName(row.try_get(10)?),
         changed: time(row, 11)?,
-        learned: LearnedTask {
+        learned: TaskUpsert {
             fingerprint: fingerprint.map(Fingerprint::from_bits),
             ..task.into()
         },
@@ -146,9 +147,9 @@ fn delivery(row: &Row) -> Result<DeliveryRow, Fault> {
             sequence,
             webhook: WebhookName(row.try_get(1)?),
             state: delivery_state(row, 2)?,
-            tries: small_count(row, 3)?,
-            next_try: optional_time(row, 4)?,
-            last_try: optional_time(row, 5)?,
+            attempts: small_count(row, 3)?,
+            next_attempt: optional_time(row, 4)?,
+            last_attempt: optional_time(row, 5)?,
             last_answer: last_answer.map(as_it_came),
         })
     };

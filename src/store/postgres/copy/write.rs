@@ -1,6 +1,6 @@
 //! Writing what another state holds, as it is: a portion is one statement, and a column an array.
 
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 use crate::store::copy::{DeliveryRow, Origin, Portion, TaskRow};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{kept, seconds, text};
@@ -22,10 +22,10 @@ const NUMBERS_GO_ON: &str =
     max(number) IS NOT NULL) FROM task";
 /// The target is the event's.
 const ADD_DELIVERIES: &str = "INSERT INTO delivery
-    (sequence, webhook, target, state, tries, next_try, last_try, last_answer)
-    SELECT d.sequence, d.webhook, e.target, d.state, d.tries, d.next_try, d.last_try, d.last_answer
+    (sequence, webhook, target, state, attempts, next_attempt, last_attempt, last_answer)
+    SELECT d.sequence, d.webhook, e.target, d.state, d.attempts, d.next_attempt, d.last_attempt, d.last_answer
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
-        AS d (sequence, webhook, state, tries, next_try, last_try, last_answer)
+        AS d (sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer)
     JOIN event e ON e.sequence = d.sequence";
 
 /// Adds it to an empty state.
@@ -75,15 +75,15 @@ async fn add_deliveries(work: &Work<'_>, rows: &[DeliveryRow]) -> Result<(), Fau
     let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
     let webhooks: Vec<&str> = rows.iter().map(|row| row.webhook.as_str()).collect();
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
-    let tries: Vec<i64> = rows.iter().map(|row| i64::from(row.tries)).collect();
-    let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_try)).collect();
-    let last: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.last_try)).collect();
+    let attempts: Vec<i64> = rows.iter().map(|row| i64::from(row.attempts)).collect();
+    let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_attempt)).collect();
+    let last: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.last_attempt)).collect();
     let answer = |row: &DeliveryRow| row.last_answer.as_deref().map(text);
     let answers: Vec<Option<String>> = rows.iter().map(answer).collect();
     work.execute(
         ADD_DELIVERIES,
         &[
-            &sequences, &webhooks, &states, &tries, &next, &last, &answers,
+            &sequences, &webhooks, &states, &attempts, &next, &last, &answers,
         ],
     )
     .await

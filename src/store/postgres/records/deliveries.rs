@@ -5,16 +5,16 @@ use tokio_postgres::types::ToSql;
 
 use super::conditions::Conditions;
 use super::events;
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::outbox::Order;
+use crate::store::outbox::OutboxCommand;
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, optional_time, small_count};
 use crate::store::postgres::session::Work;
-use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState};
+use crate::store::queries::{DeliveryPlace, DeliveryRecord, DeliveryState};
 use crate::store::steps::{STEP, Step};
 
-/// See [`crate::store::records::Records::deliveries`].
+/// See [`crate::store::queries::StateQueries::deliveries`].
 pub(super) async fn page(
     work: &Work<'_>,
     filter: &DeliveryFilter,
@@ -31,7 +31,7 @@ pub(super) async fn page(
     }
     let limit = conditions.place(kept(limit as u64));
     let sql = format!(
-        "SELECT {}, d.webhook, d.state, d.tries, d.next_try, d.last_try, d.last_answer
+        "SELECT {}, d.webhook, d.state, d.attempts, d.next_attempt, d.last_attempt, d.last_answer
          FROM delivery d JOIN event e ON e.sequence = d.sequence {}
          ORDER BY d.sequence DESC, d.webhook LIMIT {limit}",
         events::COLUMNS,
@@ -45,7 +45,7 @@ pub(super) async fn page(
 pub(super) async fn step(
     work: &Work<'_>,
     filter: &DeliveryFilter,
-    order: Order,
+    order: OutboxCommand,
     after: Option<&DeliveryPlace>,
 ) -> Result<Step, Fault> {
     let mut conditions = conditions(filter);
@@ -119,9 +119,9 @@ fn read(row: &Row) -> Result<DeliveryRecord, Fault> {
         Ok(DeliveryRecord {
             webhook: WebhookName(row.try_get(first)?),
             state: state(row, first + 1)?,
-            tries: small_count(row, first + 2)?,
-            next_try: optional_time(row, first + 3)?,
-            last_try: optional_time(row, first + 4)?,
+            attempts: small_count(row, first + 2)?,
+            next_attempt: optional_time(row, first + 3)?,
+            last_attempt: optional_time(row, first + 4)?,
             last_answer: last_answer.map(as_it_came),
             event,
         })

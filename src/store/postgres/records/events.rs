@@ -3,12 +3,12 @@
 use tokio_postgres::Row;
 
 use super::conditions::Conditions;
-use crate::model::{TargetName, TaskId, Timestamp};
+use crate::domain::model::{TargetName, TaskId, Timestamp};
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
 use crate::store::postgres::session::Work;
-use crate::store::records::EventRecord;
+use crate::store::queries::EventRecord;
 
 /// What [`read`] reads.
 pub(super) const COLUMNS: &str =
@@ -25,7 +25,7 @@ struct Found {
     urls: Option<String>,
 }
 
-/// See [`crate::store::records::Records::events`].
+/// See [`crate::store::queries::StateQueries::events`].
 pub(super) async fn page(
     work: &Work<'_>,
     filter: &EventFilter,

@@ -3,13 +3,13 @@
 use tokio_postgres::Row;
 
 use super::conditions::Conditions;
-use crate::model::{Status, TargetName, Timestamp};
+use crate::domain::model::{Status, TargetName, Timestamp};
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::postgres::fault::Fault;
 use crate::store::postgres::row::{as_it_came, count, kept, text, time};
 use crate::store::postgres::session::Work;
 use crate::store::postgres::snapshot::read_task;
-use crate::store::records::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
+use crate::store::queries::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
 
 /// What [`read_task`] reads, then the rest of a record.
 const COLUMNS: &str =
@@ -25,7 +25,7 @@ const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600
 /// Rows that are looked through at a time, where a URL is looked for.
 const CHUNK: usize = 1000;
 
-/// See [`crate::store::records::Records::tasks`].
+/// See [`crate::store::queries::StateQueries::tasks`].
 pub(super) async fn page(
     work: &Work<'_>,
     filter: &TaskFilter,
@@ -74,7 +74,7 @@ async fn rows(
     rows.iter().map(read).collect()
 }
 
-/// See [`crate::store::records::Records::task_counts`].
+/// See [`crate::store::queries::StateQueries::task_counts`].
 pub(super) async fn counts(work: &Work<'_>) -> Result<Vec<TaskCount>, Fault> {
     let rows = work.query(COUNTS, &[]).await?;
     rows.iter()
@@ -90,7 +90,7 @@ pub(super) async fn counts(work: &Work<'_>) -> Result<Vec<TaskCount>, Fault> {
         .collect()
 }
 
-/// See [`crate::store::records::Records::hourly_counts`].
+/// See [`crate::store::queries::StateQueries::hourly_counts`].
 pub(super) async fn hourly_counts(
     work: &Work<'_>,
     since: Timestamp,

@@ -3,8 +3,8 @@
 use std::thread;
 
 use super::Place;
-use crate::causes::with_causes;
-use crate::clock::Stop;
+use crate::clock::CancelToken;
+use crate::domain::text::with_causes;
 use crate::store::StoreError;
 use crate::store::contract_tests::at;
 use crate::store::copy::tests::{check_that_it_goes_on, everything, fill};
@@ -14,11 +14,11 @@ use crate::store::sqlite::{self, SqliteDestination, SqliteSource};
 
 impl Place {
     fn source(&self) -> Result<PostgresSource, StoreError> {
-        PostgresSource::open(&self.address(), &Stop::default())
+        PostgresSource::open(&self.address(), &CancelToken::default())
     }
 
     fn destination(&self) -> Result<PostgresDestination, StoreError> {
-        PostgresDestination::open(&self.address(), &Stop::default())
+        PostgresDestination::open(&self.address(), &CancelToken::default())
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::super::PostgresStore;
 use super::super::session::{Role, Session};
 use super::{Place, names};
-use crate::clock::{Age, Clock, Stop, SystemClock};
-use crate::model::Timestamp;
+use crate::clock::{Age, CancelToken, Clock, SystemClock};
+use crate::domain::model::Timestamp;
 use crate::store::contract_tests::{at, event, known, ops, shop, task};
 use crate::store::{Commit, Store, StoreError};
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks again and again until this holds.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let (clock, stop) = (SystemClock::start(), Stop::default());
+    let (clock, stop) = (SystemClock::start(), CancelToken::default());
     while !holds() {
         assert!(
             clock.monotonic() < PATIENCE,
@@ -29,7 +29,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn nothing() -> BTreeSet<crate::model::TargetName> {
+fn nothing() -> BTreeSet<crate::domain::model::TargetName> {
     BTreeSet::new()
 }
 
@@ -41,7 +41,8 @@ fn held(store: &PostgresStore, wanted: &[&str]) -> usize {
 
 /// Ends the sessions that write, as a restart of the server would.
 fn end_sessions_that_write(place: &Place) {
-    let mut session = Session::open(&place.address(), Role::Reader, &Stop::default()).unwrap();
+    let mut session =
+        Session::open(&place.address(), Role::Reader, &CancelToken::default()).unwrap();
     session
         .write(async |work| {
             work.query(
@@ -87,7 +88,7 @@ fn a_target_with_a_poll_under_way_or_a_delivery_in_hand_is_not_let_go() {
     let second = place.open().unwrap();
     let under_way = names(&["blog"]);
     for _ in 0..3 {
-        Stop::default().sleep(super::super::LOOK_EVERY);
+        CancelToken::default().sleep(super::super::LOOK_EVERY);
         let tended = first.tend(&names(&["shop", "blog"]), &under_way).unwrap();
         assert_eq!(tended.held, names(&["shop", "blog"]));
         assert_eq!(held(&second, &["shop", "blog"]), 0);
@@ -129,7 +130,7 @@ fn whoever_lost_the_session_can_not_write_any_more() {
     let first = place.instance(&["shop"]);
     first.target(&shop()).unwrap();
     let commit = Commit {
-        tasks: vec![task("a", crate::model::Status::Wait, None).into()],
+        tasks: vec![task("a", crate::domain::model::Status::Wait, None).into()],
         ..Commit::default()
     };
     end_sessions_that_write(&place);
@@ -170,12 +171,12 @@ fn a_poll_that_began_before_the_session_was_lost_can_not_write_after_it_came_bac
 fn the_server_ends_a_session_that_has_been_silent_and_its_owner_knows_it_before() {
     let place = Place::new();
     let silent = place.instance(&["shop"]);
-    assert!(silent.still_holds());
+    assert!(silent.lease_is_valid());
     let second = place.open().unwrap();
     let clock = SystemClock::start();
     let mut knew_at = None;
     eventually("the silent one's target", || {
-        if !silent.still_holds() {
+        if !silent.lease_is_valid() {
             knew_at.get_or_insert(clock.monotonic());
         }
         held(&second, &["shop"]) == 1
@@ -220,12 +221,12 @@ fn after_a_suspension_nothing_is_surely_held_until_the_next_look() {
     let place = Place::new();
     let store = place.open_by(clock.clone()).unwrap();
     assert_eq!(held(&store, &["shop"]), 1);
-    assert!(store.still_holds());
+    assert!(store.lease_is_valid());
     clock.hours.store(8, Ordering::SeqCst);
-    assert!(!store.still_holds());
+    assert!(!store.lease_is_valid());
     // The server is none of those that were suspended here.
     assert_eq!(held(&store, &["shop"]), 1);
-    assert!(store.still_holds());
+    assert!(store.lease_is_valid());
 }
 
 #[test]
@@ -253,7 +254,8 @@ fn a_state_of_a_later_version_is_refused_and_so_is_another_programs_schema() {
     let place = Place::new();
     drop(place.instance(&["shop"]));
     let change = |sql: &'static str| {
-        let mut session = Session::open(&place.address(), Role::Reader, &Stop::default()).unwrap();
+        let mut session =
+            Session::open(&place.address(), Role::Reader, &CancelToken::default()).unwrap();
         session
             .write(async |work| work.execute(sql, &[]).await)
             .unwrap();

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Row};
 
-use crate::model::{Fingerprint, TargetName, TaskId, WebhookName};
-use crate::store::LearnedTask;
+use crate::domain::model::{Fingerprint, TargetName, TaskId, WebhookName};
+use crate::store::TaskUpsert;
 use crate::store::copy::{
     COUNTS, Counts, DeliveryRow, EventRow, Origin, PORTION_ROWS, Portion, Receiver, TargetRow,
     TaskRow,
@@ -40,7 +40,7 @@ const WEBHOOKS: &str = concat!(
     " FROM webhook ORDER BY name"
 );
 const DELIVERIES: &str = concat!(
-    "SELECT sequence, webhook, state, tries, next_try, last_try, last_answer, ",
+    "SELECT sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer, ",
     sound!(delivery),
     " FROM delivery d ORDER BY sequence, webhook"
 );
@@ -124,7 +124,7 @@ fn task(row: &Row<'_>) -> Result<TaskRow, Fault> {
         number: number(row, 10)?,
         target: TargetName(row.get(11)?),
         changed: time(row, 12)?,
-        learned: LearnedTask {
+        learned: TaskUpsert {
             fingerprint: fingerprint.map(Fingerprint::from_bits),
             ..task.into()
         },
@@ -162,9 +162,9 @@ fn delivery(row: &Row<'_>) -> Result<DeliveryRow, Fault> {
             sequence,
             webhook: WebhookName(row.get(1)?),
             state: delivery_state(row, 2)?,
-            tries: row.get(3)?,
-            next_try: optional_time(row, 4)?,
-            last_try: optional_time(row, 5)?,
+            attempts: row.get(3)?,
+            next_attempt: optional_time(row, 4)?,
+            last_attempt: optional_time(row, 5)?,
             last_answer: row.get(6)?,
         })
     };

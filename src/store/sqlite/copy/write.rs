@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, params};
 
-use crate::model::TaskId;
+use crate::domain::model::TaskId;
 use crate::store::copy::{DeliveryRow, EventRow, Origin, Portion};
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::seconds;
 use crate::store::sqlite::{meta, open, outbox, snapshot};
 
 const ADD_DELIVERY: &str =
-    "INSERT INTO delivery (sequence, webhook, state, tries, next_try, last_try, last_answer)
+    "INSERT INTO delivery (sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// Adds it to an empty state.
@@ -55,9 +55,9 @@ fn add_delivery(state: &Connection, delivery: &DeliveryRow) -> Result<(), Fault>
         delivery.sequence.cast_signed(),
         delivery.webhook.as_str(),
         delivery.state.as_str(),
-        delivery.tries,
-        seconds(delivery.next_try),
-        seconds(delivery.last_try),
+        delivery.attempts,
+        seconds(delivery.next_attempt),
+        seconds(delivery.last_attempt),
         delivery.last_answer,
     ])?;
     Ok(())

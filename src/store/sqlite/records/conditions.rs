@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use crate::model::Timestamp;
+use crate::domain::model::Timestamp;
 
 /// Conditions that all must hold.
 #[derive(Debug, Default)]

@@ -5,13 +5,13 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::conditions::{Conditions, sequence, text};
 use super::events;
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::records::{DeliveryPlace, DeliveryRecord, DeliveryState};
+use crate::store::queries::{DeliveryPlace, DeliveryRecord, DeliveryState};
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::optional_time;
 
-/// See [`crate::store::records::Records::deliveries`].
+/// See [`crate::store::queries::StateQueries::deliveries`].
 pub(super) fn page(
     connection: &Connection,
     filter: &DeliveryFilter,
@@ -27,7 +27,7 @@ pub(super) fn page(
         );
     }
     let sql = format!(
-        "SELECT {}, d.webhook, d.state, d.tries, d.next_try, d.last_try, d.last_answer
+        "SELECT {}, d.webhook, d.state, d.attempts, d.next_attempt, d.last_attempt, d.last_answer
          FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence {}
          ORDER BY d.sequence DESC, d.webhook LIMIT ?",
         events::COLUMNS,
@@ -92,9 +92,9 @@ fn read(row: &Row<'_>) -> Result<DeliveryRecord, Fault> {
         Ok(DeliveryRecord {
             webhook: WebhookName(row.get(first)?),
             state: state(row, first + 1)?,
-            tries: row.get(first + 2)?,
-            next_try: optional_time(row, first + 3)?,
-            last_try: optional_time(row, first + 4)?,
+            attempts: row.get(first + 2)?,
+            next_attempt: optional_time(row, first + 3)?,
+            last_attempt: optional_time(row, first + 4)?,
             last_answer: row.get(first + 5)?,
             event,
         })

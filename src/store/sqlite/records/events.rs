@@ -5,10 +5,10 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::conditions::{Conditions, seconds, sequence, text};
 use super::url_search::{LOOK_UPS, UrlSearch};
-use crate::event::EventType;
-use crate::model::{TargetName, TaskId};
+use crate::domain::event::EventType;
+use crate::domain::model::{TargetName, TaskId};
 use crate::store::filter::{EventFilter, EventSpan};
-use crate::store::records::EventRecord;
+use crate::store::queries::EventRecord;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::{count, time};
 
@@ -21,7 +21,7 @@ pub(super) const COLUMN_COUNT: usize = 7;
 /// Where among them these three are.
 const TARGET_TASK_DOCUMENT: [usize; 3] = [4, 5, 6];
 
-/// See [`crate::store::records::Records::events`].
+/// See [`crate::store::queries::StateQueries::events`].
 pub(super) fn page(
     connection: &Connection,
     filter: &EventFilter,

@@ -4,10 +4,10 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use super::conditions::{Conditions, sequence, text};
 use super::deliveries;
-use crate::model::WebhookName;
+use crate::domain::model::WebhookName;
 use crate::store::filter::DeliveryFilter;
-use crate::store::outbox::Order;
-use crate::store::records::DeliveryPlace;
+use crate::store::outbox::OutboxCommand;
+use crate::store::queries::DeliveryPlace;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::count;
 use crate::store::steps::{STEP, Step};
@@ -16,7 +16,7 @@ use crate::store::steps::{STEP, Step};
 pub(super) fn step(
     connection: &Connection,
     filter: &DeliveryFilter,
-    order: Order,
+    order: OutboxCommand,
     after: Option<&DeliveryPlace>,
 ) -> Result<Step, Fault> {
     let met = places(connection, filter, after)?;

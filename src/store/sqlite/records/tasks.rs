@@ -4,9 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::conditions::{Conditions, seconds, text};
-use crate::model::{Status, TargetName, Timestamp};
+use crate::domain::model::{Status, TargetName, Timestamp};
 use crate::store::filter::{TaskCondition, TaskFilter};
-use crate::store::records::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
+use crate::store::queries::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
 use crate::store::sqlite::checksum::sound;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::{count, time};
@@ -52,7 +52,7 @@ const HOURLY_COUNTS: &str = concat!(
     GROUP BY target, hour ORDER BY target, hour"
 );
 
-/// See [`crate::store::records::Records::tasks`].
+/// See [`crate::store::queries::StateQueries::tasks`].
 pub(super) fn page(
     connection: &Connection,
     filter: &TaskFilter,
@@ -116,7 +116,7 @@ pub(super) fn page(
     Ok(records)
 }
 
-/// See [`crate::store::records::Records::task_counts`].
+/// See [`crate::store::queries::StateQueries::task_counts`].
 pub(super) fn counts(connection: &Connection) -> Result<Vec<TaskCount>, Fault> {
     let mut statement = connection.prepare_cached(COUNTS)?;
     let mut rows = statement.query([])?;
@@ -134,7 +134,7 @@ pub(super) fn counts(connection: &Connection) -> Result<Vec<TaskCount>, Fault> {
     Ok(counts)
 }
 
-/// See [`crate::store::records::Records::hourly_counts`].
+/// See [`crate::store::queries::StateQueries::hourly_counts`].
 pub(super) fn hourly_counts(
     connection: &Connection,
     since: Timestamp,

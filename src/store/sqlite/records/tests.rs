@@ -1,7 +1,7 @@
 //! Searches come to the same whichever way they go.
 
 use super::*;
-use crate::model::Status;
+use crate::domain::model::Status;
 use crate::store::contract_tests::{at, commit_events, commit_tasks, event, task};
 use crate::store::filter::UrlFilter;
 use crate::store::sqlite::open;

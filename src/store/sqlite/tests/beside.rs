@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::store::filter::{DeliveryFilter, TaskFilter};
-use crate::store::records::{OutboxOrders, Records};
+use crate::store::queries::{OutboxAdmin, StateQueries};
 
 fn said(error: &StoreError) -> String {
     let source = std::error::Error::source(error).map(ToString::to_string);

@@ -149,7 +149,7 @@ fn an_operators_change_of_a_row_is_refused() {
     let other = Connection::open(&path).unwrap();
     for sql in [
         "UPDATE task SET status = 'success'",
-        "UPDATE delivery SET tries = 0",
+        "UPDATE delivery SET attempts = 0",
     ] {
         let error = other.execute_batch(sql).unwrap_err();
         assert!(error.to_string().contains("row_checksum"), "{error}");
@@ -170,7 +170,7 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
         "UPDATE task SET type = CAST(x'ff' AS TEXT)",
         "UPDATE event SET document = '{}'",
         "PRAGMA foreign_keys = 0; DELETE FROM event",
-        "UPDATE delivery SET next_try = 99999999999",
+        "UPDATE delivery SET next_attempt = 99999999999",
         "UPDATE target SET failed_polls = 3",
         "UPDATE meta SET value = '3' WHERE name = 'last_sequence'",
     ];
@@ -188,7 +188,7 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
         change(&path, sql);
 
         let used = [
-            store.known_tasks(&shop(), &[TaskNumber(1)]).map(|_| ()),
+            store.known_tasks(&shop(), &[TaskRowId(1)]).map(|_| ()),
             store.pending(&ops(), 1).map(|_| ()),
             store.target(&shop()).map(|_| ()),
             store.commit(

@@ -1,7 +1,7 @@
 //! A state at rest: one file that reading does not touch, and what the first change and the close do to it.
 
 use super::*;
-use crate::store::records::Records as _;
+use crate::store::queries::StateQueries as _;
 
 #[test]
 fn a_state_that_was_only_read_is_as_it_was_byte_for_byte() {

@@ -1,9 +1,9 @@
 //! States of earlier versions: opened, they are of this one, and nothing in them is lost or told again.
 
 use super::*;
-use crate::model::{Absence, KnownTask, TaskId};
-use crate::store::records::Records as _;
-use crate::store::{Baseline, Reach, Room};
+use crate::domain::model::{Absence, KnownTask, TaskId};
+use crate::store::queries::StateQueries as _;
+use crate::store::{Baseline, PageCapacity, RecentSpan};
 
 /// As version 1 left it: two tasks, an event that one webhook has had and another is still owed.
 const VERSION_1: &str = "
@@ -46,7 +46,7 @@ fn a_state_of_version_1_keeps_all_that_it_knows_and_owes() {
         assert_eq!(new.urls["http://a/"].finished, Some(at(1_550)));
         assert_eq!(in_flight(&store, &shop()).len(), 1);
         let delivery = contract_tests::next(&store, "ops").unwrap();
-        assert_eq!((delivery.sequence, delivery.tries), (7, 3));
+        assert_eq!((delivery.sequence, delivery.attempts), (7, 3));
         assert_eq!(delivery.document, "{\"id\":\"evt_seven\"}");
         assert_eq!(contract_tests::next(&store, "chat"), None);
         let records = SqliteRecords::open(&path).unwrap();
@@ -66,18 +66,21 @@ fn what_a_state_of_version_1_did_not_keep_is_filled_in_without_a_guess() {
     version_1(&path);
     let store = open_sound(&path);
     let (new, old) = (TaskId::from("new"), TaskId::from("old"));
-    let sought = [(&new, 1_500), (&old, 1_000)].map(|(id, created)| Sought {
+    let sought = [(&new, 1_500), (&old, 1_000)].map(|(id, created)| TaskLookup {
         id,
         created: Some(at(created)),
     });
-    for found in store.footprints(&shop(), &sought).unwrap() {
+    for found in store.task_summaries(&shop(), &sought).unwrap() {
         assert_eq!(found.unwrap().fingerprint, None);
     }
     // Two URLs and none.
     let reach = |room| store.reach(&shop(), room, at(0)).unwrap();
-    assert_eq!(reach(Room::Urls(3)), Reach::Everything);
+    assert_eq!(reach(PageCapacity::Urls(3)), RecentSpan::Everything);
     let (fits, newest) = (at(1_001), at(1_500));
-    assert_eq!(reach(Room::Urls(2)), Reach::Since { fits, newest });
+    assert_eq!(
+        reach(PageCapacity::Urls(2)),
+        RecentSpan::Since { fits, newest }
+    );
     assert_ne!(store.fingerprint_seed(), 0);
     drop(store);
     let seeds = ["one.db", "other.db"].map(|name| {
@@ -94,9 +97,9 @@ fn the_fingerprints_of_version_6_are_forgotten_and_the_tasks_are_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     let store = open_sound(&path);
-    let task = contract_tests::task("a", crate::model::Status::Success, Some(1_000));
-    let learned = crate::store::LearnedTask {
-        fingerprint: Some(crate::model::Fingerprint::of_text(9, 7)),
+    let task = contract_tests::task("a", crate::domain::model::Status::Success, Some(1_000));
+    let learned = crate::store::TaskUpsert {
+        fingerprint: Some(crate::domain::model::Fingerprint::of_text(9, 7)),
         ..task.clone().into()
     };
     let commit = Commit {
@@ -109,11 +112,11 @@ fn the_fingerprints_of_version_6_are_forgotten_and_the_tasks_are_not() {
     old.pragma_update(None, "user_version", 6).unwrap();
     drop(old);
     let store = open_sound(&path);
-    let sought = [Sought {
+    let sought = [TaskLookup {
         id: &task.id,
         created: task.created,
     }];
-    let found = store.footprints(&shop(), &sought).unwrap();
+    let found = store.task_summaries(&shop(), &sought).unwrap();
     assert_eq!(found[0].unwrap().fingerprint, None);
     assert_eq!(known(&store, "a"), Some(task));
 }
@@ -174,7 +177,7 @@ fn what_version_1_knew_and_owed_is_there_after_an_upgrade() {
     );
     assert_eq!(pending[0].document, "{\"id\":\"the same bytes\"}");
     assert_eq!(
-        (pending[0].tries, pending[0].next_try),
+        (pending[0].attempts, pending[0].next_attempt),
         (3, Some(at(2_500)))
     );
 

@@ -5,7 +5,7 @@ use proptest::sample::Index;
 
 use super::any_json::tasks;
 use super::*;
-use crate::model::{Fingerprint, Footprint, ListOrder, Remembered, TaskNumber};
+use crate::domain::model::{Fingerprint, ListOrder, Remembered, TaskRowId, TaskSummary};
 
 const SEED: u64 = 77;
 
@@ -14,8 +14,8 @@ fn remembered(listed: &Listed) -> Remembered {
     Remembered {
         id: listed.id.clone(),
         url_count: listed.urls().count(),
-        footprint: Footprint {
-            number: TaskNumber(1),
+        footprint: TaskSummary {
+            number: TaskRowId(1),
             fingerprint: listed.fingerprint(SEED),
             created: listed.created,
             in_flight: false,
@@ -28,7 +28,7 @@ fn expecting(tasks: impl IntoIterator<Item = Remembered>) -> Recall {
     let mut recall = Recall::new(SEED);
     // Known in this order, so shown in this order.
     let tasks = tasks.into_iter().zip(1..).map(|(mut task, number)| {
-        task.footprint.number = TaskNumber(number);
+        task.footprint.number = TaskRowId(number);
         task
     });
     recall.expect(tasks, ListOrder::NewestFirst);
@@ -58,11 +58,11 @@ proptest! {
             match kind {
                 // What a disk may do to a number, records that say more than their texts, and texts that have changed.
                 0 => Remembered { url_count: right.url_count + 1, ..right },
-                1 => Remembered { footprint: Footprint { created: Timestamp::from_unix_seconds(9), ..right.footprint }, ..right },
+                1 => Remembered { footprint: TaskSummary { created: Timestamp::from_unix_seconds(9), ..right.footprint }, ..right },
                 2 => {
                     let bytes = right.footprint.fingerprint.and_then(Fingerprint::text_bytes);
                     let fingerprint = Some(Fingerprint::of_text(bytes.unwrap_or_default(), 5));
-                    Remembered { footprint: Footprint { fingerprint, ..right.footprint }, ..right }
+                    Remembered { footprint: TaskSummary { fingerprint, ..right.footprint }, ..right }
                 }
                 _ => right,
             }
@@ -142,7 +142,7 @@ fn a_page_in_another_order_is_not_tried_for_ever() {
 fn what_is_not_what_the_state_holds_now_is_not_expected() {
     let page = read_page(answer(&list(1..4), false).into()).unwrap();
     let mut recall = expecting(page.tasks.iter().map(remembered));
-    recall.forget([TaskNumber(2)].into_iter());
+    recall.forget([TaskRowId(2)].into_iter());
     let page = read_expected_page(answer(&list(1..4), false).into(), &mut recall).unwrap();
     let recognised: Vec<_> = page.tasks.iter().map(Listed::is_recognised).collect();
     assert_eq!(recognised, [true, false, true]);

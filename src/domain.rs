@@ -1,0 +1,9 @@
+//! What the program talks about, and the rules for it: tasks, changes, events, schedules, ongoing faults. Pure: no I/O
+//! and no clock.
+
+pub mod diff;
+pub mod event;
+pub mod incident;
+pub mod model;
+pub mod schedule;
+pub mod text;

@@ -1,0 +1,55 @@
+//! `format = "cloudevents"`: a `CloudEvents` 1.0 envelope in structured mode; its `data` is the event's own document.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::event::Event;
+use crate::domain::model::Timestamp;
+use crate::formats::OutgoingEvent;
+
+pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json; charset=utf-8";
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    /// With `id` it names the event for ever: a path, for the watcher has no address of its own.
+    source: String,
+    r#type: String,
+    /// The task's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Timestamp>,
+    datacontenttype: &'static str,
+    data: &'a RawValue,
+}
+
+pub(super) fn body<'a>(events: &[OutgoingEvent<'_>]) -> Cow<'a, [u8]> {
+    let envelope = events.first().map(envelope).unwrap_or_default();
+    Cow::Owned(envelope.into_bytes())
+}
+
+fn envelope(outgoing: &OutgoingEvent<'_>) -> String {
+    let event = Event::read(outgoing);
+    let task = event.task.as_ref().map(|task| task.id.as_str());
+    let envelope = Envelope {
+        specversion: "1.0",
+        id: outgoing.id,
+        source: format!("/ucdn-watch/targets/{}", event.target),
+        r#type: format!(
+            "ucdn-watch.{}",
+            event.r#type.map_or("event", |known| known.as_str())
+        ),
+        subject: task.filter(|id| !id.is_empty()),
+        time: event.time,
+        datacontenttype: "application/json",
+        data: serde_json::from_str(outgoing.document).unwrap_or(RawValue::NULL),
+    };
+    serde_json::to_string(&envelope).unwrap_or_else(|error| {
+        // Strings and a value that was JSON before: serde_json has no way to refuse these.
+        unreachable!("an envelope is always JSON: {error}")
+    })
+}

@@ -1,0 +1,122 @@
+//! From a request's parameters to the filters of the state: those of the commands, under the same names.
+
+use std::str::FromStr;
+
+use crate::config::EventPattern;
+use crate::domain::event::EventType;
+use crate::domain::model::{TargetName, TaskId, TaskKind, TimeArg, Timestamp};
+use crate::store::filter::{Domain, EventFilter, TaskFilter, UrlFilter};
+use crate::web::parameters::{Mistake, Parameters};
+use crate::web::refusal::Refusal;
+use crate::web::site::Site;
+
+/// The parameters of both filters.
+macro_rules! with_shared {
+    ($($own:literal),*) => {
+        &["target", "kind", "since", "until", "url", "domain", "limit", $($own),*]
+    };
+}
+
+/// The parameters of `/api/tasks`.
+pub(super) const OF_TASKS: &[&str] = with_shared!["id", "status", "type", "after"];
+
+/// The parameters of `/api/events`.
+pub(super) const OF_EVENTS: &[&str] = with_shared!["task", "type", "after", "before"];
+
+/// Which tasks a request asks for.
+pub(super) fn of_tasks(parameters: &Parameters, site: &Site) -> Result<TaskFilter, Refusal> {
+    let now = site.clock.now();
+    Ok(TaskFilter {
+        targets: targets(parameters, site)?,
+        id: parameters.one::<String>("id")?.map(TaskId),
+        conditions: parameters.all("status")?,
+        r#type: parameters.one("type")?,
+        since: moment(parameters, "since", now)?,
+        until: moment(parameters, "until", now)?,
+        url: url(parameters)?,
+    })
+}
+
+/// Which events a request asks for.
+pub(super) fn of_events(parameters: &Parameters, site: &Site) -> Result<EventFilter, Refusal> {
+    let now = site.clock.now();
+    let types: Vec<EventTypes> = parameters.all("type")?;
+    Ok(EventFilter {
+        targets: targets(parameters, site)?,
+        types: types.into_iter().flat_map(|types| types.0).collect(),
+        task: parameters.one::<String>("task")?.map(TaskId),
+        since: moment(parameters, "since", now)?,
+        until: moment(parameters, "until", now)?,
+        url: url(parameters)?,
+    })
+}
+
+/// A type of event, or a pattern that matches several.
+struct EventTypes(Vec<EventType>);
+
+impl FromStr for EventTypes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        EventPattern::new(text).types().map(Self)
+    }
+}
+
+fn moment(
+    parameters: &Parameters,
+    name: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Mistake> {
+    let moment: Option<TimeArg> = parameters.one(name)?;
+    Ok(moment.map(|moment| moment.seen_from(now)))
+}
+
+fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {
+    parameters.refuse_both("url", "domain")?;
+    let domain: Option<Domain> = parameters.one("domain")?;
+    let text: Option<String> = parameters.one("url")?;
+    Ok(domain
+        .map(UrlFilter::Below)
+        .or_else(|| text.map(UrlFilter::Containing)))
+}
+
+/// The targets that are meant; empty: all.
+fn targets(parameters: &Parameters, site: &Site) -> Result<Vec<TargetName>, Refusal> {
+    let named: Vec<String> = parameters.all("target")?;
+    let named: Vec<TargetName> = named.into_iter().map(TargetName).collect();
+    let kinds = site.board.standing().kinds;
+    for name in &named {
+        if !kinds.contains_key(name) && !has_tasks(name, site)? {
+            let known: Vec<&str> = kinds.keys().map(TargetName::as_str).collect();
+            let known = known.join(", ");
+            let why = format_args!("no such target; the config has: {known}");
+            return Err(Mistake::new("target", why).into());
+        }
+    }
+    let kind: Option<String> = parameters.one("kind")?;
+    let Some(kind) = kind else { return Ok(named) };
+    let kind = match kind.as_str() {
+        "refresh" => TaskKind::Refresh,
+        "prefetch" => TaskKind::Prefetch,
+        _ => return Err(Mistake::new("kind", "expected refresh or prefetch").into()),
+    };
+    let of_kind = kinds.into_iter().filter(|(_, of)| *of == kind);
+    let chosen: Vec<TargetName> = of_kind
+        .map(|(name, _)| name)
+        .filter(|name| named.is_empty() || named.contains(name))
+        .collect();
+    if chosen.is_empty() {
+        let why = format_args!("the config has no such target with {kind} tasks");
+        return Err(Mistake::new("kind", why).into());
+    }
+    Ok(chosen)
+}
+
+/// Whether the state knows tasks of a target that the config no longer names.
+fn has_tasks(name: &TargetName, site: &Site) -> Result<bool, Refusal> {
+    let filter = TaskFilter {
+        targets: vec![name.clone()],
+        ..TaskFilter::default()
+    };
+    Ok(!site.records.tasks(&filter, None, 1)?.is_empty())
+}

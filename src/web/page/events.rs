@@ -1,0 +1,119 @@
+//! Events as people read them: when, of which type, and the sentence that receivers get. Pure.
+
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::tasks::{urgency, word};
+use super::text::{outside, task_path, time};
+use crate::domain::model::{Status, Timestamp};
+use crate::store::queries::{DeliveryRecord, DeliveryState, EventRecord};
+
+/// What a document tells people.
+#[derive(Default, Deserialize)]
+struct Told {
+    #[serde(default)]
+    summary: String,
+    #[serde(default)]
+    changes: Vec<Change>,
+    #[serde(default)]
+    changes_omitted: usize,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    url: String,
+    status: Status,
+}
+
+impl Told {
+    fn of(event: &EventRecord) -> Self {
+        // We wrote it; one that can't be read is shown without its words.
+        serde_json::from_str(&event.document).unwrap_or_default()
+    }
+}
+
+/// The latest, a line each.
+pub(super) fn latest(events: &[EventRecord], now: Timestamp) -> Markup {
+    html! {
+        @if events.is_empty() { p.none { "None yet." } }
+        @else { ol.events { @for event in events { li {
+            (line(event, now, &Told::of(event).summary))
+        } } } }
+    }
+}
+
+/// All of a task's, with the URLs that they tell of and what became of them.
+pub(super) fn history(
+    events: &[EventRecord],
+    deliveries: &[DeliveryRecord],
+    now: Timestamp,
+) -> Markup {
+    html! {
+        ol.events.history { @for event in events {
+            @let told = Told::of(event);
+            li {
+                (line(event, now, &told.summary))
+                (changes(event, &told))
+                ul.deliveries { @for delivery in deliveries.iter().filter(|it| it.event.sequence == event.sequence) {
+                    li { (outcome(delivery, now)) }
+                } }
+            }
+        } }
+    }
+}
+
+fn line(event: &EventRecord, now: Timestamp, summary: &str) -> Markup {
+    html! {
+        span.when { (time(event.recorded, now)) }
+        " " span.word.(class(&event.event_type)) { (outside(&event.event_type)) }
+        " " span.summary {
+            @match &event.task {
+                Some(id) => a href=(task_path(&event.target, id)) { (outside(summary)) },
+                None => (outside(summary)),
+            }
+        }
+    }
+}
+
+fn changes(event: &EventRecord, told: &Told) -> Markup {
+    let mut changes: Vec<&Change> = told.changes.iter().collect();
+    changes.sort_by_key(|change| urgency(&change.status));
+    let count = changes.len() + told.changes_omitted;
+    html! {
+        @if count > 0 {
+            details data-key=(event.sequence) {
+                summary { @if count == 1 { "1 URL changed" } @else { (count) " URLs changed" } }
+                ul.urls { @for change in changes { li {
+                    span.status { (word(&change.status)) } " " span.url { (outside(&change.url)) }
+                } } }
+                @if told.changes_omitted > 0 { p.rest { "and " (told.changes_omitted) " more" } }
+            }
+        }
+    }
+}
+
+fn outcome(delivery: &DeliveryRecord, now: Timestamp) -> Markup {
+    let (class, said) = match delivery.state {
+        DeliveryState::Pending if delivery.attempts > 0 => ("stalled", "to be tried again"),
+        DeliveryState::Pending => ("wait", "owed"),
+        DeliveryState::Delivered => ("success", "delivered"),
+        DeliveryState::Dead => ("failure", "given up"),
+    };
+    html! {
+        (outside(delivery.webhook.as_str())) ": " span.word.(class) { (said) }
+        @if let Some(at) = delivery.last_attempt { " " (time(at, now)) }
+        @if let Some(answer) = &delivery.last_answer { ": " (outside(answer)) }
+        @match delivery.attempts { 0 => {}, 1 => { ", 1 try failed" }, attempts => { ", " (attempts) " attempts failed" } }
+        @if let Some(next) = delivery.next_attempt.filter(|_| delivery.state == DeliveryState::Pending) { "; next try " (time(next, now)) }
+    }
+}
+
+fn class(event_type: &str) -> &'static str {
+    match event_type {
+        "task.failure" | "task.url_failure" | "task.vanished" => "failure",
+        "task.stalled" | "task.unknown" | "watch.failing" => "stalled",
+        "task.success" | "watch.recovered" => "success",
+        "task.process" | "task.progress" => "process",
+        _ => "wait",
+    }
+}

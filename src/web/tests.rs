@@ -1,0 +1,212 @@
+//! The listener over real sockets, with pages of the tests' own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use super::{Board, LastPoll, Lookout, Server, Site};
+use crate::clock::{Age, Clock, SystemClock};
+use crate::config::AllowedHosts;
+use crate::domain::model::{TargetName, Timestamp};
+use crate::store::sqlite::{self, SqliteRecords};
+
+/// Only a hang takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn site(page: impl Fn() -> String + Send + Sync + 'static) -> Site {
+    Site {
+        records: Arc::new(empty_state()),
+        lookout: Lookout::default(),
+        hosts: AllowedHosts::Named(BTreeSet::new()),
+        board: Arc::default(),
+        clock: Arc::new(SystemClock::start()),
+        metrics: Box::new(page),
+    }
+}
+
+/// Its file is gone; what is open of it stays.
+fn empty_state() -> SqliteRecords {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    drop(sqlite::open(&path, Timestamp::EPOCH).unwrap());
+    SqliteRecords::open(&path).unwrap()
+}
+
+fn listen(site: Site) -> Server {
+    Server::listen(SocketAddr::from(([127, 0, 0, 1], 0)), site).unwrap()
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let connection = TcpStream::connect(server.address()).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_write_timeout(Some(PATIENCE)).unwrap();
+    connection
+}
+
+fn ask(server: &Server, path: &str) -> TcpStream {
+    let mut connection = connect(server);
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    connection
+}
+
+fn get(server: &Server, path: &str) -> String {
+    let mut answer = String::new();
+    ask(server, path).read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// As the test sets it.
+#[derive(Debug, Default)]
+struct SetClock {
+    seconds: AtomicU64,
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.seconds.load(Ordering::Relaxed))
+    }
+
+    fn steady(&self) -> Duration {
+        self.monotonic()
+    }
+
+    fn age(&self, _: Timestamp) -> Age {
+        Age::Witnessed(self.monotonic())
+    }
+}
+
+#[test]
+fn a_page_that_panics_takes_nothing_else_with_it() {
+    let server = listen(site(|| panic!("a bug")));
+    let answer = get(&server, "/metrics");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    let answer = get(&server, "/healthz");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Reading a big state, or waiting for a server that is not there, takes a while: a liveness probe must not.
+#[test]
+fn a_page_in_the_making_keeps_nobody_waiting_who_asks_for_another() {
+    let (finish, may_finish) = mpsc::channel::<()>();
+    let may_finish = Mutex::new(may_finish);
+    let server = listen(site(move || {
+        may_finish.lock().unwrap().recv().unwrap();
+        "made".to_owned()
+    }));
+    let mut waiting = ask(&server, "/metrics");
+    drop(ask(&server, "/metrics"));
+    assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
+    finish.send(()).unwrap();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\nmade"), "{answer}");
+    // The page of the one who left is begun by now, or will not be: in either case the listener can be closed.
+    drop(finish);
+    drop(server);
+}
+
+#[test]
+fn a_long_answer_comes_whole_and_who_does_not_read_it_keeps_nobody_waiting() {
+    const LENGTH: usize = 20 << 20;
+    let server = listen(site(|| "x".repeat(LENGTH)));
+    let slow: Vec<TcpStream> = (0..3).map(|_| ask(&server, "/metrics")).collect();
+    let answer = get(&server, "/metrics");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.len(), LENGTH);
+    drop(slow);
+}
+
+#[test]
+fn a_new_client_is_let_in_however_many_are_there() {
+    let server = listen(site(String::new));
+    // More than may be there, and more than the kernel keeps waiting.
+    let crowd: Vec<TcpStream> = (0..300).map(|_| connect(&server)).collect();
+    assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
+    drop(crowd);
+}
+
+#[test]
+fn a_handed_over_listener_serves_the_new_site_and_a_dropped_one_is_gone() {
+    let old = listen(site(|| "old".to_owned()));
+    let new = old.hand_over(site(|| "new".to_owned())).unwrap();
+    assert_eq!(new.address(), old.address());
+    drop(old);
+    assert!(get(&new, "/metrics").ends_with("\r\n\r\nnew"));
+    let address = new.address();
+    drop(new);
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn health_is_how_long_ago_all_loops_turned() {
+    let clock = Arc::new(SetClock::default());
+    let board = Arc::new(Board::default());
+    let server = listen(Site {
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        board: Arc::clone(&board),
+        ..site(String::new)
+    });
+    clock.seconds.store(60, Ordering::Relaxed);
+    assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
+    clock.seconds.store(61, Ordering::Relaxed);
+    let answer = get(&server, "/healthz");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.ends_with("\r\n\r\nstuck: no turn of all loops for 61 s\n"),
+        "{answer}"
+    );
+    board.turned(clock.monotonic());
+    assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn readiness_takes_a_good_last_poll_of_every_target() {
+    let board = Arc::new(Board::default());
+    let server = listen(Site {
+        board: Arc::clone(&board),
+        ..site(String::new)
+    });
+    let polled = |fault: Option<&str>| {
+        Some(LastPoll {
+            at: Timestamp::EPOCH,
+            in_flight: 0,
+            failed_polls: 0,
+            fault: fault.map(str::to_owned),
+        })
+    };
+    let answer = get(&server, "/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\nstarting\n"));
+    for (polls, expected) in [
+        ([polled(None), polled(None)], "ok\n"),
+        ([polled(None), None], "b: not polled yet\n"),
+        (
+            [polled(Some("no")), None],
+            "a: the last poll failed: no\nb: not polled yet\n",
+        ),
+    ] {
+        let targets = ["a", "b"].map(TargetName::from);
+        board.tell(targets.into_iter().zip(polls).collect(), None);
+        let answer = get(&server, "/readyz");
+        let code = if expected == "ok\n" { "200" } else { "503" };
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
+    }
+    // Whoever can't ask the state has no target, and none of those that there are is well.
+    let well = BTreeMap::from([("a".into(), polled(None))]);
+    board.tell(well.clone(), Some("refused"));
+    let answer = get(&server, "/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.ends_with("\r\n\r\nthe state can't be reached: refused\n"),
+        "{answer}"
+    );
+    board.tell(well, None);
+    assert!(get(&server, "/readyz").starts_with("HTTP/1.1 200 "));
+}
