@@ -1,8 +1,9 @@
 //! Time: the only `now`, and the only waiting. Owns the clock seam and the primitive that every wait ends at.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -63,8 +64,7 @@ impl SystemClock {
 
     /// A reading, and what it is to be held against.
     fn noted(&self) -> (Reading, MutexGuard<'_, WallHistory>) {
-        // Whoever panicked under this lock left a history that lacks a reading at worst.
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.history.lock();
         let reading = self.reading();
         history.note(reading);
         (reading, history)
@@ -123,7 +123,7 @@ pub struct CancelToken {
 
 #[derive(Debug, Default)]
 struct Shared {
-    requested: Mutex<bool>,
+    cancelled: Mutex<bool>,
     changed: Condvar,
 }
 
@@ -140,14 +140,14 @@ pub enum Woken {
 
 impl CancelToken {
     /// Orders the stop and ends every wait. It can't be taken back.
-    pub fn request(&self) {
+    pub fn cancel(&self) {
         *self.lock() = true;
         self.shared.changed.notify_all();
     }
 
     /// Whether the stop was ordered.
     #[must_use]
-    pub fn is_requested(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         *self.lock()
     }
 
@@ -157,43 +157,28 @@ impl CancelToken {
         self.wait_for(Some(span), || false)
     }
 
-    /// A poisoned lock holds a plain bool: whoever panicked can't have left it half-written.
     fn lock(&self) -> MutexGuard<'_, bool> {
-        self.shared
-            .requested
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.cancelled.lock()
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one room of waiting")]
     fn wait_for(&self, span: Option<Duration>, rung: impl Fn() -> bool) -> Woken {
         let deadline = span.and_then(|span| Instant::now().checked_add(span));
-        let mut requested = self.lock();
+        let mut cancelled = self.lock();
         loop {
-            if *requested {
+            if *cancelled {
                 return Woken::Stopped;
             }
             if rung() {
                 return Woken::Notified;
             }
-            let Some(deadline) = deadline else {
-                requested = self
-                    .shared
-                    .changed
-                    .wait(requested)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Woken::TimedOut;
+            match deadline {
+                None => self.shared.changed.wait(&mut cancelled),
+                Some(deadline) if Instant::now() >= deadline => return Woken::TimedOut,
+                Some(deadline) => {
+                    self.shared.changed.wait_until(&mut cancelled, deadline);
+                }
             }
-            requested = self
-                .shared
-                .changed
-                .wait_timeout(requested, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
         }
     }
 }

@@ -59,6 +59,7 @@ pub struct Request<'a> {
 }
 
 /// How many events one request carries at the most.
+#[must_use]
 pub fn events_a_request(format: &Format) -> usize {
     match format {
         Format::Json | Format::CloudEvents => 1,
@@ -68,6 +69,7 @@ pub fn events_a_request(format: &Format) -> usize {
 }
 
 /// How long to wait, at the least, from the beginning of one request to the next.
+#[must_use]
 pub fn pace(format: &Format) -> Duration {
     match format {
         Format::Json | Format::CloudEvents | Format::Alertmanager(_) => Duration::ZERO,

@@ -41,7 +41,7 @@ impl Heartbeat {
             Ok(answer) => Some(format!("HTTP {}", answer.status)),
             Err(error) => Some(error.to_string()),
         };
-        if fault.is_some() && stop.is_requested() {
+        if fault.is_some() && stop.is_cancelled() {
             return;
         }
         let to = &self.url;

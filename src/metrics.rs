@@ -1,10 +1,11 @@
 //! Metrics in Prometheus' text format: what was counted since the start, and what the state holds. Owns their names,
 //! and the promise that no label's value comes from the API. Decides nothing.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Age, Clock};
@@ -236,7 +237,7 @@ impl Metrics {
     /// All of it, as of now.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.counted.lock();
         self.count_tasks(&mut counted);
         self.set_tasks(counted.tasks.as_deref());
         self.set_health();
@@ -328,7 +329,7 @@ impl Metrics {
 
     /// Each change is one assignment: whoever panicked can't have left it half-written.
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock()
     }
 }
 

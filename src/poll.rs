@@ -3,7 +3,8 @@
 //! Each page is committed when it is read, so what a page showed is kept if the next one fails. What was *not* shown is
 //! concluded from a [`CompleteWalk`] of the whole list only.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -115,17 +116,13 @@ impl Poller {
     /// not logged again.
     pub fn succeed_to(&self, predecessor: &Self) {
         if self.list == predecessor.list {
-            let memory = predecessor
-                .memory
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let memory = predecessor.memory.lock().clone();
             // The settings may say another lookback now, or other pages.
             let memory = PollState {
                 progress: None,
                 ..memory
             };
-            *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+            *self.memory.lock() = memory;
         }
     }
 
@@ -137,10 +134,7 @@ impl Poller {
     /// When the poll under way last asked for a page, by the monotonic clock.
     #[must_use]
     pub fn last_turn(&self) -> Duration {
-        self.memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last_turn
+        self.memory.lock().last_turn
     }
 
     /// The present as far as both the API's clock and ours vouch for it; none before the API's first answer. What is
@@ -151,10 +145,7 @@ impl Poller {
     }
 
     fn server_clock(&self) -> ServerClock {
-        self.memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .server_clock
+        self.memory.lock().server_clock
     }
 
     /// How long one page may take: the wait for the account's budget, and the call.
@@ -314,7 +305,7 @@ impl Poller {
             return;
         }
         let name = &self.name;
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock();
         match error {
             Some(error) if memory.fault.failed(&error.sameness()).is_news() => {
                 log::warn!("poll failed: target={name} reason={}", with_causes(error));

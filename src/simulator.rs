@@ -9,10 +9,11 @@
 #![doc = include_str!("simulator/control.txt")]
 //! ```
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod api;
@@ -262,5 +263,5 @@ impl Options {
 
 /// A panic of another thread under the lock leaves at worst one task half-changed: good enough for a stand-in.
 fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
+    world.lock()
 }

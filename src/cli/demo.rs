@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     script::begin(&simulator);
     let watching = watch(&config, Arc::clone(&clock), orders.clone())?;
     script::follow(&simulator, &orders.stop, arguments.span);
-    orders.stop.request();
+    orders.stop.cancel();
     let result = watching.join();
     let tally = receiving.stop();
     tally.conclude(polls(&simulator), clock.monotonic());
@@ -152,7 +152,7 @@ fn watch(
         .name("daemon".to_owned())
         .spawn(move || {
             let result = daemon.run(|| None);
-            stop.request();
+            stop.cancel();
             result
         })
         .map_err(failure)

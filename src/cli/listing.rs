@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::filter::{Domain, UrlFilter};
 use crate::store::queries::StateQueries;
 
-/// StateQueries read at a time, and rows whose columns are as wide as each other.
+/// Records read at a time, and rows whose columns are as wide as each other.
 const PAGE: usize = 500;
 
 /// The filters of tasks and of events.

@@ -92,7 +92,7 @@ impl Desk {
 
     /// Tells its courier to end after the call under way.
     pub(super) fn dismiss(&self) {
-        self.bell.stop().request();
+        self.bell.stop().cancel();
     }
 
     /// Whether no courier of it, nor of its predecessor, is at work any more: to be asked of one that is dismissed.

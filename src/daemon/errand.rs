@@ -63,7 +63,7 @@ impl Errand {
 
     fn tell_to_end(&self) {
         // In this order: what is cut must not be taken for a fault.
-        self.bell.stop().request();
+        self.bell.stop().cancel();
         (self.cut)();
     }
 }

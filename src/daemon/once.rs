@@ -1,8 +1,9 @@
 //! `--once`: every target is polled once, what is due is delivered, and that is told.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::crew::Crew;
@@ -136,7 +137,7 @@ pub fn run(
         held_elsewhere: wanted.difference(&tended.held).cloned().collect(),
         deliveries,
         owed,
-        was_stopped: orders.stop.is_requested(),
+        was_stopped: orders.stop.is_cancelled(),
     })
 }
 
@@ -213,11 +214,8 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
                 // Gone before it rings, also in a panic.
                 let sender = sender;
                 loop {
-                    let item = queue
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .pop_front();
-                    let Some(item) = item.filter(|_| !stop.is_requested()) else {
+                    let item = queue.lock().pop_front();
+                    let Some(item) = item.filter(|_| !stop.is_cancelled()) else {
                         break;
                     };
                     if sender.send(work(item)).is_err() {

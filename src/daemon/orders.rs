@@ -66,7 +66,7 @@ impl Orders {
                         orders.request_reload();
                     } else {
                         stopping.store(true, Ordering::SeqCst);
-                        orders.stop.request();
+                        orders.stop.cancel();
                     }
                 }
             })?;

@@ -1,7 +1,8 @@
 //! What one courier is doing, for those who watch it from other threads. Owns no decision.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::store::AttemptResult;
@@ -151,6 +152,6 @@ impl WorkerStatus {
 
     /// Each change is one assignment: whoever panicked can't have left it half-written.
     fn lock(&self) -> MutexGuard<'_, Snapshot> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock()
     }
 }

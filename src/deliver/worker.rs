@@ -163,7 +163,7 @@ impl DeliveryWorker {
 
     fn turn(&mut self, stop: &CancelToken) -> Result<Turn, StoreError> {
         self.status.turned(self.clock.monotonic());
-        if self.paused || stop.is_requested() {
+        if self.paused || stop.is_cancelled() {
             return Ok(Turn::Idle);
         }
         let Some(batch) = self.next_batch()? else {
@@ -203,7 +203,7 @@ impl DeliveryWorker {
 
     fn try_batch(&mut self, batch: &Batch, stop: &CancelToken) -> Result<Turn, StoreError> {
         let result = self.post(batch);
-        if result.is_err() && stop.is_requested() {
+        if result.is_err() && stop.is_cancelled() {
             // Most likely we cut it off ourselves. If not, the next start finds out what is wrong with the receiver.
             self.journal.cut_off(batch);
             return Ok(Turn::Idle);

@@ -103,6 +103,7 @@ impl Refusal {
     }
 
     /// What the worker does next.
+    #[must_use]
     pub fn verdict(self) -> Verdict {
         let retry_after = match self.meaning {
             Meaning::Busy(wait) => Some(wait),

@@ -1,6 +1,7 @@
 //! The work of one poll: which part of the list is read, pages in, commits out, then what absence tells.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use parking_lot::MutexGuard;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reading::{Clocks, Fill, Progress, room};
@@ -323,7 +324,7 @@ impl<'a> Round<'a> {
 
     fn memory(&self) -> MutexGuard<'_, PollState> {
         let memory = &self.poller.memory;
-        memory.lock().unwrap_or_else(PoisonError::into_inner)
+        memory.lock()
     }
 
     pub(super) fn request(&self, window: Window) -> ListRequest {

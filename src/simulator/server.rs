@@ -1,9 +1,10 @@
 //! Plain sockets: reads requests, sends answers, and breaks them where a fault says so. Knows no API.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -80,7 +81,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.request();
+        self.stop.cancel();
         // Wakes the thread that waits in accept; if that fails, it is not waiting there any more.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
@@ -103,7 +104,7 @@ impl Room {
         thread::scope(|scope| {
             for number in 0.. {
                 let accepted = listener.accept();
-                if self.stop.is_requested() {
+                if self.stop.is_cancelled() {
                     break;
                 }
                 let Ok((stream, _)) = accepted else {
@@ -140,7 +141,7 @@ impl Room {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<TcpStream>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     fn converse(&self, stream: &TcpStream) -> io::Result<()> {
@@ -148,7 +149,7 @@ impl Room {
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let mut buffer = Vec::new();
-        while !self.stop.is_requested() {
+        while !self.stop.is_cancelled() {
             let (reply, keep_alive) = match read_request(stream, &mut buffer)? {
                 Incoming::Request(request) => ((self.respond)(&request), request.keep_alive),
                 Incoming::Refused(status) => (refusal(status), false),

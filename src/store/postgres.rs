@@ -4,8 +4,9 @@
 //! writes goes through that very session: with the session the lock is gone, and so is the right to write. Nothing
 //! else is agreed upon between instances. Another session reads, so that no reader waits for a commit.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::fault::Fault;
@@ -100,7 +101,7 @@ pub fn open(
 impl PostgresStore {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A thread that panicked in a transaction left it open; the server ends it with the session's silence.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writer.lock()
     }
 
     fn write<T>(
@@ -117,7 +118,7 @@ impl PostgresStore {
         action: &'static str,
         work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = self.reader.lock();
         let session = reader.renewed(|_| Ok(()));
         let result = session.and_then(|session| session.read(work));
         result.map_err(|fault| self.error(fault, action))

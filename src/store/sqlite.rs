@@ -3,10 +3,10 @@
 //! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
 //! reader waits for a commit's way to the disk, but a poll, which is about to commit. Either is behind a mutex; both are let go before the lock is.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -200,7 +200,7 @@ fn read_by<T>(
 /// A thread that panicked with a connection in hand left no harm: its transaction was rolled back when it was
 /// dropped. If that failed too, it is rolled back here.
 fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    let connection = connection.lock();
     if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
         log::debug!("state: a transaction was left open; the next statement will say why");
     }
@@ -217,7 +217,7 @@ impl Drop for SqliteStore {
         // Only the last to have it open can put a database at rest: the reader goes first.
         if sound && let Ok(nothing) = Connection::open_in_memory() {
             let reader = self.reader.get_mut();
-            *reader.unwrap_or_else(PoisonError::into_inner) = nothing;
+            *reader = nothing;
             open::rest(&lock_connection(&self.writer));
         }
         let seal = Seal::of(self.file.path()).filter(|_| sound);

@@ -1,7 +1,8 @@
 //! Calls to the API of one account: signed, within its request budget, and read into pages or errors.
 
+use parking_lot::Mutex;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{CancelToken, Clock, Woken};
@@ -108,11 +109,7 @@ impl ApiClient {
         memory: Vec<u8>,
         recall: &mut Recall,
     ) -> Result<Answer, ApiError> {
-        let wait = self
-            .budget
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .reserve(self.clock.monotonic());
+        let wait = self.budget.lock().reserve(self.clock.monotonic());
         if self.stop.sleep(wait) == Woken::Stopped {
             return Err(ApiError::of(Fault::Stopped));
         }
@@ -158,7 +155,7 @@ impl ApiClient {
         };
         let answer = self.http.call_into(&self.endpoint, call, &[], memory);
         let mut answer = answer.map_err(|error| {
-            ApiError::of(if self.stop.is_requested() {
+            ApiError::of(if self.stop.is_cancelled() {
                 Fault::Stopped
             } else {
                 Fault::Call(error)

@@ -1,7 +1,8 @@
 //! Where the daemon says how things are, for those who ask on other threads. Nothing of it is kept on disk.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -63,7 +64,7 @@ impl Board {
     pub fn standing(&self) -> Standing {
         let mut standing = self.lock().clone();
         let couriers = self.couriers.lock();
-        let couriers = couriers.unwrap_or_else(PoisonError::into_inner);
+        let couriers = couriers;
         let webhooks = couriers.iter();
         standing.webhooks = webhooks
             .map(|(name, courier)| (name.clone(), courier.snapshot()))
@@ -73,7 +74,7 @@ impl Board {
 
     /// From now on these couriers make the deliveries.
     pub fn employ(&self, couriers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
-        *self.couriers.lock().unwrap_or_else(PoisonError::into_inner) = couriers;
+        *self.couriers.lock() = couriers;
     }
 
     /// A config was read again.
@@ -125,6 +126,6 @@ impl Board {
 
     /// Nothing between two assignments can panic: nobody has left it half-written.
     fn lock(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.standing.lock()
     }
 }

@@ -1,8 +1,9 @@
 //! What the front page shows of the state: read within bounds, and kept for a moment, so that many who look cost little
 //! more than one. Renders nothing.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -105,7 +106,7 @@ impl Lookout {
         records: &dyn StateQueries,
         clock: &dyn Clock,
     ) -> Result<Arc<Overview>, StoreError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         let begun = clock.monotonic();
         if let Some(kept) = last.as_ref().filter(|kept| begun < kept.until) {
             return Ok(Arc::clone(&kept.overview));

@@ -165,14 +165,14 @@ impl Watching {
     }
 
     fn stop(mut self) {
-        self.orders.stop.request();
+        self.orders.stop.cancel();
         self.thread.take().unwrap().join().unwrap();
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.orders.stop.request();
+        self.orders.stop.cancel();
     }
 }
 

@@ -66,7 +66,7 @@ impl Receiver {
     fn receive(self, mut narrator: Narrator, clock: &dyn Clock, stop: &CancelToken) -> Narrator {
         loop {
             let accepted = self.listener.accept();
-            if stop.is_requested() {
+            if stop.is_cancelled() {
                 return narrator;
             }
             match accepted {
@@ -103,7 +103,7 @@ impl Receiver {
 impl Receiving {
     /// Ends it, and says what it has received.
     pub(super) fn stop(self) -> Tally {
-        self.stop.request();
+        self.stop.cancel();
         // Wakes the thread that waits in accept.
         let _ = TcpStream::connect(self.address);
         // Its panic was reported when it happened.

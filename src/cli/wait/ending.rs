@@ -76,10 +76,10 @@ impl Ending {
 
     /// The first reason holds.
     fn end(&self, reason: i32, client: &ApiClient) {
-        if !self.stop.is_requested() {
+        if !self.stop.is_cancelled() {
             self.reason.store(reason, Ordering::SeqCst);
         }
-        self.stop.request();
+        self.stop.cancel();
         client.shut_down();
     }
 }

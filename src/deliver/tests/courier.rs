@@ -200,7 +200,7 @@ fn each_try_is_signed_anew_with_every_secret() {
 #[test]
 fn nothing_is_sent_after_the_stop() {
     let mut scene = Scene::new(1, &[Reply::Status(200)]);
-    scene.stop.request();
+    scene.stop.cancel();
     assert_eq!(scene.drain(), DrainReport::default());
     assert!(scene.receiver.ids().is_empty());
 }
@@ -263,7 +263,7 @@ fn what_was_delivered_is_recorded_when_a_receiver_says_gone_or_the_program_stops
     let mut scene = Scene::new(2, &[Reply::Status(200)]);
     scene.store.fail_records(1);
     scene.courier.drain_once(&scene.stop).unwrap_err();
-    scene.stop.request();
+    scene.stop.cancel();
     assert_eq!(scene.drain(), DrainReport::default());
     assert!(scene.store.row(2).is_delivered());
 }

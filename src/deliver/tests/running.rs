@@ -40,7 +40,7 @@ impl Running {
     }
 
     fn finish(self, stop: &CancelToken) {
-        stop.request();
+        stop.cancel();
         self.client.shut_down();
         self.thread.join().unwrap();
     }

@@ -1,6 +1,7 @@
 //! The shared state as onlookers and operators see it: a session that holds nothing, beside whatever instances there are.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use super::fault::Fault;
 use super::reconnecting::Reconnecting;
@@ -61,7 +62,7 @@ impl PostgresRecords {
         action: &'static str,
         transact: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.session.lock();
         let session = session.renewed(|_| Ok(()));
         session
             .and_then(transact)

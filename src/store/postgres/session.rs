@@ -177,7 +177,7 @@ async fn within<T>(
             return Some(outcome);
         }
         left -= slice;
-        if stop.is_requested() && !stopping {
+        if stop.is_cancelled() && !stopping {
             stopping = true;
             left = left.min(GRACE_AT_STOP);
         }

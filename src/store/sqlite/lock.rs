@@ -5,10 +5,10 @@
 //! (`last_sequence N`), and how it was closed (`closed` and the [`Seal`]). As long as nothing is written to the database,
 //! nothing is written here.
 
+use parking_lot::Mutex;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::{Mutex, PoisonError};
 
 use super::file::{StateFile, for_owner};
 use super::outbox::MAX_SEQUENCE;
@@ -93,10 +93,8 @@ impl StateLock {
         self.try_write(*self.noted(), seal);
     }
 
-    fn noted(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
-        self.last_sequence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn noted(&self) -> parking_lot::MutexGuard<'_, Option<u64>> {
+        self.last_sequence.lock()
     }
 
     /// What can't be written now makes the next start check more than it need.

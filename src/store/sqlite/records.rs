@@ -1,8 +1,8 @@
 //! The state seen from beside its daemon: opened without its lock, by commands and onlookers. Never creates, checks, mends
 //! or sets aside anything; an older version is not brought up to date here.
 
+use parking_lot::Mutex;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};

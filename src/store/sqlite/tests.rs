@@ -89,7 +89,7 @@ fn the_holder_is_found_among_locks_that_come_and_go() {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 for file in &others {
-                    file.lock().unwrap();
+                    file.lock();
                 }
                 for file in &others {
                     file.unlock().unwrap();
@@ -166,7 +166,7 @@ fn a_later_version_is_left_untouched() {
     let path = directory.path().join("state.db");
     let store = open_sound(&path);
     commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
-    let writer = store.writer.lock().unwrap();
+    let writer = store.writer.lock();
     writer
         .pragma_update(None, "user_version", open::LATEST + 1)
         .unwrap();
@@ -261,7 +261,7 @@ fn what_changes_nothing_writes_nothing() {
 fn no_question_reads_finished_rows() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
-    let reader = store.reader.lock().unwrap();
+    let reader = store.reader.lock();
     let statements = [
         (snapshot::IN_FLIGHT, "COVERING INDEX task_in_flight"),
         (snapshot::COUNT_IN_FLIGHT, "COVERING INDEX task_in_flight"),
@@ -334,7 +334,7 @@ fn a_full_disk_is_not_damage_and_leaves_no_gap() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
     let limit = |pages: u32| {
-        let writer = store.writer.lock().unwrap();
+        let writer = store.writer.lock();
         writer
             .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
             .unwrap();

@@ -44,7 +44,7 @@ impl Files {
 }
 
 fn rows(store: &SqliteStore) -> Rows {
-    let reader = store.reader.lock().unwrap();
+    let reader = store.reader.lock();
     let mut all = Rows::new();
     for table in ["meta", "target", "task", "event", "webhook", "delivery"] {
         let mut statement = reader.prepare(&format!("SELECT * FROM {table}")).unwrap();
