@@ -83,6 +83,7 @@ pub fn pace(format: &Format) -> Duration {
 }
 
 /// Lays events out as `format` wants them: at least one, and at most [`events_a_request`]. Signed for a try at `time`.
+#[must_use]
 pub fn request<'a>(
     format: &Format,
     secrets: &[SecretBytes],
@@ -121,6 +122,7 @@ pub fn request<'a>(
 }
 
 /// What the receiver says against a request in words of its own; none: the status says it all.
+#[must_use]
 pub fn refusal(format: &Format, answer: &HttpAnswer) -> Option<Refusal> {
     let Format::Chat(chat) = format else {
         return None;

@@ -1,4 +1,4 @@
-//! StateQueries as JSON, for programs: what `--json` and `/api` print. Times are RFC 3339; what is not known is null.
+//! Records of the state as JSON, for programs: what `--json` and `/api` print. Times are RFC 3339; what is not known is null.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;

@@ -151,7 +151,7 @@ pub(super) async fn set_tasks(
 /// What goes into a statement.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// StateQueries, turned on their side.
+/// Records, turned on their side.
 #[derive(Default)]
 pub(super) struct Columns {
     ids: Vec<String>,
