@@ -143,6 +143,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
     /// it. What an error or a death leaves behind goes the next time.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Ends its connections and lets other instances take over; later calls fail. Waits only briefly for calls under way.
+    /// Closing twice is harmless. Dropping a store closes it too, but only once its last owner is gone.
+    fn close(&self) {}
 }
 
 /// What an instance holds.
@@ -252,7 +256,7 @@ pub struct FingerprintUpdate {
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// StateQueries to insert or to replace; of two for one task the last one holds. A task keeps its number.
+    /// Records to insert or to replace; of two for one task the last one holds. A task keeps its number.
     pub tasks: Vec<TaskUpsert>,
     /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
     pub fingerprints: Vec<FingerprintUpdate>,
