@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::logging::one_line;
+use crate::domain::text::sanitize;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -141,7 +141,7 @@ fn told(delivery: &Delivery, time: Duration) -> String {
         return format!("{time} ✗ a delivery that is no event; {signature}\n");
     };
     let (symbol, style) = (event.symbol(), event.style());
-    let summary = one_line(&event.summary);
+    let summary = sanitize(&event.summary);
     if delivery.urgency == Urgency::CanWait {
         let shade = if style == DIM { DIM } else { Style::new() };
         return format!(
@@ -150,10 +150,10 @@ fn told(delivery: &Delivery, time: Duration) -> String {
     }
     let mut lines = vec![format!("{time} {style}{symbol} {summary}{style:#}\n")];
     let failed = event.changes.iter().filter(|it| it.status == "failure");
-    lines.extend(failed.map(|change| format!("         failed: {}\n", one_line(&change.url))));
+    lines.extend(failed.map(|change| format!("         failed: {}\n", sanitize(&change.url))));
     lines.push(format!(
         "         {style}☎ wakes the on-call person{style:#} {DIM}({}, {signature}){DIM:#}\n",
-        one_line(&event.r#type)
+        sanitize(&event.r#type)
     ));
     lines.concat()
 }
