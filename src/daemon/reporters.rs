@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::crew::SetupError;
-use super::errand::Errand;
+use super::background::Errand;
+use super::workers::SetupError;
 use crate::clock::Clock;
 use crate::config::{self, Config, Listen};
 use crate::deliver::WorkerStatus;
