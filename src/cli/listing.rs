@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::table::{Column, more_rows, table};
 use super::{Exit, Failure};
-use crate::config::Outline;
+use crate::config::ConfigSummary;
 use crate::domain::model::{TargetName, TaskKind, TimeArg, Timestamp};
 use crate::domain::text::sanitize_json;
 use crate::store::StoreError;
@@ -66,7 +66,7 @@ impl Filters {
     /// The targets that are meant; empty: all.
     pub(super) fn targets(
         &self,
-        config: &Outline,
+        config: &ConfigSummary,
         records: &dyn StateQueries,
     ) -> Result<Vec<TargetName>, Failure> {
         for name in &self.target {
@@ -99,7 +99,11 @@ impl Filters {
 }
 
 /// A name that neither the config nor the state knows is a slip.
-fn check_target(name: &str, config: &Outline, records: &dyn StateQueries) -> Result<(), Failure> {
+fn check_target(
+    name: &str,
+    config: &ConfigSummary,
+    records: &dyn StateQueries,
+) -> Result<(), Failure> {
     let is = |known: &TargetName| known.as_str() == name;
     if config.targets.keys().any(is) || records.task_counts()?.iter().any(|one| is(&one.target)) {
         return Ok(());
