@@ -63,7 +63,7 @@
 //! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
 //!
 //! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
-//! [`store::Store::tend`] says which are ours, and what is not ours is neither polled nor delivered nor written.
+//! [`store::Store::renew_leases`] says which are ours, and what is not ours is neither polled nor delivered nor written.
 //!
 //! # Threads
 //!
