@@ -175,8 +175,8 @@ impl Connection {
         Step::Done
     }
 
-    fn enter(&mut self, stage: Stage, within: Duration, state: &AppState) {
+    fn enter(&mut self, stage: Stage, within: Duration, app: &AppState) {
         self.stage = stage;
-        self.deadline = state.clock.monotonic().saturating_add(within);
+        self.deadline = app.clock.monotonic().saturating_add(within);
     }
 }
