@@ -12,7 +12,7 @@ use super::listing::{
 use super::table::{Column, text_cell};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{CancelToken, Clock, SystemClock};
-use crate::config::Outline;
+use crate::config::ConfigSummary;
 use crate::domain::event::EventDocument;
 use crate::domain::model::Timestamp;
 use crate::domain::text::ago;
@@ -85,7 +85,7 @@ impl FromStr for Turn {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let config = context.load_outline()?;
+    let config = context.load_summary()?;
     let records = state::records(&config)?;
     let clock = SystemClock::start();
     let filter = filter(arguments, &config, &*records, clock.now())?;
@@ -121,7 +121,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 
 fn filter(
     arguments: &Arguments,
-    config: &Outline,
+    config: &ConfigSummary,
     records: &dyn StateQueries,
     now: Timestamp,
 ) -> Result<EventFilter, Failure> {
@@ -172,7 +172,7 @@ fn begin(
 /// A line an event, until nobody reads them any more or a signal ends the program.
 fn follow(
     arguments: &Arguments,
-    config: &Outline,
+    config: &ConfigSummary,
     filter: &EventFilter,
     mut after: u64,
 ) -> Result<(), StoreError> {
@@ -197,7 +197,7 @@ struct Look {
 
 /// Writes what is new. Opens the state itself: a damaged one may have been set aside, and another begun under its name.
 fn look(
-    config: &Outline,
+    config: &ConfigSummary,
     filter: &EventFilter,
     after: u64,
     output: Output,

@@ -163,7 +163,7 @@ impl Keep<'_> {
     }
 }
 
-fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
+fn heartbeat(settings: &config::HeartbeatSettings) -> Result<Heartbeat, SetupError> {
     Heartbeat::new(settings).map_err(|error| SetupError {
         what: "the heartbeat".to_owned(),
         source: error.into(),
