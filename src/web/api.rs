@@ -75,5 +75,5 @@ fn document<N: Serialize>(
     let next = serde_json::to_string(&next)?;
     let items = items.join(",\n");
     let body = format!("{{\"{name}\":[\n{items}\n],\"next\":{next}}}\n");
-    Ok(Answer::json(Code::Ok, body))
+    Ok(Answer::json(Code::Ok, &body))
 }

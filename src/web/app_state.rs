@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AllowedHosts;
+use crate::domain::text::sanitize;
 use crate::store::queries::StateQueries;
 use crate::web::answer::{Answer, Code};
 use crate::web::api;
@@ -99,13 +100,21 @@ impl AppState {
         let mut not_ready = String::new();
         if let Some(fault) = snapshot.ownership_fault {
             // Writing into a string can't fail.
-            let _ = writeln!(not_ready, "the state can't be reached: {fault}");
+            let _ = writeln!(
+                not_ready,
+                "the state can't be reached: {}",
+                sanitize(&fault)
+            );
         }
         for (name, last) in snapshot.targets {
             let _ = match last {
                 None => writeln!(not_ready, "{name}: not polled yet"),
                 Some(last) => match last.fault {
-                    Some(fault) => writeln!(not_ready, "{name}: the last poll failed: {fault}"),
+                    Some(fault) => writeln!(
+                        not_ready,
+                        "{name}: the last poll failed: {}",
+                        sanitize(&fault)
+                    ),
                     None => Ok(()),
                 },
             };

@@ -1,9 +1,6 @@
 //! From a request's parameters to the filters of the state: those of the commands, under the same names.
 
-use std::str::FromStr;
-
-use crate::config::EventPattern;
-use crate::domain::event::EventType;
+use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::{TargetName, TaskId, TaskKind, TimeArg, Timestamp};
 use crate::store::filter::{Domain, EventFilter, TaskFilter, UrlFilter};
 use crate::web::app_state::AppState;
@@ -43,23 +40,12 @@ pub(super) fn of_events(parameters: &Parameters, state: &AppState) -> Result<Eve
     let types: Vec<EventTypes> = parameters.all("type")?;
     Ok(EventFilter {
         targets: targets(parameters, state)?,
-        types: types.into_iter().flat_map(|types| types.0).collect(),
+        types: EventTypes::union(&types),
         task: parameters.one::<String>("task")?.map(TaskId),
         since: moment(parameters, "since", now)?,
         until: moment(parameters, "until", now)?,
         url: url(parameters)?,
     })
-}
-
-/// A type of event, or a pattern that matches several.
-struct EventTypes(Vec<EventType>);
-
-impl FromStr for EventTypes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        EventPattern::new(text).types().map(Self)
-    }
 }
 
 fn moment(
