@@ -7,7 +7,7 @@ use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::domain::model::TargetName;
 use crate::domain::text::with_causes;
-use crate::metrics::Reload;
+use crate::metrics::ReloadResult;
 use crate::poll::{PollError, PollReport, Poller};
 use crate::store::StoreError;
 use crate::systemd::SystemdNotifier;
@@ -161,11 +161,11 @@ impl Daemon {
 
     fn reload(&mut self, config: Option<Config>) {
         self.systemd.reloading();
-        let mut outcome = Reload::Refused;
+        let mut outcome = ReloadResult::Rejected;
         if let Some(config) = config {
             match self.apply_config(&config) {
                 Ok(()) => {
-                    outcome = Reload::Taken;
+                    outcome = ReloadResult::Applied;
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {

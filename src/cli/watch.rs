@@ -8,7 +8,7 @@ use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::daemon::once::{self, OnceError, OnceReport};
 use crate::daemon::{Control, Daemon, SetupError, StoreHandles};
-use crate::logging;
+use crate::domain::text::sanitize;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{self, PostgresRecords};
@@ -119,7 +119,7 @@ fn print_summary(report: &OnceReport) {
             Err(error) => format!("{name}: not polled: {error} ({counts})"),
         };
         // A closed pipe is no error: its reader has read enough.
-        let _ = writeln!(stdout, "{}", logging::one_line(&line));
+        let _ = writeln!(stdout, "{}", sanitize(&line));
     }
     for name in &report.owned_elsewhere {
         let _ = writeln!(stdout, "{name}: not polled: another instance owns it");

@@ -68,7 +68,7 @@ pub fn run(
         Arc::clone(&handles.queries),
         Arc::clone(clock),
     ));
-    metrics.watch(config);
+    metrics.set_config(config);
     let builder = WorkerBuilder {
         config,
         store,
@@ -81,10 +81,10 @@ pub fn run(
 
     let wanted: BTreeSet<TargetName> = pollers.keys().cloned().collect();
     let leases = store.renew_leases(&wanted, &BTreeSet::new())?;
-    metrics.hold(leases.owned.iter());
+    metrics.set_owned_targets(leases.owned.iter());
     leases.capacity_error.as_deref().map(log_capacity_error);
     if let Some(reason) = lost_state {
-        metrics.state_was_set_aside();
+        metrics.record_state_loss();
         report_lost_state(&pollers, reason);
     }
     pollers.retain(|target, _| leases.owned.contains(target));
@@ -97,7 +97,7 @@ pub fn run(
 
     let polls = poll_all(&runner, &pollers);
     for (target, report) in &polls {
-        metrics.polled(target, report);
+        metrics.record_poll(target, report);
     }
     prune(&**store, config, &pollers);
     let deliveries = deliver_all(&runner, delivery_workers);
@@ -183,7 +183,7 @@ fn deliver_all(
 fn write_textfile(path: &Path, metrics: &Metrics) {
     let mut textfile = Textfile::new(path.to_owned());
     // This process has polled once. If that failed, only the old file knows the time of the last success.
-    metrics.remember(&textfile.last_successes());
+    metrics.restore_last_successes(&textfile.last_successes());
     textfile.write(&metrics.text());
 }
 

@@ -16,21 +16,21 @@ use crate::deliver::WorkerStatus;
 use crate::domain::model::{TargetName, WebhookName};
 use crate::heartbeat::Heartbeat;
 use crate::metrics::textfile::Textfile;
-use crate::metrics::{Metrics, Reload};
+use crate::metrics::{Metrics, ReloadResult};
 use crate::poll::PollReport;
 use crate::store::queries::StateQueries;
-use crate::web::{Board, ConfigInEffect, LastPoll, Lookout, Server, Site};
+use crate::web::{AppState, ConfigStatus, DaemonHealth, LastPoll, OverviewCache, Server};
 
 /// All reporters of the running config. A reload keeps those whose settings did not change.
 #[derive(Debug)]
 pub(super) struct Reporters {
     metrics: Arc<Metrics>,
-    board: Arc<Board>,
+    health: Arc<DaemonHealth>,
     queries: Arc<dyn StateQueries>,
     clock: Arc<dyn Clock>,
     listener: Option<Listener>,
     textfile: Option<Supervised<PathBuf>>,
-    heartbeat: Option<Supervised<config::Heartbeat>>,
+    heartbeat: Option<Supervised<config::HeartbeatSettings>>,
     polled: PolledTargets,
 }
 
@@ -58,7 +58,7 @@ impl Reporters {
     pub(super) fn new(queries: Arc<dyn StateQueries>, clock: Arc<dyn Clock>) -> Self {
         Self {
             metrics: Arc::new(Metrics::new(Arc::clone(&queries), Arc::clone(&clock))),
-            board: Arc::default(),
+            health: Arc::default(),
             queries,
             clock,
             listener: None,
@@ -86,18 +86,19 @@ impl Reporters {
         self.listen(config.http.as_ref())?;
         heartbeat.apply(&mut self.heartbeat);
         textfile.apply(&mut self.textfile);
-        self.metrics.watch(config);
-        self.board.watch(config);
+        self.metrics.set_config(config);
+        self.health.set_config(config);
         if let Some(path) = &config.textfile {
             let textfile = Textfile::new(path.clone());
-            self.metrics.remember(&textfile.last_successes());
+            self.metrics
+                .restore_last_successes(&textfile.last_successes());
         }
         Ok(())
     }
 
     /// Replaces the delivery workers that are reported on.
     pub(super) fn set_workers(&self, workers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
-        self.board.employ(workers);
+        self.health.set_workers(workers);
     }
 
     /// Replaces the targets that this instance owns, with the last poll of each. `store_error` says why the store can't
@@ -107,26 +108,26 @@ impl Reporters {
         targets: BTreeMap<TargetName, Option<LastPoll>>,
         store_error: Option<&str>,
     ) {
-        self.metrics.hold(targets.keys());
+        self.metrics.set_owned_targets(targets.keys());
         self.polled.set_targets(targets.keys().cloned().collect());
-        self.board.tell(targets, store_error);
+        self.health.set_targets(targets, store_error);
         self.flush();
     }
 
     /// A config was read again.
-    pub(super) fn config_reloaded(&mut self, reload: Reload) {
-        self.metrics.reloaded(reload);
-        self.board.config_was_read(match reload {
-            Reload::Taken => ConfigInEffect::Latest,
-            Reload::Refused => ConfigInEffect::Former,
+    pub(super) fn config_reloaded(&mut self, reload: ReloadResult) {
+        self.metrics.record_reload(reload);
+        self.health.set_config_status(match reload {
+            ReloadResult::Applied => ConfigStatus::Current,
+            ReloadResult::Rejected => ConfigStatus::Outdated,
         });
         self.flush();
     }
 
     /// A damaged state was set aside when this process started.
     pub(super) fn state_was_lost(&self, reason: &str) {
-        self.metrics.state_was_set_aside();
-        self.board.state_was_lost(reason);
+        self.metrics.record_state_loss();
+        self.health.record_state_loss(reason);
     }
 
     /// A poll ended. `last` is `None` if this instance no longer owns the target.
@@ -136,7 +137,7 @@ impl Reporters {
         report: &PollReport,
         last: Option<&LastPoll>,
     ) {
-        self.metrics.polled(target, report);
+        self.metrics.record_poll(target, report);
         if report.result.is_ok() {
             self.polled.succeeded(target);
         } else {
@@ -153,13 +154,13 @@ impl Reporters {
 
     fn set_last_poll(&self, target: &TargetName, last: Option<&LastPoll>) {
         if let Some(last) = last {
-            self.board.tell_of(target, last);
+            self.health.record_poll(target, last);
         }
     }
 
     /// Every worker makes progress; `/healthz` counts the time since the last call.
     pub(super) fn mark_alive(&self) {
-        self.board.turned(self.clock.monotonic());
+        self.health.mark_alive(self.clock.monotonic());
     }
 
     /// Has the textfile written with what was reported since the last call. Sends the heartbeat if all targets were polled.
@@ -214,7 +215,7 @@ impl Reporters {
         let server = match &self.listener {
             Some(old) if old.settings == *settings => return Ok(()),
             Some(old) if old.server.address() == settings.address => {
-                old.server.hand_over(self.site(settings))
+                old.server.hand_over(self.app_state(settings))
             }
             _ => self.bind(settings),
         };
@@ -231,7 +232,7 @@ impl Reporters {
     /// 127.0.0.1 and 0.0.0.0 can't share a port.
     fn bind(&mut self, settings: &Listen) -> io::Result<Server> {
         let address = settings.address;
-        let bound = Server::listen(address, self.site(settings));
+        let bound = Server::listen(address, self.app_state(settings));
         if !matches!(&bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
             return bound;
         }
@@ -241,8 +242,8 @@ impl Reporters {
         };
         let old_address = old.server.address();
         drop(old.server);
-        Server::listen(address, self.site(settings)).inspect_err(|_| {
-            self.listener = Server::listen(old_address, self.site(&old.settings))
+        Server::listen(address, self.app_state(settings)).inspect_err(|_| {
+            self.listener = Server::listen(old_address, self.app_state(&old.settings))
                 .inspect_err(|error| {
                     log::error!(
                         "the HTTP listener is down until the next reload: its old address can't be bound again: \
@@ -257,14 +258,14 @@ impl Reporters {
         })
     }
 
-    fn site(&self, settings: &Listen) -> Site {
+    fn app_state(&self, settings: &Listen) -> AppState {
         let metrics = Arc::clone(&self.metrics);
-        Site {
+        AppState {
             hosts: settings.hosts.clone(),
-            board: Arc::clone(&self.board),
+            health: Arc::clone(&self.health),
             clock: Arc::clone(&self.clock),
             records: Arc::clone(&self.queries),
-            lookout: Lookout::default(),
+            overview: OverviewCache::default(),
             metrics: Box::new(move || metrics.text()),
         }
     }
@@ -329,7 +330,9 @@ fn change<S: Clone + PartialEq>(
     }
 }
 
-fn supervise_heartbeat(settings: &config::Heartbeat) -> Result<WorkerSupervisor, SetupError> {
+fn supervise_heartbeat(
+    settings: &config::HeartbeatSettings,
+) -> Result<WorkerSupervisor, SetupError> {
     let settings = settings.clone();
     let make = move || {
         let mut heartbeat = new_heartbeat(&settings)?;
@@ -350,7 +353,7 @@ fn supervise_heartbeat(settings: &config::Heartbeat) -> Result<WorkerSupervisor,
     ))
 }
 
-pub(super) fn new_heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
+pub(super) fn new_heartbeat(settings: &config::HeartbeatSettings) -> Result<Heartbeat, SetupError> {
     Heartbeat::new(settings).map_err(|error| SetupError {
         what: "the heartbeat".to_owned(),
         source: error.into(),

@@ -175,7 +175,7 @@ impl WorkerBuilder<'_> {
             let (metrics, counted) = (Arc::clone(self.metrics), name.clone());
             worker
                 .status()
-                .tell(move |outcome| metrics.delivered(&counted, outcome));
+                .tell(move |outcome| metrics.record_delivery(&counted, outcome));
             Ok((name.clone(), worker))
         };
         self.config.webhooks.iter().map(worker).collect()
@@ -207,7 +207,7 @@ impl WorkerBuilder<'_> {
                 source: error.into(),
             })?;
             let (metrics, account) = (Arc::clone(self.metrics), name.clone());
-            let client = client.told_to(move |outcome| metrics.requested(&account, outcome));
+            let client = client.told_to(move |outcome| metrics.record_request(&account, outcome));
             Ok((name.clone(), Arc::new(client)))
         };
         self.config.accounts.iter().map(client).collect()
