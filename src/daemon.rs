@@ -170,9 +170,7 @@ impl Daemon {
                 }
                 Err(error) => {
                     let error = with_causes(&error);
-                    log::error!(
-                        "the config was not reloaded: the old one stays in effect: {error}"
-                    );
+                    log::error!("the new config can't be used, and the old one stays: {error}");
                 }
             }
         }
