@@ -267,7 +267,7 @@ fn failed() -> AttemptResult {
     }
 }
 
-/// StateQueries that attempts of these sequences ended so.
+/// Records that attempts of these sequences ended so.
 pub(super) fn record(store: &dyn Store, webhook: &str, sequences: &[u64], result: &AttemptResult) {
     let attempts: Vec<Attempt> = sequences
         .iter()
