@@ -1,259 +1,430 @@
-//! The rooms of the source and the arrows between them: every `crate::` path of a module must point down or
-//! sideways in the table below, every module begins by saying what it owns, and names say something.
+//! The source's architecture: the layer table in `src/lib.rs`, import cycles, names declared twice, files too long.
+//!
+//! The table in `lib.rs` is the only one: this test reads it from there.
 
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use Layer::{Beside, Daemon, Edges, Listener, Rim, Rules, Words, Work};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, ItemImpl, ItemMacro, ItemMod, ItemUse, Type, UseTree, Visibility};
 
-/// From the bottom up. The simulator stands beside: it may look down, and only the command line looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Layer {
-    Words,
-    Rules,
-    Edges,
-    Work,
-    Beside,
-    /// Of the daemon's layer, but one outside listener each: they don't know each other.
-    Listener,
-    Daemon,
-    Rim,
-}
+/// Lines of a source file, tests included.
+const MAX_FILE_LINES: usize = 600;
 
-/// Which room a module is in; the longest name that begins its path counts.
-const ROOMS: &[(&str, Layer)] = &[
-    ("main", Rim),
-    ("cli", Rim),
-    ("daemon", Daemon),
-    ("web", Listener),
-    ("metrics", Listener),
-    ("systemd", Listener),
-    ("logging", Listener),
-    ("heartbeat", Listener),
-    ("simulator", Beside),
-    ("poll", Work),
-    ("deliver", Work),
-    ("formats", Work),
-    ("ucdn", Edges),
-    ("store", Edges),
-    ("http", Edges),
-    ("config", Edges),
-    ("secret", Edges),
-    ("clock", Edges),
-    ("ucdn::sign", Rules),
-    ("ucdn::wire", Rules),
-    ("domain", Rules),
-    ("domain::model", Words),
-    ("domain::text", Words),
-    ("domain::incident", Words),
-];
-
-/// Arrows that the layers allow and the design forbids, each with its reason.
-const FORBIDDEN: &[(&str, &str, &str)] = &[
-    ("poll", "deliver", "polls never send"),
-    ("deliver", "poll", "deliveries never poll"),
-    ("deliver", "ucdn", "deliveries never look at the API"),
-    ("ucdn", "store", "the API's client knows no disk"),
-    ("daemon", "http", "the daemon knows no HTTP"),
-    (
-        "simulator",
-        "ucdn",
-        "the stand-in must not check the client with the client's own code",
-    ),
-    (
-        "simulator",
-        "poll",
-        "the stand-in stands in for the API alone",
-    ),
-    (
-        "simulator",
-        "deliver",
-        "the stand-in stands in for the API alone",
-    ),
-];
-
-const LONGEST_FILE: usize = 400;
+/// Words that say nothing in a name.
 const EMPTY_WORDS: &[&str] = &[
     "manager", "helper", "helpers", "util", "utils", "common", "misc",
 ];
-const EMPTY_VERBS: &[&str] = &["handle_", "do_", "process_"];
 
-/// One source file: `deliver/sign.rs` is `deliver::sign`.
-struct Module {
-    path: String,
+/// Type names that may be declared more than once.
+const SHARED_TYPE_NAMES: &[(&str, &str)] = &[];
+
+/// A crate of the workspace, parsed. Test code is left out.
+struct Crate {
+    files: BTreeMap<String, SourceFile>,
+}
+
+/// One source file. Its key in [`Crate::files`] is its module path: `deliver/worker.rs` is `deliver::worker`.
+#[derive(Default)]
+struct SourceFile {
     text: String,
+    types: Vec<String>,
+    /// Types that have an inherent `impl` here.
+    inherent_impls: Vec<String>,
+    names: Vec<String>,
+    imports: Vec<Import>,
+    /// Absolute paths without the leading `crate`, from code and from private imports.
+    paths: Vec<Vec<String>>,
 }
 
-/// Something that the table or the house rules don't allow, as a sentence.
-#[derive(Debug, PartialEq, Eq)]
-struct Violation(String);
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// One leaf of a `use`.
+struct Import {
+    /// The name that it brings into the file. `*` for a glob.
+    name: String,
+    path: Vec<String>,
+    is_public: bool,
 }
 
-impl Module {
-    fn violations(&self) -> Vec<Violation> {
-        let mut found = Vec::new();
-        if !self.text.starts_with("//! ") {
-            found.push("does not begin with a `//!` line".to_owned());
-        }
-        let lines = self.text.lines().count();
-        if lines > LONGEST_FILE {
-            found.push(format!("has {lines} lines, more than {LONGEST_FILE}"));
-        }
-        let code = self.code();
-        let targets = paths(&code, "crate::").into_iter();
-        let parents = self.parents(&code).into_iter();
-        found.extend(
-            targets
-                .chain(parents)
-                .filter_map(|target| self.arrow(&target)),
-        );
-        found.extend(declared_names(&code).into_iter().filter_map(empty_name));
-        let sentence = |what| Violation(format!("{}: {what}", self.path));
-        found.into_iter().map(sentence).collect()
+impl Crate {
+    fn parse(root: &Path) -> Self {
+        let mut paths = Vec::new();
+        list_sources(root, &mut paths);
+        let modules = paths.into_iter().map(|path| {
+            let relative = path.strip_prefix(root).unwrap().with_extension("");
+            let module = relative.to_str().unwrap().replace('/', "::");
+            let module = module.trim_end_matches("::mod").to_owned();
+            let module = if module == "lib" {
+                String::new()
+            } else {
+                module
+            };
+            (module, fs::read_to_string(&path).unwrap())
+        });
+        Self::of(modules)
     }
 
-    /// What a file in another one's folder uses by way of `super::`. Only lines that begin at the margin: an inner
-    /// module's `super` is this very file.
-    fn parents(&self, code: &str) -> Vec<String> {
-        let Some((parent, _)) = self.path.rsplit_once("::") else {
-            return Vec::new();
+    /// Leaves out the modules that hold tests.
+    fn of(modules: impl IntoIterator<Item = (String, String)>) -> Self {
+        let is_test = |module: &str| module.split("::").any(|part| part.ends_with("tests"));
+        let texts: BTreeMap<String, String> = modules
+            .into_iter()
+            .filter(|(module, _)| !is_test(module))
+            .collect();
+        let names: BTreeSet<String> = texts.keys().cloned().collect();
+        let files = texts.into_iter().map(|(module, text)| {
+            let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{module}: {error}"));
+            let mut reader = FileReader {
+                module: &module,
+                modules: &names,
+                inline_depth: 0,
+                file: SourceFile::default(),
+            };
+            reader.visit_file(&parsed);
+            let file = SourceFile {
+                text,
+                ..reader.file
+            };
+            (module, file)
+        });
+        Self {
+            files: files.collect(),
+        }
+    }
+
+    /// The file that declares what `path` names. Follows re-exports.
+    fn declaring_file(&self, path: &[String], depth: usize) -> Option<&str> {
+        let prefix = (0..=path.len())
+            .rev()
+            .find(|&length| self.files.contains_key(&path[..length].join("::")))?;
+        let (module, file) = self.files.get_key_value(&path[..prefix].join("::"))?;
+        let Some(name) = path.get(prefix) else {
+            return Some(module);
         };
-        let uses = code.split("\nuse ").skip(1);
-        let uses = uses.filter_map(|it| it.split(';').next());
-        let paths = uses.flat_map(|it| paths(it, "super::"));
-        paths.map(|path| format!("{parent}::{path}")).collect()
-    }
-
-    /// The text without comments and without its tests, which may set up what they like.
-    fn code(&self) -> String {
-        if self.path.ends_with("tests") {
-            return String::new();
+        if file.types.contains(name) || depth == 0 {
+            return Some(module);
         }
-        let tests = self.text.find("#[cfg(test)]\nmod tests {");
-        let text = &self.text[..tests.unwrap_or(self.text.len())];
-        let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
-        text.lines().map(code).collect::<Vec<_>>().join("\n")
+        let named = file.imports.iter().find(|import| import.name == *name);
+        if let Some(import) = named {
+            return self.declaring_file(&import.path, depth - 1);
+        }
+        let globs = file.imports.iter().filter(|import| import.name == "*");
+        let declares = |target: &&str| {
+            let file = &self.files[*target];
+            file.types.contains(name) || file.names.contains(name)
+        };
+        globs
+            .filter_map(|import| self.declaring_file(&import.path, depth - 1))
+            .find(declares)
+            .or(Some(module))
     }
 
-    /// What is wrong with using `target`.
-    fn arrow(&self, target: &str) -> Option<String> {
-        let (Some((from, from_layer)), Some((to, to_layer))) = (room(&self.path), room(target))
-        else {
-            return Some(format!("or `{target}` is in no room: add it to the table"));
+    /// Which files each file uses.
+    fn dependencies(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let of_file = |(module, file): (&'_ String, &'_ SourceFile)| -> BTreeSet<&str> {
+            let reexports = file.imports.iter().filter(|import| import.is_public);
+            let used = reexports.filter(|import| occurrences(&file.text, &import.name) > 1);
+            let paths = file.paths.iter().chain(used.map(|import| &import.path));
+            paths
+                .filter_map(|path| self.declaring_file(path, 8))
+                .filter(|target| *target != module && !target.is_empty())
+                .collect()
         };
-        let named = FORBIDDEN
+        self.files
             .iter()
-            .find(|(a, b, _)| *a == from && within(to, b));
-        if let Some((_, _, reason)) = named {
-            return Some(format!("uses `{target}`: {reason}"));
-        }
-        let is_same_room = from == to;
-        let up = to_layer > from_layer;
-        let strangers = from_layer == Layer::Listener && to_layer == Layer::Listener;
-        let beside = to_layer == Layer::Beside && from_layer != Layer::Rim;
-        (!is_same_room && (up || strangers || beside))
-            .then(|| format!("({from_layer:?}) uses `{target}` ({to_layer:?})"))
+            .map(|(module, file)| (module.as_str(), of_file((module, file))))
+            .collect()
     }
-}
 
-fn within(module: &str, room: &str) -> bool {
-    module
-        .strip_prefix(room)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-}
-
-fn room(module: &str) -> Option<(&'static str, Layer)> {
-    let candidates = ROOMS.iter().filter(|(name, _)| within(module, name));
-    candidates.max_by_key(|(name, _)| name.len()).copied()
-}
-
-/// Every path that begins with `root` in `code`, the groups of `use` taken apart: `a::{b, c::d}` is two.
-fn paths(code: &str, root: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (position, _) in code.match_indices(root) {
-        let before = code[..position].chars().next_back();
-        if before.is_none_or(|it| !it.is_alphanumeric() && it != '_' && it != '$' && it != ':') {
-            expand("", &code[position + root.len()..], &mut found);
-        }
-    }
-    found
-}
-
-/// Reads one path or group behind `prefix`; gives what follows it.
-fn expand<'a>(prefix: &str, text: &'a str, found: &mut Vec<String>) -> &'a str {
-    let text = text.trim_start();
-    if let Some(mut rest) = text.strip_prefix('{') {
-        loop {
-            rest = rest.trim_start().trim_start_matches(',').trim_start();
-            if rest.is_empty() || rest.starts_with('}') {
-                return rest.get(1..).unwrap_or_default();
+    fn import_cycles(&self) -> Vec<String> {
+        let dependencies = self.dependencies();
+        let mut cycles = BTreeSet::new();
+        for &start in dependencies.keys() {
+            if let Some(cycle) = shortest_cycle(start, &dependencies) {
+                let first = cycle.iter().enumerate().min_by_key(|(_, module)| **module);
+                let mut cycle = cycle.clone();
+                cycle.rotate_left(first.map_or(0, |(at, _)| at));
+                cycles.insert(format!("import cycle: {}", cycle.join(" → ")));
             }
-            rest = expand(prefix, rest, found);
-            // `as name` and the like: on to the next entry.
-            rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
+        }
+        cycles.into_iter().collect()
+    }
+
+    fn duplicate_types(&self) -> Vec<String> {
+        let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (module, file) in &self.files {
+            for name in &file.types {
+                places.entry(name).or_default().push(module);
+            }
+        }
+        places
+            .into_iter()
+            .filter(|(name, places)| {
+                places.len() > 1 && !SHARED_TYPE_NAMES.iter().any(|(shared, _)| shared == name)
+            })
+            .map(|(name, places)| format!("type `{name}` is declared in {}", places.join(", ")))
+            .collect()
+    }
+
+    fn spread_impls(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (module, file) in &self.files {
+            for name in &file.inherent_impls {
+                if !file.types.contains(name) {
+                    found.push(format!(
+                        "{module}: `impl {name}` belongs in the file that declares `{name}`"
+                    ));
+                }
+            }
+        }
+        found
+    }
+
+    fn style(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (module, file) in &self.files {
+            if !file.text.starts_with("//! ") {
+                found.push(format!("{module}: does not begin with a `//!` line"));
+            }
+            let lines = file.text.lines().count();
+            if lines > MAX_FILE_LINES {
+                found.push(format!(
+                    "{module}: {lines} lines, more than {MAX_FILE_LINES}"
+                ));
+            }
+            let empty = file
+                .types
+                .iter()
+                .chain(&file.names)
+                .filter(|name| is_empty(name));
+            found.extend(empty.map(|name| format!("{module}: the name `{name}` says nothing")));
+        }
+        found
+    }
+}
+
+/// Collects what a file declares and uses. Skips what is compiled for tests only.
+struct FileReader<'a> {
+    module: &'a str,
+    modules: &'a BTreeSet<String>,
+    /// How many inline `mod name { … }` surround the current item.
+    inline_depth: usize,
+    file: SourceFile,
+}
+
+impl FileReader<'_> {
+    /// `path` from the crate's root, or `None` if it leads out of the crate.
+    fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
+        let mut here: Vec<String> = self
+            .module
+            .split("::")
+            .filter(|part| !part.is_empty())
+            .map(ToOwned::to_owned)
+            .collect();
+        let mut rest = path;
+        match rest.first()?.as_str() {
+            "crate" => return Some(rest[1..].to_vec()),
+            "self" => rest = &rest[1..],
+            "super" => {
+                let mut inline = self.inline_depth;
+                while rest.first().is_some_and(|part| part == "super") {
+                    rest = &rest[1..];
+                    match inline.checked_sub(1) {
+                        Some(left) => inline = left,
+                        None => drop(here.pop()),
+                    }
+                }
+            }
+            first => {
+                let mut child = here.clone();
+                child.push(first.to_owned());
+                if !self.modules.contains(&child.join("::")) {
+                    return None;
+                }
+            }
+        }
+        here.extend_from_slice(rest);
+        Some(here)
+    }
+
+    fn import(&mut self, tree: &UseTree, prefix: &mut Vec<String>, is_public: bool) {
+        let (name, path) = match tree {
+            UseTree::Path(path) => {
+                prefix.push(path.ident.to_string());
+                self.import(&path.tree, prefix, is_public);
+                prefix.pop();
+                return;
+            }
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.import(tree, prefix, is_public);
+                }
+                return;
+            }
+            UseTree::Glob(_) => ("*".to_owned(), prefix.clone()),
+            UseTree::Name(name) if name.ident == "self" => {
+                (prefix.last().cloned().unwrap_or_default(), prefix.clone())
+            }
+            UseTree::Name(name) => {
+                let name = name.ident.to_string();
+                (name.clone(), [prefix.clone(), vec![name]].concat())
+            }
+            UseTree::Rename(rename) => (
+                rename.rename.to_string(),
+                [prefix.clone(), vec![rename.ident.to_string()]].concat(),
+            ),
+        };
+        let Some(path) = self.absolute(&path) else {
+            return;
+        };
+        if !is_public {
+            self.file.paths.push(path.clone());
+        }
+        self.file.imports.push(Import {
+            name,
+            path,
+            is_public,
+        });
+    }
+}
+
+impl<'ast> Visit<'ast> for FileReader<'_> {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let (attributes, declared) = match item {
+            Item::Struct(it) => (&it.attrs, Some((&it.ident, true))),
+            Item::Enum(it) => (&it.attrs, Some((&it.ident, true))),
+            Item::Trait(it) => (&it.attrs, Some((&it.ident, true))),
+            Item::Type(it) => (&it.attrs, Some((&it.ident, true))),
+            Item::Fn(it) => (&it.attrs, Some((&it.sig.ident, false))),
+            Item::Const(it) => (&it.attrs, Some((&it.ident, false))),
+            Item::Static(it) => (&it.attrs, Some((&it.ident, false))),
+            Item::Mod(it) => (&it.attrs, Some((&it.ident, false))),
+            Item::Impl(it) => (&it.attrs, None),
+            Item::Use(it) => (&it.attrs, None),
+            Item::Macro(it) => (&it.attrs, None),
+            _ => return visit::visit_item(self, item),
+        };
+        if attributes.iter().any(is_left_out) {
+            return;
+        }
+        match declared {
+            Some((name, true)) => self.file.types.push(name.to_string()),
+            Some((name, false)) => self.file.names.push(name.to_string()),
+            None => {}
+        }
+        visit::visit_item(self, item);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        self.inline_depth += 1;
+        visit::visit_item_mod(self, item);
+        self.inline_depth -= 1;
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
+        if let (None, Type::Path(path)) = (&item.trait_, &*item.self_ty)
+            && let Some(last) = path.path.segments.last()
+        {
+            self.file.inherent_impls.push(last.ident.to_string());
+        }
+        visit::visit_item_impl(self, item);
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        let is_public = !matches!(item.vis, Visibility::Inherited);
+        self.import(&item.tree, &mut Vec::new(), is_public);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments: Vec<String> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
+        if segments.len() > 1
+            && let Some(path) = self.absolute(&segments)
+        {
+            self.file.paths.push(path);
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        // The tokens of `html!` and the like are no syntax tree: what begins with `crate` is found as text.
+        let text: String = item.tokens.to_string().replace(' ', "");
+        for (at, _) in text.match_indices("crate::") {
+            let rest = &text[at + "crate::".len()..];
+            let end = rest.find(|it: char| !it.is_alphanumeric() && it != '_' && it != ':');
+            let path = &rest[..end.unwrap_or(rest.len())];
+            let segments = path.split("::").filter(|part| !part.is_empty());
+            self.file
+                .paths
+                .push(segments.map(ToOwned::to_owned).collect());
         }
     }
-    let end = text.find(|it: char| !it.is_alphanumeric() && it != '_' && it != '*');
-    let (name, rest) = text.split_at(end.unwrap_or(text.len()));
-    let path = format!("{prefix}{name}");
-    if let Some(rest) = rest.strip_prefix("::") {
-        return expand(&format!("{path}::"), rest, found);
+
+    fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
+        visit::visit_item_macro(self, item);
     }
-    found.push(path);
-    rest
 }
 
-/// What `fn`, `struct`, … name in `code`.
-fn declared_names(code: &str) -> Vec<&str> {
-    let words: Vec<&str> = code
-        .split(|it: char| !it.is_alphanumeric() && it != '_')
-        .filter(|word| !word.is_empty())
-        .collect();
-    let declares = [
-        "fn", "struct", "enum", "trait", "mod", "const", "static", "type",
-    ];
-    let pairs = words.windows(2).filter(|pair| declares.contains(&pair[0]));
-    pairs.map(|pair| pair[1]).collect()
+/// Whether an attribute leaves its item out of the program: `#[cfg(test)]` or `#[cfg(doc)]`.
+fn is_left_out(attribute: &Attribute) -> bool {
+    let condition = |name: &str| {
+        attribute
+            .parse_args::<syn::Path>()
+            .is_ok_and(|path| path.is_ident(name))
+    };
+    attribute.path().is_ident("cfg") && (condition("test") || condition("doc"))
 }
 
-fn empty_name(name: &str) -> Option<String> {
-    let mut snake = String::new();
+fn occurrences(text: &str, name: &str) -> usize {
+    let is_word = |it: char| it.is_alphanumeric() || it == '_';
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split(|it| !is_word(it)))
+        .filter(|word| *word == name)
+        .count()
+}
+
+fn is_empty(name: &str) -> bool {
+    let mut words = String::new();
     for character in name.chars() {
         if character.is_uppercase() {
-            snake.push('_');
+            words.push('_');
         }
-        snake.extend(character.to_lowercase());
+        words.extend(character.to_lowercase());
     }
-    let is_shouting = name.chars().all(|it| !it.is_lowercase());
-    let snake = if is_shouting {
-        name.to_lowercase()
+    let words = if name.chars().any(char::is_lowercase) {
+        words
     } else {
-        snake
+        name.to_lowercase()
     };
-    let is_empty = snake.split('_').any(|word| EMPTY_WORDS.contains(&word))
-        || EMPTY_VERBS.iter().any(|verb| snake.starts_with(verb));
-    is_empty.then(|| format!("declares `{name}`, a name that says nothing"))
+    words.split('_').any(|word| EMPTY_WORDS.contains(&word))
 }
 
-fn modules() -> Vec<Module> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    list_sources(&root, &mut files);
-    let module = |file: PathBuf| {
-        let relative = file.strip_prefix(&root).unwrap().with_extension("");
-        let path = relative.to_str().unwrap().replace('/', "::");
-        Module {
-            path: path.trim_end_matches("::mod").to_owned(),
-            text: fs::read_to_string(&file).unwrap(),
+fn shortest_cycle<'a>(
+    start: &'a str,
+    dependencies: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+) -> Option<Vec<&'a str>> {
+    let mut queue = vec![vec![start]];
+    let mut seen = BTreeSet::new();
+    while !queue.is_empty() {
+        let mut next = Vec::new();
+        for path in queue {
+            for &target in &dependencies[path[path.len() - 1]] {
+                if target == start {
+                    return Some(path);
+                }
+                if seen.insert(target) {
+                    next.push([path.clone(), vec![target]].concat());
+                }
+            }
         }
-    };
-    files.into_iter().map(module).collect()
+        queue = next;
+    }
+    None
 }
 
 fn list_sources(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -268,96 +439,241 @@ fn list_sources(directory: &Path, files: &mut Vec<PathBuf>) {
     files.sort();
 }
 
-#[test]
-fn every_arrow_points_down_and_every_module_says_what_it_owns() {
-    let modules = modules();
-    assert!(modules.iter().any(|module| module.path == "cli::watch"));
-    let found: Vec<String> = modules
-        .iter()
-        .flat_map(Module::violations)
-        .map(|violation| violation.to_string())
-        .collect();
+/// The table under `# Layers` in `lib.rs`: from the top layer down, one row per room.
+struct LayerTable {
+    rooms: Vec<Room>,
+}
+
+struct Room {
+    name: String,
+    /// 0 is the top layer.
+    layer: usize,
+    must_not_use: Vec<String>,
+}
+
+impl LayerTable {
+    fn parse(lib: &str) -> Self {
+        let rows = lib
+            .lines()
+            .skip_while(|line| !line.starts_with("//! | layer |"))
+            .skip(2)
+            .map_while(|line| line.strip_prefix("//! |"));
+        let mut rooms = Vec::new();
+        let mut layer = 0;
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [name, modules, _, must_not_use, ..] = cells[..] else {
+                panic!("a row of the layer table has too few cells: {row}");
+            };
+            if !name.is_empty() {
+                layer += 1;
+            }
+            let must_not_use = quoted(must_not_use);
+            rooms.extend(quoted(modules).into_iter().map(|name| Room {
+                name,
+                layer,
+                must_not_use: must_not_use.clone(),
+            }));
+        }
+        assert!(rooms.len() > 10, "lib.rs has no layer table");
+        Self { rooms }
+    }
+
+    fn room(&self, module: &str) -> Option<&Room> {
+        let candidates = self.rooms.iter().filter(|room| within(module, &room.name));
+        candidates.max_by_key(|room| room.name.len())
+    }
+
+    fn violations(&self, sources: &Crate) -> Vec<String> {
+        let mut found = Vec::new();
+        for (module, targets) in sources.dependencies() {
+            if module.is_empty() || module == "main" {
+                continue;
+            }
+            let Some(from) = self.room(module) else {
+                found.push(format!("{module}: no row of the layer table has it"));
+                continue;
+            };
+            for target in targets {
+                let Some(to) = self.room(target) else {
+                    continue;
+                };
+                let is_forbidden = from.must_not_use.iter().any(|room| within(target, room));
+                if from.name != to.name && (to.layer < from.layer || is_forbidden) {
+                    found.push(format!("{module} must not use {target}"));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The words in backticks: ``[`crate::cli`], [`web`]`` gives `cli` and `web`.
+fn quoted(cell: &str) -> Vec<String> {
+    let words = cell.split('`').skip(1).step_by(2);
+    words
+        .map(|word| word.trim_start_matches("crate::").to_owned())
+        .collect()
+}
+
+fn within(module: &str, room: &str) -> bool {
+    module
+        .strip_prefix(room)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn program() -> Crate {
+    Crate::parse(&root().join("src"))
+}
+
+fn simulator() -> Crate {
+    Crate::parse(&root().join("crates/ucdn-simulator/src"))
+}
+
+#[track_caller]
+fn assert_none(found: &[String]) {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
 #[test]
-fn made_up_violations_are_found() {
-    for (path, text) in [
-        ("model", "//! M.\nuse crate::domain::event::Event;"),
+fn imports_follow_the_layer_table_of_lib_rs() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    assert_none(&LayerTable::parse(&lib).violations(&program()));
+}
+
+#[test]
+fn files_import_each_other_in_one_direction() {
+    let found = [program().import_cycles(), simulator().import_cycles()].concat();
+    assert_none(&found);
+}
+
+#[test]
+fn a_type_name_is_declared_once() {
+    let found = [program().duplicate_types(), simulator().duplicate_types()].concat();
+    assert_none(&found);
+}
+
+#[test]
+fn the_methods_of_a_type_stand_in_the_file_that_declares_it() {
+    let found = [program().spread_impls(), simulator().spread_impls()].concat();
+    assert_none(&found);
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_short() {
+    assert_none(&[program().style(), simulator().style()].concat());
+}
+
+fn made_up(files: &[(&str, &str)]) -> Crate {
+    let file = |(module, text): &(&str, &str)| ((*module).to_owned(), format!("//! M.\n{text}"));
+    Crate::of(files.iter().map(file))
+}
+
+const MADE_UP_TABLE: &str = "
+//! | layer | module | what it does | must not use |
+//! |---|---|---|---|
+//! | top | [`cli`] | | |
+//! | work | [`poll`] | | [`deliver`] |
+//! | | [`deliver`] | | |
+//! | | [`a`], [`b`], [`c`], [`d`], [`e`], [`f`], [`g`] | | |
+//! | pure | [`domain`] | | |
+//! | | [`deliver::sign`] | | |
+";
+
+#[test]
+fn a_made_up_import_against_the_table_is_found() {
+    let table = LayerTable::parse(MADE_UP_TABLE);
+    for (files, expected) in [
         (
-            "diff",
-            "//! M.\nuse crate::domain::model::{self, Task};\nuse crate::{\n    config::Config,\n};",
+            vec![
+                ("poll", "use crate::deliver::X;"),
+                ("deliver", "pub struct X;"),
+            ],
+            vec!["poll must not use deliver"],
         ),
-        ("event", "//! M.\nfn f() -> u8 { crate::clock::x() }"),
-        ("ucdn::sign", "//! M.\nuse super::client::Client;"),
-        ("ucdn::client", "//! M.\nuse crate::store::Store;"),
-        ("systemd", "//! M.\nuse crate::logging;"),
-        ("poll", "//! M.\nuse crate::deliver;"),
-        ("deliver::sign", "//! M.\nuse crate::{model, ucdn::{wire}};"),
-        ("watch", "//! M.\nuse crate::simulator::Simulator;"),
-        ("simulator::verify", "//! M.\nuse crate::ucdn::sign;"),
-        ("unheard_of", "//! M.\nuse crate::domain::model::Task;"),
-        ("store", "use crate::domain::model::Task;"),
-        ("store", "//! M.\nstruct TaskManager;"),
-        ("store", "//! M.\nfn handle_task() {}"),
+        (
+            vec![
+                ("poll", "fn f() { crate::cli::run() }"),
+                ("cli", "pub fn run() {}"),
+            ],
+            vec!["poll must not use cli"],
+        ),
+        (
+            vec![
+                ("deliver", "pub struct X;"),
+                ("deliver::sign", "use super::X;"),
+            ],
+            vec!["deliver::sign must not use deliver"],
+        ),
+        (
+            vec![("unheard_of", "")],
+            vec!["unheard_of: no row of the layer table has it"],
+        ),
+        (
+            vec![
+                ("cli", "use crate::{poll::{self, P as Q}, domain};"),
+                (
+                    "poll",
+                    "pub struct P;\n#[cfg(test)]\nmod tests { use crate::cli; }",
+                ),
+                ("domain", ""),
+            ],
+            vec![],
+        ),
     ] {
-        let module = Module {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        assert_eq!(
-            module.violations().len(),
-            1,
-            "{path}: {text}: {:?}",
-            module.violations()
-        );
+        assert_eq!(table.violations(&made_up(&files)), expected, "{files:?}");
     }
 }
 
 #[test]
-fn what_is_allowed_is_not_flagged() {
-    for (path, text) in [
-        (
-            "cli::demo",
-            "//! M.\nuse super::Failure;\nuse crate::{simulator, watch, model::{Task, Url as U}, http};",
-        ),
-        (
-            "watch",
-            "//! M.\nuse crate::{logging, systemd, poll, deliver};",
-        ),
-        (
-            "ucdn::walk",
-            "//! M.\nuse super::{client::Client, wire};\nuse crate::http::Http;",
-        ),
-        (
-            "ucdn::wire",
-            "//! M.\nuse super::sign;\nuse crate::domain::model::Task;",
-        ),
-        (
-            "diff",
-            "//! M.\n// use crate::config::Config;\nuse crate::domain::event::Event;",
-        ),
-        (
-            "diff",
-            "//! M.\nfn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::clock::Clock;\n}",
-        ),
-    ] {
-        let module = Module {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        assert_eq!(module.violations(), [], "{path}: {text}");
-    }
+fn a_made_up_import_cycle_is_found() {
+    let cycle = made_up(&[
+        ("a", "mod b; pub use b::B; pub struct A;"),
+        ("a::b", "use super::c::C; pub struct B;"),
+        ("a::c", "use super::B; pub struct C;"),
+    ]);
+    assert_eq!(cycle.import_cycles(), ["import cycle: a::b → a::c"]);
+    let facade = made_up(&[
+        ("a", "mod b; pub use b::B; pub struct A;"),
+        ("a::b", "use super::A; pub struct B;"),
+    ]);
+    assert_eq!(facade.import_cycles(), [""; 0]);
+    let both_ways = made_up(&[
+        ("a", "mod b; pub use b::B; pub struct A { b: B }"),
+        ("a::b", "use super::A; pub struct B;"),
+    ]);
+    assert_eq!(both_ways.import_cycles(), ["import cycle: a → a::b"]);
+}
+
+#[test]
+fn made_up_names_and_methods_in_the_wrong_place_are_found() {
+    let sources = made_up(&[
+        ("a", "pub struct Answer; impl Answer {}"),
+        ("b", "pub enum Answer {} impl crate::a::Answer {}"),
+        ("c", "impl crate::a::Answer {} struct TaskManager;"),
+    ]);
+    assert_eq!(
+        sources.duplicate_types(),
+        ["type `Answer` is declared in a, b"]
+    );
+    assert_eq!(
+        sources.spread_impls(),
+        ["c: `impl Answer` belongs in the file that declares `Answer`"]
+    );
+    assert_eq!(sources.style(), ["c: the name `TaskManager` says nothing"]);
 }
 
 #[test]
 fn every_dependency_has_its_reason_in_the_decisions() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml"))
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))
         .unwrap()
         .parse()
         .unwrap();
-    let decisions = fs::read_to_string(root.join("DECISIONS.md")).unwrap();
+    let decisions = fs::read_to_string(root().join("DECISIONS.md")).unwrap();
     for table in ["dependencies", "dev-dependencies"] {
         for name in manifest[table].as_table().unwrap().keys() {
             let row = format!("\n| `{name}` | ");
