@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
-mod ad_hoc;
+mod env_account;
 mod finding;
 mod format;
 mod heartbeat;
@@ -34,11 +34,11 @@ mod tests;
 mod values;
 mod webhooks;
 
-pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
+pub use env_account::{EnvAccountError, KeyVariables, is_unencrypted};
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use format::{Alerts, Chat, Format, Language, Vendor};
-pub use load::{Loaded, Outline, load, outline};
-pub use state::{NotALocation, locate};
+pub use load::{ConfigSummary, LoadedConfig, load, load_summary};
+pub use state::{InvalidStateArgument, parse_state_argument};
 
 use crate::domain::event::EventType;
 use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
@@ -62,7 +62,7 @@ pub struct Config {
     /// `[metrics]` `textfile`; none: no file is written.
     pub textfile: Option<PathBuf>,
     /// `[heartbeat]`; none: nobody is told.
-    pub heartbeat: Option<Heartbeat>,
+    pub heartbeat: Option<HeartbeatSettings>,
 }
 
 /// Where the state is kept.
@@ -221,7 +221,7 @@ pub enum AllowedHosts {
 
 /// `[heartbeat]`: whom to tell that all is well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
+pub struct HeartbeatSettings {
     /// What to GET.
     pub url: SecretUrl,
     /// How that is done.

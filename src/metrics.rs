@@ -315,7 +315,7 @@ impl Metrics {
             let age = owed
                 .and_then(|owed| owed.oldest_pending)
                 .map_or(Duration::ZERO, |oldest| match self.clock.age(oldest) {
-                    Age::Witnessed(age) | Age::Told { age, .. } => age,
+                    Age::Observed(age) | Age::Reported { age, .. } => age,
                 });
             let by_webhook = ByWebhook::of(webhook);
             let set = |family: &families::Gauges<ByWebhook>, value: u64| {

@@ -116,7 +116,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 }
 
 fn list(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let config = context.load_outline()?;
+    let config = context.load_summary()?;
     let records = state::records(&config)?;
     orders::check_webhooks(&arguments.chosen.webhook, &config, &*records)?;
     let now = SystemClock::start().now();

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::table::{Column, more_rows, table};
 use super::{Exit, Failure};
-use crate::config::{EventPattern, Outline};
+use crate::config::{ConfigSummary, EventPattern};
 use crate::domain::event::EventType;
 use crate::domain::model::{TargetName, TaskKind, TimeArg, Timestamp};
 use crate::store::StoreError;
@@ -67,7 +67,7 @@ impl Filters {
     /// The targets that are meant; empty: all.
     pub(super) fn targets(
         &self,
-        config: &Outline,
+        config: &ConfigSummary,
         records: &dyn StateQueries,
     ) -> Result<Vec<TargetName>, Failure> {
         for name in &self.target {
@@ -100,7 +100,11 @@ impl Filters {
 }
 
 /// A name that neither the config nor the state knows is a slip.
-fn check_target(name: &str, config: &Outline, records: &dyn StateQueries) -> Result<(), Failure> {
+fn check_target(
+    name: &str,
+    config: &ConfigSummary,
+    records: &dyn StateQueries,
+) -> Result<(), Failure> {
     let is = |known: &TargetName| known.as_str() == name;
     if config.targets.keys().any(is) || records.task_counts()?.iter().any(|one| is(&one.target)) {
         return Ok(());

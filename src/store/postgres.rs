@@ -67,7 +67,7 @@ pub struct PostgresStore {
     reader: Mutex<Reconnecting>,
 }
 
-/// Connects, and brings the schema up to date. Holds no target yet: see [`Store::tend`]. After `stop` no call waits long.
+/// Connects, and brings the schema up to date. Holds no target yet: see [`Store::renew_leases`]. After `stop` no call waits long.
 pub fn open(
     address: &Address,
     clock: Arc<dyn Clock>,
@@ -130,7 +130,7 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn tend(
+    fn renew_leases(
         &self,
         wanted: &BTreeSet<TargetName>,
         under_way: &BTreeSet<TargetName>,
@@ -138,7 +138,7 @@ impl Store for PostgresStore {
         let mut writer = self.writer();
         let now = self.clock.steady();
         if self.last_look.is_within(LOOK_EVERY, now) {
-            return Ok(writer.tended());
+            return Ok(writer.lease_status());
         }
         let looked = writer
             .connect()
@@ -146,7 +146,7 @@ impl Store for PostgresStore {
         looked.map_err(|fault| self.error(fault, "look which targets are held"))?;
         // From before the look: the server counts our silence from its answer, which came later.
         self.last_look.note(now);
-        Ok(writer.tended())
+        Ok(writer.lease_status())
     }
 
     fn lease_is_valid(&self) -> bool {

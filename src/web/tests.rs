@@ -78,7 +78,7 @@ impl Clock for SetClock {
     }
 
     fn age(&self, _: Timestamp) -> Age {
-        Age::Witnessed(self.monotonic())
+        Age::Observed(self.monotonic())
     }
 }
 

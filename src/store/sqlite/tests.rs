@@ -89,7 +89,7 @@ fn the_holder_is_found_among_locks_that_come_and_go() {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 for file in &others {
-                    file.lock();
+                    file.lock().unwrap();
                 }
                 for file in &others {
                     file.unlock().unwrap();
@@ -129,10 +129,10 @@ fn the_one_instance_holds_every_target_that_it_wants_for_good() {
     let store = open_sound(&directory.path().join("state.db"));
     let wanted = BTreeSet::from([shop(), "other".into()]);
     let held = LeaseStatus {
-        held: wanted.clone(),
+        owned: wanted.clone(),
         ..LeaseStatus::default()
     };
-    assert_eq!(store.tend(&wanted, &BTreeSet::new()).unwrap(), held);
+    assert_eq!(store.renew_leases(&wanted, &BTreeSet::new()).unwrap(), held);
     assert!(store.lease_is_valid());
 }
 

@@ -38,7 +38,7 @@ impl Clock for Noon {
     }
 
     fn age(&self, _: Timestamp) -> Age {
-        Age::Witnessed(Duration::ZERO)
+        Age::Observed(Duration::ZERO)
     }
 }
 

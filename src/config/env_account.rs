@@ -3,7 +3,7 @@
 use super::accounts::{DEFAULT_ENDPOINT, DEFAULT_RATE, DEFAULT_TIMEOUT};
 use super::secrets::is_loopback;
 use super::{Account, Environment, HttpSettings, RequestRate};
-use crate::secret::{NotAUrl, Secret, SecretUrl};
+use crate::secret::{InvalidUrl, Secret, SecretUrl};
 
 /// Which variables hold an account's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct KeyVariables {
 
 /// Why the environment makes no account. Says nothing of values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoAccount {
+pub enum EnvAccountError {
     /// A key is missing.
     #[error("the environment variable {variable} is not set, or empty")]
     NotSet {
@@ -33,7 +33,7 @@ pub enum NoAccount {
     },
     /// The endpoint is none.
     #[error("the endpoint: {0}")]
-    Endpoint(NotAUrl),
+    Endpoint(InvalidUrl),
 }
 
 impl KeyVariables {
@@ -50,14 +50,14 @@ impl KeyVariables {
         &self,
         environment: &Environment,
         endpoint: Option<&str>,
-    ) -> Result<Account, NoAccount> {
+    ) -> Result<Account, EnvAccountError> {
         let endpoint = Secret::new(endpoint.unwrap_or(DEFAULT_ENDPOINT).to_owned());
         Ok(Account {
-            endpoint: SecretUrl::parse(endpoint).map_err(NoAccount::Endpoint)?,
+            endpoint: SecretUrl::parse(endpoint).map_err(EnvAccountError::Endpoint)?,
             public_key: key(environment, &self.public_key)?,
             private_key: key(environment, &self.private_key)?,
             security_token: match key(environment, &self.security_token) {
-                Err(NoAccount::NotSet { .. }) => None,
+                Err(EnvAccountError::NotSet { .. }) => None,
                 token => Some(token?),
             },
             max_requests_per_second: RequestRate(DEFAULT_RATE),
@@ -73,17 +73,17 @@ impl KeyVariables {
 
 /// Whether what is sent to this account's endpoint can be read on the way.
 #[must_use]
-pub fn is_readable_on_the_way(account: &Account) -> bool {
+pub fn is_unencrypted(account: &Account) -> bool {
     account.endpoint.is_plain_http() && !is_loopback(account.endpoint.host())
 }
 
 /// Without the line break that a shell's `$(cat …)` leaves out, and other ways don't.
-fn key(environment: &Environment, variable: &str) -> Result<Secret, NoAccount> {
-    let not_set = || NoAccount::NotSet {
+fn key(environment: &Environment, variable: &str) -> Result<Secret, EnvAccountError> {
+    let not_set = || EnvAccountError::NotSet {
         variable: variable.to_owned(),
     };
     let value = environment.get(variable).ok_or_else(not_set)?;
-    let text = value.to_str().ok_or_else(|| NoAccount::NotText {
+    let text = value.to_str().ok_or_else(|| EnvAccountError::NotText {
         variable: variable.to_owned(),
     })?;
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -123,7 +123,7 @@ mod tests {
             ("a", "b")
         );
         assert_eq!(account.security_token, None);
-        assert!(!is_readable_on_the_way(&account));
+        assert!(!is_unencrypted(&account));
     }
 
     #[test]

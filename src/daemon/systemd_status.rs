@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use super::crew::Crew;
+use super::workers::Crew;
 use crate::domain::model::TargetName;
 use crate::store::Store;
 use crate::web::LastPoll;

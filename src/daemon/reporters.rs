@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::crew::SetupError;
-use super::errand::Errand;
+use super::background::Errand;
+use super::workers::SetupError;
 use crate::clock::Clock;
 use crate::config::{self, Config, Listen};
 use crate::deliver::WorkerStatus;
@@ -28,7 +28,7 @@ pub(super) struct Outlets {
     clock: Arc<dyn Clock>,
     listening: Option<Kept<Listen, Server>>,
     textfile: Option<Kept<PathBuf, Errand>>,
-    heartbeat: Option<Kept<config::Heartbeat, Errand>>,
+    heartbeat: Option<Kept<config::HeartbeatSettings, Errand>>,
     round: Round,
 }
 
@@ -275,7 +275,7 @@ fn change<S: Clone + PartialEq, T>(
     }
 }
 
-fn start_heartbeat(settings: &config::Heartbeat) -> Result<Errand, SetupError> {
+fn start_heartbeat(settings: &config::HeartbeatSettings) -> Result<Errand, SetupError> {
     let failed = |source| SetupError {
         what: "the heartbeat".to_owned(),
         source,

@@ -1,4 +1,4 @@
-//! What the program is told to do from outside: stop, reload. Signals become orders here.
+//! What the program is told to do from outside: stop, reload. Signals become control here.
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use signal_hook::iterator::Signals;
 
 use crate::clock::{CancelToken, Notify};
 
-/// Shared by whoever gives orders and whoever obeys.
+/// Shared by whoever gives control and whoever obeys.
 #[derive(Clone, Debug)]
-pub struct Orders {
+pub struct Control {
     /// Ends everything.
     pub stop: CancelToken,
     /// Wakes the daemon.
@@ -20,14 +20,14 @@ pub struct Orders {
     reload: Arc<AtomicBool>,
 }
 
-impl Default for Orders {
+impl Default for Control {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Orders {
-    /// No orders yet.
+impl Control {
+    /// No control yet.
     #[must_use]
     pub fn new() -> Self {
         let stop = CancelToken::default();
@@ -38,7 +38,7 @@ impl Orders {
         }
     }
 
-    /// Orders a reload. Several before the first is obeyed are one.
+    /// Control a reload. Several before the first is obeyed are one.
     pub fn request_reload(&self) {
         self.reload.store(true, Ordering::SeqCst);
         self.bell.notify();
@@ -49,7 +49,7 @@ impl Orders {
     }
 
     /// From now on SIGTERM and SIGINT stop, a second one of them ends the process at once, and SIGHUP reloads.
-    pub fn obey_signals(&self) -> io::Result<()> {
+    pub fn install(&self) -> io::Result<()> {
         let stopping = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
@@ -57,16 +57,16 @@ impl Orders {
         // A file that may not grow (`ulimit -f`) is a failed write like any other, and not the end.
         register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-        let orders = self.clone();
+        let control = self.clone();
         std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
                 for signal in signals.forever() {
                     if signal == SIGHUP {
-                        orders.request_reload();
+                        control.request_reload();
                     } else {
                         stopping.store(true, Ordering::SeqCst);
-                        orders.stop.cancel();
+                        control.stop.cancel();
                     }
                 }
             })?;

@@ -17,7 +17,7 @@ pub(super) struct Holding {
     held: BTreeSet<TargetName>,
     asked: Asked,
     fault: Incident,
-    shortage: Incident,
+    capacity_error: Incident,
 }
 
 /// When to ask, by the monotonic clock.
@@ -78,53 +78,54 @@ impl Holding {
             return Held::Same;
         }
         let mut came = Held::Same;
-        let tended = match store.tend(&wanted.cloned().collect(), &under_way.cloned().collect()) {
-            Ok(tended) => {
-                if self.fault.ended().is_some() {
-                    came = Held::Others;
-                    log::info!("the state can be reached again");
+        let tended =
+            match store.renew_leases(&wanted.cloned().collect(), &under_way.cloned().collect()) {
+                Ok(tended) => {
+                    if self.fault.ended().is_some() {
+                        came = Held::Others;
+                        log::info!("the state can be reached again");
+                    }
+                    self.note_shortage(tended.capacity_error.as_deref());
+                    tended
                 }
-                self.note_shortage(tended.shortage.as_deref());
-                tended
-            }
-            Err(error) => {
-                let fault = with_causes(&error);
-                if self.fault.failed(&fault).is_news() {
-                    came = Held::Others;
-                    log::error!("nothing is polled while the state can't be reached: {fault}");
+                Err(error) => {
+                    let fault = with_causes(&error);
+                    if self.fault.failed(&fault).is_news() {
+                        came = Held::Others;
+                        log::error!("nothing is polled while the state can't be reached: {fault}");
+                    }
+                    LeaseStatus {
+                        renew_within: Some(AGAIN_AFTER_ERROR),
+                        ..LeaseStatus::default()
+                    }
                 }
-                LeaseStatus {
-                    again_within: Some(AGAIN_AFTER_ERROR),
-                    ..LeaseStatus::default()
-                }
-            }
-        };
-        self.asked = match tended.again_within {
+            };
+        self.asked = match tended.renew_within {
             Some(within) => Asked::Until(now.saturating_add(within)),
             None => Asked::ForGood,
         };
-        if tended.held != self.held {
-            if tended.again_within.is_some() {
-                log::info!("targets held by this instance: {}", tended.held.len());
+        if tended.owned != self.held {
+            if tended.renew_within.is_some() {
+                log::info!("targets held by this instance: {}", tended.owned.len());
             }
-            self.held = tended.held;
+            self.held = tended.owned;
             came = Held::Others;
         }
         came
     }
 
-    fn note_shortage(&mut self, shortage: Option<&str>) {
-        if let Some(shortage) = shortage {
-            if self.shortage.failed(shortage).is_news() {
-                tell_of(shortage);
+    fn note_shortage(&mut self, capacity_error: Option<&str>) {
+        if let Some(capacity_error) = capacity_error {
+            if self.capacity_error.failed(capacity_error).is_news() {
+                tell_of(capacity_error);
             }
-        } else if self.shortage.ended().is_some() {
+        } else if self.capacity_error.ended().is_some() {
             log::info!("all targets can be held again");
         }
     }
 }
 
 /// Says why some targets are held by nobody.
-pub(super) fn tell_of(shortage: &str) {
-    log::error!("some targets are polled by nobody: {shortage}");
+pub(super) fn tell_of(capacity_error: &str) {
+    log::error!("some targets are polled by nobody: {capacity_error}");
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::crew::SetupError;
+use super::workers::SetupError;
 use crate::clock::{CancelToken, Notify};
 use crate::deliver::{DeliveryWorker, WorkerStatus};
 use crate::domain::model::WebhookName;

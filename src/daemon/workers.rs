@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::desk::{Desk, Hire};
+use super::supervisor::{Desk, Hire};
 use crate::clock::{CancelToken, Clock, Notify};
 use crate::config::{Config, Webhook};
 use crate::deliver::{DeliveryWorker, WorkerStatus};

@@ -1,12 +1,12 @@
 //! What is known of a config without its secrets.
 
-use crate::config::outline;
+use crate::config::load_summary;
 use crate::domain::model::{TaskKind, WebhookName};
 
 use super::*;
 
 #[test]
-fn an_outline_needs_no_secret_to_be_there() {
+fn a_summary_needs_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     let text = "\
@@ -22,8 +22,8 @@ url = { file = 'not there' }
 ";
     std::fs::write(&file, text).unwrap();
     assert!(load(&file, &Environment::default()).is_err());
-    let outline = outline(&file, &Environment::default()).unwrap();
-    let kinds: Vec<_> = outline
+    let summary = load_summary(&file, &Environment::default()).unwrap();
+    let kinds: Vec<_> = summary
         .targets
         .iter()
         .map(|(name, kind)| (name.as_str(), *kind))
@@ -32,17 +32,17 @@ url = { file = 'not there' }
         kinds,
         [("shop", TaskKind::Refresh), ("warm", TaskKind::Prefetch)]
     );
-    assert!(outline.webhooks.iter().map(WebhookName::as_str).eq(["ops"]));
+    assert!(summary.webhooks.iter().map(WebhookName::as_str).eq(["ops"]));
     let state = folder.path().join("state.db");
-    assert_eq!(outline.state, crate::config::StateLocation::File(state));
+    assert_eq!(summary.state, crate::config::StateLocation::File(state));
 }
 
 #[test]
-fn an_outline_of_a_wrong_config_is_refused_as_the_config_is() {
+fn a_wrong_config_has_no_summary() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, format!("{TARGET_LAST}task = 'refresh'\n")).unwrap();
     let of_config = load(&file, &Environment::default()).unwrap_err();
-    let of_outline = outline(&file, &Environment::default()).unwrap_err();
-    assert_eq!(of_outline.to_string(), of_config.to_string());
+    let of_summary = load_summary(&file, &Environment::default()).unwrap_err();
+    assert_eq!(of_summary.to_string(), of_config.to_string());
 }
