@@ -252,11 +252,7 @@ pub struct FingerprintUpdate {
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-<<<<<<< HEAD
-    /// Records to insert or to replace; of two for one task the last one holds. A task keeps its number.
-=======
     /// Rows to insert or to replace; of two for one task the last one holds. A task keeps its number.
->>>>>>> main
     pub tasks: Vec<TaskUpsert>,
     /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
     pub fingerprints: Vec<FingerprintUpdate>,

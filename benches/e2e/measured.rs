@@ -62,11 +62,7 @@ impl Running {
         Usage::of(Path::new(&path)).map(|usage| usage.cpu)
     }
 
-<<<<<<< HEAD:benches/e2e/measured.rs
     /// Current resident memory.
-=======
-    /// Resident memory now.
->>>>>>> main:benches/whole/measured.rs
     pub(crate) fn rss_bytes(&self) -> io::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:"));

@@ -267,11 +267,7 @@ fn failed() -> AttemptResult {
     }
 }
 
-<<<<<<< HEAD
-/// Records that attempts of these sequences ended so.
-=======
 /// Rows that attempts of these sequences ended so.
->>>>>>> main
 pub(super) fn record(store: &dyn Store, webhook: &str, sequences: &[u64], result: &AttemptResult) {
     let attempts: Vec<Attempt> = sequences
         .iter()
