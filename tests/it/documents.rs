@@ -148,7 +148,7 @@ fn every_command_exists() {
     let mut tried = 0;
     for document in ALL {
         for block in document.blocks() {
-            let script = match block.language {
+            let script = match block.language.as_str() {
                 "sh" => block.text,
                 // Five times and a user stand before the command.
                 "crontab" => block
@@ -208,7 +208,7 @@ fn every_link_leads_to_a_file_or_a_heading() {
             if link.contains("://") {
                 continue;
             }
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let name = document.name;
             let path = if file.is_empty() {
                 Path::new(ROOT).join(name)
@@ -220,7 +220,7 @@ fn every_link_leads_to_a_file_or_a_heading() {
                 let path = path.canonicalize().unwrap();
                 let is_linked =
                     |it: &&Document| Path::new(ROOT).join(it.name).canonicalize().unwrap() == path;
-                let linked = ALL.iter().find(is_linked).expect(link);
+                let linked = ALL.iter().find(is_linked).expect(&link);
                 let anchors = linked.anchors();
                 assert!(anchors.iter().any(|it| it == anchor), "{name}: {link}");
             }
@@ -304,13 +304,9 @@ fn the_log_that_is_explained_is_the_programs() {
 
 #[test]
 fn what_is_said_of_each_ret_code_is_what_the_program_concludes() {
-    let rows = OPERATING
-        .text
-        .lines()
-        .skip_while(|line| !line.starts_with("| RetCode |"));
     let mut codes = Vec::new();
-    for row in rows.skip(2).take_while(|line| line.starts_with('|')) {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+    for row in OPERATING.table("RetCode") {
+        let cells: Vec<String> = row.iter().map(|cell| cell.trim_matches('`').to_owned()).collect();
         let code = cells[0].split(' ').next().unwrap();
         let code = code.parse().unwrap_or(1999);
         let message = String::new();
@@ -319,7 +315,7 @@ fn what_is_said_of_each_ret_code_is_what_the_program_concludes() {
             Remedy::Retry | Remedy::SlowDown => "passes",
             Remedy::Operator => "asks for you",
         };
-        assert_eq!(cells[2], expected, "{row}");
+        assert_eq!(cells[2], expected, "{row:?}");
         codes.push(code);
     }
     let published = [

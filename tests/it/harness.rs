@@ -12,7 +12,7 @@ mod scene;
 pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
-pub(crate) use document::Document;
+pub(crate) use document::{Document, Section, sections};
 pub(crate) use manner::Manner;
 pub(crate) use patience::{Stopwatch, eventually, pause};
 pub(crate) use program::{Ended, Program, SYNCS, can_trace};

@@ -53,9 +53,9 @@ fn the_table_of_exits_is_the_programs() {
     // An `ExitCode` can be compared by what it prints alone.
     let shown = |code: ExitCode| format!("{code:?}");
     let table: BTreeSet<String> = README
-        .first_cells("exit")
+        .table("exit")
         .iter()
-        .map(|cell| shown(ExitCode::from(cell.parse::<u8>().unwrap())))
+        .map(|row| shown(ExitCode::from(row[0].parse::<u8>().unwrap())))
         .collect();
     let program: BTreeSet<String> = EXITS
         .iter()
@@ -84,9 +84,10 @@ fn number(exit: Exit) -> u8 {
 
 #[test]
 fn the_table_of_types_is_the_programs() {
-    let cells = README.first_cells("type").join(" ");
-    let table: Vec<&str> = cells
-        .split(' ')
+    let rows = README.table("type");
+    let table: Vec<&str> = rows
+        .iter()
+        .flat_map(|row| row[0].split(' '))
         .map(|cell| cell.trim_matches('`'))
         .collect();
     let program: Vec<&str> = EventType::ALL.iter().map(|known| known.as_str()).collect();
