@@ -1,4 +1,4 @@
-//! Which path is answered with what. Reads the board; whatever else it shows, it is handed a function for.
+//! Which path is answered with what. Reads the health; whatever else it shows, it is handed a function for.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::AllowedHosts;
+use crate::domain::text::sanitize;
 use crate::store::queries::StateQueries;
 use crate::web::answer::{Answer, Code};
 use crate::web::api;
 use crate::web::assets;
-use crate::web::board::Board;
-use crate::web::overview::Lookout;
+use crate::web::health::DaemonHealth;
+use crate::web::overview::OverviewCache;
 use crate::web::page;
 use crate::web::refusal::Refusal;
 use crate::web::request::Request;
@@ -20,31 +21,31 @@ use crate::web::request::Request;
 const TURNS_WITHIN: Duration = Duration::from_secs(60);
 
 /// All that is served.
-pub struct Site {
+pub struct AppState {
     /// To whom.
     pub hosts: AllowedHosts,
     /// How things are.
-    pub board: Arc<Board>,
+    pub health: Arc<DaemonHealth>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What happened.
     pub records: Arc<dyn StateQueries>,
     /// Where the last look at it is kept.
-    pub lookout: Lookout,
+    pub overview: OverviewCache,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for AppState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site")
+        f.debug_struct("AppState")
             .field("hosts", &self.hosts)
-            .field("board", &self.board)
+            .field("health", &self.health)
             .finish_non_exhaustive()
     }
 }
 
-impl Site {
+impl AppState {
     /// Whether its answer may take a while.
     pub(super) fn reads_the_state(request: &Request) -> bool {
         let path = request.path.as_str();
@@ -77,7 +78,7 @@ impl Site {
     /// How long the daemon has been stuck; none: it is not.
     pub(super) fn stuck_for(&self) -> Option<Duration> {
         let now = self.clock.monotonic();
-        let since = now.saturating_sub(self.board.standing().turned);
+        let since = now.saturating_sub(self.health.snapshot().last_progress);
         (since > TURNS_WITHIN).then_some(since)
     }
 
@@ -92,20 +93,28 @@ impl Site {
     }
 
     fn readiness(&self) -> Answer {
-        let standing = self.board.standing();
-        if standing.kinds.is_empty() && standing.targets.is_empty() {
+        let snapshot = self.health.snapshot();
+        if snapshot.kinds.is_empty() && snapshot.targets.is_empty() {
             return Answer::text(Code::Unavailable, "starting\n");
         }
         let mut not_ready = String::new();
-        if let Some(fault) = standing.out_of_reach {
+        if let Some(fault) = snapshot.ownership_fault {
             // Writing into a string can't fail.
-            let _ = writeln!(not_ready, "the state can't be reached: {fault}");
+            let _ = writeln!(
+                not_ready,
+                "the state can't be reached: {}",
+                sanitize(&fault)
+            );
         }
-        for (name, last) in standing.targets {
+        for (name, last) in snapshot.targets {
             let _ = match last {
                 None => writeln!(not_ready, "{name}: not polled yet"),
                 Some(last) => match last.fault {
-                    Some(fault) => writeln!(not_ready, "{name}: the last poll failed: {fault}"),
+                    Some(fault) => writeln!(
+                        not_ready,
+                        "{name}: the last poll failed: {}",
+                        sanitize(&fault)
+                    ),
                     None => Ok(()),
                 },
             };

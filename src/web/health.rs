@@ -11,24 +11,24 @@ use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 
 /// Shared by the daemon and those who ask.
 #[derive(Debug, Default)]
-pub struct Board {
-    standing: Mutex<Standing>,
-    couriers: Mutex<BTreeMap<WebhookName, Arc<WorkerStatus>>>,
+pub struct DaemonHealth {
+    state: Mutex<HealthSnapshot>,
+    workers: Mutex<BTreeMap<WebhookName, Arc<WorkerStatus>>>,
 }
 
 /// How things are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct HealthSnapshot {
     /// When all loops last turned, by the monotonic clock.
-    pub turned: Duration,
-    /// Every webhook of the config, and what its courier is doing.
+    pub last_progress: Duration,
+    /// Every webhook of the config, and what its worker is doing.
     pub webhooks: BTreeMap<WebhookName, Snapshot>,
     /// Whether the config that was read last is in effect.
-    pub config: ConfigInEffect,
+    pub config: ConfigStatus,
     /// What was lost when the state was opened, if it was damaged.
     pub lost_state: Option<String>,
     /// Why the state does not say which targets are this instance's, without secrets; none: it does.
-    pub out_of_reach: Option<String>,
+    pub ownership_fault: Option<String>,
     /// Every target of the config, and what its tasks do.
     pub kinds: BTreeMap<TargetName, TaskKind>,
     /// Those of them that this instance polls, and how the last poll ended; none: not polled yet.
@@ -37,12 +37,12 @@ pub struct Standing {
 
 /// Which config is in effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ConfigInEffect {
+pub enum ConfigStatus {
     /// The one that was read last.
     #[default]
-    Latest,
+    Current,
     /// One of before: the one that was read last was refused.
-    Former,
+    Outdated,
 }
 
 /// How a target's last poll ended.
@@ -58,74 +58,73 @@ pub struct LastPoll {
     pub fault: Option<String>,
 }
 
-impl Board {
+impl DaemonHealth {
     /// How things are now.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        let mut standing = self.lock().clone();
-        let couriers = self.couriers.lock();
-        let couriers = couriers;
-        let webhooks = couriers.iter();
-        standing.webhooks = webhooks
-            .map(|(name, courier)| (name.clone(), courier.snapshot()))
+    pub fn snapshot(&self) -> HealthSnapshot {
+        let mut snapshot = self.lock().clone();
+        let workers = self.workers.lock();
+        let webhooks = workers.iter();
+        snapshot.webhooks = webhooks
+            .map(|(name, worker)| (name.clone(), worker.snapshot()))
             .collect();
-        standing
+        snapshot
     }
 
-    /// From now on these couriers make the deliveries.
-    pub fn employ(&self, couriers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
-        *self.couriers.lock() = couriers;
+    /// From now on these workers make the deliveries.
+    pub fn set_workers(&self, workers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
+        *self.workers.lock() = workers;
     }
 
     /// A config was read again.
-    pub fn config_was_read(&self, config: ConfigInEffect) {
+    pub fn set_config_status(&self, config: ConfigStatus) {
         self.lock().config = config;
     }
 
     /// A damaged state was set aside at the start of this process.
-    pub fn state_was_lost(&self, reason: &str) {
+    pub fn record_state_loss(&self, reason: &str) {
         self.lock().lost_state = Some(reason.to_owned());
     }
 
     /// All loops turn, as of now. Not to be called while one is stuck.
-    pub fn turned(&self, now: Duration) {
-        self.lock().turned = now;
+    pub fn mark_alive(&self, now: Duration) {
+        self.lock().last_progress = now;
     }
 
     /// From now on this config counts. Until it is told of the first one's targets, none of them was polled.
-    pub fn watch(&self, config: &Config) {
+    pub fn set_config(&self, config: &Config) {
         let kinds = config.targets.iter();
         let kinds = kinds.map(|(name, target)| (name.clone(), target.tasks));
-        let mut standing = self.lock();
-        if standing.kinds.is_empty() {
+        let mut snapshot = self.lock();
+        if snapshot.kinds.is_empty() {
             let names = config.targets.keys();
-            standing.targets = names.map(|name| (name.clone(), None)).collect();
+            snapshot.targets = names.map(|name| (name.clone(), None)).collect();
         }
-        standing.kinds = kinds.collect();
+        snapshot.kinds = kinds.collect();
     }
 
     /// Says anew which targets are this instance's, and how they are, or why the state does not say which. Both at once:
     /// no target and no fault would be an instance that is well.
-    pub fn tell(
+    pub fn set_targets(
         &self,
         targets: BTreeMap<TargetName, Option<LastPoll>>,
-        out_of_reach: Option<&str>,
+        ownership_fault: Option<&str>,
     ) {
-        let out_of_reach = out_of_reach.map(ToOwned::to_owned);
-        let mut standing = self.lock();
-        standing.targets = targets;
-        standing.out_of_reach = out_of_reach;
+        let ownership_fault = ownership_fault.map(ToOwned::to_owned);
+        let mut snapshot = self.lock();
+        snapshot.targets = targets;
+        snapshot.ownership_fault = ownership_fault;
     }
 
     /// Says how one of them is now.
-    pub fn tell_of(&self, target: &TargetName, last: &LastPoll) {
+    pub fn record_poll(&self, target: &TargetName, last: &LastPoll) {
         self.lock()
             .targets
             .insert(target.clone(), Some(last.clone()));
     }
 
     /// Nothing between two assignments can panic: nobody has left it half-written.
-    fn lock(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock()
+    fn lock(&self) -> MutexGuard<'_, HealthSnapshot> {
+        self.state.lock()
     }
 }
