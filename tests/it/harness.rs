@@ -1,4 +1,4 @@
-//! The stage of the tests: the real program between a stand-in for the API and a webhook receiver, each test with its own.
+//! Test harness: the real program between a simulator and a webhook receiver, one set per test.
 
 mod config_text;
 mod document;
