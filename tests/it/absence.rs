@@ -1,6 +1,6 @@
 //! Tasks that leave the list: `task.vanished` after three polls, no event for finished tasks or for one empty list.
 
-use ucdn_watch::simulator::{Effect, Fault, ListShape};
+use ucdn_simulator::{Effect, Fault, ListShape};
 
 use crate::harness::{Scene, only, seconds_ago, task, types};
 

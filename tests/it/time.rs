@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use ucdn_simulator::{DateHeader, Effect, Fault, TaskIdRule};
 use ucdn_watch::clock::{Age, Clock, ClockReading, SystemClock, WallHistory};
 use ucdn_watch::config::{Config, Environment, load};
 use ucdn_watch::daemon::once::{self, OnceReport};
 use ucdn_watch::daemon::{Control, Daemon, StoreHandles};
 use ucdn_watch::domain::model::Timestamp;
-use ucdn_watch::simulator::{DateHeader, Effect, Fault, TaskIdRule};
 use ucdn_watch::store::sqlite::{SqliteRecords, open};
 use ucdn_watch::systemd::SystemdNotifier;
 
@@ -353,8 +353,8 @@ fn pending_deliveries_survive_a_clock_that_is_days_ahead() {
 fn tasks_of_a_server_with_a_wrong_clock_are_seen_and_do_not_stall() {
     for minutes in [-1440, -12, -7, -3, 3, 7, 12, 1440] {
         let scene = Scene::with(|config| config.text("poll", "stall_after", "2m"));
-        let theirs = moved(scene.api.now(), minutes * 60);
-        scene.api.set_now(theirs);
+        let theirs = scene.api.now_seconds() + minutes * 60;
+        scene.api.set_now_seconds(theirs);
         scene.api.add_task(task("t"));
         assert_eq!(types(&scene.news()), ["task.wait"], "{minutes}");
         assert!(scene.news().is_empty(), "{minutes}");
@@ -370,8 +370,8 @@ fn tasks_created_minutes_ahead_are_seen_though_the_server_sends_no_date() {
     scene
         .api
         .change_options(|options| options.date = DateHeader::Off);
-    let theirs = moved(scene.api.now(), 7 * 60);
-    scene.api.set_now(theirs);
+    let theirs = scene.api.now_seconds() + 7 * 60;
+    scene.api.set_now_seconds(theirs);
     scene.api.add_task(task("t"));
     assert_eq!(types(&scene.news()), ["task.wait"]);
     for _ in 0..3 {

@@ -6,32 +6,31 @@ use std::ops::Range;
 use super::options::{
     DcdnRule, Edge, LimitRule, Options, Order, SpanRule, TaskIdRule, Unit, WindowField,
 };
-use super::parameters::Question;
-use super::tasks::SimulatedTask;
-use crate::domain::model::TaskKind;
+use super::parameters::ListQuery;
+use super::tasks::{SimulatedTask, TaskKind};
 
 /// The window of a request that names none: the last day.
 const DEFAULT_WINDOW_SECONDS: i64 = 86_400;
 
 /// What a page shows of a task: all of its URLs, unless a page's end cut it in two.
 #[derive(Clone, Debug)]
-pub(super) struct Slice<'a> {
-    pub(super) task: &'a SimulatedTask,
-    pub(super) urls: Range<usize>,
+pub(crate) struct Slice<'a> {
+    pub(crate) task: &'a SimulatedTask,
+    pub(crate) urls: Range<usize>,
 }
 
-/// All tasks that the question is about, in the list's order.
-pub(super) fn selected<'a>(
+/// All tasks that the query is about, in the list's order.
+pub(crate) fn selected<'a>(
     tasks: &'a [SimulatedTask],
     kind: TaskKind,
-    question: &Question,
+    query: &ListQuery,
     options: &Options,
     now_ms: i64,
 ) -> Vec<&'a SimulatedTask> {
     let mut found: Vec<&SimulatedTask> = tasks
         .iter()
         .filter(|task| task.kind == kind && task.created_ms <= now_ms)
-        .filter(|task| is_asked_for(task, question, options, now_ms))
+        .filter(|task| is_asked_for(task, query, options, now_ms))
         .collect();
     match options.order {
         Order::Newest => found.sort_by_key(|task| Reverse((task.created_ms, task.rank))),
@@ -44,22 +43,22 @@ pub(super) fn selected<'a>(
     found
 }
 
-fn is_asked_for(task: &SimulatedTask, question: &Question, options: &Options, now_ms: i64) -> bool {
-    let by_id = !question.task_ids.is_empty() && options.task_id != TaskIdRule::Ignored;
+fn is_asked_for(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms: i64) -> bool {
+    let by_id = !query.task_ids.is_empty() && options.task_id != TaskIdRule::Ignored;
     let dcdn = match options.dcdn {
         DcdnRule::Ignored => true,
-        DcdnRule::Separate => task.is_dcdn == question.is_dcdn,
-        DcdnRule::Overlapping => question.is_dcdn || !task.is_dcdn,
+        DcdnRule::Separate => task.is_dcdn == query.is_dcdn,
+        DcdnRule::Overlapping => query.is_dcdn || !task.is_dcdn,
     };
-    dcdn && (!by_id || question.task_ids.contains(&task.id))
-        && (task.project_id.is_none() || task.project_id == question.project_id)
-        && question
+    dcdn && (!by_id || query.task_ids.contains(&task.id))
+        && (task.project_id.is_none() || task.project_id == query.project_id)
+        && query
             .status
             .as_deref()
             .is_none_or(|status| status == task.status(now_ms))
         && is_kept(task, options, now_ms)
         && (by_id && options.task_id == TaskIdRule::OverridesWindow
-            || is_within(task, question, options, now_ms))
+            || is_within(task, query, options, now_ms))
 }
 
 fn is_kept(task: &SimulatedTask, options: &Options, now_ms: i64) -> bool {
@@ -71,9 +70,9 @@ fn is_kept(task: &SimulatedTask, options: &Options, now_ms: i64) -> bool {
 }
 
 /// The window that is looked at, in unix seconds.
-pub(super) fn window(question: &Question, options: &Options, now_ms: i64) -> (i64, i64) {
-    let end = question.end.unwrap_or(now_ms.div_euclid(1000));
-    let begin = question
+pub(crate) fn window(query: &ListQuery, options: &Options, now_ms: i64) -> (i64, i64) {
+    let end = query.end.unwrap_or(now_ms.div_euclid(1000));
+    let begin = query
         .begin
         .unwrap_or(end.saturating_sub(DEFAULT_WINDOW_SECONDS));
     match options.span {
@@ -82,8 +81,8 @@ pub(super) fn window(question: &Question, options: &Options, now_ms: i64) -> (i6
     }
 }
 
-fn is_within(task: &SimulatedTask, question: &Question, options: &Options, now_ms: i64) -> bool {
-    let (begin, end) = window(question, options, now_ms);
+fn is_within(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms: i64) -> bool {
+    let (begin, end) = window(query, options, now_ms);
     let time_ms = match options.window_field {
         WindowField::Created => task.created_ms,
         WindowField::Finished => task.finished_ms(now_ms).unwrap_or(task.created_ms),
@@ -101,18 +100,18 @@ fn is_within(task: &SimulatedTask, question: &Question, options: &Options, now_m
 }
 
 /// The page that `Offset` and `Limit` cut out of the list.
-pub(super) fn page<'a>(
+pub(crate) fn page<'a>(
     selected: &[&'a SimulatedTask],
-    question: &Question,
+    query: &ListQuery,
     options: &Options,
 ) -> Vec<Slice<'a>> {
-    let asked = question.limit.unwrap_or(usize::MAX);
+    let asked = query.limit.unwrap_or(usize::MAX);
     let limit = match options.limit {
         LimitRule::Honoured => asked,
         LimitRule::Ignored => usize::MAX,
         LimitRule::Clamped(most) => asked.min(most),
     };
-    let wanted = question.offset..question.offset.saturating_add(limit);
+    let wanted = query.offset..query.offset.saturating_add(limit);
     match options.unit {
         Unit::Tasks => selected
             .iter()
@@ -145,8 +144,8 @@ fn cut_by_urls<'a>(selected: &[&'a SimulatedTask], wanted: &Range<usize>) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::script::Script;
-    use crate::simulator::tasks::TaskSpec;
+    use crate::script::Script;
+    use crate::tasks::TaskSpec;
 
     /// Five tasks with 3, 0, 1, 2 and 4 URLs, created in the seconds 100 to 104.
     fn tasks() -> Vec<SimulatedTask> {
@@ -161,8 +160,8 @@ mod tests {
             .collect()
     }
 
-    fn list(tasks: &[SimulatedTask], question: &Question, options: &Options) -> Vec<String> {
-        selected(tasks, TaskKind::Refresh, question, options, 200_000)
+    fn list(tasks: &[SimulatedTask], query: &ListQuery, options: &Options) -> Vec<String> {
+        selected(tasks, TaskKind::Refresh, query, options, 200_000)
             .into_iter()
             .map(|task| task.id.clone())
             .collect()
@@ -173,19 +172,19 @@ mod tests {
         let all = selected(
             &tasks,
             TaskKind::Refresh,
-            &Question::default(),
+            &ListQuery::default(),
             options,
             200_000,
         );
         let mut seen = Vec::new();
         for offset in (0..total).step_by(limit) {
             let limit = Some(limit);
-            let question = Question {
+            let query = ListQuery {
                 offset,
                 limit,
-                ..Question::default()
+                ..ListQuery::default()
             };
-            let page = page(&all, &question, options);
+            let page = page(&all, &query, options);
             seen.extend(page.into_iter().map(|cut| (cut.task.id.clone(), cut.urls)));
         }
         seen
@@ -257,32 +256,32 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_window_belong_to_it_or_not() {
-        let question = Question {
+        let query = ListQuery {
             begin: Some(101),
             end: Some(103),
-            ..Question::default()
+            ..ListQuery::default()
         };
         let mut options = Options::default();
-        assert_eq!(list(&tasks(), &question, &options), ["3", "2", "1"]);
+        assert_eq!(list(&tasks(), &query, &options), ["3", "2", "1"]);
         options.window_begin = Edge::Exclusive;
-        assert_eq!(list(&tasks(), &question, &options), ["3", "2"]);
+        assert_eq!(list(&tasks(), &query, &options), ["3", "2"]);
         options.window_end = Edge::Exclusive;
         options.order = Order::Oldest;
-        assert_eq!(list(&tasks(), &question, &options), ["2"]);
+        assert_eq!(list(&tasks(), &query, &options), ["2"]);
     }
 
     #[test]
     fn a_task_id_overrides_the_window_or_not() {
-        let question = Question {
+        let query = ListQuery {
             begin: Some(103),
             end: Some(104),
             task_ids: vec!["0".to_owned(), "no such".to_owned()],
-            ..Question::default()
+            ..ListQuery::default()
         };
         let mut options = Options::default();
-        assert_eq!(list(&tasks(), &question, &options), ["0"]);
+        assert_eq!(list(&tasks(), &query, &options), ["0"]);
         options.task_id = TaskIdRule::WithinWindow;
-        assert!(list(&tasks(), &question, &options).is_empty());
+        assert!(list(&tasks(), &query, &options).is_empty());
     }
 
     #[test]
@@ -291,15 +290,15 @@ mod tests {
         tasks.truncate(2);
         tasks[0].is_dcdn = true;
         let ask = |is_dcdn, dcdn| {
-            let question = Question {
+            let query = ListQuery {
                 is_dcdn,
-                ..Question::default()
+                ..ListQuery::default()
             };
             let options = Options {
                 dcdn,
                 ..Options::default()
             };
-            list(&tasks, &question, &options)
+            list(&tasks, &query, &options)
         };
         assert_eq!(ask(true, DcdnRule::Separate), ["0"]);
         assert_eq!(ask(false, DcdnRule::Separate), ["1"]);
@@ -315,33 +314,33 @@ mod tests {
         let mut tasks = tasks();
         let spec = TaskSpec::new(["late"], late);
         tasks.push(SimulatedTask::new("late".to_owned(), 9, 99_000, spec));
-        let question = Question {
+        let query = ListQuery {
             begin: Some(103),
             end: Some(200),
-            ..Question::default()
+            ..ListQuery::default()
         };
         let mut options = Options::default();
-        assert_eq!(list(&tasks, &question, &options), ["4", "3"]);
+        assert_eq!(list(&tasks, &query, &options), ["4", "3"]);
         options.window_field = WindowField::Finished;
-        assert_eq!(list(&tasks, &question, &options), ["4", "3", "late"]);
+        assert_eq!(list(&tasks, &query, &options), ["4", "3", "late"]);
         options.order = Order::Finish;
-        assert_eq!(list(&tasks, &question, &options), ["late", "4", "3"]);
+        assert_eq!(list(&tasks, &query, &options), ["late", "4", "3"]);
     }
 
     #[test]
     fn what_is_too_old_is_not_looked_at_or_not_kept() {
-        let question = Question {
+        let query = ListQuery {
             begin: Some(0),
             end: Some(104),
-            ..Question::default()
+            ..ListQuery::default()
         };
         let mut options = Options {
             span: SpanRule::CutTo(1),
             ..Options::default()
         };
-        assert_eq!(list(&tasks(), &question, &options), ["4", "3"]);
+        assert_eq!(list(&tasks(), &query, &options), ["4", "3"]);
         options.span = SpanRule::Unlimited;
         options.keep_seconds = Some(96);
-        assert_eq!(list(&tasks(), &question, &options), ["4"]);
+        assert_eq!(list(&tasks(), &query, &options), ["4"]);
     }
 }

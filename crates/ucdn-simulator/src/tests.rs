@@ -243,7 +243,7 @@ fn dropping_it_ends_an_answer_that_is_being_delayed() {
 
 fn shifting(at: Place, shift: fn(&mut Options, Shift)) -> (Vec<String>, Vec<String>) {
     let simulator = simulator();
-    let now = simulator.now().unix_seconds();
+    let now = simulator.now_seconds();
     for age in 1..=4 {
         let spec = TaskSpec::new(["http://a/"], Script::new()).with_id(&age.to_string());
         simulator.add_task(spec.created_at(now - age));
@@ -377,7 +377,7 @@ fn every_option_of_the_defaults_survives_json() {
 #[test]
 fn a_replaced_task_keeps_its_time_and_its_place() {
     let simulator = simulator();
-    let now = simulator.now().unix_seconds();
+    let now = simulator.now_seconds();
     let spec = |id: &str| TaskSpec::new(["http://a/"], Script::new()).with_id(id);
     simulator.add_task(spec("old").created_at(now - 9));
     simulator.add_task(spec("new").created_at(now - 9));

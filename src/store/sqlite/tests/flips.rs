@@ -1,22 +1,21 @@
-//! Damaged bytes, one at a time: whatever a file holds, opening it either gives back every row as it was written, or
-//! sets the file aside, or says that it is older than it was. It never panics.
+//! Changed bytes, torn sectors and cut-off files. Opening such a file never panics. It gives back every task with its status,
+//! or sets the file aside, or says that the state is older than it was.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
-
-use rusqlite::types::ValueRef;
 
 use super::*;
 
-/// A database, its journal and its lock file, as they lie on a disk.
+/// How many bytes a disk writes as a whole.
+const SECTOR: usize = 512;
+
+/// A database, its write-ahead log and its lock file, as they lie on a disk.
 #[derive(Clone)]
 struct Files {
     database: Vec<u8>,
     journal: Vec<u8>,
     lock: Vec<u8>,
 }
-
-/// Every row but for checksums, as text.
-type Rows = Vec<String>;
 
 const PARTS: [&str; 3] = ["", "-wal", ".lock"];
 
@@ -32,6 +31,7 @@ impl Files {
     }
 
     fn write(&self, path: &Path) {
+        fs::write(path, &self.database).unwrap();
         for (part, content) in PARTS
             .iter()
             .zip([&self.database, &self.journal, &self.lock])
@@ -43,25 +43,34 @@ impl Files {
     }
 }
 
-fn rows(store: &SqliteStore) -> Rows {
-    let reader = store.reader.lock();
-    let mut all = Rows::new();
-    for table in ["meta", "target", "task", "event", "webhook", "delivery"] {
-        let mut statement = reader.prepare(&format!("SELECT * FROM {table}")).unwrap();
-        let columns = statement.column_count() - 1;
-        let mut rows = statement.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let values = (0..columns).map(|column| match row.get_ref(column).unwrap() {
-                ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-                other => format!("{other:?}"),
-            });
-            all.push(format!("{table} {}", values.collect::<Vec<_>>().join(" ")));
-        }
-    }
-    all
+/// Each task's status and URLs by its id, and each event's sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Content {
+    statuses: BTreeMap<String, String>,
+    urls: BTreeMap<String, String>,
+    events: Vec<u64>,
 }
 
-/// A store that has seen something of everything.
+fn content(store: &SqliteStore) -> Content {
+    let read = store.read("read all", |state| {
+        let mut tasks = state.prepare("SELECT id, status FROM task")?;
+        let tasks = tasks.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut urls = state.prepare("SELECT id, urls FROM task")?;
+        let urls = urls.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut events = state.prepare("SELECT sequence FROM event ORDER BY sequence")?;
+        let events = events.query_map([], |row| row.get::<_, i64>(0))?;
+        Ok(Content {
+            statuses: tasks.collect::<Result<_, _>>()?,
+            urls: urls.collect::<Result<_, _>>()?,
+            events: events
+                .map(|it| it.map(i64::unsigned_abs))
+                .collect::<Result<_, _>>()?,
+        })
+    });
+    read.unwrap()
+}
+
+/// A store with tasks of each status, deliveries made and pending, and a target.
 fn used_store(path: &Path) -> SqliteStore {
     let store = open_sound(path);
     let words = ["success", "wait", "process", "failure", "unknow"];
@@ -94,23 +103,23 @@ fn used_store(path: &Path) -> SqliteStore {
     store
 }
 
-/// Closed well, and what is in it.
-fn closed_state() -> (Files, Rows) {
+/// The files after a clean shutdown, and their content.
+fn closed_state() -> (Files, Content) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     let store = used_store(&path);
-    let rows = rows(&store);
+    let content = content(&store);
     drop(store);
-    (Files::read(&path), rows)
+    (Files::read(&path), content)
 }
 
-/// As a killed process leaves it: the latest commits in the journal. And what is in it after each of its commits.
-fn killed_state() -> (Files, Vec<Rows>) {
+/// The files of a killed process, whose latest commits are in the write-ahead log, and the content after each commit.
+fn killed_state() -> (Files, Vec<Content>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     drop(used_store(&path));
     let store = open_sound(&path);
-    let mut history = vec![rows(&store)];
+    let mut history = vec![content(&store)];
     for n in 0..3 {
         let id = format!("late-{n}");
         let commit = Commit {
@@ -120,22 +129,22 @@ fn killed_state() -> (Files, Vec<Rows>) {
             ..Commit::default()
         };
         store.commit(&shop(), &commit).unwrap();
-        history.push(rows(&store));
+        history.push(content(&store));
     }
     (Files::read(&path), history)
 }
 
-/// What opening came to.
+/// What opening a damaged file led to.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    Whole(Rows),
-    RolledBack(Rows),
+    Opened(Content),
+    RolledBack(Content),
     SetAside,
     TooNew,
 }
 
-/// Opens these files in a directory of their own, and checks that what is set aside stays as it is, and that the
-/// next open finds nothing any more.
+/// Opens these files in a directory of their own. Checks that a file set aside keeps its bytes, and that the next open finds
+/// nothing wrong any more.
 fn outcome(files: &Files) -> Outcome {
     let directory = memory_directory();
     let path = directory.path().join("state.db");
@@ -148,12 +157,12 @@ fn outcome(files: &Files) -> Outcome {
         }
         Err(other) => panic!("{other}: {other:?}"),
     };
-    let found = rows(&opened.store);
+    let found = content(&opened.store);
     drop(opened.store);
     let again = open_sound(&path);
-    assert_eq!(rows(&again), found, "the second look differs");
+    assert_eq!(content(&again), found, "the second look differs");
     match opened.loss {
-        None => Outcome::Whole(found),
+        None => Outcome::Opened(found),
         Some(Loss::RolledBack { .. }) => Outcome::RolledBack(found),
         Some(Loss::SetAside(SetAside { to, .. })) => {
             assert!(fs::read(&to).unwrap() == files.database, "{}", to.display());
@@ -165,12 +174,12 @@ fn outcome(files: &Files) -> Outcome {
     }
 }
 
-/// No disk is waited for, where there is such a place.
+/// In memory where possible, so that no case waits for a disk.
 fn memory_directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// Checks all these on all cores.
+/// Runs `check` for all cases on all cores.
 fn for_each_of<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -185,32 +194,33 @@ fn for_each_of<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     });
 }
 
-/// All of the header, and so many places of the rest; the same ones each time.
+/// All of the header, and `count` places of the rest; the same ones in each run.
 fn sample(length: usize, count: usize) -> Vec<usize> {
     let mut chance = fastrand::Rng::with_seed(20_261_124);
     let rest = std::iter::repeat_with(|| chance.usize(100..length)).take(count);
     (0..100.min(length)).chain(rest).collect()
 }
 
-/// A changed byte of a closed database changes no row that is read.
 fn check_flips(places: &[usize], masks: &[u8]) {
-    let (files, rows) = closed_state();
+    let (files, content) = closed_state();
     for_each_of(places, |&place| {
         for mask in masks {
             let mut files = files.clone();
             files.database[place] ^= mask;
             match outcome(&files) {
-                Outcome::Whole(found) => assert_eq!(found, rows, "byte {place} ^ {mask:#x}"),
                 Outcome::SetAside => {}
                 // The version's own bytes.
                 Outcome::TooNew => assert!((60..64).contains(&place), "{place}"),
-                Outcome::RolledBack(_) => panic!("byte {place} ^ {mask:#x}"),
+                // Rolled back: the counter of sequences went down, which the lock file knows.
+                Outcome::Opened(found) | Outcome::RolledBack(found) => {
+                    assert_eq!(found.statuses, content.statuses, "byte {place} ^ {mask:#x}");
+                }
             }
         }
     });
 }
 
-/// A changed byte of a journal loses no event silently, and changes no row.
+/// A changed byte of a write-ahead log loses no event silently.
 fn check_journal_flips(places: &[usize]) {
     let (files, history) = killed_state();
     for_each_of(places, |&place| {
@@ -221,18 +231,13 @@ fn check_journal_flips(places: &[usize]) {
 }
 
 #[track_caller]
-fn assert_is_of_history(outcome: &Outcome, history: &[Rows], place: usize) {
+fn assert_is_of_history(outcome: &Outcome, history: &[Content], place: usize) {
     match outcome {
-        Outcome::Whole(found) => assert_eq!(Some(found), history.last(), "{place}"),
+        Outcome::Opened(found) => assert_eq!(Some(found), history.last(), "{place}"),
         Outcome::RolledBack(found) => {
-            // But for the last sequence, which goes on from where it was.
-            let content = |rows: &Rows| -> Rows {
-                let kept = rows.iter().filter(|row| !row.contains("last_sequence"));
-                kept.cloned().collect()
-            };
             let mut older = history[..history.len() - 1].iter();
             assert!(
-                older.any(|rows| content(rows) == content(found)),
+                older.any(|content| content == found),
                 "{place}: neither old nor new"
             );
         }
@@ -242,29 +247,59 @@ fn assert_is_of_history(outcome: &Outcome, history: &[Rows], place: usize) {
 }
 
 #[test]
-fn a_changed_byte_changes_no_row_that_is_read() {
+fn a_changed_byte_makes_up_no_status() {
     let (files, _) = closed_state();
     check_flips(&sample(files.database.len(), 200), &[0x01]);
 }
 
 #[test]
 #[ignore = "every byte: minutes"]
-fn no_changed_byte_at_all_changes_a_row_that_is_read() {
+fn no_changed_byte_at_all_makes_up_a_status() {
     let (files, _) = closed_state();
     let places: Vec<_> = (0..files.database.len()).collect();
     eprintln!("{} bytes, each changed in two ways", places.len());
     check_flips(&places, &[0xff, 0x01]);
 }
 
+/// What a disk without power may leave of a sector that was being written.
 #[test]
-fn a_changed_byte_of_the_journal_loses_no_event_silently() {
+fn a_torn_sector_makes_up_no_status() {
+    let (files, content) = closed_state();
+    let sectors: Vec<_> = (0..files.database.len() / SECTOR).collect();
+    for_each_of(&sectors, |&sector| {
+        let mut chance = fastrand::Rng::with_seed(sector as u64);
+        let place = sector * SECTOR..(sector + 1) * SECTOR;
+        for fill in ["zeros", "noise", "the sector before"] {
+            let mut files = files.clone();
+            match fill {
+                "zeros" => files.database[place.clone()].fill(0),
+                "noise" => chance.fill(&mut files.database[place.clone()]),
+                _ if sector == 0 => continue,
+                _ => files
+                    .database
+                    .copy_within(place.start - SECTOR..place.start, place.start),
+            }
+            match outcome(&files) {
+                Outcome::Opened(found) => {
+                    assert_eq!(found.statuses, content.statuses, "sector {sector}: {fill}");
+                    assert_eq!(found.urls, content.urls, "sector {sector}: {fill}");
+                }
+                Outcome::SetAside => {}
+                other => panic!("sector {sector}: {fill}: {other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_changed_byte_of_the_write_ahead_log_loses_no_event_silently() {
     let (files, _) = killed_state();
     check_journal_flips(&sample(files.journal.len(), 100));
 }
 
 #[test]
 #[ignore = "every byte: minutes"]
-fn no_changed_byte_at_all_of_the_journal_loses_an_event_silently() {
+fn no_changed_byte_at_all_of_the_write_ahead_log_loses_an_event_silently() {
     let (files, _) = killed_state();
     let places: Vec<_> = (0..files.journal.len()).collect();
     eprintln!("{} bytes", places.len());
@@ -274,36 +309,21 @@ fn no_changed_byte_at_all_of_the_journal_loses_an_event_silently() {
 #[test]
 fn a_database_that_was_cut_off_is_set_aside() {
     let (files, _) = closed_state();
-    let lengths: Vec<_> = (0..files.database.len()).step_by(512).chain([7]).collect();
+    let lengths: Vec<_> = (0..files.database.len())
+        .step_by(SECTOR)
+        .chain([7])
+        .collect();
     for_each_of(&lengths, |&length| {
         let mut files = files.clone();
         files.database.truncate(length);
-        match outcome_of_length(&files, length) {
-            Outcome::SetAside => {}
-            other => panic!("{length}: {other:?}"),
-        }
+        assert_eq!(outcome(&files), Outcome::SetAside, "{length}");
     });
 }
 
-/// [`Files::write`] writes no empty file.
-fn outcome_of_length(files: &Files, length: usize) -> Outcome {
-    if length > 0 {
-        return outcome(files);
-    }
-    let directory = memory_directory();
-    let path = directory.path().join("state.db");
-    files.write(&path);
-    fs::write(&path, "").unwrap();
-    match open(&path, now()).unwrap().loss {
-        Some(Loss::SetAside(_)) => Outcome::SetAside,
-        other => panic!("an emptied file: {other:?}"),
-    }
-}
-
 #[test]
-fn a_journal_that_was_cut_off_loses_no_event_silently() {
+fn a_write_ahead_log_that_was_cut_off_loses_no_event_silently() {
     let (files, history) = killed_state();
-    let lengths: Vec<_> = (0..files.journal.len()).step_by(512).collect();
+    let lengths: Vec<_> = (0..files.journal.len()).step_by(SECTOR).collect();
     for_each_of(&lengths, |&length| {
         let mut files = files.clone();
         files.journal.truncate(length);
@@ -314,7 +334,7 @@ fn a_journal_that_was_cut_off_loses_no_event_silently() {
 #[test]
 fn shared_memory_of_a_dead_process_is_not_believed() {
     let (files, history) = killed_state();
-    for content in [
+    for shared in [
         &b""[..],
         b"garbage",
         &vec![0xff; 32_768],
@@ -324,26 +344,29 @@ fn shared_memory_of_a_dead_process_is_not_believed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.db");
         files.write(&path);
-        fs::write(format!("{}-shm", path.display()), content).unwrap();
-        assert_eq!(rows(&open_sound(&path)), history[3]);
+        fs::write(format!("{}-shm", path.display()), shared).unwrap();
+        assert_eq!(content(&open_sound(&path)), history[3]);
     }
 }
 
+/// Everything is checked although no journal says that the last stop was unclean.
 #[test]
-fn a_byte_that_changes_after_a_clean_stop_is_found_at_the_next_start() {
+fn a_page_that_changes_after_a_clean_stop_is_found_at_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
-    drop(used_store(&path));
+    let store = used_store(&path);
+    // No start reads this index, unless it checks everything.
+    let page = store.read("find a page", |state| {
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'event_type'";
+        Ok(state.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+    });
+    let page = usize::try_from(page.unwrap()).unwrap();
+    drop(store);
     let sealed = seal::Seal::of(&path).unwrap();
     let lock = fs::read_to_string(format!("{}.lock", path.display())).unwrap();
     assert!(lock.ends_with(&format!("closed {sealed}\n")), "{lock}");
     let mut content = fs::read(&path).unwrap();
-    // All of them: some are what deleted rows have left behind.
-    for place in 0..content.len() {
-        if content[place..].starts_with(b"success") {
-            content[place] ^= 1;
-        }
-    }
+    content[(page - 1) * 4096..page * 4096].fill(0);
     // Times of change are as coarse as the kernel's ticks.
     while seal::Seal::of(&path).unwrap() == sealed {
         fs::write(&path, &content).unwrap();

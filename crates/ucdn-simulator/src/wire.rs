@@ -11,13 +11,13 @@ use super::tasks::UrlProgress;
 
 /// An error that the API answers, with HTTP 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) ret_code: i64,
-    pub(super) message: String,
+pub(crate) struct Refusal {
+    pub(crate) ret_code: i64,
+    pub(crate) message: String,
 }
 
 impl Refusal {
-    pub(super) fn new(ret_code: i64, message: impl Into<String>) -> Self {
+    pub(crate) fn new(ret_code: i64, message: impl Into<String>) -> Self {
         Self {
             ret_code,
             message: message.into(),
@@ -25,12 +25,12 @@ impl Refusal {
     }
 
     /// 230: this parameter is not as it must be.
-    pub(super) fn parameter(name: &str) -> Self {
+    pub(crate) fn parameter(name: &str) -> Self {
         Self::new(230, format!("Params [{name}] not available"))
     }
 
     /// The answer's body. The gateway names no action if the request named none.
-    pub(super) fn body(&self, action: Option<&str>, options: &Options) -> String {
+    pub(crate) fn body(&self, action: Option<&str>, options: &Options) -> String {
         let mut fields = Map::new();
         if options.error_action == Presence::Present
             && let Some(action) = action
@@ -44,13 +44,13 @@ impl Refusal {
 
 /// How many of each the whole list holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Totals {
-    pub(super) tasks: usize,
-    pub(super) urls: usize,
+pub(crate) struct Totals {
+    pub(crate) tasks: usize,
+    pub(crate) urls: usize,
 }
 
 /// The answer to a list request.
-pub(super) fn list_body(
+pub(crate) fn list_body(
     action: &str,
     page: &[Slice<'_>],
     totals: Totals,
@@ -74,7 +74,7 @@ pub(super) fn list_body(
 }
 
 /// The answer to a submission.
-pub(super) fn submit_body(action: &str, task_id: &str, options: &Options) -> String {
+pub(crate) fn submit_body(action: &str, task_id: &str, options: &Options) -> String {
     let mut fields = Map::new();
     fields.insert("Action".to_owned(), answer_name(action));
     fields.insert("TaskId".to_owned(), json!(task_id));
@@ -237,8 +237,8 @@ fn respelled(value: Value, case: KeyCase) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::script::Script;
-    use crate::simulator::tasks::{SimulatedTask, TaskSpec};
+    use crate::script::Script;
+    use crate::tasks::{SimulatedTask, TaskSpec};
 
     const ACTION: &str = "DescribeNewUcdnRefreshCacheTask";
 

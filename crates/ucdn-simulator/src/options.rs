@@ -1,4 +1,4 @@
-//! What the stand-in is asked to be like: each open question of the vendor's API as an option. Owns words only.
+//! What the stand-in is asked to be like: each open query of the vendor's API as an option. Owns words only.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -345,7 +345,7 @@ pub struct Shift {
 
 impl Shift {
     /// Whether it is to be applied now; counts it.
-    pub(super) fn is_due(&mut self) -> bool {
+    pub(crate) fn is_due(&mut self) -> bool {
         match &mut self.times {
             None => true,
             Some(0) => false,

@@ -1,16 +1,16 @@
 //! The vendor's API: which action, whether it is allowed, and what it answers. Owns no sockets and no spelling.
 
+use super::clock;
 use super::faults::{Effect, Reply};
 use super::options::{DateHeader, Options, SpanRule};
 use super::paging;
-use super::parameters::{Parameters, Question};
+use super::parameters::{ListQuery, Parameters};
 use super::script::Script;
 use super::server::Request;
 use super::signature;
-use super::tasks::TaskSpec;
+use super::state::{RequestRecord, SimState};
+use super::tasks::{TaskKind, TaskSpec};
 use super::wire::{self, Refusal, Totals};
-use super::world::{RequestRecord, World};
-use crate::domain::model::{TaskKind, Timestamp};
 
 /// As many URLs as the vendor takes in one submission.
 const MOST_URLS: usize = 100;
@@ -35,16 +35,16 @@ impl Action {
 }
 
 /// Answers an API request and logs it.
-pub(super) fn answer(world: &mut World, request: &Request) -> Reply {
+pub(crate) fn answer(state: &mut SimState, request: &Request) -> Reply {
     let mut parameters = Parameters::default();
     parameters.read(&request.query);
     parameters.read(&String::from_utf8_lossy(&request.body));
-    let mut record = record_of(world, &parameters, request);
-    let effects = struck(world, &record);
+    let mut record = record_of(state, &parameters, request);
+    let effects = struck(state, &record);
     record.faults = effects.len();
-    let options = options_under(&world.options, &effects);
+    let options = options_under(&state.options, &effects);
     let action = parameters.get("Action");
-    let answered = refused_by(&effects).map_or_else(|| perform(world, &parameters, &options), Err);
+    let answered = refused_by(&effects).map_or_else(|| perform(state, &parameters, &options), Err);
     let body = match answered {
         Ok(body) => body,
         Err(refusal) => {
@@ -53,19 +53,19 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Reply {
         }
     };
     let mut reply = Reply::json(200, body);
-    reply.headers.extend(headers(world, &options));
+    reply.headers.extend(headers(state, &options));
     for effect in &effects {
-        reply.suffer(effect);
+        reply.apply(effect);
     }
-    world.log(record, &reply);
+    state.log(record, &reply);
     reply
 }
 
-fn record_of(world: &World, parameters: &Parameters, request: &Request) -> RequestRecord {
+fn record_of(state: &SimState, parameters: &Parameters, request: &Request) -> RequestRecord {
     let text = |name| parameters.get(name).map(str::to_owned);
     RequestRecord {
-        time: world.clock.now_ms().div_euclid(1000),
-        elapsed_ms: world.clock.elapsed_ms(),
+        time: state.clock.now_ms().div_euclid(1000),
+        elapsed_ms: state.clock.elapsed_ms(),
         action: text("Action"),
         offset: number(parameters, "Offset"),
         limit: number(parameters, "Limit"),
@@ -84,10 +84,10 @@ fn number<T: std::str::FromStr>(parameters: &Parameters, name: &str) -> Option<T
     parameters.get(name)?.parse().ok()
 }
 
-fn struck(world: &mut World, record: &RequestRecord) -> Vec<Effect> {
+fn struck(state: &mut SimState, record: &RequestRecord) -> Vec<Effect> {
     let action = record.action.as_deref().unwrap_or_default();
-    let page = world.page_of(action, record.offset.unwrap_or(0));
-    world.faults.strike(action, page)
+    let page = state.page_of(action, record.offset.unwrap_or(0));
+    state.faults.trigger(action, page)
 }
 
 fn options_under(options: &Options, effects: &[Effect]) -> Options {
@@ -110,7 +110,7 @@ fn refused_by(effects: &[Effect]) -> Option<Refusal> {
     })
 }
 
-fn headers(world: &World, options: &Options) -> Vec<(&'static str, String)> {
+fn headers(state: &SimState, options: &Options) -> Vec<(&'static str, String)> {
     let random = (
         fastrand::u32(..),
         fastrand::u16(..),
@@ -120,22 +120,23 @@ fn headers(world: &World, options: &Options) -> Vec<(&'static str, String)> {
         "{:08x}-{:04x}-4000-8000-{:012x}",
         random.0, random.1, random.2
     );
-    let now = world.clock.now_ms().div_euclid(1000);
+    let now = state.clock.now_ms().div_euclid(1000);
     let date = match options.date {
         DateHeader::True => Some(now),
         DateHeader::Off => None,
         DateHeader::Skewed(seconds) => Some(now.saturating_add(seconds)),
     };
-    let date = date
-        .and_then(Timestamp::from_unix_seconds)
-        .map(|time| ("Date", httpdate::fmt_http_date(time.into())));
+    let date = date.map(|seconds| {
+        let time = clock::system_time(seconds);
+        ("Date", httpdate::fmt_http_date(time))
+    });
     let mut headers = vec![("X-UCLOUD-REQUEST-UUID", id)];
     headers.extend(date);
     headers
 }
 
 fn perform(
-    world: &mut World,
+    state: &mut SimState,
     parameters: &Parameters,
     options: &Options,
 ) -> Result<String, Refusal> {
@@ -144,7 +145,7 @@ fn perform(
         .ok_or_else(|| Refusal::new(160, "Missing Action"))?;
     let action = Action::of_name(name)
         .ok_or_else(|| Refusal::new(161, format!("Action [{name}] not found")))?;
-    authenticate(world, parameters)?;
+    authenticate(state, parameters)?;
     if let Some(project) = parameters.get("ProjectId")
         && !options.projects.is_empty()
         && !options.projects.iter().any(|known| known == project)
@@ -152,13 +153,13 @@ fn perform(
         return Err(Refusal::new(292, "Project not exist"));
     }
     match action {
-        Action::List(kind) => list(world, name, kind, parameters, options),
-        Action::Submit(kind) => submit(world, name, kind, parameters, options),
+        Action::List(kind) => list(state, name, kind, parameters, options),
+        Action::Submit(kind) => submit(state, name, kind, parameters, options),
     }
 }
 
-fn authenticate(world: &World, parameters: &Parameters) -> Result<(), Refusal> {
-    let keys = &world.keys;
+fn authenticate(state: &SimState, parameters: &Parameters) -> Result<(), Refusal> {
+    let keys = &state.keys;
     let signature = parameters
         .get("Signature")
         .ok_or_else(|| Refusal::new(170, "Missing Signature"))?;
@@ -178,40 +179,40 @@ fn authenticate(world: &World, parameters: &Parameters) -> Result<(), Refusal> {
 }
 
 fn list(
-    world: &mut World,
+    state: &mut SimState,
     action: &str,
     kind: TaskKind,
     parameters: &Parameters,
     options: &Options,
 ) -> Result<String, Refusal> {
-    let question = Question::read(parameters)?;
-    let now_ms = world.clock.now_ms();
+    let query = ListQuery::read(parameters)?;
+    let now_ms = state.clock.now_ms();
     if let SpanRule::RefusedBeyond(seconds) = options.span {
-        let (begin, end) = paging::window(&question, options, now_ms);
+        let (begin, end) = paging::window(&query, options, now_ms);
         if end.saturating_sub_unsigned(seconds) > begin {
             return Err(Refusal::parameter("BeginTime"));
         }
     }
-    let selected = paging::selected(&world.tasks, kind, &question, options, now_ms);
-    let page = paging::page(&selected, &question, options);
+    let selected = paging::selected(&state.tasks, kind, &query, options, now_ms);
+    let page = paging::page(&selected, &query, options);
     let totals = Totals {
         tasks: selected.len(),
         urls: selected.iter().map(|task| task.urls.len()).sum(),
     };
     let body = wire::list_body(action, &page, totals, now_ms, options);
     let moves = options.inserts.is_some() || options.removals.is_some();
-    if moves && question.task_ids.is_empty() {
+    if moves && query.task_ids.is_empty() {
         let listed: Vec<(String, i64)> = selected
             .iter()
             .map(|task| (task.id.clone(), task.created_ms))
             .collect();
-        world.shift(kind, question.is_dcdn, &listed);
+        state.shift(kind, query.is_dcdn, &listed);
     }
     Ok(body)
 }
 
 fn submit(
-    world: &mut World,
+    state: &mut SimState,
     action: &str,
     kind: TaskKind,
     parameters: &Parameters,
@@ -229,6 +230,6 @@ fn submit(
     let mut spec = TaskSpec::new(urls.iter().map(String::as_str), script).of_kind(kind);
     spec.r#type = r#type;
     spec.project_id = parameters.get("ProjectId").map(str::to_owned);
-    let id = world.add(spec);
+    let id = state.add(spec);
     Ok(wire::submit_body(action, &id, options))
 }

@@ -5,25 +5,25 @@ use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use super::clock::StopSignal;
 use super::faults::{Ending, Reply};
-use crate::clock::{CancelToken, Woken};
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum After {
     /// It can carry another request.
     Keep,
     /// It is to be closed.
     Close,
 }
 
-pub(super) fn send(
+pub(crate) fn send(
     mut stream: &TcpStream,
     reply: &Reply,
     keep_alive: bool,
-    stop: &CancelToken,
+    stop: &StopSignal,
 ) -> io::Result<After> {
-    if stop.sleep(Duration::from_millis(reply.delay_ms)) == Woken::Stopped {
+    if stop.wait(Duration::from_millis(reply.delay_ms)) {
         return Ok(After::Close);
     }
     let stays = keep_alive && matches!(reply.ending, Ending::Whole | Ending::DripMs(_));
@@ -73,15 +73,10 @@ fn reset(stream: &TcpStream) -> io::Result<After> {
     Ok(After::Close)
 }
 
-fn drip(
-    mut stream: &TcpStream,
-    body: &[u8],
-    pause: Duration,
-    stop: &CancelToken,
-) -> io::Result<()> {
+fn drip(mut stream: &TcpStream, body: &[u8], pause: Duration, stop: &StopSignal) -> io::Result<()> {
     for byte in body {
         stream.write_all(std::slice::from_ref(byte))?;
-        if stop.sleep(pause) == Woken::Stopped {
+        if stop.wait(pause) {
             break;
         }
     }

@@ -4,19 +4,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::clock::SimulatedClock;
 use super::faults::{Fault, Reply};
 use super::options::Options;
 use super::script::Step;
 use super::server::Request;
+use super::state::SimState;
 use super::tasks::TaskSpec;
-use super::time::SimulatedClock;
-use super::world::World;
 
 /// What every path of the control API begins with.
 const ROOT: &str = "/_control";
 
 /// The path below the root, if it is a control request.
-pub(super) fn path_of(request: &Request) -> Option<&str> {
+pub(crate) fn path_of(request: &Request) -> Option<&str> {
     let rest = request.path.strip_prefix(ROOT)?;
     if rest.is_empty() {
         return Some(rest);
@@ -25,29 +25,29 @@ pub(super) fn path_of(request: &Request) -> Option<&str> {
 }
 
 /// Answers a control request; `path` is what [`path_of`] gave.
-pub(super) fn answer(world: &mut World, path: &str, request: &Request) -> Reply {
+pub(crate) fn answer(state: &mut SimState, path: &str, request: &Request) -> Reply {
     let answered = if request.headers.contains_key("origin") {
         // A page in a browser on this machine is no test.
-        Err(Mistake::bad("requests of browsers are refused"))
+        Err(BadRequest::bad("requests of browsers are refused"))
     } else {
-        route(world, path, request)
+        route(state, path, request)
     };
     match answered {
         Ok(value) => Reply::json(200, value.to_string()),
-        Err(mistake) => {
-            let body = json!({ "error": mistake.text });
-            Reply::json(mistake.status, body.to_string())
+        Err(error) => {
+            let body = json!({ "error": error.text });
+            Reply::json(error.status, body.to_string())
         }
     }
 }
 
 #[derive(Debug)]
-struct Mistake {
+struct BadRequest {
     status: u16,
     text: String,
 }
 
-impl Mistake {
+impl BadRequest {
     fn bad(text: &(impl ToString + ?Sized)) -> Self {
         Self {
             status: 400,
@@ -63,83 +63,83 @@ impl Mistake {
     }
 }
 
-type Answer = Result<Value, Mistake>;
+type Answer = Result<Value, BadRequest>;
 
-fn route(world: &mut World, path: &str, request: &Request) -> Answer {
+fn route(state: &mut SimState, path: &str, request: &Request) -> Answer {
     let mut parts = path.splitn(3, '/');
     let room = parts.next().unwrap_or_default();
     let (id, rest) = (parts.next(), parts.next());
     match (room, id, rest) {
-        ("", None, None) => about(world, request),
-        ("tasks", None, None) => tasks(world, request),
-        ("tasks", Some(id), None) => task(world, id, request),
-        ("tasks", Some(id), Some("steps")) => steps(world, id, request),
-        ("clock", None, None) => clock(&mut world.clock, request),
-        ("options", None, None) => options(world, request),
-        ("faults", None, None) => faults(world, request),
-        ("requests", None, None) => requests(world, request),
-        _ => Err(Mistake::unknown(
+        ("", None, None) => about(state, request),
+        ("tasks", None, None) => tasks(state, request),
+        ("tasks", Some(id), None) => task(state, id, request),
+        ("tasks", Some(id), Some("steps")) => steps(state, id, request),
+        ("clock", None, None) => clock(&mut state.clock, request),
+        ("options", None, None) => options(state, request),
+        ("faults", None, None) => faults(state, request),
+        ("requests", None, None) => requests(state, request),
+        _ => Err(BadRequest::unknown(
             "such path: see `ucdn-watch simulate --help`",
         )),
     }
 }
 
 fn wrong_method() -> Answer {
-    Err(Mistake {
+    Err(BadRequest {
         status: 405,
         text: "this path does not take this method".to_owned(),
     })
 }
 
-fn about(world: &World, request: &Request) -> Answer {
+fn about(state: &SimState, request: &Request) -> Answer {
     match request.method.as_str() {
         "GET" => Ok(json!({
-            "endpoint": world.endpoint,
-            "public_key": world.keys.public,
-            "private_key": world.keys.private,
-            "now_ms": world.clock.now_ms(),
+            "endpoint": state.endpoint,
+            "public_key": state.keys.public,
+            "private_key": state.keys.private,
+            "now_ms": state.clock.now_ms(),
         })),
         _ => wrong_method(),
     }
 }
 
-fn tasks(world: &mut World, request: &Request) -> Answer {
+fn tasks(state: &mut SimState, request: &Request) -> Answer {
     match request.method.as_str() {
-        "GET" => written(&world.states()),
+        "GET" => written(&state.states()),
         "POST" => {
             let specs: OneOrMore<TaskSpec> = read(request)?;
             let ids: Vec<String> = specs
                 .into_vec()
                 .into_iter()
-                .map(|spec| world.add(spec))
+                .map(|spec| state.add(spec))
                 .collect();
             Ok(json!({ "ids": ids }))
         }
         "DELETE" => {
-            world.tasks.clear();
+            state.tasks.clear();
             Ok(json!({}))
         }
         _ => wrong_method(),
     }
 }
 
-fn task(world: &mut World, id: &str, request: &Request) -> Answer {
+fn task(state: &mut SimState, id: &str, request: &Request) -> Answer {
     match request.method.as_str() {
-        "DELETE" if world.remove(id) => Ok(json!({})),
-        "DELETE" => Err(Mistake::unknown("such task")),
+        "DELETE" if state.remove(id) => Ok(json!({})),
+        "DELETE" => Err(BadRequest::unknown("such task")),
         _ => wrong_method(),
     }
 }
 
-fn steps(world: &mut World, id: &str, request: &Request) -> Answer {
+fn steps(state: &mut SimState, id: &str, request: &Request) -> Answer {
     if request.method != "POST" {
         return wrong_method();
     }
     let step: Step = read(request)?;
-    if world.add_step(id, step) {
+    if state.add_step(id, step) {
         Ok(json!({}))
     } else {
-        Err(Mistake::unknown("such task"))
+        Err(BadRequest::unknown("such task"))
     }
 }
 
@@ -183,22 +183,25 @@ fn change_clock(clock: &mut SimulatedClock, change: &ClockChange) {
     }
 }
 
-fn options(world: &mut World, request: &Request) -> Answer {
+fn options(state: &mut SimState, request: &Request) -> Answer {
     match request.method.as_str() {
         "GET" => {}
-        "PUT" => world.options = read(request)?,
-        "PATCH" => world.options = changed(&world.options, read(request)?)?,
+        "PUT" => state.options = read(request)?,
+        "PATCH" => state.options = changed(&state.options, read(request)?)?,
         _ => return wrong_method(),
     }
-    written(&world.options)
+    written(&state.options)
 }
 
-fn changed(options: &Options, changes: serde_json::Map<String, Value>) -> Result<Options, Mistake> {
-    options_with(options, changes).map_err(|error| Mistake::bad(&error))
+fn changed(
+    options: &Options,
+    changes: serde_json::Map<String, Value>,
+) -> Result<Options, BadRequest> {
+    options_with(options, changes).map_err(|error| BadRequest::bad(&error))
 }
 
 /// The options, less those that `changes` names.
-pub(super) fn options_with(
+pub(crate) fn options_with(
     options: &Options,
     changes: serde_json::Map<String, Value>,
 ) -> Result<Options, serde_json::Error> {
@@ -208,17 +211,17 @@ pub(super) fn options_with(
     serde_json::from_value(Value::Object(all))
 }
 
-fn faults(world: &mut World, request: &Request) -> Answer {
+fn faults(state: &mut SimState, request: &Request) -> Answer {
     match request.method.as_str() {
-        "GET" => return written(&world.faults.list()),
-        "DELETE" => world.faults.clear(),
+        "GET" => return written(&state.faults.list()),
+        "DELETE" => state.faults.clear(),
         "POST" | "PUT" => {
             let added: OneOrMore<Fault> = read(request)?;
             if request.method == "PUT" {
-                world.faults.clear();
+                state.faults.clear();
             }
             for fault in added.into_vec() {
-                world.faults.add(fault);
+                state.faults.add(fault);
             }
         }
         _ => return wrong_method(),
@@ -226,14 +229,14 @@ fn faults(world: &mut World, request: &Request) -> Answer {
     Ok(json!({}))
 }
 
-fn requests(world: &mut World, request: &Request) -> Answer {
+fn requests(state: &mut SimState, request: &Request) -> Answer {
     match request.method.as_str() {
         "GET" => Ok(json!({
-            "count": world.request_count,
-            "requests": written(&world.requests)?,
+            "count": state.request_count,
+            "requests": written(&state.requests)?,
         })),
         "DELETE" => {
-            world.forget_requests();
+            state.forget_requests();
             Ok(json!({}))
         }
         _ => wrong_method(),
@@ -266,10 +269,10 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMore<T> {
     }
 }
 
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Mistake> {
-    serde_json::from_slice(&request.body).map_err(|error| Mistake::bad(&error))
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, BadRequest> {
+    serde_json::from_slice(&request.body).map_err(|error| BadRequest::bad(&error))
 }
 
 fn written(value: &impl serde::Serialize) -> Answer {
-    serde_json::to_value(value).map_err(|error| Mistake::bad(&error))
+    serde_json::to_value(value).map_err(|error| BadRequest::bad(&error))
 }

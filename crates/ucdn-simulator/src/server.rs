@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::clock::StopSignal;
 use super::faults::Reply;
-use super::sending::{self, After};
-use crate::clock::CancelToken;
+use super::response_writer::{self, After};
 
 const MOST_CONNECTIONS: usize = 256;
 const MOST_HEAD_BYTES: usize = 16 << 10;
@@ -25,29 +25,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A request, read to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) query: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
     /// Names in small letters; of repeated ones the last.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
-    pub(super) keep_alive: bool,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) keep_alive: bool,
 }
 
 type Respond = dyn Fn(&Request) -> Reply + Send + Sync;
 
 /// A listening socket and the threads behind it; dropping it ends them.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
-    stop: CancelToken,
+    stop: StopSignal,
     accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
     /// Refuses addresses that others than this machine could reach.
-    pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         if address.ip().is_loopback() {
             return TcpListener::bind(address);
         }
@@ -57,12 +57,12 @@ impl Server {
         ))
     }
 
-    pub(super) fn start(
+    pub(crate) fn start(
         listener: TcpListener,
         respond: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let stop = CancelToken::default();
+        let stop = StopSignal::default();
         let room = Room {
             stop: stop.clone(),
             respond: Box::new(respond),
@@ -81,7 +81,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop.stop();
         // Wakes the thread that waits in accept; if that fails, it is not waiting there any more.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
@@ -93,7 +93,7 @@ impl Drop for Server {
 
 /// What the threads of a server share.
 struct Room {
-    stop: CancelToken,
+    stop: StopSignal,
     respond: Box<Respond>,
     /// Connections by number, to end their reads at a stop.
     open: Mutex<HashMap<u64, Arc<TcpStream>>>,
@@ -104,11 +104,11 @@ impl Room {
         thread::scope(|scope| {
             for number in 0.. {
                 let accepted = listener.accept();
-                if self.stop.is_cancelled() {
+                if self.stop.is_stopped() {
                     break;
                 }
                 let Ok((stream, _)) = accepted else {
-                    self.stop.sleep(ACCEPT_PAUSE);
+                    self.stop.wait(ACCEPT_PAUSE);
                     continue;
                 };
                 let stream = Arc::new(stream);
@@ -149,13 +149,13 @@ impl Room {
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let mut buffer = Vec::new();
-        while !self.stop.is_cancelled() {
+        while !self.stop.is_stopped() {
             let (reply, keep_alive) = match read_request(stream, &mut buffer)? {
                 Incoming::Request(request) => ((self.respond)(&request), request.keep_alive),
                 Incoming::Refused(status) => (refusal(status), false),
                 Incoming::Closed => return Ok(()),
             };
-            if sending::send(stream, &reply, keep_alive, &self.stop)? == After::Close {
+            if response_writer::send(stream, &reply, keep_alive, &self.stop)? == After::Close {
                 return Ok(());
             }
         }

@@ -4,33 +4,30 @@ use super::wire::Refusal;
 
 /// Decoded pairs, in the order sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Adds what a query string or a form holds.
-    pub(super) fn read(&mut self, encoded: &str) {
-        let pairs = encoded.split('&').filter(|pair| !pair.is_empty());
-        self.0.extend(pairs.map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(key), decoded(value))
-        }));
+    pub(crate) fn read(&mut self, encoded: &str) {
+        self.0
+            .extend(form_urlencoded::parse(encoded.as_bytes()).into_owned());
     }
 
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// A value; an empty one counts as absent.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs()
             .find(|(key, value)| *key == name && !value.is_empty())
             .map(|(_, value)| value)
     }
 
     /// The members `NAME.0`, `NAME.1`, … by number. A literal `NAME.N` is an unknown parameter, and so ignored.
-    pub(super) fn array(&self, name: &str) -> Vec<String> {
+    pub(crate) fn array(&self, name: &str) -> Vec<String> {
         let mut members: Vec<(u32, String)> = self
             .pairs()
             .filter_map(|(key, value)| {
@@ -52,22 +49,22 @@ impl Parameters {
 
 /// What a list is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Question {
-    pub(super) begin: Option<i64>,
-    pub(super) end: Option<i64>,
-    pub(super) status: Option<String>,
-    pub(super) offset: usize,
+pub(crate) struct ListQuery {
+    pub(crate) begin: Option<i64>,
+    pub(crate) end: Option<i64>,
+    pub(crate) status: Option<String>,
+    pub(crate) offset: usize,
     /// `None`: everything.
-    pub(super) limit: Option<usize>,
-    pub(super) is_dcdn: bool,
-    pub(super) project_id: Option<String>,
-    pub(super) task_ids: Vec<String>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) is_dcdn: bool,
+    pub(crate) project_id: Option<String>,
+    pub(crate) task_ids: Vec<String>,
 }
 
-impl Question {
+impl ListQuery {
     /// Reads the parameters that the vendor's page names; others are ignored.
-    pub(super) fn read(parameters: &Parameters) -> Result<Self, Refusal> {
-        let question = Self {
+    pub(crate) fn read(parameters: &Parameters) -> Result<Self, Refusal> {
+        let query = Self {
             begin: parameters.natural::<u32>("BeginTime")?.map(i64::from),
             end: parameters.natural::<u32>("EndTime")?.map(i64::from),
             status: parameters.get("Status").map(str::to_owned),
@@ -82,38 +79,11 @@ impl Question {
             project_id: parameters.get("ProjectId").map(str::to_owned),
             task_ids: parameters.array("TaskId"),
         };
-        if question.end.is_some() && question.begin.is_none() {
+        if query.end.is_some() && query.begin.is_none() {
             return Err(Refusal::parameter("BeginTime"));
         }
-        Ok(question)
+        Ok(query)
     }
-}
-
-/// Undoes URL encoding of forms. What is no valid escape stands for itself.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = (*first == b'%')
-            .then(|| after.split_at_checked(2))
-            .flatten()
-            .and_then(|(digits, after)| Some((byte_of_hex(digits)?, after)));
-        let (byte, after) = match (escaped, *first) {
-            (Some(escaped), _) => escaped,
-            (None, b'+') => (b' ', after),
-            (None, other) => (other, after),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn byte_of_hex(digits: &[u8]) -> Option<u8> {
-    let mut byte = [0];
-    hex::decode_to_slice(digits, &mut byte).ok()?;
-    let [byte] = byte;
-    Some(byte)
 }
 
 #[cfg(test)]
@@ -150,7 +120,7 @@ mod tests {
             "IsDcdn=True",
             "EndTime=5",
         ] {
-            assert!(Question::read(&parameters(bad)).is_err(), "{bad}");
+            assert!(ListQuery::read(&parameters(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -119,17 +119,17 @@ pub enum Effect {
 
 /// An answer on its way to the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
-    pub(super) delay_ms: u64,
-    pub(super) ending: Ending,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) delay_ms: u64,
+    pub(crate) ending: Ending,
 }
 
 /// How the sending of an answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Whole,
     ResetBefore,
     ResetAfter(usize),
@@ -138,7 +138,7 @@ pub(super) enum Ending {
 }
 
 impl Reply {
-    pub(super) fn json(status: u16, body: String) -> Self {
+    pub(crate) fn json(status: u16, body: String) -> Self {
         Self {
             status,
             headers: vec![("Content-Type", "application/json".to_owned())],
@@ -149,7 +149,7 @@ impl Reply {
     }
 
     /// The body, if all of it goes out as text.
-    pub(super) fn whole_body(&self) -> Option<String> {
+    pub(crate) fn whole_body(&self) -> Option<String> {
         match self.ending {
             Ending::Whole | Ending::DripMs(_) => String::from_utf8(self.body.clone()).ok(),
             Ending::ResetBefore | Ending::ResetAfter(_) | Ending::Truncated => None,
@@ -167,7 +167,7 @@ impl Reply {
     }
 
     /// Does what the effect says, unless it belongs into the answer's making.
-    pub(super) fn suffer(&mut self, effect: &Effect) {
+    pub(crate) fn apply(&mut self, effect: &Effect) {
         match effect {
             Effect::Status { code, retry_after } => {
                 self.status = *code;
@@ -212,7 +212,7 @@ fn bomb(mebibytes: usize, end: &[u8]) -> Vec<u8> {
 
 /// The faults in force.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     all: Vec<Armed>,
 }
 
@@ -224,25 +224,25 @@ struct Armed {
 }
 
 impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+    pub(crate) fn add(&mut self, fault: Fault) {
         self.all.push(Armed { fault, met: 0 });
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.all.clear();
     }
 
     /// Those still in force, with the times they have left.
-    pub(super) fn list(&self) -> Vec<Fault> {
+    pub(crate) fn list(&self) -> Vec<Fault> {
         self.all.iter().map(|armed| armed.fault.clone()).collect()
     }
 
     /// What strikes this request. `page` counts from 1; requests that are for no list are on page 1.
-    pub(super) fn strike(&mut self, action: &str, page: u32) -> Vec<Effect> {
+    pub(crate) fn trigger(&mut self, action: &str, page: u32) -> Vec<Effect> {
         let struck = self
             .all
             .iter_mut()
-            .filter_map(|armed| armed.strike(action, page))
+            .filter_map(|armed| armed.trigger(action, page))
             .collect();
         self.all.retain(|armed| armed.fault.times != Some(0));
         struck
@@ -250,7 +250,7 @@ impl Faults {
 }
 
 impl Armed {
-    fn strike(&mut self, action: &str, page: u32) -> Option<Effect> {
+    fn trigger(&mut self, action: &str, page: u32) -> Option<Effect> {
         let fault = &mut self.fault;
         if fault.action.as_deref().is_some_and(|only| only != action) {
             return None;
@@ -279,7 +279,7 @@ mod tests {
     fn struck(fault: Fault, pages: &[u32]) -> Vec<usize> {
         let mut faults = Faults::default();
         faults.add(fault);
-        let strikes = pages.iter().map(|page| faults.strike("A", *page).len());
+        let strikes = pages.iter().map(|page| faults.trigger("A", *page).len());
         strikes.collect()
     }
 

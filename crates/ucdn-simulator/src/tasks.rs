@@ -3,7 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::script::{Script, Step};
-use crate::domain::model::{Status, TaskKind};
+
+/// Which of the vendor's two lists a task is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// `DescribeNewUcdnRefreshCacheTask`: cached copies are thrown away.
+    #[default]
+    Refresh,
+    /// `DescribeNewUcdnPrefetchCacheTask`: copies are fetched before visitors ask.
+    Prefetch,
+}
 
 /// A task to be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +23,7 @@ pub struct TaskSpec {
     #[serde(default)]
     pub id: Option<String>,
     /// Which of the two lists it is in.
-    #[serde(default = "refresh")]
+    #[serde(default)]
     pub kind: TaskKind,
     /// `Type` of the answer. Default: none.
     #[serde(default)]
@@ -33,10 +43,6 @@ pub struct TaskSpec {
     /// What becomes of it. In JSON by default that of submitted ones.
     #[serde(default)]
     pub script: Script,
-}
-
-fn refresh() -> TaskKind {
-    TaskKind::Refresh
 }
 
 impl TaskSpec {
@@ -69,6 +75,12 @@ impl TaskSpec {
         self
     }
 
+    /// The same in the prefetch list.
+    #[must_use]
+    pub fn prefetch(self) -> Self {
+        self.of_kind(TaskKind::Prefetch)
+    }
+
     /// The same, submitted at this time (unix seconds).
     #[must_use]
     pub fn created_at(mut self, unix_seconds: i64) -> Self {
@@ -79,16 +91,16 @@ impl TaskSpec {
 
 /// A task that the stand-in holds.
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedTask {
-    pub(super) id: String,
-    pub(super) kind: TaskKind,
-    pub(super) r#type: Option<String>,
-    pub(super) created_ms: i64,
+pub(crate) struct SimulatedTask {
+    pub(crate) id: String,
+    pub(crate) kind: TaskKind,
+    pub(crate) r#type: Option<String>,
+    pub(crate) created_ms: i64,
     /// Orders tasks of the same moment: higher is newer.
-    pub(super) rank: i64,
-    pub(super) is_dcdn: bool,
-    pub(super) project_id: Option<String>,
-    pub(super) urls: Vec<String>,
+    pub(crate) rank: i64,
+    pub(crate) is_dcdn: bool,
+    pub(crate) project_id: Option<String>,
+    pub(crate) urls: Vec<String>,
     /// By time; the pair's first is when, in the stand-in's milliseconds.
     steps: Vec<(i64, Step)>,
 }
@@ -124,7 +136,7 @@ pub struct UrlProgress {
 }
 
 impl SimulatedTask {
-    pub(super) fn new(id: String, rank: i64, created_ms: i64, spec: TaskSpec) -> Self {
+    pub(crate) fn new(id: String, rank: i64, created_ms: i64, spec: TaskSpec) -> Self {
         let mut at_ms = created_ms;
         let steps = spec.script.steps.into_iter().map(|step| {
             at_ms = at_ms.saturating_add_unsigned(step.after_ms);
@@ -144,7 +156,7 @@ impl SimulatedTask {
     }
 
     /// Adds a step, its own time after `now_ms`.
-    pub(super) fn add_step(&mut self, now_ms: i64, step: Step) {
+    pub(crate) fn add_step(&mut self, now_ms: i64, step: Step) {
         let at_ms = now_ms.saturating_add_unsigned(step.after_ms);
         let place = self.steps.partition_point(|(time, _)| *time <= at_ms);
         self.steps.insert(place, (at_ms, step));
@@ -156,7 +168,7 @@ impl SimulatedTask {
     }
 
     /// Its own status at a moment.
-    pub(super) fn status(&self, now_ms: i64) -> &str {
+    pub(crate) fn status(&self, now_ms: i64) -> &str {
         self.steps_until(now_ms)
             .rev()
             .find_map(|(_, step)| step.status.as_deref())
@@ -164,7 +176,7 @@ impl SimulatedTask {
     }
 
     /// When it was finished, if at this moment it is.
-    pub(super) fn finished_ms(&self, now_ms: i64) -> Option<i64> {
+    pub(crate) fn finished_ms(&self, now_ms: i64) -> Option<i64> {
         let last = self
             .steps_until(now_ms)
             .rev()
@@ -173,7 +185,7 @@ impl SimulatedTask {
     }
 
     /// All of it at a moment.
-    pub(super) fn state(&self, now_ms: i64) -> TaskState {
+    pub(crate) fn state(&self, now_ms: i64) -> TaskState {
         let mut urls: Vec<UrlProgress> =
             self.urls.iter().map(|url| UrlProgress::new(url)).collect();
         for (at_ms, step) in self.steps_until(now_ms) {
@@ -230,7 +242,10 @@ impl UrlProgress {
 }
 
 fn is_finished(word: &str) -> bool {
-    Status::from_word(word).is_finished()
+    matches!(
+        word.trim().to_ascii_lowercase().as_str(),
+        "success" | "failure"
+    )
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A state at rest: one file that reading does not touch, and what the first change and the close do to it.
+//! The state's files: what reading, writing and closing leave on disk.
 
 use super::*;
 use crate::store::queries::StateQueries as _;
@@ -22,47 +22,52 @@ fn a_state_that_was_only_read_is_as_it_was_byte_for_byte() {
     let store = open_sound(&path);
     assert!(known(&store, "a").is_some());
     assert_eq!(store.prune(at(1_000)).unwrap(), 0);
-    assert!(look() == before, "not even a file beside it");
     drop(store);
     assert!(look() == before);
 }
 
 #[test]
-fn a_database_that_somebody_reads_is_written_without_a_journal_of_its_own_until_it_is_free() {
+fn a_closed_state_is_one_file_that_others_may_use_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let store = open_sound(&path);
+    let queries = SqliteRecords::open(&path).unwrap();
+    commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
+    queries.close();
+    store.close();
+    assert_eq!(names(directory.path()), ["state.db", "state.db.lock"]);
+    let other = open_sound(&path);
+    assert!(known(&other, "a").is_some());
+    for refused in [
+        store.target(&shop()).map(drop),
+        store.count_in_flight(&shop()).map(drop),
+        store.forget_target(&shop()),
+        queries.task_counts().map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StoreError::Unusable { .. }), "{refused}");
+    }
+    // Again, and when it is dropped: the other instance keeps its lock.
+    store.close();
+    drop(store);
+    let held = open(&path, now()).unwrap_err();
+    assert!(matches!(held, StoreError::Held { .. }), "{held}");
+}
+
+/// An operator's program keeps the state open.
+#[test]
+fn a_state_that_another_program_reads_is_written_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     commit_tasks(&open_sound(&path), &[task("a", Status::Wait, None)], 2_000);
     let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM task").unwrap();
     let store = open_sound(&path);
-    reader.execute_batch("BEGIN; SELECT * FROM task").unwrap();
-    let busy = store.commit(&shop(), &a_commit()).unwrap_err();
-    assert!(matches!(busy, StoreError::Unusable { .. }), "{busy}");
-    reader.execute_batch("COMMIT").unwrap();
-    store.commit(&shop(), &a_commit()).unwrap();
-    reader.execute_batch("BEGIN; SELECT * FROM task").unwrap();
-    store.commit(&shop(), &a_commit()).unwrap();
-    // Closed while it is read: it stays as readers need it, and the next to close puts it at rest.
+    commit_tasks(&store, &[task("b", Status::Wait, None)], 2_000);
     drop(store);
     drop(reader);
-    store_is_at_rest_after_a_commit(&path);
-}
-
-fn a_commit() -> Commit {
-    Commit {
-        tasks: vec![task("b", Status::Wait, None).into()],
-        ..Commit::default()
-    }
-}
-
-fn store_is_at_rest_after_a_commit(path: &Path) {
-    let store = open_sound(path);
+    let store = open_sound(&path);
     assert!(known(&store, "b").is_some());
-    store.commit(&shop(), &a_commit()).unwrap();
-    drop(store);
-    assert_eq!(names(path.parent().unwrap()), ["state.db", "state.db.lock"]);
-    let look = open_sound(path);
-    assert!(known(&look, "b").is_some());
-    assert_eq!(names(path.parent().unwrap()), ["state.db", "state.db.lock"]);
 }
 
 #[test]

@@ -4,22 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::clock::{self, SimulatedClock};
 use super::faults::{Faults, Reply};
 use super::options::{Options, Place, Shift};
 use super::script::{Script, Step};
-use super::tasks::{SimulatedTask, TaskSpec, TaskState};
-use super::time::SimulatedClock;
-use crate::domain::model::{TaskKind, Timestamp};
+use super::tasks::{SimulatedTask, TaskKind, TaskSpec, TaskState};
 
 /// Requests beyond this many are counted, and the oldest forgotten.
 const LOGGED_REQUESTS: usize = 10_000;
 
 /// The keys that are accepted.
 #[derive(Clone, Debug)]
-pub(super) struct Keys {
-    pub(super) public: String,
-    pub(super) private: String,
-    pub(super) security_token: Option<String>,
+pub(crate) struct Keys {
+    pub(crate) public: String,
+    pub(crate) private: String,
+    pub(crate) security_token: Option<String>,
 }
 
 /// A request as the API saw it: no keys, no signature. Times are unix seconds.
@@ -69,17 +68,17 @@ pub struct AnswerRecord {
 }
 
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) endpoint: String,
-    pub(super) keys: Keys,
-    pub(super) options: Options,
-    pub(super) clock: SimulatedClock,
-    pub(super) faults: Faults,
-    pub(super) tasks: Vec<SimulatedTask>,
-    pub(super) requests: Vec<RequestRecord>,
-    pub(super) request_count: u64,
+pub(crate) struct SimState {
+    pub(crate) endpoint: String,
+    pub(crate) keys: Keys,
+    pub(crate) options: Options,
+    pub(crate) clock: SimulatedClock,
+    pub(crate) faults: Faults,
+    pub(crate) tasks: Vec<SimulatedTask>,
+    pub(crate) requests: Vec<RequestRecord>,
+    pub(crate) request_count: u64,
     /// None: they are not kept.
-    pub(super) answers: Option<Vec<AnswerRecord>>,
+    pub(crate) answers: Option<Vec<AnswerRecord>>,
     /// Of the walk under way, by action.
     pages: BTreeMap<String, u32>,
     made_ids: u64,
@@ -87,8 +86,8 @@ pub(super) struct World {
     oldest_rank: i64,
 }
 
-impl World {
-    pub(super) fn new(endpoint: String, keys: Keys, options: Options) -> Self {
+impl SimState {
+    pub(crate) fn new(endpoint: String, keys: Keys, options: Options) -> Self {
         Self {
             endpoint,
             keys,
@@ -108,7 +107,7 @@ impl World {
 
     /// Adds a task, or puts it in the place of the one with its id, whose time it keeps if it has none of its own.
     /// Returns the id.
-    pub(super) fn add(&mut self, spec: TaskSpec) -> String {
+    pub(crate) fn add(&mut self, spec: TaskSpec) -> String {
         self.newest_rank += 1;
         self.add_ranked(spec, self.newest_rank)
     }
@@ -136,8 +135,8 @@ impl World {
     /// In the vendor's form: the time, and a number in hex.
     fn new_id(&mut self, now_ms: i64) -> String {
         self.made_ids += 1;
-        let time = Timestamp::from_unix_seconds(now_ms.div_euclid(1000)).unwrap_or_default();
-        let digits: String = time
+        let time = clock::system_time(now_ms.div_euclid(1000));
+        let digits: String = humantime::format_rfc3339_seconds(time)
             .to_string()
             .chars()
             .filter(char::is_ascii_digit)
@@ -146,26 +145,26 @@ impl World {
     }
 
     /// Whether there was one.
-    pub(super) fn remove(&mut self, id: &str) -> bool {
+    pub(crate) fn remove(&mut self, id: &str) -> bool {
         let before = self.tasks.len();
         self.tasks.retain(|task| task.id != id);
         self.tasks.len() < before
     }
 
     /// Whether there is such a task.
-    pub(super) fn add_step(&mut self, id: &str, step: Step) -> bool {
+    pub(crate) fn add_step(&mut self, id: &str, step: Step) -> bool {
         let now_ms = self.clock.now_ms();
         let task = self.tasks.iter_mut().find(|task| task.id == id);
         task.map(|task| task.add_step(now_ms, step)).is_some()
     }
 
-    pub(super) fn states(&self) -> Vec<TaskState> {
+    pub(crate) fn states(&self) -> Vec<TaskState> {
         let now_ms = self.clock.now_ms();
         self.tasks.iter().map(|task| task.state(now_ms)).collect()
     }
 
     /// Which page of its walk a list request is for, from 1.
-    pub(super) fn page_of(&mut self, action: &str, offset: u64) -> u32 {
+    pub(crate) fn page_of(&mut self, action: &str, offset: u64) -> u32 {
         let page = self.pages.entry(action.to_owned()).or_default();
         *page = if offset == 0 {
             1
@@ -175,7 +174,7 @@ impl World {
         *page
     }
 
-    pub(super) fn log(&mut self, mut record: RequestRecord, reply: &Reply) {
+    pub(crate) fn log(&mut self, mut record: RequestRecord, reply: &Reply) {
         self.request_count += 1;
         record.number = self.request_count;
         if let Some(answers) = &mut self.answers {
@@ -191,13 +190,13 @@ impl World {
         self.requests.push(record);
     }
 
-    pub(super) fn forget_requests(&mut self) {
+    pub(crate) fn forget_requests(&mut self) {
         self.requests.clear();
         self.request_count = 0;
     }
 
     /// Lets the list move, as the options say, after it was answered. `listed`: ids and times in its order.
-    pub(super) fn shift(&mut self, kind: TaskKind, is_dcdn: bool, listed: &[(String, i64)]) {
+    pub(crate) fn shift(&mut self, kind: TaskKind, is_dcdn: bool, listed: &[(String, i64)]) {
         if let Some(shift) = due(&mut self.options.removals) {
             let start = match shift.at {
                 Place::Front => 0,

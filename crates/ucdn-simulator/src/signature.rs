@@ -4,7 +4,7 @@
 use sha1::{Digest, Sha1};
 
 /// The signature that belongs to these parameters: `Signature` itself is left out.
-pub(super) fn expected<'a>(
+pub(crate) fn expected<'a>(
     parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
     private_key: &str,
 ) -> String {

@@ -1,12 +1,12 @@
 //! A local stand-in for the vendor's API: `simulate`, `demo` and the tests talk to it as to the real one.
 //!
 //! Owns its own reading of the vendor's protocol, and uses nothing of the client's: where both agree, neither proves the
-//! other wrong by sharing a mistake. Nothing but `cli` may use it. It listens on loopback alone.
+//! other wrong by sharing a error. Nothing but `cli` may use it. It listens on loopback alone.
 //!
 //! In this process, [`Simulator`] arranges and observes; other processes use the control API on the same address.
 //!
 //! ```text
-#![doc = include_str!("simulator/control.txt")]
+#![doc = include_str!("control.txt")]
 //! ```
 
 use parking_lot::{Mutex, MutexGuard};
@@ -17,21 +17,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod api;
+mod clock;
 mod control;
 mod faults;
 mod options;
 mod paging;
 mod parameters;
+mod response_writer;
 mod script;
-mod sending;
 mod server;
 mod signature;
+mod state;
 mod tasks;
 #[cfg(test)]
 mod tests;
-mod time;
 mod wire;
-mod world;
 
 pub use faults::{Effect, Fault, When};
 pub use options::{
@@ -40,15 +40,14 @@ pub use options::{
     WindowField,
 };
 pub use script::{Script, Step, UrlStep};
-pub use tasks::{TaskSpec, TaskState, UrlProgress};
-pub use world::{AnswerRecord, RequestRecord};
+pub use state::{AnswerRecord, RequestRecord};
+pub use tasks::{TaskKind, TaskSpec, TaskState, UrlProgress};
 
-use crate::domain::model::Timestamp;
 use server::Server;
-use world::{Keys, World};
+use state::{Keys, SimState};
 
 /// The control API's description, for `simulate --help`.
-pub const CONTROL_HELP: &str = include_str!("simulator/control.txt");
+pub const CONTROL_HELP: &str = include_str!("control.txt");
 
 /// How a [`Simulator`] starts.
 #[derive(Clone)]
@@ -90,9 +89,9 @@ impl fmt::Debug for Settings {
 /// A running stand-in. Dropping it closes all connections and ends its threads.
 #[derive(Debug)]
 pub struct Simulator {
-    // Before the world's last owner, so that no thread is left that could use it.
+    // Before the state's last owner, so that no thread is left that could use it.
     _server: Server,
-    world: Arc<Mutex<World>>,
+    state: Arc<Mutex<SimState>>,
 }
 
 #[expect(
@@ -109,145 +108,144 @@ impl Simulator {
             private: settings.private_key,
             security_token: settings.security_token,
         };
-        let world = Arc::new(Mutex::new(World::new(endpoint, keys, settings.options)));
-        let shared = Arc::clone(&world);
+        let state = Arc::new(Mutex::new(SimState::new(endpoint, keys, settings.options)));
+        let shared = Arc::clone(&state);
         let server = Server::start(listener, move |request| {
-            let mut world = locked(&shared);
+            let mut state = locked(&shared);
             match control::path_of(request) {
-                Some(path) => control::answer(&mut world, path, request),
-                None => api::answer(&mut world, request),
+                Some(path) => control::answer(&mut state, path, request),
+                None => api::answer(&mut state, request),
             }
         })?;
         Ok(Self {
             _server: server,
-            world,
+            state,
         })
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        locked(&self.world)
+    fn state(&self) -> MutexGuard<'_, SimState> {
+        locked(&self.state)
     }
 
     /// For the config's `endpoint`: `http://127.0.0.1:PORT/`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        self.world().endpoint.clone()
+        self.state().endpoint.clone()
     }
 
     /// The public key that it knows.
     #[must_use]
     pub fn public_key(&self) -> String {
-        self.world().keys.public.clone()
+        self.state().keys.public.clone()
     }
 
     /// The private key that it knows.
     #[must_use]
     pub fn private_key(&self) -> String {
-        self.world().keys.private.clone()
+        self.state().keys.private.clone()
     }
 
     /// Adds a task, or puts it in the place of the one with its id. Returns the id.
     pub fn add_task(&self, spec: TaskSpec) -> String {
-        self.world().add(spec)
+        self.state().add(spec)
     }
 
     /// Lets a task take a step, its own time from now on. Whether there is such a task.
     pub fn change_task(&self, id: &str, step: Step) -> bool {
-        self.world().add_step(id, step)
+        self.state().add_step(id, step)
     }
 
     /// Takes a task off the list. Whether there was one.
     pub fn remove_task(&self, id: &str) -> bool {
-        self.world().remove(id)
+        self.state().remove(id)
     }
 
     /// Takes all tasks off the list.
     pub fn clear_tasks(&self) {
-        self.world().tasks.clear();
+        self.state().tasks.clear();
     }
 
     /// All tasks as they are now.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskState> {
-        self.world().states()
+        self.state().states()
     }
 
     /// How the vendor's open questions are read now.
     #[must_use]
     pub fn options(&self) -> Options {
-        self.world().options.clone()
+        self.state().options.clone()
     }
 
     /// Reads them in another way from the next request on.
     pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
-        change(&mut self.world().options);
+        change(&mut self.state().options);
     }
 
     /// Lets something go wrong.
     pub fn add_fault(&self, fault: Fault) {
-        self.world().faults.add(fault);
+        self.state().faults.add(fault);
     }
 
     /// Lets all go well.
     pub fn clear_faults(&self) {
-        self.world().faults.clear();
+        self.state().faults.clear();
     }
 
     /// API requests so far, the oldest first; of very many, only the latest.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.world().requests.clone()
+        self.state().requests.clone()
     }
 
     /// How many API requests there were.
     #[must_use]
     pub fn request_count(&self) -> u64 {
-        self.world().request_count
+        self.state().request_count
     }
 
     /// Counts and logs from the beginning.
     pub fn forget_requests(&self) {
-        self.world().forget_requests();
+        self.state().forget_requests();
     }
 
     /// Keeps every answer from here on, without limit: for tests that hold a watcher against what it was told.
     pub fn keep_answers(&self) {
-        self.world().answers.get_or_insert_default();
+        self.state().answers.get_or_insert_default();
     }
 
     /// The answers since [`Self::keep_answers`], the oldest first.
     #[must_use]
     pub fn answers(&self) -> Vec<AnswerRecord> {
-        self.world().answers.clone().unwrap_or_default()
+        self.state().answers.clone().unwrap_or_default()
     }
 
-    /// The stand-in's time.
+    /// The simulator's time in unix seconds.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
-        let now_ms = self.world().clock.now_ms();
-        Timestamp::from_unix_seconds(now_ms.div_euclid(1000)).unwrap_or_default()
+    pub fn now_seconds(&self) -> i64 {
+        self.state().clock.now_seconds()
     }
 
     /// Moves the stand-in's clock forward.
     pub fn advance(&self, span: Duration) {
         let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        self.world().clock.advance_ms(span_ms);
+        self.state().clock.advance_ms(span_ms);
     }
 
     /// Sets the stand-in's clock.
-    pub fn set_now(&self, now: Timestamp) {
-        let now_ms = now.unix_seconds().saturating_mul(1000);
-        self.world().clock.set_now_ms(now_ms);
+    pub fn set_now_seconds(&self, unix_seconds: i64) {
+        let now_ms = unix_seconds.saturating_mul(1000);
+        self.state().clock.set_now_ms(now_ms);
     }
 
     /// Stops the stand-in's clock; [`Self::advance`] still moves it.
     pub fn freeze(&self) {
-        self.world().clock.freeze();
+        self.state().clock.freeze();
     }
 
     /// Lets the stand-in's clock go on from where it stands.
     pub fn thaw(&self) {
-        self.world().clock.thaw();
+        self.state().clock.thaw();
     }
 }
 
@@ -262,6 +260,6 @@ impl Options {
 }
 
 /// A panic of another thread under the lock leaves at worst one task half-changed: good enough for a stand-in.
-fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock()
+fn locked(state: &Mutex<SimState>) -> MutexGuard<'_, SimState> {
+    state.lock()
 }

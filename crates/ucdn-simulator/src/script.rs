@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use std::time::Duration;
-/// use ucdn_watch::simulator::Script;
+/// use ucdn_simulator::Script;
 /// let second_url_fails = Script::new()
 ///     .wait(Duration::from_secs(2))
 ///     .process(Duration::from_secs(3))
@@ -102,7 +102,7 @@ impl Script {
     }
 
     /// What becomes of a submitted task: a URL that says `stuck` keeps it in process, one that says `fail` fails.
-    pub(super) fn of_submitted(urls: &[String], usual: &Self) -> Self {
+    pub(crate) fn of_submitted(urls: &[String], usual: &Self) -> Self {
         let start = Self::new()
             .wait(Duration::from_secs(2))
             .process(Duration::from_secs(3));
