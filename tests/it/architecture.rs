@@ -785,15 +785,6 @@ fn what_is_allowed_is_not_flagged() {
 
 #[test]
 fn every_dependency_has_its_reason_in_the_decisions() {
-<<<<<<< HEAD
-    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    let decisions = fs::read_to_string(root().join("DECISIONS.md")).unwrap();
-    for table in ["dependencies", "dev-dependencies"] {
-        for name in manifest[table].as_table().unwrap().keys() {
-=======
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest = |path: &str| -> toml::Table {
         fs::read_to_string(root.join(path))
@@ -808,7 +799,6 @@ fn every_dependency_has_its_reason_in_the_decisions() {
         ("crates/ucdn-simulator/Cargo.toml", "dependencies"),
     ] {
         for name in manifest(path)[table].as_table().unwrap().keys() {
->>>>>>> main
             let row = format!("\n| `{name}` | ");
             assert!(
                 decisions.contains(&row),
