@@ -41,7 +41,6 @@
 //!
 //! | layer | module | what it does | must not use |
 //! |---|---|---|---|
-<<<<<<< HEAD
 //! | command line | [`cli`] | one file per command: arguments, output, exit codes | |
 //! | daemon | [`daemon`] | scheduling, worker threads, leases, signals, reload, shutdown, `--once` | [`http`] |
 //! | outside | [`web`] | HTTP listener: pages, JSON API, health, metrics endpoint | [`metrics`], [`heartbeat`], [`systemd`], [`logging`] |
@@ -59,34 +58,6 @@
 //! | | [`clock`] | the only `now` and the only waiting; a stop ends every wait | |
 //! | pure | [`domain`] | tasks, diff, events, schedules, texts: no I/O, no clock, no randomness | |
 //! | | [`ucdn::sign`], [`ucdn::wire`] | request signatures; lenient reading of the API's JSON | |
-=======
-//! | rim | [`crate::cli`] | arguments, wiring, tables, exit codes | decide anything |
-//! | daemon | [`crate::daemon`] | threads, when to poll, signals, reload, stop | know HTTP, JSON, SQL |
-//! | | [`crate::web`], [`crate::metrics`], [`crate::heartbeat`], [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
-//! | work | [`crate::poll`] | one poll of one target: walk, diff, commit | send anything |
-//! | | [`crate::deliver`] | draining one webhook's queue | ask the API |
-//! | edges | [`crate::ucdn`] | the vendor's API: calls, pages, what an error means | know disk or webhooks |
-//! | | [`crate::store`] | the only place with SQL: snapshot, events, outbox, lock, migrations | decide what a change means |
-//! | | [`crate::http`] | the only place that names ureq: time limits, size caps, proxies, redaction | try again, know JSON |
-//! | | [`crate::config`], [`crate::secret`] | file and environment to a valid [`config::Config`]; the only reader of both | connect to what it names |
-//! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
-//! | rules | [`crate::domain::diff`], [`crate::domain::event`], [`crate::domain::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
-//! | words | [`crate::domain::model`] | task, URL, status, window: what we talk about | use anything |
-//! | | [`crate::domain::text`], [`crate::domain::text`], [`crate::domain::text`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
-//! | | [`crate::domain::incident`] | a fault that lasts: its beginning, changes and end | use anything |
-//! | beside | the crate `ucdn-simulator` (feature `simulator`, on by default) | the stand-in API; it shares no type with this library | be used by any of these but `cli` |
-//!
-//! # What the state promises
-//!
-//! A transition and what each webhook is owed for it are one atomic, durable [`store::Commit`]. A crash at any instant
-//! leaves either all of it or nothing: if nothing, the next poll sees the same transition again and reports it for the
-//! first time; if all, the couriers find it owed. An event's id and its bytes are settled by that commit, so a delivery
-//! that was made but not yet noted is made again as the very same one: at least once, and recognizable. The contract of
-//! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
-//!
-//! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
-//! [`store::Store::renew_leases`] says which are ours, and what is not ours is neither polled nor delivered nor written.
->>>>>>> main
 //!
 //! # Threads
 //!

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-<<<<<<< HEAD
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemImpl, ItemMacro, ItemMod, ItemUse, Type, UseTree, Visibility};
 
@@ -14,60 +13,6 @@ use syn::{Attribute, Item, ItemImpl, ItemMacro, ItemMod, ItemUse, Type, UseTree,
 const MAX_FILE_LINES: usize = 600;
 
 /// Words that say nothing in a name.
-=======
-use Layer::{Daemon, Edges, Listener, Rim, Rules, Words, Work};
-
-/// From the bottom up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Layer {
-    Words,
-    Rules,
-    Edges,
-    Work,
-    /// Of the daemon's layer, but one outside listener each: they don't know each other.
-    Listener,
-    Daemon,
-    Rim,
-}
-
-/// Which room a module is in; the longest name that begins its path counts.
-const ROOMS: &[(&str, Layer)] = &[
-    ("main", Rim),
-    ("cli", Rim),
-    ("daemon", Daemon),
-    ("web", Listener),
-    ("metrics", Listener),
-    ("systemd", Listener),
-    ("logging", Listener),
-    ("heartbeat", Listener),
-    ("poll", Work),
-    ("deliver", Work),
-    ("formats", Work),
-    ("ucdn", Edges),
-    ("store", Edges),
-    ("http", Edges),
-    ("config", Edges),
-    ("secret", Edges),
-    ("clock", Edges),
-    ("ucdn::sign", Rules),
-    ("ucdn::wire", Rules),
-    ("domain", Rules),
-    ("domain::model", Words),
-    ("domain::text", Words),
-    ("domain::incident", Words),
-];
-
-/// Arrows that the layers allow and the design forbids, each with its reason.
-const FORBIDDEN: &[(&str, &str, &str)] = &[
-    ("poll", "deliver", "polls never send"),
-    ("deliver", "poll", "deliveries never poll"),
-    ("deliver", "ucdn", "deliveries never look at the API"),
-    ("ucdn", "store", "the API's client knows no disk"),
-    ("daemon", "http", "the daemon knows no HTTP"),
-];
-
-const LONGEST_FILE: usize = 400;
->>>>>>> main
 const EMPTY_WORDS: &[&str] = &[
     "manager", "helper", "helpers", "util", "utils", "common", "misc",
 ];
@@ -187,20 +132,8 @@ impl Crate {
         };
         self.files
             .iter()
-<<<<<<< HEAD
             .map(|(module, file)| (module.as_str(), of_file((module, file))))
             .collect()
-=======
-            .find(|(a, b, _)| *a == from && within(to, b));
-        if let Some((_, _, reason)) = named {
-            return Some(format!("uses `{target}`: {reason}"));
-        }
-        let is_same_room = from == to;
-        let up = to_layer > from_layer;
-        let strangers = from_layer == Layer::Listener && to_layer == Layer::Listener;
-        (!is_same_room && (up || strangers))
-            .then(|| format!("({from_layer:?}) uses `{target}` ({to_layer:?})"))
->>>>>>> main
     }
 
     fn import_cycles(&self) -> Vec<String> {
@@ -691,26 +624,12 @@ fn a_made_up_import_against_the_table_is_found() {
             ],
             vec![],
         ),
-<<<<<<< HEAD
-=======
-        ("event", "//! M.\nfn f() -> u8 { crate::clock::x() }"),
-        ("ucdn::sign", "//! M.\nuse super::client::Client;"),
-        ("ucdn::client", "//! M.\nuse crate::store::Store;"),
-        ("systemd", "//! M.\nuse crate::logging;"),
-        ("poll", "//! M.\nuse crate::deliver;"),
-        ("deliver::sign", "//! M.\nuse crate::{model, ucdn::{wire}};"),
-        ("unheard_of", "//! M.\nuse crate::domain::model::Task;"),
-        ("store", "use crate::domain::model::Task;"),
-        ("store", "//! M.\nstruct TaskManager;"),
-        ("store", "//! M.\nfn handle_task() {}"),
->>>>>>> main
     ] {
         assert_eq!(table.violations(&made_up(&files)), expected, "{files:?}");
     }
 }
 
 #[test]
-<<<<<<< HEAD
 fn a_made_up_import_cycle_is_found() {
     let cycle = made_up(&[
         ("a", "mod b; pub use b::B; pub struct A;"),
@@ -746,41 +665,6 @@ fn made_up_names_and_methods_in_the_wrong_place_are_found() {
         ["c: `impl Answer` belongs in the file that declares `Answer`"]
     );
     assert_eq!(sources.style(), ["c: the name `TaskManager` says nothing"]);
-=======
-fn what_is_allowed_is_not_flagged() {
-    for (path, text) in [
-        (
-            "cli::demo",
-            "//! M.\nuse super::Failure;\nuse crate::{watch, model::{Task, Url as U}, http};",
-        ),
-        (
-            "watch",
-            "//! M.\nuse crate::{logging, systemd, poll, deliver};",
-        ),
-        (
-            "ucdn::walk",
-            "//! M.\nuse super::{client::Client, wire};\nuse crate::http::Http;",
-        ),
-        (
-            "ucdn::wire",
-            "//! M.\nuse super::sign;\nuse crate::domain::model::Task;",
-        ),
-        (
-            "diff",
-            "//! M.\n// use crate::config::Config;\nuse crate::domain::event::Event;",
-        ),
-        (
-            "diff",
-            "//! M.\nfn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::clock::Clock;\n}",
-        ),
-    ] {
-        let module = Module {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        assert_eq!(module.violations(), [], "{path}: {text}");
-    }
->>>>>>> main
 }
 
 #[test]
