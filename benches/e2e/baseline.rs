@@ -14,7 +14,9 @@ use crate::measured::{Cost, Running};
 /// Runs the baseline as its own process, for requests with these forms.
 pub(crate) fn run(url: &str, forms: &[String]) -> io::Result<Cost> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["baseline", "--url", url]).stdin(Stdio::piped());
+    command
+        .args(["baseline", "--url", url])
+        .stdin(Stdio::piped());
     let mut running = Running::start(command.stdout(Stdio::null()))?;
     if let Some(mut input) = running.child().stdin.take() {
         input.write_all(forms.join("\n").as_bytes())?;

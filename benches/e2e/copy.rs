@@ -7,11 +7,11 @@ use std::process::Command;
 
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::{Cost, run};
-use crate::tempdir::{Config, BenchDir};
 use crate::polls::{POLL, memory};
 use crate::report::{Measurement, Report};
 use crate::shared::postgres;
 use crate::statistics::{Sample, mebibytes, whole};
+use crate::tempdir::{BenchDir, Config};
 
 const LIST: ListSize = ListSize {
     tasks: 1_000_000,

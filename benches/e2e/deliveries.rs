@@ -5,14 +5,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::fixtures::ListQuery;
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::Running;
-use crate::tempdir::{Config, BenchDir};
 use crate::receiver::{Arrival, Receiver};
 use crate::report::{Measurement, Report};
-use crate::fixtures::ListQuery;
 use crate::sockets::Server;
 use crate::statistics::{Sample, milliseconds, whole};
+use crate::tempdir::{BenchDir, Config};
 
 /// Changes per round of the latency benchmark.
 const CHANGES: usize = 60;

@@ -92,7 +92,9 @@ impl TaskList {
             listed.len()
         } else {
             let found = question.ids.iter().filter_map(|id| self.index_of(id));
-            let found: Vec<&[u8]> = found.map(|it| &self.text[self.text_range(it..it + 1)]).collect();
+            let found: Vec<&[u8]> = found
+                .map(|it| &self.text[self.text_range(it..it + 1)])
+                .collect();
             body.extend(found.join(&b','));
             found.len()
         };

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::Running;
-use crate::tempdir::{Config, PROGRAM, BenchDir};
 use crate::report::{Measurement, Report};
 use crate::statistics::{Sample, mebibytes, milliseconds};
+use crate::tempdir::{BenchDir, Config, PROGRAM};
 
 const TASKS: ListSize = ListSize { tasks: 10, urls: 5 };
 

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::list_server::{ListServer, ListSize};
-use crate::tempdir::{Config, BenchDir};
 use crate::polls::{CHANGED, POLL};
+use crate::tempdir::{BenchDir, Config};
 
 /// The stored counts.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");

@@ -18,25 +18,25 @@ use std::io;
 
 use clap::{Parser, Subcommand};
 
+mod baseline;
 mod copy;
 mod deliveries;
-mod baseline;
+mod fixtures;
 mod idle;
 mod instructions;
 mod list_server;
 mod measured;
-mod tempdir;
 mod polls;
 mod receiver;
 mod report;
 mod requests;
 mod script;
 mod shared;
-mod fixtures;
 mod simulator;
 mod sockets;
 mod statistics;
 mod syncs;
+mod tempdir;
 
 use list_server::ListSize;
 use report::{Form, Report};
@@ -152,6 +152,8 @@ fn measure(what: &What, rounds: usize, idle_minutes: f64, report: &mut Report) -
         }
         What::Shared => shared::shared(rounds, report),
         What::Copy => copy::copy(rounds, report),
-        What::All | What::Instructions { .. } | What::ServeList(_) | What::Baseline { .. } => Ok(()),
+        What::All | What::Instructions { .. } | What::ServeList(_) | What::Baseline { .. } => {
+            Ok(())
+        }
     }
 }

@@ -6,10 +6,10 @@ use std::io;
 use crate::baseline;
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::{Cost, run};
-use crate::tempdir::{Config, BenchDir};
 use crate::report::{Measurement, Report};
 use crate::script::Script;
 use crate::statistics::{Sample, mebibytes, milliseconds, times, whole};
+use crate::tempdir::{BenchDir, Config};
 
 /// `[poll]` settings of the benchmarks: pages of 1,000 tasks.
 pub(crate) const POLL: &str = "page_size = 1000";
@@ -43,11 +43,7 @@ impl Setup {
         // The second poll is shorter: the first one recorded how the server pages.
         run(&mut dir.once(), ENDS)?;
         let forms = server.requests()?;
-        Ok(Self {
-            server,
-            dir,
-            forms,
-        })
+        Ok(Self { server, dir, forms })
     }
 
     fn baseline(&self) -> io::Result<Cost> {
@@ -236,7 +232,8 @@ pub(crate) fn growth(rounds: usize, report: &mut Report) -> io::Result<()> {
     let (empty, empty_baseline) = side_by_side(long(0), rounds * 4)?;
     for tasks in [1_000, 10_000, 100_000, 1_000_000] {
         // A poll of a short list is quick, so it is repeated more often.
-        let (costs, baselines) = side_by_side(long(tasks), rounds * (100_000 / tasks).clamp(1, 10))?;
+        let (costs, baselines) =
+            side_by_side(long(tasks), rounds * (100_000 / tasks).clamp(1, 10))?;
         let each = |costs: &[Cost], start: &[Cost]| {
             let start = cpu(start).median();
             let each = costs

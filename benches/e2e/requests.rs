@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::measured::Running;
-use crate::tempdir::{Config, BenchDir};
 use crate::report::{Measurement, Report};
 use crate::simulator::{Logged, Simulator};
 use crate::statistics::{Sample, whole};
+use crate::tempdir::{BenchDir, Config};
 
 /// Polls not counted: the first reads the whole list, the second may still record how the server pages.
 const SETTLING: usize = 2;

@@ -10,10 +10,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::measured::{Running, Usage};
-use crate::tempdir::{PRIVATE_KEY, PUBLIC_KEY, BenchDir};
 use crate::report::{Measurement, Report};
 use crate::sockets::Server;
 use crate::statistics::{Sample, milliseconds, whole};
+use crate::tempdir::{BenchDir, PRIVATE_KEY, PUBLIC_KEY};
 
 /// At the shortest interval (100 ms) this asks for 10,000 polls per second.
 const TARGETS: usize = 1_000;
@@ -161,7 +161,9 @@ impl Setup {
         let schema = format!("bench_{:016x}", fastrand::u64(..));
         let url = format!("{server}?schema={schema}");
         let start = |_| Running::start(dir.watch().env("STATE_URL", &url));
-        let running = (0..scenario.instances).map(start).collect::<io::Result<_>>()?;
+        let running = (0..scenario.instances)
+            .map(start)
+            .collect::<io::Result<_>>()?;
         Ok(Self {
             server: server.to_owned(),
             polls,

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::tempdir::BenchDir;
 use crate::statistics::Sample;
+use crate::tempdir::BenchDir;
 
 /// Seconds per sync of 4 KiB appended in this folder.
 pub(crate) fn one(folder: &Path) -> io::Result<Sample> {

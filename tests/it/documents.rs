@@ -306,7 +306,10 @@ fn quoted_log_lines_are_the_programs() {
 fn the_ret_code_table_matches_the_program() {
     let mut codes = Vec::new();
     for row in OPERATING.table("RetCode") {
-        let cells: Vec<String> = row.iter().map(|cell| cell.trim_matches('`').to_owned()).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .map(|cell| cell.trim_matches('`').to_owned())
+            .collect();
         let code = cells[0].split(' ').next().unwrap();
         let code = code.parse().unwrap_or(1999);
         let message = String::new();

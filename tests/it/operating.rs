@@ -52,7 +52,10 @@ fn a_restored_backup_keeps_its_pending_deliveries() {
     scene.hook.be_well();
     scene.change("a", "success");
     let received = scene.hook.wait_for_events(3);
-    assert_eq!(types(&received), ["task.wait", "task.process", "task.success"]);
+    assert_eq!(
+        types(&received),
+        ["task.wait", "task.process", "task.success"]
+    );
     drop(watcher);
 
     run(&script(&scene, "cp /var/backups"));
@@ -70,7 +73,10 @@ fn a_restored_backup_keeps_its_pending_deliveries() {
         "{ended}"
     );
     let again = &scene.hook.events()[3..];
-    assert_eq!(again[0]["id"], received[1]["id"], "a pending event keeps its id");
+    assert_eq!(
+        again[0]["id"], received[1]["id"],
+        "a pending event keeps its id"
+    );
     let known = ids(&received);
     let new = &ids(again)[1..];
     assert!(types(again).contains(&"task.success"), "{again:#?}");

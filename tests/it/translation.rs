@@ -45,7 +45,10 @@ fn missing(ours: &Section, theirs: &Section) -> Vec<String> {
         ("figure", figures(&ours.prose), figures(&theirs.prose)),
     ];
     for (what, ours, theirs) in sets {
-        found.extend(ours.difference(&theirs).map(|it| format!("the {what} {it}")));
+        found.extend(
+            ours.difference(&theirs)
+                .map(|it| format!("the {what} {it}")),
+        );
     }
     found
 }
