@@ -9,7 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit, getuid, prlimit};
 
 use crate::harness::{Answer, Program, Scene, eventually, task, types};
 
-/// Limits file size (RLIMIT_FSIZE). The kernel's error then differs from that of a full disk only in its number.
+/// Limits file size (`RLIMIT_FSIZE`). The kernel's error then differs from that of a full disk only in its number.
 fn limit_files(program: &Program, bytes: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(program.id()).unwrap());
     let limit = Rlimit {

@@ -99,12 +99,20 @@ pub(crate) fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
+/// Where text belongs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Prose,
+    Heading,
+    Block,
+    Cell,
+}
+
 #[derive(Default)]
 struct Reader {
     sections: Vec<Section>,
-    is_heading: bool,
-    is_block: bool,
-    is_cell: bool,
+    part: Part,
     is_after_fragment: bool,
 }
 
@@ -114,15 +122,14 @@ impl Reader {
         let section = self.sections.last_mut().unwrap();
         match event {
             Event::Start(Tag::Heading { level, .. }) => {
-                self.is_heading = true;
+                self.part = Part::Heading;
                 self.sections.push(Section {
                     level: depth(level),
                     ..Section::default()
                 });
             }
-            Event::End(TagEnd::Heading(_)) => self.is_heading = false,
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
-                self.is_block = true;
+                self.part = Part::Block;
                 section.blocks.push(Block {
                     language: language.into_string(),
                     text: String::new(),
@@ -130,16 +137,17 @@ impl Reader {
                     is_fragment: is_after_fragment,
                 });
             }
-            Event::End(TagEnd::CodeBlock) => self.is_block = false,
             Event::Start(Tag::Table(_)) => section.tables.push(Vec::new()),
             Event::Start(Tag::TableHead | Tag::TableRow) => {
                 section.tables.last_mut().unwrap().push(Vec::new());
             }
             Event::Start(Tag::TableCell) => {
-                self.is_cell = true;
+                self.part = Part::Cell;
                 cells(section).push(String::new());
             }
-            Event::End(TagEnd::TableCell) => self.is_cell = false,
+            Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::TableCell) => {
+                self.part = Part::Prose;
+            }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                 section.links.push(dest_url.into_string());
             }
@@ -147,12 +155,12 @@ impl Reader {
                 self.is_after_fragment = html.trim() == FRAGMENT;
                 return;
             }
-            Event::Text(words) if self.is_block => {
+            Event::Text(words) if self.part == Part::Block => {
                 section.blocks.last_mut().unwrap().text.push_str(&words);
             }
             Event::Text(words) => {
                 self.push_text(&words);
-                if !self.is_heading {
+                if self.part != Part::Heading {
                     let section = self.sections.last_mut().unwrap();
                     section.prose.push_str(&words);
                     section.prose.push(' ');
@@ -160,7 +168,7 @@ impl Reader {
             }
             Event::Code(code) => {
                 self.push_text(&format!("`{code}`"));
-                if !self.is_heading {
+                if self.part != Part::Heading {
                     let section = self.sections.last_mut().unwrap();
                     section.code_spans.insert(code.into_string());
                 }
@@ -173,10 +181,10 @@ impl Reader {
 
     fn push_text(&mut self, words: &str) {
         let section = self.sections.last_mut().unwrap();
-        if self.is_heading {
-            section.heading.push_str(words);
-        } else if self.is_cell {
-            cells(section).last_mut().unwrap().push_str(words);
+        match self.part {
+            Part::Heading => section.heading.push_str(words),
+            Part::Cell => cells(section).last_mut().unwrap().push_str(words),
+            Part::Prose | Part::Block => {}
         }
     }
 }
