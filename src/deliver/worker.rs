@@ -14,7 +14,7 @@ use crate::clock::{CancelToken, Clock, Notify, Woken};
 use crate::config::Webhook;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::schedule::delivery::delivery_delay;
-use crate::domain::schedule::renewal_delay;
+use crate::domain::schedule::retry_delay;
 use crate::formats::OutgoingEvent;
 use crate::http::{HttpClient, HttpError};
 use crate::store::{Attempt, AttemptResult, Delivery, Store, StoreError};
@@ -123,7 +123,7 @@ impl DeliveryWorker {
                 Err(error) => {
                     store_failures = store_failures.saturating_add(1);
                     self.journal.store_failed(&error);
-                    renewal_delay(store_failures)
+                    retry_delay(store_failures)
                 }
             };
             if bell.wait(Some(wait)) == Woken::Stopped {
