@@ -5,7 +5,9 @@ use std::fs;
 use serde_json::Value;
 use ucdn_simulator::Settings;
 
-use crate::harness::{Answer, Delivery, Ended, Program, Scene, can_trace, eventually, task, types};
+use crate::harness::{
+    Answer, Delivery, Ended, Program, Receiver, Scene, can_trace, eventually, task, types,
+};
 
 const CANARY: &str = "canary";
 
@@ -109,27 +111,31 @@ fn a_watcher_outlives_polls_that_panic() {
     assert_silent(&scene, &ended.with_code(0));
 }
 
-/// The textfile's writer makes a random name, and panics without random numbers.
+/// The fault hits a thread from its eighth read on, which no poll reaches. The thread of the heartbeat reaches it.
 #[test]
-fn a_textfile_is_written_when_its_writer_no_longer_panics() {
+fn heartbeats_are_sent_again_after_their_worker_panicked() {
     if !can_trace() {
         return;
     }
     let scene = scene();
+    let monitor = Receiver::start();
     let config = fs::read_to_string(scene.config_path()).unwrap();
-    scene.write_config(&format!("{config}\n[metrics]\ntextfile = 'watch.prom'\n"));
-    let mut watcher = start_refusing(&scene, "getrandom", "EIO", "1", &[]);
-    let expected = "worker panicked, restarting: worker=textfile in=";
+    let heartbeat = format!("\n[heartbeat]\nurl = '{}/canary'\n", monitor.url());
+    scene.write_config(&(config + &heartbeat));
+    let mut watcher = start_with_faults(&scene, "recvfrom", "retval=1000000:when=8+", &[]);
+    let panicked = "worker panicked, restarting: worker=heartbeat in=";
     eventually("a second panic", || {
-        (watcher.log().matches(expected).count() > 1).then_some(())
+        (watcher.log().matches(panicked).count() > 1).then_some(())
     });
-    watcher.trace_no_more();
-    eventually("the textfile", || {
-        fs::read_to_string(scene.folder().join("watch.prom")).ok()
-    });
-    // The polls and deliveries, which panicked too, go on.
-    assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
+    let before = monitor.deliveries().len();
+    monitor.wait_for_deliveries(before + 2);
+    scene.change("t", "success");
+    assert_eq!(
+        types(&scene.hook.wait_for_events(2)),
+        ["task.wait", "task.success"]
+    );
     let (ended, _) = watcher.stop();
+    assert!(!ended.stderr.contains("poll panicked"), "{ended}");
     assert_silent(&scene, &ended.with_code(0));
 }
 
