@@ -54,7 +54,7 @@ fn moment(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Mistake> {
     let moment: Option<TimeArg> = parameters.one(name)?;
-    Ok(moment.map(|moment| moment.seen_from(now)))
+    Ok(moment.map(|moment| moment.resolve(now)))
 }
 
 fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {

@@ -135,7 +135,7 @@ fn where_there_is_no_thread_to_be_had_it_is_said_and_tried_again() {
     scene.write_config(&config);
     // The first one waits for signals.
     let ended = no_thread("2+", &["--once"]).with_code(75);
-    let said = "shop: not polled to an end: the log says why";
+    let said = "shop: poll not finished; the log says why";
     assert!(ended.stdout.starts_with(said), "{ended}");
     scene.once().with_code(0);
     assert_eq!(types(&scene.hook.events()), ["task.wait"]);
