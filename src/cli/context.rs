@@ -11,18 +11,20 @@ use crate::logging;
 /// Where packages put the config.
 const DEFAULT_CONFIG: &str = "/etc/ucdn-watch/config.toml";
 
+/// Heading of the options that each command takes, so that `--help` lists them behind its own.
+const GLOBAL_OPTIONS: &str = "Global options";
+
 /// The options that each command takes.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Global options")]
 pub(super) struct GlobalArgs {
     /// Config file [default: `$UCDN_WATCH_CONFIG`, else `/etc/ucdn-watch/config.toml`]
-    #[arg(short, long, value_name = "FILE", global = true)]
+    #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL_OPTIONS)]
     pub(super) config: Option<PathBuf>,
     /// Also log each request
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, help_heading = GLOBAL_OPTIONS, conflicts_with = "quiet")]
     pub(super) verbose: bool,
     /// Log only warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL_OPTIONS)]
     pub(super) quiet: bool,
     /// Log format
     #[arg(
@@ -30,7 +32,7 @@ pub(super) struct GlobalArgs {
         value_name = "FORMAT",
         value_enum,
         default_value = "auto",
-        global = true
+        global = true, help_heading = GLOBAL_OPTIONS
     )]
     pub(super) log_format: LogFormat,
 }

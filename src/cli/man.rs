@@ -10,6 +10,9 @@ use super::stdio::print;
 
 mod config_page;
 
+/// An empty argument of a request. The library would leave it out and shift those behind it.
+const NO_DATE: &str = "\"\"";
+
 const SOURCE: &str = concat!("ucdn-watch ", env!("CARGO_PKG_VERSION"));
 
 /// Exit codes and their meaning.
@@ -78,7 +81,7 @@ enum Section {
 pub(super) fn run(arguments: &ManArgs, command: clap::Command) -> Result<Exit, Failure> {
     let page = match arguments.section {
         Section::Program => program_page(command),
-        Section::Config => config_page::page(SOURCE),
+        Section::Config => config_page::page(NO_DATE, SOURCE),
     };
     print(&page)?;
     Ok(Exit::Success)
@@ -88,6 +91,7 @@ pub(super) fn run(arguments: &ManArgs, command: clap::Command) -> Result<Exit, F
 fn program_page(mut command: clap::Command) -> String {
     command.build();
     let man = Man::new(command.clone())
+        .date(NO_DATE)
         .source(SOURCE)
         .manual("User commands");
     let mut page = Roff::new().render();
@@ -140,7 +144,7 @@ fn command_sections(command: &clap::Command, parent: &str) -> String {
     // Below the command's own section, its parts are subsections.
     let body = format!("\n{body}").replace("\n.SH ", "\n.SS ");
     let mut heading = Roff::new();
-    heading.control("SH", [name.to_uppercase().as_str()]);
+    heading.control("SH", [name.to_uppercase().replace('-', "\\-").as_str()]);
     let mut page = without_preamble(&heading.render());
     page.push_str(body.trim_start_matches('\n'));
     for command in own_subcommands(command) {

@@ -20,7 +20,7 @@ use crate::systemd::SystemdNotifier;
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
 pub(super) struct WatchArgs {
-    /// Poll every target once, make the deliveries that are due, print a line a target, and exit
+    /// Poll each target once, send due deliveries, print one line per target, and exit
     #[arg(long)]
     once: bool,
 }

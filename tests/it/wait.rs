@@ -105,7 +105,9 @@ fn a_timeout_reports_each_tasks_last_status() {
     let both = ["stuck", "queued", "--timeout", "1s"];
     let ended = run(&scene, &both).with_code(124);
     assert!(
-        ended.stderr.contains("timed out after 1 s: 1 process, 1 wait"),
+        ended
+            .stderr
+            .contains("timed out after 1 s: 1 process, 1 wait"),
         "{ended}"
     );
     assert!(

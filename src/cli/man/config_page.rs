@@ -20,9 +20,9 @@ enum ExampleLine<'a> {
 }
 
 /// The page. `source` names the program and its version.
-pub(super) fn page(source: &str) -> String {
+pub(super) fn page(date: &str, source: &str) -> String {
     let mut page = Roff::new();
-    page.control("TH", ["ucdn-watch", "5", "\"\"", source, "File formats"])
+    page.control("TH", ["ucdn\\-watch", "5", date, source, "File formats"])
         .control("SH", ["NAME"])
         .text([roman("ucdn-watch - the config file of ucdn-watch, in TOML")])
         .control("SH", ["DESCRIPTION"]);
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn each_key_of_the_example_is_an_entry_below_its_table() {
-        let page = page("x");
+        let page = page("x", "y");
         let mut keys = 0;
         let mut rest = page.as_str();
         for line in EXAMPLE.lines() {
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn prose_below_an_entry_is_a_paragraph_of_its_own() {
-        let page = page("x");
+        let page = page("x", "y");
         let entry = "or \"prefetch\"\n.PP\nAny key of [poll]";
         assert!(page.contains(entry), "{page}");
     }
