@@ -221,7 +221,7 @@ on = ['task.failure', 'watch.*']
     #[cfg(feature = "simulator")]
     #[test]
     fn with_online_a_refused_target_ends_with_unreachable() {
-        use crate::simulator::{Settings, Simulator};
+        use ucdn_simulator::{Settings, Simulator};
 
         let simulator = Simulator::start(Settings::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();

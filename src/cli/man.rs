@@ -186,7 +186,7 @@ fn entry(page: &mut Roff, name: Inline, meaning: &str) {
     page.control("TP", []).text([name]).text([roman(meaning)]);
 }
 
-/// What clap_mangen writes, without the preamble that each of its parts begins with.
+/// What `clap_mangen` writes, without the preamble that each of its parts begins with.
 fn rendered(render: impl Fn(&mut dyn std::io::Write) -> std::io::Result<()>) -> String {
     let mut page = Vec::new();
     // Writing to a vector can't fail.

@@ -2,13 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
-use signal_hook::iterator::Signals;
 
 use super::api::ApiCallError;
 use super::context::Context;
@@ -16,6 +14,7 @@ use super::exit::{Exit, Failure};
 use super::listing::{JsonArg, OutputFormat};
 use super::stdio::{note, print};
 use crate::clock::{CancelToken, Clock, SystemClock, Woken};
+use crate::daemon::signals;
 use crate::domain::model::TaskId;
 use crate::domain::schedule::poll_delay;
 use crate::domain::text::{is_unsafe, sanitize};
@@ -253,20 +252,10 @@ struct Deadline {
 impl Deadline {
     /// Starts the timer and handles signals. A second signal ends the process at once.
     fn start(&self, client: &Arc<ApiClient>, timeout: Duration) -> io::Result<()> {
-        let is_second = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            register_conditional_shutdown(signal, 128 + signal, Arc::clone(&is_second))?;
-        }
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let (deadline, aborted) = (self.clone(), Arc::clone(client));
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                for signal in signals.forever() {
-                    is_second.store(true, Ordering::SeqCst);
-                    deadline.end(signal, &aborted);
-                }
-            })?;
+        signals::install(&[SIGTERM, SIGINT], move |signal| {
+            deadline.end(signal, &aborted);
+        })?;
         let (deadline, aborted) = (self.clone(), Arc::clone(client));
         thread::Builder::new()
             .name("timer".to_owned())

@@ -51,9 +51,9 @@ pub(super) struct ListSource {
 impl CredentialArgs {
     pub(super) fn resolve(&self, context: &Context) -> Result<ListSource, Failure> {
         let mut source = if self.uses_environment(context)? {
-            self.from_environment(context)?
+            self.list_of_environment(context)?
         } else {
-            self.from_config(context)?
+            self.list_of_target(context)?
         };
         source.list.project_id = self.project_id.clone().or(source.list.project_id);
         source.list.is_dcdn = self.dcdn.or(source.list.is_dcdn);
@@ -94,7 +94,7 @@ impl CredentialArgs {
         }
     }
 
-    fn from_environment(&self, context: &Context) -> Result<ListSource, Failure> {
+    fn list_of_environment(&self, context: &Context) -> Result<ListSource, Failure> {
         let account = self
             .variables()
             .account(&context.environment, self.endpoint.as_deref())
@@ -111,7 +111,7 @@ impl CredentialArgs {
         })
     }
 
-    fn from_config(&self, context: &Context) -> Result<ListSource, Failure> {
+    fn list_of_target(&self, context: &Context) -> Result<ListSource, Failure> {
         let path = context.config_path();
         if self.target.is_none() && !context.is_config_named() && !path.exists() {
             return Err(Failure::new(
