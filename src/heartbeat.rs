@@ -37,8 +37,8 @@ impl Heartbeat {
     /// Tells it once. Another beat comes soon, so a failed one is not tried again.
     pub fn beat(&mut self, stop: &CancelToken) {
         let fault = match self.client.call(&self.url, HttpRequest::Get, &[]) {
-            Ok(answer) if (200..300).contains(&answer.status) => None,
-            Ok(answer) => Some(format!("HTTP {}", answer.status)),
+            Ok(response) if response.status.is_success() => None,
+            Ok(response) => Some(format!("HTTP {}", response.status.as_u16())),
             Err(error) => Some(error.to_string()),
         };
         if fault.is_some() && stop.is_cancelled() {

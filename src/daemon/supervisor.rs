@@ -175,7 +175,7 @@ impl Desk {
     fn fill(&mut self, now: Duration, daemon: &Notify) {
         let courier = match self.courier.take() {
             Some(first) => Ok(first),
-            None => (self.hire)().map(|next| next.in_place_of(&self.status)),
+            None => (self.hire)().map(|next| next.resume_from(&self.status)),
         };
         let courier = match courier {
             Ok(courier) => courier,
@@ -223,6 +223,6 @@ impl Desk {
 }
 
 fn cut_of(courier: &DeliveryWorker) -> Box<dyn Fn() + Send> {
-    let client = courier.http_client();
-    Box::new(move || client.shut_down())
+    let endpoint = courier.endpoint();
+    Box::new(move || endpoint.abort())
 }

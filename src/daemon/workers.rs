@@ -165,7 +165,7 @@ fn desks(
         let desk = Desk::new(name.clone(), hire(name, webhook, store, clock))?;
         let (metrics, webhook) = (Arc::clone(metrics), name.clone());
         desk.status
-            .tell(move |outcome| metrics.delivered(&webhook, outcome));
+            .on_attempt(move |outcome| metrics.delivered(&webhook, outcome));
         Ok((name.clone(), desk))
     };
     config.webhooks.iter().map(desk).collect()

@@ -214,9 +214,9 @@ fn a_yes_of_the_status_is_none_of_the_body() {
         (
             "slack",
             "<html>moved</html>",
-            "the answer's body says neither yes nor no",
+            "the response's body is not understood",
         ),
-        ("wecom", "", "the answer's body says neither yes nor no"),
+        ("wecom", "", "the response's body is not understood"),
     ] {
         let scene = scene(chat, |config| config);
         scene.hook.answer_always(Answer::says(no));
