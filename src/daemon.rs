@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::domain::text::with_causes;
-use crate::metrics::Reload;
+use crate::metrics::ReloadResult;
 use crate::poll::{PollError, Poller};
 use crate::store::queries::StateQueries;
 use crate::store::{Store, StoreError};
@@ -182,11 +182,11 @@ impl Daemon {
 
     fn reload(&mut self, config: Option<Config>) {
         self.supervisor.reloading();
-        let mut reload = Reload::Refused;
+        let mut reload = ReloadResult::Rejected;
         if let Some(config) = config {
             match self.take_over(&config) {
                 Ok(()) => {
-                    reload = Reload::Taken;
+                    reload = ReloadResult::Applied;
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {

@@ -8,7 +8,7 @@ use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::daemon::once::{self, OnceError, OnceReport};
 use crate::daemon::{Control, Daemon, SetupError, StoreHandles};
-use crate::logging;
+use crate::domain::text::sanitize;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{self, PostgresRecords};
@@ -116,7 +116,7 @@ fn print_summary(report: &OnceReport) {
             Err(error) => format!("{name}: not polled: {error} ({counts})"),
         };
         // Whoever closes the pipe has read enough; the exit code still tells.
-        let _ = writeln!(stdout, "{}", logging::one_line(&line));
+        let _ = writeln!(stdout, "{}", sanitize(&line));
     }
     for name in &report.held_elsewhere {
         let _ = writeln!(stdout, "{name}: not polled: another instance holds it");

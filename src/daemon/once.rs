@@ -56,11 +56,11 @@ pub fn run(
 ) -> Result<OnceReport, OnceError> {
     let heartbeat = config.heartbeat.as_ref().map(heartbeat).transpose()?;
     let metrics = Arc::new(Metrics::new(Arc::clone(queries), Arc::clone(clock)));
-    metrics.watch(config);
+    metrics.set_config(config);
     let mut crew = Crew::of(config, store, clock, &control.stop, &metrics)?;
     let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
     let tended = store.renew_leases(&wanted, &BTreeSet::new())?;
-    metrics.hold(tended.owned.iter());
+    metrics.set_owned_targets(tended.owned.iter());
     tended.capacity_error.as_deref().map(leases::tell_of);
     let keep = Keep {
         store: &**store,
@@ -69,7 +69,7 @@ pub fn run(
         within: tended.renew_within,
     };
     if let Some(reason) = lost_state {
-        metrics.state_was_set_aside();
+        metrics.record_state_loss();
         for poller in crew.pollers.values() {
             if let Err(error) = poller.report_lost_state(reason) {
                 log::error!("can't record that the state was lost: {error}");
@@ -93,7 +93,7 @@ pub fn run(
     let mut polls = polled;
     polls.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, report) in &polls {
-        metrics.polled(name, report);
+        metrics.record_poll(name, report);
     }
     if let Some(present) = crew.vouched_now()
         && let Err(error) = store.prune(present.saturating_sub(config.retention))
@@ -163,7 +163,7 @@ impl Keep<'_> {
     }
 }
 
-fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
+fn heartbeat(settings: &config::HeartbeatSettings) -> Result<Heartbeat, SetupError> {
     Heartbeat::new(settings).map_err(|error| SetupError {
         what: "the heartbeat".to_owned(),
         source: error.into(),
@@ -173,7 +173,7 @@ fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
 fn write_textfile(path: &Path, metrics: &Metrics) {
     let mut textfile = Textfile::new(path.to_owned());
     // This process has polled once: of a target that failed in it, only the file knows when it last did not.
-    metrics.remember(&textfile.last_successes());
+    metrics.restore_last_successes(&textfile.last_successes());
     textfile.write(&metrics.text());
 }
 

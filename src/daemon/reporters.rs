@@ -14,21 +14,21 @@ use crate::deliver::WorkerStatus;
 use crate::domain::model::{TargetName, WebhookName};
 use crate::heartbeat::Heartbeat;
 use crate::metrics::textfile::Textfile;
-use crate::metrics::{Metrics, Reload};
+use crate::metrics::{Metrics, ReloadResult};
 use crate::poll::PollReport;
 use crate::store::queries::StateQueries;
-use crate::web::{Board, ConfigInEffect, LastPoll, Lookout, Server, Site};
+use crate::web::{AppState, ConfigStatus, DaemonHealth, LastPoll, OverviewCache, Server};
 
 /// Everybody who tells. What a reload does not change goes on as it is.
 #[derive(Debug)]
 pub(super) struct Outlets {
     pub(super) metrics: Arc<Metrics>,
-    board: Arc<Board>,
+    health: Arc<DaemonHealth>,
     records: Arc<dyn StateQueries>,
     clock: Arc<dyn Clock>,
     listening: Option<Kept<Listen, Server>>,
     textfile: Option<Kept<PathBuf, Errand>>,
-    heartbeat: Option<Kept<config::Heartbeat, Errand>>,
+    heartbeat: Option<Kept<config::HeartbeatSettings, Errand>>,
     round: Round,
 }
 
@@ -58,7 +58,7 @@ impl Outlets {
     pub(super) fn new(records: Arc<dyn StateQueries>, clock: Arc<dyn Clock>) -> Self {
         Self {
             metrics: Arc::new(Metrics::new(Arc::clone(&records), Arc::clone(&clock))),
-            board: Arc::default(),
+            health: Arc::default(),
             records,
             clock,
             listening: None,
@@ -82,39 +82,39 @@ impl Outlets {
         self.listen(config.http.as_ref())?;
         heartbeat.make(&mut self.heartbeat);
         textfile.make(&mut self.textfile);
-        self.metrics.watch(config);
-        self.board.watch(config);
+        self.metrics.set_config(config);
+        self.health.set_config(config);
         if let Some(textfile) = &config.textfile {
             self.metrics
-                .remember(&Textfile::new(textfile.clone()).last_successes());
+                .restore_last_successes(&Textfile::new(textfile.clone()).last_successes());
         }
         Ok(())
     }
 
     /// Has these couriers looked at from now on.
     pub(super) fn employ(&self, couriers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
-        self.board.employ(couriers);
+        self.health.set_workers(couriers);
     }
 
     /// A config was read again.
-    pub(super) fn reloaded(&mut self, reload: Reload) {
-        self.metrics.reloaded(reload);
-        self.board.config_was_read(match reload {
-            Reload::Taken => ConfigInEffect::Latest,
-            Reload::Refused => ConfigInEffect::Former,
+    pub(super) fn reloaded(&mut self, reload: ReloadResult) {
+        self.metrics.record_reload(reload);
+        self.health.set_config_status(match reload {
+            ReloadResult::Applied => ConfigStatus::Current,
+            ReloadResult::Rejected => ConfigStatus::Outdated,
         });
         self.pass_on();
     }
 
     /// A damaged state was set aside at the start of this process.
     pub(super) fn state_was_lost(&self, reason: &str) {
-        self.metrics.state_was_set_aside();
-        self.board.state_was_lost(reason);
+        self.metrics.record_state_loss();
+        self.health.record_state_loss(reason);
     }
 
     /// All loops turn.
     pub(super) fn turned(&self) {
-        self.board.turned(self.clock.monotonic());
+        self.health.mark_alive(self.clock.monotonic());
     }
 
     /// A poll ended, and its target now stands so; none: it is not this instance's any more.
@@ -124,9 +124,9 @@ impl Outlets {
         report: &PollReport,
         last: Option<&LastPoll>,
     ) {
-        self.metrics.polled(name, report);
+        self.metrics.record_poll(name, report);
         if let Some(last) = last {
-            self.board.tell_of(name, last);
+            self.health.record_poll(name, last);
         }
         if report.result.is_ok() {
             self.round.succeeded(name);
@@ -141,9 +141,9 @@ impl Outlets {
         targets: BTreeMap<TargetName, Option<LastPoll>>,
         fault: Option<&str>,
     ) {
-        self.metrics.hold(targets.keys());
+        self.metrics.set_owned_targets(targets.keys());
         self.round.watch_over(targets.keys().cloned().collect());
-        self.board.tell(targets, fault);
+        self.health.set_targets(targets, fault);
         self.pass_on();
     }
 
@@ -174,7 +174,7 @@ impl Outlets {
         let server = match &self.listening {
             Some(old) if old.settings == *settings => return Ok(()),
             Some(old) if old.at_work.address() == settings.address => {
-                old.at_work.hand_over(self.site(settings))
+                old.at_work.hand_over(self.app_state(settings))
             }
             _ => self.open(settings),
         };
@@ -191,7 +191,7 @@ impl Outlets {
     /// 0.0.0.0 can't share a port.
     fn open(&mut self, settings: &Listen) -> io::Result<Server> {
         let address = settings.address;
-        let opened = Server::listen(address, self.site(settings));
+        let opened = Server::listen(address, self.app_state(settings));
         if !matches!(&opened, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
             return opened;
         }
@@ -202,8 +202,8 @@ impl Outlets {
         };
         let old_address = old.at_work.address();
         drop(old.at_work);
-        Server::listen(address, self.site(settings)).inspect_err(|_| {
-            self.listening = Server::listen(old_address, self.site(&old.settings))
+        Server::listen(address, self.app_state(settings)).inspect_err(|_| {
+            self.listening = Server::listen(old_address, self.app_state(&old.settings))
                 .inspect_err(|error| log::error!("nothing is listened to any more: {error}"))
                 .map(|at_work| Kept {
                     settings: old.settings,
@@ -213,14 +213,14 @@ impl Outlets {
         })
     }
 
-    fn site(&self, settings: &Listen) -> Site {
+    fn app_state(&self, settings: &Listen) -> AppState {
         let metrics = Arc::clone(&self.metrics);
-        Site {
+        AppState {
             hosts: settings.hosts.clone(),
-            board: Arc::clone(&self.board),
+            health: Arc::clone(&self.health),
             clock: Arc::clone(&self.clock),
             records: Arc::clone(&self.records),
-            lookout: Lookout::default(),
+            overview: OverviewCache::default(),
             metrics: Box::new(move || metrics.text()),
         }
     }
@@ -275,7 +275,7 @@ fn change<S: Clone + PartialEq, T>(
     }
 }
 
-fn start_heartbeat(settings: &config::Heartbeat) -> Result<Errand, SetupError> {
+fn start_heartbeat(settings: &config::HeartbeatSettings) -> Result<Errand, SetupError> {
     let failed = |source| SetupError {
         what: "the heartbeat".to_owned(),
         source,

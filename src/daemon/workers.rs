@@ -165,7 +165,7 @@ fn desks(
         let desk = Desk::new(name.clone(), hire(name, webhook, store, clock))?;
         let (metrics, webhook) = (Arc::clone(metrics), name.clone());
         desk.status
-            .on_attempt(move |outcome| metrics.delivered(&webhook, outcome));
+            .on_attempt(move |outcome| metrics.record_delivery(&webhook, outcome));
         Ok((name.clone(), desk))
     };
     config.webhooks.iter().map(desk).collect()
@@ -204,7 +204,8 @@ fn clients(
         ApiClient::new(account, Arc::clone(clock), stop.clone())
             .map(|client| {
                 let (metrics, account) = (Arc::clone(metrics), name.clone());
-                let client = client.told_to(move |outcome| metrics.requested(&account, outcome));
+                let client =
+                    client.told_to(move |outcome| metrics.record_request(&account, outcome));
                 (name.clone(), Arc::new(client))
             })
             .map_err(|error| SetupError {

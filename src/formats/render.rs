@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::i18n::{LinePart, LineRole, MessageLine, Messages};
 use super::summary::{Omitted, Summary};
+use crate::domain::text::is_unsafe;
 
 /// Most bytes of one URL: about as much as browsers and servers accept.
 const MAX_URL_BYTES: usize = 2_000;
@@ -133,12 +134,7 @@ fn percent(c: char, escaped: &mut String) {
 
 /// White space, invisible characters and direction marks: they could hide where a URL leads.
 fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || c.is_whitespace()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    c.is_whitespace() || is_unsafe(c)
 }
 
 /// Size of a line and its line break in a JSON string, in bytes.

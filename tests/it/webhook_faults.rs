@@ -308,7 +308,11 @@ fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
                 let (ended, _) = watcher.stop();
                 let count = |line| ended.stderr.matches(line).count();
                 assert_eq!(count("WARN  delivery failed: "), 1, "{ended}");
-                assert_eq!(count("delivery failed with another error"), changes, "{ended}");
+                assert_eq!(
+                    count("delivery failed with another error"),
+                    changes,
+                    "{ended}"
+                );
                 assert_eq!(count("webhook accepts events again"), 1, "{ended}");
                 assert_eq!(scene.hook.deliveries().len(), 4, "{ended}");
             });

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::clock::{Age, Clock, ClockReading, WallHistory};
-use crate::config::{EventPattern, Format, HttpSettings, TargetFilter, Webhook};
+use crate::config::{Format, HttpSettings, TargetFilter, Webhook};
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::Timestamp;
 use crate::secret::{Secret, SecretUrl};
 
