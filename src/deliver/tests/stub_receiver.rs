@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::CancelToken;
 
-/// StubReply to one request.
+/// What the receiver does with one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StubReply {
     Status(u16),
@@ -43,7 +43,7 @@ impl ReceivedRequest {
 
 pub(super) struct StubReceiver {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<ReceivedRequest>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     bytes_sent: Arc<AtomicU64>,
 }
 
@@ -52,10 +52,10 @@ impl StubReceiver {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
-            received: Arc::default(),
+            requests: Arc::default(),
             bytes_sent: Arc::default(),
         };
-        let (received, bytes_sent) = (receiver.received.clone(), receiver.bytes_sent.clone());
+        let (requests, bytes_sent) = (receiver.requests.clone(), receiver.bytes_sent.clone());
         let replies = replies.to_vec();
         thread::spawn(move || {
             let mut hanging = Vec::new();
@@ -66,9 +66,9 @@ impl StubReceiver {
                 };
                 let body = String::from_utf8(request.body.clone()).unwrap();
                 let number = {
-                    let mut received = received.lock().unwrap();
-                    received.push(request);
-                    received.len() - 1
+                    let mut requests = requests.lock().unwrap();
+                    requests.push(request);
+                    requests.len() - 1
                 };
                 match replies[number.min(replies.len() - 1)] {
                     StubReply::Status(status) => answer(&mut connection, status, "", ""),
@@ -99,13 +99,13 @@ impl StubReceiver {
     }
 
     pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
-        self.received.lock().unwrap().clone()
+        self.requests.lock().unwrap().clone()
     }
 
     /// The ids in order of arrival, with repeats.
     pub(super) fn ids(&self) -> Vec<String> {
-        let received = self.requests();
-        received
+        let requests = self.requests();
+        requests
             .iter()
             .map(|request| request.header("webhook-id").to_owned())
             .collect()
@@ -117,7 +117,7 @@ impl StubReceiver {
     }
 
     pub(super) fn wait_for_requests(&self, count: usize) {
-        wait_until(|| self.received.lock().unwrap().len() >= count);
+        wait_until(|| self.requests.lock().unwrap().len() >= count);
     }
 }
 
