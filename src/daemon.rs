@@ -352,7 +352,7 @@ impl Daemon {
     }
 
     fn status(&self) -> String {
-        let owed = self.store.owed().unwrap_or_default();
+        let owed = self.store.outbox_backlog().unwrap_or_default();
         let pending = owed.iter().map(|owed| owed.pending).sum();
         systemd_status::line(self.roster.ours(), pending)
     }

@@ -126,7 +126,7 @@ pub fn run(
     let has_ended = |name: &&TargetName| polls.iter().any(|(polled, _)| polled == *name);
     let begun = pollers.iter().map(|(name, _)| name);
     let unfinished = begun.filter(|name| !has_ended(name)).cloned().collect();
-    let owed = store.owed().map(|owed| {
+    let owed = store.outbox_backlog().map(|owed| {
         owed.into_iter()
             .filter(|owed| config.webhooks.contains_key(&owed.webhook))
             .collect()

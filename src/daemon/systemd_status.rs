@@ -60,7 +60,9 @@ fn sum_up(targets: &[(&TargetName, Option<&LastPoll>)]) -> String {
 
 /// Events are kept for a webhook that is no longer in the config, and nobody delivers them: that must not go unsaid.
 pub(super) fn tell_of_unknown_webhooks(store: &dyn Store, crew: &Crew) {
-    let Ok(owed) = store.owed() else { return };
+    let Ok(owed) = store.outbox_backlog() else {
+        return;
+    };
     for owed in owed {
         if owed.pending > 0 && !crew.webhooks().any(|known| *known == owed.webhook) {
             log::warn!(
