@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 /// A parameter.
 pub(super) type Value = Box<dyn ToSql + Sync + Send>;
 
-/// PgWhereClause that all must hold.
+/// Conditions that all must hold.
 #[derive(Default)]
 pub(super) struct PgWhereClause {
     clauses: Vec<String>,

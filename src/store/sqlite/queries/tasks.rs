@@ -22,7 +22,7 @@ macro_rules! notable {
         "(status <> 'success' OR in_flight = 1 OR vanished = 1)"
     };
 }
-/// RowCounts what is notable by its words; the rest of all tasks has succeeded. All of it is in two indexes.
+/// Counts what is notable by its words; the rest of all tasks has succeeded. All of it is in two indexes.
 const COUNTS: &str = concat!(
     "SELECT target, status, sum(total), sum(stalled), sum(vanished) FROM (
         SELECT target, status, count(*) AS total, sum(stalled AND in_flight) AS stalled, sum(vanished) AS vanished

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 
 use crate::domain::model::Timestamp;
 
-/// WhereClause that all must hold.
+/// Conditions that all must hold.
 #[derive(Debug, Default)]
 pub(super) struct WhereClause {
     clauses: Vec<String>,
