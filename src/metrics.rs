@@ -307,7 +307,7 @@ impl Metrics {
         for gauge in [&families.pending, &families.dead, &families.oldest_pending] {
             gauge.clear();
         }
-        let Ok(owed) = self.records.owed() else {
+        let Ok(owed) = self.records.outbox_backlog() else {
             return;
         };
         for webhook in &self.watched().webhooks {

@@ -196,7 +196,7 @@ fn send_heartbeat(runner: &ParallelRunner<'_>, heartbeat: Heartbeat) {
 
 /// Deliveries that are left. Those of webhooks that the config does not have are not counted.
 fn left_over(store: &dyn Store, config: &Config) -> Result<Vec<OutboxBacklog>, StoreError> {
-    let mut backlog = store.owed()?;
+    let mut backlog = store.outbox_backlog()?;
     backlog.retain(|backlog| config.webhooks.contains_key(&backlog.webhook));
     Ok(backlog)
 }

@@ -211,7 +211,7 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn reach(
+    fn recent_span(
         &self,
         _: &TargetName,
         _: PageCapacity,
@@ -228,7 +228,7 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         unreachable!()
     }
 
