@@ -16,8 +16,8 @@ use crate::config::ConfigSummary;
 use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::{ago, counted};
-use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::queries::{DeliveryPlace, DeliveryRecord, DeliveryState, StateQueries};
+use crate::store::filter::{DeliveryFilter, EventRef};
+use crate::store::queries::{DeliveryCursor, DeliveryRecord, DeliveryState, StateQueries};
 
 const JSON_HELP: &str = "\
 JSON: {deliveries: [{webhook, state, attempts, next_attempt, last_attempt, last_answer, recorded, event}]}, event as the \
@@ -47,7 +47,7 @@ pub(super) struct DeliveriesArgs {
     selection: SelectionArgs,
     /// Only deliveries of this event, by sequence number or id (repeatable)
     #[arg(long, value_name = "EVENT")]
-    event: Vec<EventName>,
+    event: Vec<EventRef>,
     #[command(flatten)]
     limit: LimitArgs,
     #[command(flatten)]
@@ -67,7 +67,7 @@ enum DeliveriesAction {
 struct RetryArgs {
     /// Events whose deliveries to retry, by sequence number or id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    event: Vec<EventName>,
+    event: Vec<EventRef>,
     /// Retry the deliveries of all events
     #[arg(long)]
     all: bool,
@@ -80,7 +80,7 @@ struct RetryArgs {
 struct DropArgs {
     /// Events whose deliveries to drop, by sequence number or id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    event: Vec<EventName>,
+    event: Vec<EventRef>,
     /// Drop the deliveries of all events
     #[arg(long)]
     all: bool,
@@ -122,7 +122,7 @@ impl From<StateArg> for DeliveryState {
 }
 
 impl SelectionArgs {
-    fn filter(&self, states: Vec<DeliveryState>, events: &[EventName]) -> DeliveryFilter {
+    fn filter(&self, states: Vec<DeliveryState>, events: &[EventRef]) -> DeliveryFilter {
         DeliveryFilter {
             webhooks: self
                 .webhook
@@ -158,7 +158,7 @@ fn list(
     let filter = arguments.selection.filter(states, &arguments.event);
     let limit = arguments.limit.or(DEFAULT_LIMIT);
     let page = |last: Option<&DeliveryRecord>, wanted| {
-        let after: Option<DeliveryPlace> = last.map(DeliveryRecord::place);
+        let after: Option<DeliveryCursor> = last.map(DeliveryRecord::cursor);
         queries.deliveries(&filter, after.as_ref(), wanted)
     };
     if arguments.json.format() == OutputFormat::Json {
@@ -187,7 +187,7 @@ fn list(
 
 /// Prints each webhook's backlog on stderr.
 fn note_backlogs(queries: &dyn StateQueries, now: Timestamp) -> Result<(), Failure> {
-    for backlog in queries.owed()? {
+    for backlog in queries.outbox_backlog()? {
         let oldest = backlog.oldest_pending.map_or_else(String::new, |time| {
             format!(" (the oldest of {})", ago(time, now))
         });
@@ -270,7 +270,7 @@ fn check_webhooks(
     config: &ConfigSummary,
     queries: &dyn StateQueries,
 ) -> Result<(), Failure> {
-    let backlogs = queries.owed()?;
+    let backlogs = queries.outbox_backlog()?;
     for name in names {
         let is = |known: &WebhookName| known.as_str() == name;
         if !config.webhooks.iter().any(is) && !backlogs.iter().any(|one| is(&one.webhook)) {
@@ -293,8 +293,8 @@ fn check_events(filter: &DeliveryFilter, queries: &dyn StateQueries) -> Result<(
         };
         if queries.deliveries(&of_event, None, 1)?.is_empty() {
             let name = match event {
-                EventName::Sequence(sequence) => sequence.to_string(),
-                EventName::Id(id) => id.clone(),
+                EventRef::Sequence(sequence) => sequence.to_string(),
+                EventRef::Id(id) => id.clone(),
             };
             return Err(Failure::usage(format!(
                 "the outbox has no delivery of event {name:?}; `ucdn-watch deliveries` lists what it has"
@@ -316,7 +316,7 @@ fn exclude_removed_webhooks(
             "the config no longer has the webhook `{name}`; its deliveries can only be dropped"
         )));
     }
-    for backlog in queries.owed()? {
+    for backlog in queries.outbox_backlog()? {
         if !is_known(&backlog.webhook) && backlog.dead > 0 {
             note(&format!(
                 "not retried: {} to `{}`; the config no longer has this webhook, its deliveries can only be dropped",

@@ -70,7 +70,7 @@ impl FilterArgs {
     }
 
     pub(super) fn url(&self) -> Option<UrlFilter> {
-        let below = self.domain.clone().map(UrlFilter::Below);
+        let below = self.domain.clone().map(UrlFilter::UnderDomain);
         below.or_else(|| self.url.clone().map(UrlFilter::Containing))
     }
 

@@ -12,11 +12,11 @@ use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{ConfigSummary, InvalidStateArgument, StateLocation, parse_state_argument};
 use crate::domain::text::counted;
 use crate::store::StoreError;
-use crate::store::copy::{Counts, Destination, Source, copy};
 #[cfg(feature = "postgres")]
-use crate::store::postgres::{Address, PostgresDestination, PostgresRecords, PostgresSource};
+use crate::store::postgres::{ConnectUrl, PostgresExport, PostgresImport, PostgresQueries};
 use crate::store::queries::{OutboxAdmin, StateQueries};
-use crate::store::sqlite::{SqliteDestination, SqliteOutbox, SqliteRecords, SqliteSource};
+use crate::store::sqlite::{SqliteExport, SqliteImport, SqliteOutboxAdmin, SqliteQueries};
+use crate::store::transfer::{ExportSource, ImportTarget, RowCounts, copy};
 
 const COPY_HELP: &str = "\
 FROM and TO are each a file path, a postgres:// URL without a password, env:NAME or file:PATH. The variable or file holds a URL \
@@ -84,7 +84,7 @@ fn is_same(from: &StateLocation, to: &StateLocation) -> bool {
     from == to || path(from).is_some_and(|from| path(to) == Some(from))
 }
 
-fn list(counts: Counts) -> String {
+fn list(counts: RowCounts) -> String {
     [
         counted(counts.targets, "target", "targets"),
         counted(counts.tasks, "task", "tasks"),
@@ -104,7 +104,7 @@ impl From<InvalidStateArgument> for Failure {
 /// Opens the state for reading. A running watcher is not disturbed.
 pub(super) fn open_queries(config: &ConfigSummary) -> Result<Box<dyn StateQueries>, StoreError> {
     Ok(match &config.state {
-        StateLocation::File(path) => Box::new(SqliteRecords::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteQueries::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => Box::new(open_postgres(address)?),
     })
@@ -113,34 +113,34 @@ pub(super) fn open_queries(config: &ConfigSummary) -> Result<Box<dyn StateQuerie
 /// Opens the outbox for `deliveries retry` and `drop`. A running watcher sees the change.
 pub(super) fn open_outbox(config: &ConfigSummary) -> Result<Box<dyn OutboxAdmin>, StoreError> {
     Ok(match &config.state {
-        StateLocation::File(path) => Box::new(SqliteOutbox::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteOutboxAdmin::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => Box::new(open_postgres(address)?),
     })
 }
 
 #[cfg(feature = "postgres")]
-fn open_postgres(address: &Address) -> Result<PostgresRecords, StoreError> {
+fn open_postgres(address: &ConnectUrl) -> Result<PostgresQueries, StoreError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    PostgresRecords::open(address, &clock, &CancelToken::default())
+    PostgresQueries::open(address, &clock, &CancelToken::default())
 }
 
-fn open_source(location: &StateLocation) -> Result<Box<dyn Source>, StoreError> {
+fn open_source(location: &StateLocation) -> Result<Box<dyn ExportSource>, StoreError> {
     Ok(match location {
-        StateLocation::File(path) => Box::new(SqliteSource::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteExport::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            Box::new(PostgresSource::open(address, &CancelToken::default())?)
+            Box::new(PostgresExport::open(address, &CancelToken::default())?)
         }
     })
 }
 
-fn open_destination(location: &StateLocation) -> Result<Box<dyn Destination>, StoreError> {
+fn open_destination(location: &StateLocation) -> Result<Box<dyn ImportTarget>, StoreError> {
     Ok(match location {
-        StateLocation::File(path) => Box::new(SqliteDestination::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteImport::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            Box::new(PostgresDestination::open(address, &CancelToken::default())?)
+            Box::new(PostgresImport::open(address, &CancelToken::default())?)
         }
     })
 }

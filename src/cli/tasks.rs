@@ -20,7 +20,7 @@ use crate::config::ConfigSummary;
 use crate::domain::model::{Absence, Timestamp};
 use crate::domain::text::{ago, sanitize, span};
 use crate::store::filter::{EventFilter, EventSpan, TaskCondition, TaskFilter};
-use crate::store::queries::{EventRecord, StateQueries, TaskPlace, TaskRecord};
+use crate::store::queries::{EventRecord, StateQueries, TaskCursor, TaskRecord};
 
 const JSON_HELP: &str = "\
 JSON: {tasks: [{target, id, type, status, in_flight, stalled, vanished, created, first_seen, changed, finished, \
@@ -106,7 +106,7 @@ fn list(
 ) -> Result<(), Failure> {
     let limit = arguments.limit.or(DEFAULT_LIMIT);
     let page = |last: Option<&TaskRecord>, wanted| {
-        let after: Option<TaskPlace> = last.map(TaskRecord::place);
+        let after: Option<TaskCursor> = last.map(TaskRecord::cursor);
         queries.tasks(filter, after.as_ref(), wanted)
     };
     if arguments.json.format() == OutputFormat::Json {

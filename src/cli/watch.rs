@@ -13,8 +13,8 @@ use crate::daemon::{Control, Daemon, SetupError, StoreHandles};
 use crate::domain::text::sanitize;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
-use crate::store::postgres::{self, PostgresRecords};
-use crate::store::sqlite::{self, Loss, SqliteRecords};
+use crate::store::postgres::{self, PostgresQueries};
+use crate::store::sqlite::{self, DataLoss, SqliteQueries};
 use crate::systemd::SystemdNotifier;
 
 /// The arguments of the default command.
@@ -64,13 +64,13 @@ pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,
     stop: &CancelToken,
-) -> Result<(StoreHandles, Option<Loss>), StoreError> {
+) -> Result<(StoreHandles, Option<DataLoss>), StoreError> {
     match &config.state {
         StateLocation::File(path) => {
             let opened = sqlite::open(path, clock.now())?;
             let state = StoreHandles {
                 store: Arc::new(opened.store),
-                queries: Arc::new(SqliteRecords::open(path)?),
+                queries: Arc::new(SqliteQueries::open(path)?),
             };
             Ok((state, opened.loss))
         }
@@ -78,7 +78,7 @@ pub(super) fn open_state(
         StateLocation::Postgres(address) => {
             let state = StoreHandles {
                 store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
-                queries: Arc::new(PostgresRecords::open(address, clock, stop)?),
+                queries: Arc::new(PostgresQueries::open(address, clock, stop)?),
             };
             Ok((state, None))
         }

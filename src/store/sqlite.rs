@@ -12,40 +12,40 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use self::fault::Fault;
+use self::error::SqliteError;
 use self::file::StateFile;
 use self::lock::{LastUse, StateLock};
-pub use self::loss::{Loss, SetAside};
 use self::open::{Database, MIGRATIONS, Origin};
+pub use self::recovery::{DataLoss, Quarantined};
 use self::seal::Seal;
 use super::{
     Attempt, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store, StoreError,
-    TargetState, TaskInFlight, steps,
+    TargetState, TaskInFlight, batched,
 };
 use crate::domain::model::{
     KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
     Timestamp, WebhookName,
 };
 
-mod copy;
-mod fault;
+mod error;
 mod file;
 mod footprint;
 mod lock;
-mod loss;
 mod meta;
 mod open;
 mod outbox;
 mod prune;
-mod records;
-mod row;
+mod queries;
+mod recovery;
 mod seal;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod values;
 
-pub use copy::{SqliteDestination, SqliteSource};
-pub use records::{SqliteOutbox, SqliteRecords};
+pub use queries::{SqliteOutboxAdmin, SqliteQueries};
+pub use transfer::{SqliteExport, SqliteImport};
 
 /// How long [`Store::close`] waits for a transaction under way, of ours or of another program: a stop has two seconds for
 /// everything.
@@ -75,7 +75,7 @@ pub struct Opened {
     /// The state, ready for use.
     pub store: SqliteStore,
     /// Something that was known is lost: the caller must report it loudly.
-    pub loss: Option<Loss>,
+    pub loss: Option<DataLoss>,
 }
 
 /// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to close it.
@@ -92,7 +92,7 @@ fn open_with(path: &Path, now: Timestamp, migrations: &[&str]) -> Result<Opened,
     let (lock, last_use) = StateLock::take(&file)?;
     let (database, loss) = match open::open(&file, &last_use, migrations) {
         Err(StoreError::Damaged { what, .. }) => {
-            let set_aside = Loss::SetAside(file.set_aside(now, what)?);
+            let set_aside = DataLoss::Quarantined(file.set_aside(now, what)?);
             let new = open::open(&file, &LastUse::default(), migrations);
             // Otherwise the caller says it.
             let new = new.inspect_err(|_| log::error!("{set_aside}"))?;
@@ -115,17 +115,17 @@ fn catch_up(
     file: &StateFile,
     mut database: Database,
     last_use: &LastUse,
-) -> Result<(Database, Option<Loss>), StoreError> {
+) -> Result<(Database, Option<DataLoss>), StoreError> {
     let had = last_use.last_sequence.unwrap_or_default();
     let has = database.last_sequence;
     if database.origin == Origin::New || has >= had {
         return Ok((database, None));
     }
     outbox::set_last_sequence(&database.writer, had)
-        .map_err(|fault| fault.into_error(file.said(), "skip the sequences of lost events"))?;
+        .map_err(|error| error.into_error(file.said(), "skip the sequences of lost events"))?;
     database.last_sequence = had;
     database.stamp_holds = false;
-    Ok((database, Some(Loss::RolledBack { has, had })))
+    Ok((database, Some(DataLoss::RolledBack { has, had })))
 }
 
 impl SqliteStore {
@@ -146,7 +146,7 @@ impl SqliteStore {
     fn read<T>(
         &self,
         action: &'static str,
-        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+        query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
         read_by(&self.reader, query).map_err(|fault| self.error(fault, action))
     }
@@ -156,7 +156,7 @@ impl SqliteStore {
     fn read_to_write<T>(
         &self,
         action: &'static str,
-        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+        query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
         read_by(&self.writer, query).map_err(|fault| self.error(fault, action))
     }
@@ -165,7 +165,7 @@ impl SqliteStore {
     fn write<T>(
         &self,
         action: &'static str,
-        change: impl FnOnce(&Connection) -> Result<T, Fault>,
+        change: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
         let write = |writer: &mut Connection| {
             // Immediate: a deferred transaction that reads first may find later that it can't write.
@@ -182,7 +182,7 @@ impl SqliteStore {
         with_connection(&mut self.writer.lock(), write).map_err(|fault| self.error(fault, action))
     }
 
-    fn error(&self, fault: Fault, action: &'static str) -> StoreError {
+    fn error(&self, fault: SqliteError, action: &'static str) -> StoreError {
         let error = fault.into_error(self.file.said(), action);
         if matches!(error, StoreError::Damaged { .. }) {
             self.damaged.store(true, Ordering::Relaxed);
@@ -194,8 +194,8 @@ impl SqliteStore {
 /// See [`SqliteStore::read`].
 fn read_by<T>(
     connection: &Mutex<Option<Connection>>,
-    query: impl FnOnce(&Connection) -> Result<T, Fault>,
-) -> Result<T, Fault> {
+    query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
+) -> Result<T, SqliteError> {
     with_connection(&mut connection.lock(), |connection| {
         query(&*connection.transaction()?)
     })
@@ -205,10 +205,10 @@ fn read_by<T>(
 /// dropped; if that failed too, it is rolled back here.
 fn with_connection<T>(
     connection: &mut MutexGuard<'_, Option<Connection>>,
-    work: impl FnOnce(&mut Connection) -> Result<T, Fault>,
-) -> Result<T, Fault> {
+    work: impl FnOnce(&mut Connection) -> Result<T, SqliteError>,
+) -> Result<T, SqliteError> {
     let Some(connection) = connection.as_mut() else {
-        return Err(Fault::Refused("it is closed".to_owned()));
+        return Err(SqliteError::Refused("it is closed".to_owned()));
     };
     if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
         log::debug!("state: a transaction was left open; the next statement will say why");
@@ -297,14 +297,14 @@ impl Store for SqliteStore {
         self.read("read the last task's number", footprint::last_number)
     }
 
-    fn reach(
+    fn recent_span(
         &self,
         target: &TargetName,
         room: PageCapacity,
         from: Timestamp,
     ) -> Result<RecentSpan, StoreError> {
         self.read("read the newest tasks", |state| {
-            footprint::reach(state, target, room, from)
+            footprint::recent_span(state, target, room, from)
         })
     }
 
@@ -349,12 +349,12 @@ impl Store for SqliteStore {
         self.write("record deliveries", |state| {
             attempts
                 .iter()
-                .try_for_each(|one| outbox::record_try(state, webhook, one))
+                .try_for_each(|one| outbox::record_attempt(state, webhook, one))
         })
     }
 
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
-        self.read("count the outbox", outbox::owed)
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
+        self.read("count the outbox", outbox::outbox_backlog)
     }
 
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -368,7 +368,7 @@ impl Store for SqliteStore {
             })? {
                 continue;
             }
-            gone += steps::delete(|| {
+            gone += batched::delete(|| {
                 self.write("forget what is old", |state| {
                     prune::batch(state, sql, before)
                 })

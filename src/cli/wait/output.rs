@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::domain::event::UrlCounts;
 use crate::domain::model::{KnownTask, Status, TaskId, Timestamp};
 use crate::domain::text::{sanitize, sanitize_json, span};
-use crate::store::documents::UrlDocument;
+use crate::store::json::UrlDocument;
 
 /// Why the wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 
-use super::fault::Fault;
+use super::error::SqliteError;
 use super::file::{StateFile, Used};
 use super::lock::LastUse;
 use super::seal::Seal;
@@ -75,7 +75,7 @@ pub(super) fn open(
     let used = last_use.last_sequence.map_or(Used::Never, |_| Used::Before);
     file.inspect(latest, used)?;
     let shutdown = last_shutdown(file, last_use);
-    let fault = |fault: Fault| fault.into_error(file.said(), "open its database");
+    let fault = |error: SqliteError| error.into_error(file.said(), "open its database");
 
     let mut writer = connect(file).map_err(fault)?;
     // Asked again, now that the write-ahead log is read too. Nothing has been written yet.
@@ -117,7 +117,7 @@ fn last_shutdown(file: &StateFile, last_use: &LastUse) -> Shutdown {
     }
 }
 
-fn connect(file: &StateFile) -> Result<Connection, Fault> {
+fn connect(file: &StateFile) -> Result<Connection, SqliteError> {
     // Neither CREATE (the file is made with its permissions) nor URI (a path may begin with `file:`).
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file.path(), flags)?;
@@ -132,12 +132,15 @@ fn connect(file: &StateFile) -> Result<Connection, Fault> {
 }
 
 /// Whether the last connection to close copies the write-ahead log into the database and removes it.
-pub(super) fn checkpoint_on_close(connection: &Connection, checkpoint: bool) -> Result<(), Fault> {
+pub(super) fn checkpoint_on_close(
+    connection: &Connection,
+    checkpoint: bool,
+) -> Result<(), SqliteError> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !checkpoint)?;
     Ok(())
 }
 
-pub(super) fn user_version(connection: &Connection) -> Result<i64, Fault> {
+pub(super) fn user_version(connection: &Connection) -> Result<i64, SqliteError> {
     Ok(connection.query_row(VERSION, [], |row| row.get(0))?)
 }
 
@@ -146,7 +149,7 @@ fn make_ready(
     version: i64,
     shutdown: Shutdown,
     migrations: &[&str],
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     check_is_ours(writer, version)?;
     let check = version > 0 && shutdown == Shutdown::Unclean;
     if check {
@@ -166,7 +169,7 @@ fn make_ready(
 
 /// A database of no version is a new one, or one that lost its version, or none of ours. One of another program may
 /// well have a version that we know.
-fn check_is_ours(connection: &Connection, version: i64) -> Result<(), Fault> {
+fn check_is_ours(connection: &Connection, version: i64) -> Result<(), SqliteError> {
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let ours = count(
         "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'target', 'task', 'event', 'webhook', 'delivery')",
@@ -175,29 +178,29 @@ fn check_is_ours(connection: &Connection, version: i64) -> Result<(), Fault> {
         return if version > 0 {
             Ok(())
         } else {
-            Err(Fault::Damage(format!("its version is {version}")))
+            Err(SqliteError::Damage(format!("its version is {version}")))
         };
     }
     let named: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if version == 0 && named == 0 && count("SELECT count(*) FROM sqlite_schema")? == 0 {
         return Ok(());
     }
-    Err(Fault::Refused(
+    Err(SqliteError::Refused(
         "it is a database of another program; give this one a `state` of its own".to_owned(),
     ))
 }
 
 /// `integrity_check`, not `quick_check`: the outbox and the tasks in flight are read from indexes, which the quick one
 /// does not compare with their tables. It took 0.6 s instead of 0.4 s among 300,000 tasks and events.
-pub(super) fn check_pages(connection: &Connection) -> Result<(), Fault> {
+pub(super) fn check_pages(connection: &Connection) -> Result<(), SqliteError> {
     let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found == "ok" {
         return Ok(());
     }
     if is_io_error(&found) {
-        return Err(Fault::Refused(found));
+        return Err(SqliteError::Refused(found));
     }
-    Err(Fault::Damage(found))
+    Err(SqliteError::Damage(found))
 }
 
 /// The check tells of a page that the disk would not give in the same words as of a bad one; SQLite's code
@@ -211,15 +214,15 @@ pub(super) fn is_io_error(found: &str) -> bool {
 }
 
 /// The settings that the guarantees of the store rest on.
-fn apply_pragmas(writer: &Connection) -> Result<(), Fault> {
+fn apply_pragmas(writer: &Connection) -> Result<(), SqliteError> {
     if writer.is_readonly(MAIN_DB)? {
-        return Err(Fault::Refused("its file may only be read".to_owned()));
+        return Err(SqliteError::Refused("its file may only be read".to_owned()));
     }
     apply_connection_pragmas(writer)?;
     let mode: String =
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
-        return Err(Fault::Refused(format!(
+        return Err(SqliteError::Refused(format!(
             "its file system can't share memory, which the write-ahead log needs (mode `{mode}`); use a local disk"
         )));
     }
@@ -231,7 +234,7 @@ fn apply_pragmas(writer: &Connection) -> Result<(), Fault> {
 }
 
 /// Those of them that every writing connection needs.
-pub(super) fn apply_connection_pragmas(connection: &Connection) -> Result<(), Fault> {
+pub(super) fn apply_connection_pragmas(connection: &Connection) -> Result<(), SqliteError> {
     // FULL: a commit is on disk when it returns, also if the machine then loses power.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -240,7 +243,7 @@ pub(super) fn apply_connection_pragmas(connection: &Connection) -> Result<(), Fa
 }
 
 /// All or nothing: if a migration fails, or the process dies in one, the state keeps its version.
-fn migrate(writer: &mut Connection, version: i64, migrations: &[&str]) -> Result<(), Fault> {
+fn migrate(writer: &mut Connection, version: i64, migrations: &[&str]) -> Result<(), SqliteError> {
     let latest = version_of(migrations);
     if version == latest {
         return Ok(());
@@ -260,7 +263,7 @@ fn migrate(writer: &mut Connection, version: i64, migrations: &[&str]) -> Result
 }
 
 /// Finds missing tables and columns before a statement needs them.
-fn check_statements(writer: &Connection) -> Result<(), Fault> {
+fn check_statements(writer: &Connection) -> Result<(), SqliteError> {
     let lists = [
         meta::STATEMENTS,
         snapshot::STATEMENTS,
@@ -275,15 +278,15 @@ fn check_statements(writer: &Connection) -> Result<(), Fault> {
 }
 
 /// Reads every row that the store will need: its page may be sound, and its values unreadable.
-fn check_rows(writer: &Connection) -> Result<(), Fault> {
+fn check_rows(writer: &Connection) -> Result<(), SqliteError> {
     snapshot::check_rows(writer)?;
     outbox::check_rows(writer)
 }
 
 /// One of the state's own random numbers.
-pub(super) fn number_of(connection: &Connection, name: &str) -> Result<u64, Fault> {
+pub(super) fn number_of(connection: &Connection, name: &str) -> Result<u64, SqliteError> {
     meta::get(connection, name)?
         .filter(|text| text.len() == 16)
         .and_then(|text| u64::from_str_radix(&text, 16).ok())
-        .ok_or_else(|| Fault::Damage(format!("meta `{name}` can't be read")))
+        .ok_or_else(|| SqliteError::Damage(format!("meta `{name}` can't be read")))
 }

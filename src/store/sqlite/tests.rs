@@ -35,8 +35,8 @@ fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
     let path = directory.path().join("state.db");
     test(&contract_tests::Beside {
         store: &open_sound(&path),
-        records: &SqliteRecords::open(&path).unwrap(),
-        orders: &SqliteOutbox::open(&path).unwrap(),
+        records: &SqliteQueries::open(&path).unwrap(),
+        orders: &SqliteOutboxAdmin::open(&path).unwrap(),
     });
 }
 
@@ -250,7 +250,7 @@ fn what_changes_nothing_writes_nothing() {
     assert!(known(&store, "a").is_some());
     in_flight(&store, &shop());
     store.pending(&ops(), 9).unwrap();
-    store.owed().unwrap();
+    store.outbox_backlog().unwrap();
     contract_tests::record(&store, "ops", &[99], &contract_tests::delivered());
     contract_tests::record(&store, "ops", &[], &contract_tests::delivered());
     store.forget_target(&"blog".into()).unwrap();

@@ -11,7 +11,7 @@ fn garbage_is_set_aside_under_a_dated_name_and_never_overwritten() {
         fs::write(&path, &garbage).unwrap();
         fs::write(format!("{}-wal", path.display()), "journal").unwrap();
         let Opened { store, loss } = open(&path, now()).unwrap();
-        let SetAside { to, why } = set_aside(loss);
+        let Quarantined { to, why } = set_aside(loss);
         let name = format!("state.db.damaged-20261123T211630Z{suffix}");
         assert_eq!(to.file_name().unwrap().to_str(), Some(name.as_str()));
         assert_eq!(why, "it is not a SQLite database");
@@ -181,9 +181,9 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
     }
 }
 
-fn set_aside(loss: Option<Loss>) -> SetAside {
+fn set_aside(loss: Option<DataLoss>) -> Quarantined {
     match loss {
-        Some(Loss::SetAside(set_aside)) => set_aside,
+        Some(DataLoss::Quarantined(set_aside)) => set_aside,
         other => panic!("not set aside: {other:?}"),
     }
 }

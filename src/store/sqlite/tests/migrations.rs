@@ -3,7 +3,7 @@
 use rusqlite::OpenFlags;
 
 use super::*;
-use crate::store::sqlite::records::connect_as;
+use crate::store::sqlite::queries::connect_as;
 
 const FIRST: &str = MIGRATIONS[0];
 const SECOND: &str = "ALTER TABLE task ADD COLUMN note TEXT NOT NULL DEFAULT 'none';
