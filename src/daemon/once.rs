@@ -164,7 +164,7 @@ fn deliver_all(
     runner: &ParallelRunner<'_>,
     workers: BTreeMap<WebhookName, DeliveryWorker>,
 ) -> Vec<(WebhookName, Result<DrainReport, StoreError>)> {
-    let clients: Vec<_> = workers.values().map(DeliveryWorker::http_client).collect();
+    let endpoints: Vec<_> = workers.values().map(DeliveryWorker::endpoint).collect();
     let stop = runner.control.stop.clone();
     runner.run_all(
         workers.into_iter().collect(),
@@ -173,8 +173,8 @@ fn deliver_all(
             (webhook, report)
         },
         || {
-            for client in &clients {
-                client.shut_down();
+            for endpoint in &endpoints {
+                endpoint.abort();
             }
         },
     )

@@ -1,24 +1,24 @@
-//! What a courier logs, at which level, and how often: a fault when it begins, changes and ends. No bodies, no secrets.
+//! Log lines of one delivery worker. A fault is logged when it begins, changes and ends. No bodies, no secrets.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::Answer;
 use super::batch::Batch;
+use super::response::EndpointResponse;
 use crate::domain::incident::{Incident, IncidentChange};
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::with_causes;
 use crate::store::{Delivery, StoreError};
 
-/// One courier's log lines, and what is wrong at the moment.
+/// Log lines of one worker, and its current faults.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct DeliveryLog {
     name: WebhookName,
     receiver: Incident,
     store: Incident,
 }
 
-impl Journal {
+impl DeliveryLog {
     pub(super) fn new(name: WebhookName) -> Self {
         Self {
             name,
@@ -27,47 +27,46 @@ impl Journal {
         }
     }
 
-    /// What is wrong with the receiver.
-    pub(super) fn fault(&self) -> Option<&str> {
+    /// The receiver's current fault.
+    pub(super) fn receiver_fault(&self) -> Option<&str> {
         self.receiver.current()
     }
 
-    pub(super) fn tried(&self, batch: &Batch, answer: &Answer<'_>, latency: Duration) {
+    pub(super) fn attempted(&self, batch: &Batch, response: &EndpointResponse, latency: Duration) {
         log::debug!(
-            "delivery tried: webhook={} {} answer={:?} milliseconds={}",
+            "delivery attempted: webhook={} {} answer={:?} milliseconds={}",
             self.name,
-            Named(batch),
-            answer.to_string(),
+            BatchFields(batch),
+            response.to_string(),
             latency.as_millis()
         );
     }
 
-    pub(super) fn cut_off(&self, batch: &Batch) {
+    pub(super) fn aborted(&self, batch: &Batch) {
         log::debug!(
-            "delivery cut off by the stop: webhook={} {}",
+            "delivery aborted by the stop: webhook={} {}",
             self.name,
-            Named(batch)
+            BatchFields(batch)
         );
     }
 
-    /// A refusal of many, which says nothing yet of any one of them.
-    pub(super) fn narrowed(&self, batch: &Batch, answer: &Answer<'_>) {
+    pub(super) fn batch_rejected(&self, batch: &Batch, response: &EndpointResponse) {
         log::debug!(
-            "delivery of several events refused, they go out in halves: webhook={} {} answer={:?}",
+            "batch rejected, sending it again in halves: webhook={} {} answer={:?}",
             self.name,
-            Named(batch),
-            answer.to_string()
+            BatchFields(batch),
+            response.to_string()
         );
     }
 
     pub(super) fn delivered(&mut self, batch: &Batch) {
         let before = self.receiver.ended();
-        // The failed attempts may be those of an earlier process.
+        // The fault may have begun before this process started.
         if before.is_some() || batch.head.attempts > 0 {
             log::info!(
-                "webhook takes events again: webhook={} {} before={:?}",
+                "webhook accepts events again: webhook={} {} before={:?}",
                 self.name,
-                Named(batch),
+                BatchFields(batch),
                 before
                     .as_deref()
                     .unwrap_or("failed attempts of an earlier run")
@@ -82,7 +81,7 @@ impl Journal {
                 "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
             ),
             IncidentChange::Changes { before } => log::info!(
-                "delivery fails in another way: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt}"
+                "delivery failed with another error: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt}"
             ),
             IncidentChange::Repeats => log::debug!(
                 "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
@@ -90,14 +89,14 @@ impl Journal {
         }
     }
 
-    /// A failed try without a next one: the line on the event's death says it all, but the fault goes on.
-    pub(super) fn failed_for_good(&mut self, answer: &str) {
+    /// A failed attempt of an event that is dead now. [`Self::dead`] logs it; the fault continues.
+    pub(super) fn failed_finally(&mut self, answer: &str) {
         self.receiver.failed(answer);
     }
 
     pub(super) fn dead(&self, delivery: &Delivery, answer: &str) {
         log::error!(
-            "delivery is dead: webhook={} event={} type={} answer={answer:?} recorded={}",
+            "delivery is dead; `ucdn-watch deliveries retry` sends it again: webhook={} event={} type={} answer={answer:?} recorded={}",
             self.name,
             delivery.event_id,
             delivery.event_type,
@@ -105,12 +104,12 @@ impl Journal {
         );
     }
 
-    pub(super) fn paused(&self, batch: &Batch, answer: &Answer<'_>) {
+    pub(super) fn paused(&self, batch: &Batch, response: &EndpointResponse) {
         log::error!(
-            "webhook is paused until reload or restart; give it another `url`, or remove it: webhook={} {} answer={:?}",
+            "webhook is paused until a reload or restart; change its `url` or remove it: webhook={} {} answer={:?}",
             self.name,
-            Named(batch),
-            answer.to_string()
+            BatchFields(batch),
+            response.to_string()
         );
     }
 
@@ -119,10 +118,14 @@ impl Journal {
         let name = &self.name;
         match self.store.failed(&error) {
             IncidentChange::Repeats => {
-                log::debug!("deliveries still wait for the state: webhook={name} error={error:?}");
+                log::debug!(
+                    "deliveries still wait, the state can't be used: webhook={name} error={error:?}"
+                );
             }
             IncidentChange::Begins | IncidentChange::Changes { .. } => {
-                log::error!("deliveries wait for the state: webhook={name} error={error:?}");
+                log::error!(
+                    "deliveries wait, the state can't be used: webhook={name} error={error:?}"
+                );
             }
         }
     }
@@ -130,17 +133,17 @@ impl Journal {
     pub(super) fn store_works(&mut self) {
         if let Some(before) = self.store.ended() {
             log::info!(
-                "deliveries go on, the state works again: webhook={} before={before:?}",
+                "deliveries continue, the state works again: webhook={} before={before:?}",
                 self.name
             );
         }
     }
 }
 
-/// A batch in a log line.
-struct Named<'a>(&'a Batch);
+/// Fields of a batch in a log line: `event=evt_… events=3`.
+struct BatchFields<'a>(&'a Batch);
 
-impl fmt::Display for Named<'_> {
+impl fmt::Display for BatchFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "event={}", self.0.head.event_id)?;
         match self.0.len() {

@@ -1,32 +1,43 @@
-//! What vendors answer, and what becomes of the message.
+//! Tests of the vendors' responses: success, errors, and what they mean for the delivery.
+
+use http::StatusCode;
 
 use crate::config::Vendor;
-use crate::deliver::Verdict;
+use crate::deliver::{Disposition, EndpointResponse};
+use crate::domain::model::Timestamp;
 use crate::formats::{dingtalk, feishu, slack, wecom};
 
-fn verdict(vendor: Vendor, status: u16, body: &str) -> (Verdict, String) {
+fn disposition(vendor: Vendor, body: &str) -> (Disposition, String) {
     let body = body.as_bytes();
-    let refusal = match vendor {
-        Vendor::Slack => slack::refusal(status, body),
-        Vendor::Feishu => feishu::refusal(body),
-        Vendor::DingTalk => dingtalk::refusal(body),
-        Vendor::WeCom => wecom::refusal(body),
+    let error = match vendor {
+        Vendor::Slack => slack::error(body),
+        Vendor::Feishu => feishu::error(body),
+        Vendor::DingTalk => dingtalk::error(body),
+        Vendor::WeCom => wecom::error(body),
     };
-    refusal.map_or((Verdict::Delivered, String::new()), |refusal| {
-        (refusal.verdict(), refusal.to_string())
-    })
+    let response = match error {
+        Some(error) => EndpointResponse::VendorError(error),
+        None => EndpointResponse::Status {
+            status: StatusCode::OK,
+            retry_after: None,
+            date: None,
+        },
+    };
+    (response.disposition(Timestamp::EPOCH), response.to_string())
 }
 
-/// The seconds that a retry is put off by at the least.
-fn put_off(vendor: Vendor, status: u16, body: &str) -> (u64, String) {
-    match verdict(vendor, status, body) {
-        (Verdict::Retry { retry_after }, said) => (retry_after.unwrap_or_default().as_secs(), said),
+/// Least delay of the retry, in seconds.
+fn retry_delay(vendor: Vendor, body: &str) -> (u64, String) {
+    match disposition(vendor, body) {
+        (Disposition::Retry { retry_after }, text) => {
+            (retry_after.unwrap_or_default().as_secs(), text)
+        }
         other => panic!("{vendor:?} {body}: {other:?}"),
     }
 }
 
 #[test]
-fn a_yes_is_read_from_the_body() {
+fn a_success_is_read_from_the_body() {
     for (vendor, body) in [
         (Vendor::Feishu, r#"{"code":0,"msg":"success","data":{}}"#),
         (
@@ -38,15 +49,15 @@ fn a_yes_is_read_from_the_body() {
         (Vendor::Slack, "ok"),
     ] {
         assert_eq!(
-            verdict(vendor, 200, body).0,
-            Verdict::Delivered,
+            disposition(vendor, body).0,
+            Disposition::Delivered,
             "{vendor:?} {body}"
         );
     }
 }
 
 #[test]
-fn a_body_that_says_nothing_is_no_yes() {
+fn an_unknown_body_is_no_success() {
     for vendor in super::VENDORS {
         for body in [
             "",
@@ -57,15 +68,15 @@ fn a_body_that_says_nothing_is_no_yes() {
             r#"{"code":"0"}"#,
             r#"{"errcode":null}"#,
         ] {
-            let (seconds, said) = put_off(vendor, 200, body);
+            let (seconds, text) = retry_delay(vendor, body);
             assert_eq!(seconds, 0, "{vendor:?} {body}");
-            assert_eq!(said, "the answer's body says neither yes nor no");
+            assert_eq!(text, "the response's body is not understood");
         }
     }
 }
 
 #[test]
-fn too_many_messages_are_put_off_as_long_as_the_vendor_blocks() {
+fn a_rate_limit_delays_the_retry_as_long_as_the_vendor_blocks() {
     for (vendor, body, seconds) in [
         (
             Vendor::Feishu,
@@ -88,15 +99,15 @@ fn too_many_messages_are_put_off_as_long_as_the_vendor_blocks() {
             60,
         ),
     ] {
-        let (asked, said) = put_off(vendor, 200, body);
+        let (asked, text) = retry_delay(vendor, body);
         assert_eq!(asked, seconds, "{vendor:?}");
-        assert!(said.ends_with("too many messages"), "{said}");
+        assert!(text.ends_with("too many messages"), "{text}");
     }
 }
 
 #[test]
-fn what_an_operator_must_mend_is_tried_slowly_and_said() {
-    for (vendor, body, look_at) in [
+fn an_error_that_only_an_operator_can_fix_is_retried_slowly_with_advice() {
+    for (vendor, body, advice) in [
         (
             Vendor::Feishu,
             r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#,
@@ -129,14 +140,14 @@ fn what_an_operator_must_mend_is_tried_slowly_and_said() {
         ),
         (Vendor::Slack, "no_service", "`url`"),
     ] {
-        let (seconds, said) = put_off(vendor, 200, body);
+        let (seconds, text) = retry_delay(vendor, body);
         assert_eq!(seconds, 300, "{vendor:?} {body}");
-        assert!(said.contains(look_at), "{said}");
+        assert!(text.contains(advice), "{text}");
     }
 }
 
 #[test]
-fn a_message_that_is_refused_is_dead() {
+fn a_refused_message_is_dead() {
     for (vendor, body) in [
         (Vendor::Feishu, r#"{"code":9499,"msg":"Bad Request"}"#),
         (
@@ -145,16 +156,19 @@ fn a_message_that_is_refused_is_dead() {
         ),
         (Vendor::Slack, "invalid_payload"),
     ] {
-        assert_eq!(verdict(vendor, 200, body).0, Verdict::Refused, "{vendor:?}");
+        assert_eq!(
+            disposition(vendor, body).0,
+            Disposition::Rejected,
+            "{vendor:?}"
+        );
     }
 }
 
 #[test]
-fn a_code_that_nobody_knows_is_tried_again_and_told() {
-    let (seconds, said) = put_off(
+fn an_unknown_code_is_retried_and_named() {
+    let (seconds, text) = retry_delay(
         Vendor::WeCom,
-        200,
         r#"{"errcode":-1,"errmsg":"system busy: @all"}"#,
     );
-    assert_eq!((seconds, said.as_str()), (0, "code -1"));
+    assert_eq!((seconds, text.as_str()), (0, "code -1"));
 }

@@ -1,63 +1,63 @@
-//! What messages say, in English and in Chinese. Pure; knows no vendor's markup.
+//! Translations: the texts of chat messages in English and Chinese, without any vendor's markup.
 
 use std::time::Duration;
 
-use super::digest::{Category, Entry};
-use super::text::Tells;
+use super::summary::{Category, Omitted, SummaryEntry};
 use crate::config::{Chat, Language};
 use crate::domain::event::EventTask;
 use crate::domain::model::{Status, TaskKind, Timestamp};
 
-/// Beijing is so far ahead of UTC, all year round.
-const BEIJING: Duration = Duration::from_secs(8 * 3600);
+/// Beijing's offset from UTC, all year round.
+const BEIJING_OFFSET: Duration = Duration::from_secs(8 * 3600);
 
-/// The words of one language.
+/// The texts of one language.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Words(pub(super) Language);
+pub(super) struct Messages(pub(super) Language);
 
-/// One line, before any markup.
+/// One line of a message, without markup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) role: Role,
-    pub(super) parts: Vec<Part>,
-    pub(super) tells: Tells,
+pub(super) struct MessageLine {
+    pub(super) role: LineRole,
+    pub(super) parts: Vec<LinePart>,
+    /// What is lost if the line is left out.
+    pub(super) content: Omitted,
 }
 
-/// What a line is for.
+/// What a line is for. Each vendor has markup per role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Begins an entry.
+pub(super) enum LineRole {
+    /// First line of an entry.
     Head(Category),
-    /// Says more of the entry.
+    /// Details of the entry.
     Detail,
     /// A URL of the entry.
     Url,
-    /// Of nothing in particular.
+    /// A line that belongs to no entry.
     Note,
 }
 
 /// A piece of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Our own words, numbers, times, and names of the config.
-    Ours(String),
-    /// Text from outside.
-    Theirs(String),
-    /// A URL from outside.
+pub(super) enum LinePart {
+    /// Our own text: words, numbers, times, and names from the config.
+    Trusted(String),
+    /// Text from outside. Must be escaped.
+    Untrusted(String),
+    /// A URL from outside. Must be escaped.
     Url(String),
 }
 
-impl Line {
+impl MessageLine {
     pub(super) fn note(text: String) -> Self {
         Self {
-            role: Role::Note,
-            parts: vec![Part::Ours(text)],
-            tells: Tells::NOTHING,
+            role: LineRole::Note,
+            parts: vec![LinePart::Trusted(text)],
+            content: Omitted::NOTHING,
         }
     }
 }
 
-/// `title: headline`, each message's first line.
+/// First line of a message: `title: headline`.
 pub(super) fn first_line(chat: &Chat, headline: &str) -> String {
     match chat.language {
         Language::En => format!("{}: {headline}", chat.title),
@@ -65,11 +65,11 @@ pub(super) fn first_line(chat: &Chat, headline: &str) -> String {
     }
 }
 
-impl Words {
-    /// The words over a message's link.
+impl Messages {
+    /// Text of a message's link.
     pub(super) fn link(self) -> &'static str {
         match self.0 {
-            Language::En => "Look into it",
+            Language::En => "View details",
             Language::Zh => "查看详情",
         }
     }
@@ -82,9 +82,9 @@ impl Words {
         })
     }
 
-    /// What was left out.
-    pub(super) fn more(self, omitted: Tells) -> String {
-        let Tells { entries, urls } = omitted;
+    /// `… and 3 more, 2 more failed URLs`.
+    pub(super) fn more(self, omitted: Omitted) -> String {
+        let Omitted { entries, urls } = omitted;
         let entries = (entries > 0).then(|| match self.0 {
             Language::En => format!("{entries} more"),
             Language::Zh => format!("{entries} 项"),
@@ -101,16 +101,16 @@ impl Words {
         }
     }
 
-    /// A line on what was left out, if anything was.
-    pub(super) fn unlisted(self, omitted: Tells) -> Option<Line> {
-        let line = || Line {
-            tells: omitted,
-            ..Line::note(self.more(omitted))
+    /// [`Self::more`] as a line. `None` if nothing is left out.
+    pub(super) fn more_line(self, omitted: Omitted) -> Option<MessageLine> {
+        let line = || MessageLine {
+            content: omitted,
+            ..MessageLine::note(self.more(omitted))
         };
-        (omitted != Tells::NOTHING).then(line)
+        (omitted != Omitted::NOTHING).then(line)
     }
 
-    /// What nobody has to look into, beside what somebody has to.
+    /// Counts of entries that need no action, in a message with entries that do.
     pub(super) fn also(self, counts: &str) -> String {
         match self.0 {
             Language::En => format!("Also: {counts}"),
@@ -118,18 +118,18 @@ impl Words {
         }
     }
 
-    /// A part of the headline.
+    /// `2 tasks failed`: a part of the headline.
     pub(super) fn count(self, category: Category, count: usize) -> String {
         let (en, zh) = match category {
             Category::Failed => ("failed", "失败"),
             Category::Vanished => ("vanished", "消失"),
-            Category::PollsFail => ("can't be watched", "无法监控"),
+            Category::PollsFail => ("not watched", "无法监控"),
             Category::Stalled => ("stalled", "卡住"),
             Category::Unknown => ("in an unknown status", "状态未知"),
             Category::PollsRecovered => ("watched again", "恢复监控"),
-            Category::Mended => ("succeeded after failing", "失败后成功"),
+            Category::Recovered => ("succeeded after failing", "失败后成功"),
             Category::Succeeded => ("succeeded", "成功"),
-            Category::InFlight => ("under way", "进行中"),
+            Category::InFlight => ("in progress", "进行中"),
             Category::Test => return self.pick("test message", "测试消息"),
             Category::Other => ("not understood", "无法识别"),
         };
@@ -145,51 +145,51 @@ impl Words {
         }
     }
 
-    /// An entry's first line alone.
-    pub(super) fn brief(self, entry: &Entry) -> Line {
-        Line {
-            role: Role::Head(entry.category),
+    /// The first line of an entry.
+    pub(super) fn head(self, entry: &SummaryEntry) -> MessageLine {
+        MessageLine {
+            role: LineRole::Head(entry.category),
             parts: match &entry.task {
                 Some(task) => self.task_head(entry, task),
                 None => self.target_head(entry),
             },
-            tells: Tells::ENTRY,
+            content: Omitted::ENTRY,
         }
     }
 
-    /// The lines of one entry, and at most so many of its URLs.
-    pub(super) fn entry(self, entry: &Entry, most_urls: usize) -> Vec<Line> {
-        let mut lines = vec![self.brief(entry)];
-        lines.push(Line {
-            role: Role::Detail,
+    /// The lines of an entry, with at most `max_urls` of its URLs.
+    pub(super) fn entry(self, entry: &SummaryEntry, max_urls: usize) -> Vec<MessageLine> {
+        let mut lines = vec![self.head(entry)];
+        lines.push(MessageLine {
+            role: LineRole::Detail,
             parts: self.detail(entry),
-            tells: Tells::NOTHING,
+            content: Omitted::NOTHING,
         });
         lines.retain(|line| !line.parts.is_empty());
-        lines.extend(self.urls(entry, most_urls));
+        lines.extend(self.urls(entry, max_urls));
         lines
     }
 
-    fn urls(self, entry: &Entry, most: usize) -> Vec<Line> {
-        let mut lines: Vec<Line> = entry
+    fn urls(self, entry: &SummaryEntry, max: usize) -> Vec<MessageLine> {
+        let mut lines: Vec<MessageLine> = entry
             .failing
             .iter()
-            .take(most)
-            .map(|url| Line {
-                role: Role::Url,
-                parts: vec![Part::Url(url.clone())],
-                tells: Tells::urls(1),
+            .take(max)
+            .map(|url| MessageLine {
+                role: LineRole::Url,
+                parts: vec![LinePart::Url(url.clone())],
+                content: Omitted::urls(1),
             })
             .collect();
-        let unlisted = entry.failing.len() - lines.len() + entry.failing_unnamed();
+        let unlisted = entry.failing.len() - lines.len() + entry.unlisted_failures();
         if unlisted > 0 && !lines.is_empty() {
-            lines.extend(self.unlisted(Tells::urls(unlisted)));
+            lines.extend(self.more_line(Omitted::urls(unlisted)));
         }
         lines
     }
 
     /// `shop: refresh task 2019… failed`.
-    fn task_head(self, entry: &Entry, task: &EventTask) -> Vec<Part> {
+    fn task_head(self, entry: &SummaryEntry, task: &EventTask) -> Vec<LinePart> {
         let target = &entry.target;
         let before = match (self.0, task.kind) {
             (Language::En, kind) => format!("{target}: {kind} task "),
@@ -197,53 +197,55 @@ impl Words {
             (Language::Zh, TaskKind::Prefetch) => format!("{target}：预取任务 "),
         };
         let mut parts = vec![
-            Part::Ours(before),
-            Part::Theirs(task.id.as_str().to_owned()),
+            LinePart::Trusted(before),
+            LinePart::Untrusted(task.id.as_str().to_owned()),
         ];
         match entry.category {
             Category::Failed if task.status == Status::Failure => {
-                parts.push(Part::Ours(self.pick(" failed", " 失败")));
+                parts.push(LinePart::Trusted(self.pick(" failed", " 失败")));
             }
             Category::Failed => {
-                parts.push(Part::Ours(
+                parts.push(LinePart::Trusted(
                     self.pick(" has failed URLs, and is ", " 有 URL 失败，任务"),
                 ));
                 parts.push(self.status(&task.status));
             }
             Category::Vanished => {
-                parts.push(Part::Ours(self.pick(" vanished; it was ", " 消失，此前")));
+                parts.push(LinePart::Trusted(
+                    self.pick(" vanished; it was ", " 消失，此前"),
+                ));
                 parts.push(self.status(&task.status));
             }
             Category::Stalled => {
-                parts.push(Part::Ours(self.pick(" is stalled: ", " 卡住：")));
+                parts.push(LinePart::Trusted(self.pick(" is stalled: ", " 卡住：")));
                 parts.push(self.status(&task.status));
             }
-            Category::Mended => {
-                parts.push(Part::Ours(
+            Category::Recovered => {
+                parts.push(LinePart::Trusted(
                     self.pick(" succeeded after failing", " 失败后成功"),
                 ));
             }
-            Category::Succeeded => parts.push(Part::Ours(self.pick(" succeeded", " 成功"))),
+            Category::Succeeded => parts.push(LinePart::Trusted(self.pick(" succeeded", " 成功"))),
             Category::Unknown => {
-                parts.push(Part::Ours(
+                parts.push(LinePart::Trusted(
                     self.pick(" is in an unknown status: ", " 状态未知："),
                 ));
                 parts.push(self.status(&task.status));
             }
             _ => {
-                parts.push(Part::Ours(self.pick(" is ", " ")));
+                parts.push(LinePart::Trusted(self.pick(" is ", " ")));
                 parts.push(self.status(&task.status));
             }
         }
         parts
     }
 
-    fn target_head(self, entry: &Entry) -> Vec<Part> {
+    fn target_head(self, entry: &SummaryEntry) -> Vec<LinePart> {
         let target = &entry.target;
         let (en, zh) = match entry.category {
             Category::PollsFail => (
-                format!("{target} can't be watched, its polls fail"),
-                format!("{target}：轮询接连失败，无法监控"),
+                format!("{target} is not watched: its polls fail"),
+                format!("{target}：轮询连续失败，无法监控"),
             ),
             Category::PollsRecovered => (
                 format!("{target} is watched again"),
@@ -254,31 +256,31 @@ impl Words {
                 "由 `ucdn-watch test-webhook` 发送，没有任务发生变化。".to_owned(),
             ),
             _ => (
-                format!("{target}: an event that is not understood"),
+                format!("{target}: an event of an unknown type"),
                 format!("{target}：无法识别的事件"),
             ),
         };
-        vec![Part::Ours(self.pick(&en, &zh))]
+        vec![LinePart::Trusted(self.pick(&en, &zh))]
     }
 
     /// `1 of 2 URLs failed · created … · seen …`.
-    fn detail(self, entry: &Entry) -> Vec<Part> {
-        let mut facts: Vec<Part> = Vec::new();
+    fn detail(self, entry: &SummaryEntry) -> Vec<LinePart> {
+        let mut facts: Vec<LinePart> = Vec::new();
         if let (Some(reason), true) = (&entry.reason, entry.category != Category::PollsRecovered) {
-            facts.push(Part::Ours(self.pick("why: ", "原因：")));
-            facts.push(Part::Theirs(reason.clone()));
+            facts.push(LinePart::Trusted(self.pick("why: ", "原因：")));
+            facts.push(LinePart::Untrusted(reason.clone()));
         }
         if let Some(task) = &entry.task
             && task.urls.failure > 0
         {
             let (failed, total) = (task.urls.failure, task.urls.total);
-            facts.push(Part::Ours(self.pick(
+            facts.push(LinePart::Trusted(self.pick(
                 &format!("{failed} of {total} URLs failed"),
                 &format!("{total} 个 URL 中有 {failed} 个失败"),
             )));
         }
         let created = entry.task.as_ref().and_then(|task| task.created);
-        facts.extend(self.times(created, entry.time).map(Part::Ours));
+        facts.extend(self.times(created, entry.time).map(LinePart::Trusted));
         Self::separated(facts)
     }
 
@@ -293,7 +295,7 @@ impl Words {
             _ => None,
         };
         let created = created.map(|created| {
-            let created = self.moment(created);
+            let created = self.time(created);
             self.pick(&format!("created {created}"), &format!("创建于 {created}"))
         });
         let seen = match age {
@@ -302,14 +304,14 @@ impl Words {
                 Some(self.pick(&format!("seen {age} later"), &format!("{age}后发现")))
             }
             None => seen.map(|seen| {
-                let seen = self.moment(seen);
+                let seen = self.time(seen);
                 self.pick(&format!("seen {seen}"), &format!("发现于 {seen}"))
             }),
         };
         created.into_iter().chain(seen)
     }
 
-    /// In its two largest units.
+    /// The two largest units.
     fn age(self, age: Duration) -> String {
         let seconds = age.as_secs();
         let units = [
@@ -331,32 +333,32 @@ impl Words {
         shown.join(" ")
     }
 
-    /// Puts separators between facts; what comes from outside belongs to our words before it.
-    fn separated(facts: Vec<Part>) -> Vec<Part> {
-        let mut parts: Vec<Part> = Vec::new();
+    /// Puts separators between facts. Text from outside belongs to the words before it.
+    fn separated(facts: Vec<LinePart>) -> Vec<LinePart> {
+        let mut parts: Vec<LinePart> = Vec::new();
         for fact in facts {
-            if !parts.is_empty() && matches!(fact, Part::Ours(_)) {
-                parts.push(Part::Ours(" · ".to_owned()));
+            if !parts.is_empty() && matches!(fact, LinePart::Trusted(_)) {
+                parts.push(LinePart::Trusted(" · ".to_owned()));
             }
             parts.push(fact);
         }
         parts
     }
 
-    fn status(self, status: &Status) -> Part {
+    fn status(self, status: &Status) -> LinePart {
         match status {
-            Status::Wait => Part::Ours(self.pick("waiting", "等待中")),
-            Status::Process => Part::Ours(self.pick("being worked on", "处理中")),
-            Status::Success => Part::Ours(self.pick("success", "成功")),
-            Status::Failure => Part::Ours(self.pick("failure", "失败")),
-            Status::Other(word) => Part::Theirs(word.clone()),
+            Status::Wait => LinePart::Trusted(self.pick("waiting", "等待中")),
+            Status::Process => LinePart::Trusted(self.pick("in process", "处理中")),
+            Status::Success => LinePart::Trusted(self.pick("success", "成功")),
+            Status::Failure => LinePart::Trusted(self.pick("failure", "失败")),
+            Status::Other(word) => LinePart::Untrusted(word.clone()),
         }
     }
 
-    fn moment(self, time: Timestamp) -> String {
+    fn time(self, time: Timestamp) -> String {
         let (time, zone) = match self.0 {
             Language::En => (time, " UTC"),
-            Language::Zh => (time.saturating_add(BEIJING), "（北京时间）"),
+            Language::Zh => (time.saturating_add(BEIJING_OFFSET), "（北京时间）"),
         };
         let text = time.to_string().replace('T', " ");
         format!("{}{zone}", text.trim_end_matches('Z'))

@@ -1,4 +1,4 @@
-//! The world around a courier: a clock that tests turn, and a config.
+//! Fixtures of the worker tests: a manual clock and a webhook.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::Timestamp;
 use crate::secret::{Secret, SecretUrl};
 
-/// Stands still until told otherwise.
+/// A clock that only moves when a test moves it.
 #[derive(Debug)]
 pub(super) struct ManualClock {
-    times: Mutex<Times>,
+    times: Mutex<ManualTimes>,
 }
 
 #[derive(Debug)]
-struct Times {
+struct ManualTimes {
     now: ClockReading,
     history: WallHistory,
 }
@@ -28,29 +28,29 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// A process that begins at this wall time.
+    /// The clock of a process that starts at this wall time.
     pub(super) fn at(wall: Timestamp) -> Self {
         let now = ClockReading {
             wall,
             steady: Duration::from_secs(5),
         };
         Self {
-            times: Mutex::new(Times {
+            times: Mutex::new(ManualTimes {
                 now,
                 history: WallHistory::beginning(now),
             }),
         }
     }
 
-    /// Time passes.
-    pub(super) fn pass(&self, span: Duration) {
+    /// Both clocks advance.
+    pub(super) fn advance(&self, span: Duration) {
         self.change(|now| {
             now.wall = now.wall.saturating_add(span);
             now.steady += span;
         });
     }
 
-    /// Somebody sets the wall clock.
+    /// The wall clock is set.
     pub(super) fn set_wall(&self, wall: Timestamp) {
         self.change(|now| now.wall = wall);
     }
@@ -82,7 +82,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A webhook of everything, unsigned, that gives up after three days.
+/// A webhook for all events, unsigned, with the default `give_up_after`.
 pub(super) fn webhook(url: &str) -> Webhook {
     Webhook {
         url: SecretUrl::parse(Secret::new(url.to_owned())).unwrap(),
