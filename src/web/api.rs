@@ -13,7 +13,7 @@ use crate::web::response::json;
 pub(super) fn tasks(app: &AppState, query: &str) -> Response {
     let respond = || {
         let params = QueryParams::parse(query, TASK_PARAMS)?;
-        let page = paging::tasks(app, &params, |task| to_json(task))?;
+        let page = paging::tasks(app, &params, to_json)?;
         let next = page.end.map(|record| Cursor(record.place()).text());
         document("tasks", &page.items, next.as_ref())
     };
@@ -24,7 +24,7 @@ pub(super) fn tasks(app: &AppState, query: &str) -> Response {
 pub(super) fn events(app: &AppState, query: &str) -> Response {
     let respond = || {
         let params = QueryParams::parse(query, EVENT_PARAMS)?;
-        let page = paging::events(app, &params, |event| to_json(event))?;
+        let page = paging::events(app, &params, to_json)?;
         let next = page.end.map(|event| event.sequence);
         document("events", &page.items, next.as_ref())
     };
