@@ -232,7 +232,7 @@ on = ['task.failure', 'watch.*']
     #[cfg(feature = "simulator")]
     #[test]
     fn online_a_target_that_is_refused_ends_with_unreachable() {
-        use crate::simulator::{Settings, Simulator};
+        use ucdn_simulator::{Settings, Simulator};
 
         let simulator = Simulator::start(Settings::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -14,9 +14,9 @@ use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, load};
 use crate::daemon::{Control, Daemon};
-use crate::simulator::{Settings, Simulator};
 use crate::store::StoreError;
 use crate::systemd::SystemdNotifier;
+use ucdn_simulator::{Settings, Simulator};
 
 mod narrator;
 mod receiver;

@@ -1,68 +1,71 @@
-//! The state in one SQLite file, for one instance. Owns the file, its lock, its journal and its damage.
+//! The state in one SQLite file, for one instance: opening, transactions, closing. Owns the file, its lock and its
+//! write-ahead log.
 //!
-//! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
-//! reader waits for a commit's way to the disk, but a poll, which is about to commit. Either is behind a mutex; both are let go before the lock is.
+//! One connection writes, so commits queue behind each other and sequences have no gaps. Another reads, so that a reader does
+//! not wait while a commit is synced to disk.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use self::fault::Fault;
+use self::error::SqliteError;
 use self::file::StateFile;
 use self::lock::{LastUse, StateLock};
-pub use self::loss::{Loss, SetAside};
-use self::open::{Database, Origin};
+use self::open::{Database, MIGRATIONS, Origin};
+pub use self::recovery::{DataLoss, Quarantined};
 use self::seal::Seal;
 use super::{
     Attempt, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store, StoreError,
-    TargetState, TaskInFlight, steps,
+    TargetState, TaskInFlight, batched,
 };
 use crate::domain::model::{
     KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
     Timestamp, WebhookName,
 };
 
-mod checksum;
-mod copy;
-mod fault;
+mod error;
 mod file;
 mod footprint;
 mod lock;
-mod loss;
 mod meta;
 mod open;
 mod outbox;
 mod prune;
-mod records;
-mod row;
+mod queries;
+mod recovery;
 mod seal;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod values;
 
-pub use copy::{SqliteDestination, SqliteSource};
-pub use records::{SqliteOutbox, SqliteRecords};
+pub use queries::{SqliteOutboxAdmin, SqliteQueries};
+pub use transfer::{SqliteExport, SqliteImport};
 
-/// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go. One that nothing was
-/// written to stays as it is.
+/// How long [`Store::close`] waits for a transaction under way, of ours or of another program: a stop has two seconds for
+/// everything.
+const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
+/// A state in a file. Dropping it closes it: see [`Store::close`].
 #[derive(Debug)]
 pub struct SqliteStore {
     file: StateFile,
     /// Makes this state's event ids differ from any other's.
     state_id: u64,
     fingerprint_seed: u64,
-    /// Whether the file is as its seal says: nothing was written yet.
-    sealed: AtomicBool,
-    /// Whether the database has its journal for writing.
-    has_wal: AtomicBool,
-    writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
-    /// Damage was met: the file is not sealed, so that the next open checks everything and sets it aside.
+    /// Whether the lock file's stamp describes the file: nothing has been written yet.
+    stamp_holds: AtomicBool,
+    /// `None` after [`Store::close`].
+    writer: Mutex<Option<Connection>>,
+    /// `None` after [`Store::close`].
+    reader: Mutex<Option<Connection>>,
+    /// Damage was found: no stamp is written, so that the next open checks everything and sets the file aside.
     damaged: AtomicBool,
-    /// The last field, for fields are dropped in order.
     lock: StateLock,
 }
 
@@ -71,22 +74,26 @@ pub struct SqliteStore {
 pub struct Opened {
     /// The state, ready for use.
     pub store: SqliteStore,
-    /// Something that was known is not any more: say so loudly.
-    pub loss: Option<Loss>,
+    /// Something that was known is lost: the caller must report it loudly.
+    pub loss: Option<DataLoss>,
 }
 
-/// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to let it go.
+/// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to close it.
 ///
-/// Unless it was closed well and not touched since, everything in it is checked. A damaged file is set aside under a
-/// name with `now` in it; a file that can't be opened, read or written for another reason stays where it is, and so
+/// Everything in it is checked unless it was closed cleanly and has not changed since. A damaged file is set aside under a
+/// name that contains `now`. A file that can't be opened, read or written for another reason stays where it is, and so
 /// does one of a later version or of another program.
 pub fn open(path: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+    open_with(path, now, MIGRATIONS)
+}
+
+fn open_with(path: &Path, now: Timestamp, migrations: &[&str]) -> Result<Opened, StoreError> {
     let file = StateFile::find(path)?;
     let (lock, last_use) = StateLock::take(&file)?;
-    let (database, loss) = match open::open(&file, &last_use) {
+    let (database, loss) = match open::open(&file, &last_use, migrations) {
         Err(StoreError::Damaged { what, .. }) => {
-            let set_aside = Loss::SetAside(file.set_aside(now, what)?);
-            let new = open::open(&file, &LastUse::default());
+            let set_aside = DataLoss::Quarantined(file.set_aside(now, what)?);
+            let new = open::open(&file, &LastUse::default(), migrations);
             // Otherwise the caller says it.
             let new = new.inspect_err(|_| log::error!("{set_aside}"))?;
             (new, Some(set_aside))
@@ -101,23 +108,24 @@ pub fn open(path: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     Ok(Opened { store, loss })
 }
 
-/// A database that has come less far than it had is an old copy, or has lost its journal. It is sound, and what it has
-/// forgotten will be seen again; but the ids of events that were sent must not be given to others.
+/// Skips the sequences of lost events. A database whose last sequence is lower than the lock file's is an old copy, or has
+/// lost its write-ahead log. It is sound, and the next poll sees again what it has lost; but the ids of events that were
+/// sent must not be given to other events.
 fn catch_up(
     file: &StateFile,
     mut database: Database,
     last_use: &LastUse,
-) -> Result<(Database, Option<Loss>), StoreError> {
+) -> Result<(Database, Option<DataLoss>), StoreError> {
     let had = last_use.last_sequence.unwrap_or_default();
     let has = database.last_sequence;
     if database.origin == Origin::New || has >= had {
         return Ok((database, None));
     }
     outbox::set_last_sequence(&database.writer, had)
-        .map_err(|fault| fault.into_error(file.said(), "skip the sequences of lost events"))?;
+        .map_err(|error| error.into_error(file.said(), "skip the sequences of lost events"))?;
     database.last_sequence = had;
-    database.sealed = false;
-    Ok((database, Some(Loss::RolledBack { has, had })))
+    database.stamp_holds = false;
+    Ok((database, Some(DataLoss::RolledBack { has, had })))
 }
 
 impl SqliteStore {
@@ -126,61 +134,55 @@ impl SqliteStore {
             file,
             state_id: database.state_id,
             fingerprint_seed: database.fingerprint_seed,
-            sealed: AtomicBool::new(database.sealed),
-            has_wal: AtomicBool::new(database.has_wal),
-            writer: Mutex::new(database.writer),
-            reader: Mutex::new(database.reader),
+            stamp_holds: AtomicBool::new(database.stamp_holds),
+            writer: Mutex::new(Some(database.writer)),
+            reader: Mutex::new(Some(database.reader)),
             damaged: AtomicBool::new(false),
             lock,
         }
     }
 
-    /// What `query` reads is of one moment, however many statements it runs.
+    /// Runs `query` in one read transaction, so that all its statements see the same moment.
     fn read<T>(
         &self,
         action: &'static str,
-        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+        query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
         read_by(&self.reader, query).map_err(|fault| self.error(fault, action))
     }
 
-    /// The same by the connection that writes: for what a poll reads of each page. What it reads is what it is about to write
-    /// anew, and is then at hand; and each commit makes the other connection read its own anew.
+    /// The same on the writing connection, for what a poll reads of each page: the poll is about to write those pages, and each
+    /// commit empties the other connection's page cache.
     fn read_to_write<T>(
         &self,
         action: &'static str,
-        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+        query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
         read_by(&self.writer, query).map_err(|fault| self.error(fault, action))
     }
 
-    /// What `change` writes is committed and on disk at the end, or undone.
+    /// Runs `change` in one transaction. When this returns `Ok`, its writes are committed and on disk.
     fn write<T>(
         &self,
         action: &'static str,
-        change: impl FnOnce(&Connection) -> Result<T, Fault>,
+        change: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
-        let mut writer = lock_connection(&self.writer);
         let write = |writer: &mut Connection| {
-            if !self.has_wal.load(Ordering::Relaxed) {
-                let has_wal = open::begin_writing(writer)?;
-                self.has_wal.store(has_wal, Ordering::Relaxed);
-            }
-            // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
+            // Immediate: a deferred transaction that reads first may find later that it can't write.
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before = transaction.total_changes();
             let outcome = change(&transaction)?;
             if transaction.total_changes() > before {
-                // Before the commit: if that fails half way, the file may have been written to all the same.
-                self.sealed.store(false, Ordering::Relaxed);
+                // Before the commit: one that fails half way may have written to the file all the same.
+                self.stamp_holds.store(false, Ordering::Relaxed);
             }
             transaction.commit()?;
             Ok(outcome)
         };
-        write(&mut writer).map_err(|fault| self.error(fault, action))
+        with_connection(&mut self.writer.lock(), write).map_err(|fault| self.error(fault, action))
     }
 
-    fn error(&self, fault: Fault, action: &'static str) -> StoreError {
+    fn error(&self, fault: SqliteError, action: &'static str) -> StoreError {
         let error = fault.into_error(self.file.said(), action);
         if matches!(error, StoreError::Damaged { .. }) {
             self.damaged.store(true, Ordering::Relaxed);
@@ -191,37 +193,42 @@ impl SqliteStore {
 
 /// See [`SqliteStore::read`].
 fn read_by<T>(
-    connection: &Mutex<Connection>,
-    query: impl FnOnce(&Connection) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    query(&*lock_connection(connection).transaction()?)
+    connection: &Mutex<Option<Connection>>,
+    query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
+) -> Result<T, SqliteError> {
+    with_connection(&mut connection.lock(), |connection| {
+        query(&*connection.transaction()?)
+    })
 }
 
-/// A thread that panicked with a connection in hand left no harm: its transaction was rolled back when it was
-/// dropped. If that failed too, it is rolled back here.
-fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    let connection = connection.lock();
+/// Lends the connection, with no transaction open. A transaction in which a thread panicked was rolled back when it was
+/// dropped; if that failed too, it is rolled back here.
+fn with_connection<T>(
+    connection: &mut MutexGuard<'_, Option<Connection>>,
+    work: impl FnOnce(&mut Connection) -> Result<T, SqliteError>,
+) -> Result<T, SqliteError> {
+    let Some(connection) = connection.as_mut() else {
+        return Err(SqliteError::Refused("it is closed".to_owned()));
+    };
     if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
         log::debug!("state: a transaction was left open; the next statement will say why");
     }
-    connection
+    work(connection)
+}
+
+/// Copies the write-ahead log into the database. If that fails, the next open does it.
+fn checkpoint(writer: &Connection) {
+    let waits = writer.busy_timeout(CLOSE_WITHIN);
+    let done =
+        waits.and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    if let Err(error) = done {
+        log::debug!("state: no checkpoint at close, the next start makes it: {error}");
+    }
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        let sound = !self.damaged.load(Ordering::Relaxed);
-        if sound && self.sealed.load(Ordering::Relaxed) {
-            return;
-        }
-        open::close(&lock_connection(&self.writer));
-        // Only the last to have it open can put a database at rest: the reader goes first.
-        if sound && let Ok(nothing) = Connection::open_in_memory() {
-            let reader = self.reader.get_mut();
-            *reader = nothing;
-            open::rest(&lock_connection(&self.writer));
-        }
-        let seal = Seal::of(self.file.path()).filter(|_| sound);
-        self.lock.seal(seal.as_ref());
+        self.close();
     }
 }
 
@@ -290,14 +297,14 @@ impl Store for SqliteStore {
         self.read("read the last task's number", footprint::last_number)
     }
 
-    fn reach(
+    fn recent_span(
         &self,
         target: &TargetName,
         room: PageCapacity,
         from: Timestamp,
     ) -> Result<RecentSpan, StoreError> {
         self.read("read the newest tasks", |state| {
-            footprint::reach(state, target, room, from)
+            footprint::recent_span(state, target, room, from)
         })
     }
 
@@ -342,12 +349,12 @@ impl Store for SqliteStore {
         self.write("record deliveries", |state| {
             attempts
                 .iter()
-                .try_for_each(|one| outbox::record_try(state, webhook, one))
+                .try_for_each(|one| outbox::record_attempt(state, webhook, one))
         })
     }
 
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
-        self.read("count the outbox", outbox::owed)
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
+        self.read("count the outbox", outbox::outbox_backlog)
     }
 
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -361,12 +368,40 @@ impl Store for SqliteStore {
             })? {
                 continue;
             }
-            gone += steps::delete(|| {
+            gone += batched::delete(|| {
                 self.write("forget what is old", |state| {
                     prune::batch(state, sql, before)
                 })
             })?;
         }
         Ok(gone)
+    }
+
+    fn close(&self) {
+        let (Some(mut writer), Some(mut reader)) = (
+            self.writer.try_lock_for(CLOSE_WITHIN),
+            self.reader.try_lock_for(CLOSE_WITHIN),
+        ) else {
+            log::debug!(
+                "state: a transaction is under way at close, the next start checks everything"
+            );
+            return;
+        };
+        let Some(connection) = writer.take() else {
+            return;
+        };
+        let is_sound = !self.damaged.load(Ordering::Relaxed);
+        let stamp_holds = self.stamp_holds.load(Ordering::Relaxed);
+        if !stamp_holds {
+            checkpoint(&connection);
+        }
+        // The last connection to close removes the write-ahead log.
+        drop(reader.take());
+        drop(connection);
+        if !(is_sound && stamp_holds) {
+            let seal = Seal::of(self.file.path()).filter(|_| is_sound);
+            self.lock.seal(seal.as_ref());
+        }
+        self.lock.release();
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn tasks(app: &AppState, query: &str) -> Response {
     let respond = || {
         let params = QueryParams::parse(query, TASK_PARAMS)?;
         let page = paging::tasks(app, &params, to_json)?;
-        let next = page.end.map(|record| Cursor(record.place()).text());
+        let next = page.end.map(|record| Cursor(record.cursor()).text());
         document("tasks", &page.items, next.as_ref())
     };
     respond().unwrap_or_else(RequestError::into_response)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::Config;
-use crate::deliver::{Snapshot, WorkerStatus};
+use crate::deliver::{WorkerSnapshot, WorkerStatus};
 use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 
 /// Current health. Shared by the daemon and the HTTP server.
@@ -23,7 +23,7 @@ pub struct HealthSnapshot {
     /// When all workers were last known to make progress, by the monotonic clock.
     pub last_progress: Duration,
     /// Every webhook of the config, with the state of its delivery worker.
-    pub webhooks: BTreeMap<WebhookName, Snapshot>,
+    pub webhooks: BTreeMap<WebhookName, WorkerSnapshot>,
     /// Whether the last config that was read is in effect.
     pub config: ConfigStatus,
     /// What was lost when the state was opened. `None` if it was intact.

@@ -146,7 +146,7 @@ impl Overview {
             stalled: tasks(&[TaskCondition::Stalled], None, MAX_FAILED)?,
             in_flight: tasks(&[TaskCondition::InFlight], None, MAX_IN_FLIGHT)?,
             events: records.events(&EventFilter::default(), newest, MAX_EVENTS)?,
-            outbox: records.owed()?,
+            outbox: records.outbox_backlog()?,
         })
     }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::model::{TargetName, TaskId, Timestamp};
 use crate::store::StoreError;
 use crate::store::filter::{EventSpan, TaskFilter, UrlFilter};
-use crate::store::queries::{EventRecord, StateQueries, TaskPlace, TaskRecord};
+use crate::store::queries::{EventRecord, StateQueries, TaskCursor, TaskRecord};
 use crate::web::app_state::AppState;
 use crate::web::query::{QueryParams, RequestError, event_filter, task_filter};
 
@@ -45,11 +45,11 @@ impl FromStr for Limit {
 }
 
 /// A task's position in the list, as `next` of `/api/tasks` encodes it. Opaque to clients, and safe in a URL.
-pub(super) struct Cursor(pub(super) TaskPlace);
+pub(super) struct Cursor(pub(super) TaskCursor);
 
 impl Cursor {
     pub(super) fn text(&self) -> String {
-        let TaskPlace { time, target, id } = &self.0;
+        let TaskCursor { time, target, id } = &self.0;
         let place = (time.unix_seconds(), target, id);
         // Serialising numbers and strings can't fail.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place).unwrap_or_default())
@@ -60,12 +60,12 @@ impl FromStr for Cursor {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let read = || -> Option<TaskPlace> {
+        let read = || -> Option<TaskCursor> {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             let (seconds, target, id): (i64, TargetName, TaskId) =
                 serde_json::from_slice(&bytes).ok()?;
             let time = Timestamp::from_unix_seconds(seconds)?;
-            Some(TaskPlace { time, target, id })
+            Some(TaskCursor { time, target, id })
         };
         read()
             .map(Self)
@@ -93,7 +93,7 @@ pub(super) fn tasks(
     let limit = params.one("limit")?.unwrap_or(DEFAULT_LIMIT);
     let after: Option<Cursor> = params.one("after")?;
     let read_chunk = |end: Option<&TaskRecord>, count| {
-        let place = end.map(TaskRecord::place);
+        let place = end.map(TaskRecord::cursor);
         let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
         app.records.tasks(&filter, place, count)
     };
@@ -127,7 +127,9 @@ pub(super) fn events(
     };
     let mut tasks = TaskUrlCache::default();
     let is_selected = |event: &EventRecord| match &url {
-        Some(url) if !url.is_named_in(&event.document) => tasks.has_url(&*app.records, event, url),
+        Some(url) if !url.matches_document(&event.document) => {
+            tasks.has_url(&*app.records, event, url)
+        }
         _ => Ok(true),
     };
     read_page(limit, read_chunk, is_selected, render)
@@ -211,7 +213,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_encoding_and_needs_no_escaping(seconds in 0..253_402_300_799_i64, target in ".*", id in ".*") {
-            let place = TaskPlace {
+            let place = TaskCursor {
                 time: Timestamp::from_unix_seconds(seconds).unwrap(),
                 target: TargetName(target),
                 id: TaskId(id),

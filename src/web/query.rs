@@ -179,7 +179,7 @@ impl QueryParams {
         let domain: Option<Domain> = self.one("domain")?;
         let text: Option<String> = self.one("url")?;
         let containing = text.map(UrlFilter::Containing);
-        Ok(domain.map(UrlFilter::Below).or(containing))
+        Ok(domain.map(UrlFilter::UnderDomain).or(containing))
     }
 }
 

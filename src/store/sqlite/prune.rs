@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::fault::Fault;
+use super::error::SqliteError;
 use crate::domain::model::Timestamp;
-use crate::store::steps::STEP;
+use crate::store::batched::STEP;
 
 /// What is old by when it was created is looked through; few of these were changed since.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task INDEXED BY task_newest
@@ -28,7 +28,11 @@ pub(super) const ANY_EVENTS: &str = "SELECT EXISTS (SELECT 1 FROM event e
 pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS, ANY_TASKS, ANY_EVENTS];
 
 /// Deletes one batch of the rows that `sql`, one of the above, chooses, and says how many.
-pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Result<u64, Fault> {
+pub(super) fn batch(
+    connection: &Connection,
+    sql: &str,
+    before: Timestamp,
+) -> Result<u64, SqliteError> {
     let gone = connection
         .prepare_cached(sql)?
         .execute(params![before.unix_seconds(), STEP.cast_signed() as i64])?;
@@ -36,7 +40,11 @@ pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Re
 }
 
 /// Whether there is anything to delete, by one of the above.
-pub(super) fn any(connection: &Connection, sql: &str, before: Timestamp) -> Result<bool, Fault> {
+pub(super) fn any(
+    connection: &Connection,
+    sql: &str,
+    before: Timestamp,
+) -> Result<bool, SqliteError> {
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row([before.unix_seconds()], |row| row.get(0))?)
 }

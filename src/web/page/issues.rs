@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::layout::Severity;
 use super::text::{outside, span};
-use crate::deliver::Snapshot;
+use crate::deliver::WorkerSnapshot;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::counted;
 use crate::store::OutboxBacklog;
@@ -149,7 +149,7 @@ fn of_target(name: &str, last: Option<&LastPoll>) -> Option<Issue> {
     })
 }
 
-fn of_worker(name: &WebhookName, worker: &Snapshot) -> Option<Issue> {
+fn of_worker(name: &WebhookName, worker: &WorkerSnapshot) -> Option<Issue> {
     if worker.paused {
         let text = format!(
             "Webhook {name} is paused because its receiver answered 410; a reload resumes it"
@@ -278,10 +278,10 @@ mod tests {
 
     #[test]
     fn every_issue_is_listed_worst_first() {
-        let worker = |paused, fault: Option<&str>| Snapshot {
+        let worker = |paused, fault: Option<&str>| WorkerSnapshot {
             paused,
             fault: fault.map(str::to_owned),
-            ..Snapshot::default()
+            ..WorkerSnapshot::default()
         };
         let health = HealthSnapshot {
             targets: [
@@ -318,7 +318,7 @@ mod tests {
     fn a_healthy_watcher_has_no_issue() {
         let health = HealthSnapshot {
             targets: [("a".into(), Some(polled(0, None)))].into(),
-            webhooks: [("ops".into(), Snapshot::default())].into(),
+            webhooks: [("ops".into(), WorkerSnapshot::default())].into(),
             ..HealthSnapshot::default()
         };
         let outbox = vec![backlog("ops", 3, 0, 300), backlog("former", 0, 0, 0)];

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::text::{outside, span, time};
-use crate::deliver::{Outcome, Snapshot};
+use crate::deliver::{AttemptOutcome, WorkerSnapshot};
 use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 use crate::store::OutboxBacklog;
 use crate::web::health::HealthSnapshot;
@@ -106,19 +106,19 @@ fn webhooks(health: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Mar
     }
 }
 
-fn last_attempt(worker: &Snapshot) -> Markup {
+fn last_attempt(worker: &WorkerSnapshot) -> Markup {
     html! { @match worker.last_outcome {
         None => { span.of { "none yet" } }
-        Some(Outcome::Delivered) => { span.word.success { "succeeded" } }
-        Some(Outcome::Failed) => { span.word.failure { "failed" } }
-        Some(Outcome::Dead) => { span.word.failure { "rejected" } }
-        Some(Outcome::Paused) => { span.word.failure { "paused" } }
+        Some(AttemptOutcome::Delivered) => { span.word.success { "succeeded" } }
+        Some(AttemptOutcome::Failed) => { span.word.failure { "failed" } }
+        Some(AttemptOutcome::Dead) => { span.word.failure { "rejected" } }
+        Some(AttemptOutcome::Paused) => { span.word.failure { "paused" } }
     } }
 }
 
 fn webhook(
     name: &WebhookName,
-    worker: Option<&Snapshot>,
+    worker: Option<&WorkerSnapshot>,
     backlog: Option<&OutboxBacklog>,
     now: Timestamp,
 ) -> Markup {

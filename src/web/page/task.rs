@@ -8,7 +8,7 @@ use super::progress_bar::Progress;
 use super::tasks::{status, urgency, url_line};
 use super::text::{moment, outside, span, time};
 use crate::domain::model::{TargetName, TaskId, Timestamp, UrlState};
-use crate::store::filter::{DeliveryFilter, EventFilter, EventName, EventSpan, TaskFilter};
+use crate::store::filter::{DeliveryFilter, EventFilter, EventRef, EventSpan, TaskFilter};
 use crate::store::queries::{DeliveryRecord, EventRecord, TaskRecord};
 use crate::web::app_state::AppState;
 use crate::web::query::{QueryParams, RequestError};
@@ -93,7 +93,7 @@ fn deliveries(app: &AppState, events: &[EventRecord]) -> Result<Vec<DeliveryReco
     }
     let sequences = events
         .iter()
-        .map(|event| EventName::Sequence(event.sequence));
+        .map(|event| EventRef::Sequence(event.sequence));
     let filter = DeliveryFilter {
         events: sequences.collect(),
         ..DeliveryFilter::default()

@@ -36,7 +36,7 @@ pub(super) fn page(
     now: Timestamp,
 ) -> HtmlPage {
     let next = found.end.as_ref().map(|end| {
-        let cursor = Cursor(end.place()).text();
+        let cursor = Cursor(end.cursor()).text();
         format!("tasks?{}", params.with("after", &cursor))
     });
     HtmlPage {

@@ -1,0 +1,104 @@
+//! Deliveries for onlookers.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::events;
+use super::where_clause::{WhereClause, sequence, text};
+use crate::domain::model::WebhookName;
+use crate::store::filter::{DeliveryFilter, EventRef};
+use crate::store::queries::{DeliveryCursor, DeliveryRecord, DeliveryState};
+use crate::store::sqlite::error::SqliteError;
+use crate::store::sqlite::values::optional_time;
+
+/// See [`crate::store::queries::StateQueries::deliveries`].
+pub(super) fn page(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    after: Option<&DeliveryCursor>,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>, SqliteError> {
+    let mut conditions = conditions(filter);
+    if let Some(place) = after {
+        let number = sequence(place.sequence);
+        conditions.add_with(
+            "d.sequence <= ? AND (d.sequence < ? OR d.webhook > ?)",
+            [number.clone(), number, text(place.webhook.as_str())],
+        );
+    }
+    let sql = format!(
+        "SELECT {}, d.webhook, d.state, d.attempts, d.next_attempt, d.last_attempt, d.last_answer
+         FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence {}
+         ORDER BY d.sequence DESC, d.webhook LIMIT ?",
+        events::COLUMNS,
+        conditions.sql()
+    );
+    let mut values = conditions.into_values();
+    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(read(row)?);
+    }
+    Ok(records)
+}
+
+/// On `delivery d` joined with its `event e`.
+pub(super) fn conditions(filter: &DeliveryFilter) -> WhereClause {
+    let mut conditions = WhereClause::default();
+    conditions.one_of("d.webhook", filter.webhooks.iter().map(WebhookName::as_str));
+    // Spelt out: a parameter would keep SQLite from the indexes of the pending and the dead.
+    let states = filter.states.iter();
+    let states = states.map(|state| (format!("d.state = '{state}'"), Vec::new()));
+    conditions.any_of(states.collect());
+    conditions.one_of("e.type", events::words(&filter.types));
+    conditions.any_of(filter.events.iter().map(named).collect());
+    conditions
+}
+
+fn named(event: &EventRef) -> (String, Vec<Value>) {
+    match event {
+        EventRef::Sequence(number) => ("d.sequence = ?".to_owned(), vec![sequence(*number)]),
+        // Its end is its sequence, which is quicker to find than an id.
+        EventRef::Id(id) => {
+            let end = id.get(id.len().saturating_sub(16)..).unwrap_or_default();
+            let number = u64::from_str_radix(end, 16).unwrap_or_default();
+            (
+                "(d.sequence = ? AND e.id = ?)".to_owned(),
+                vec![sequence(number), text(id)],
+            )
+        }
+    }
+}
+
+/// What a delivery has come to.
+pub(in crate::store::sqlite) fn state(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<DeliveryState, SqliteError> {
+    let word = row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?;
+    DeliveryState::from_word(word)
+        .ok_or_else(|| SqliteError::Damage(format!("{word:?} is no state")))
+}
+
+fn read(row: &Row<'_>) -> Result<DeliveryRecord, SqliteError> {
+    let event = events::read(row, 0)?;
+    let of_event = event.sequence;
+    let read = || -> Result<DeliveryRecord, SqliteError> {
+        let first = events::COLUMN_COUNT;
+        Ok(DeliveryRecord {
+            webhook: WebhookName(row.get(first)?),
+            state: state(row, first + 1)?,
+            attempts: row.get(first + 2)?,
+            next_attempt: optional_time(row, first + 3)?,
+            last_attempt: optional_time(row, first + 4)?,
+            last_answer: row.get(first + 5)?,
+            event,
+        })
+    };
+    read().map_err(|error| error.in_row(|| format!("delivery of event {of_event}")))
+}
