@@ -171,7 +171,7 @@ impl QueryParams {
     /// A time, of which an age counts back from `now`.
     fn time(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, QueryError> {
         let time: Option<TimeArg> = self.one(name)?;
-        Ok(time.map(|time| time.seen_from(now)))
+        Ok(time.map(|time| time.resolve(now)))
     }
 
     fn url(&self) -> Result<Option<UrlFilter>, QueryError> {
