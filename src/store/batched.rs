@@ -1,44 +1,46 @@
-//! What engines do a step at a time, each of them a transaction of some milliseconds, so that no commit waits for all of it.
+//! Work in batches: each is a transaction of some milliseconds, so that no commit waits for all of it.
 
 use super::StoreError;
 use super::queries::DeliveryCursor;
 
-/// Rows of a step.
-pub(super) const STEP: usize = 500;
+/// Rows of a batch.
+pub(super) const BATCH_ROWS: usize = 500;
 
-/// Deletes until a step, which says how many rows it found, is not full. Returns how many there were.
-pub(super) fn delete(mut step: impl FnMut() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
+/// Deletes until a batch is not full. `batch` deletes up to [`BATCH_ROWS`] rows and returns how many it deleted. Returns the sum.
+pub(super) fn delete(
+    mut batch: impl FnMut() -> Result<u64, StoreError>,
+) -> Result<u64, StoreError> {
     let mut gone = 0;
     loop {
-        let rows = step()?;
+        let rows = batch()?;
         gone += rows;
-        if rows < STEP as u64 {
+        if rows < BATCH_ROWS as u64 {
             return Ok(gone);
         }
     }
 }
 
-/// What a step over deliveries did.
+/// What one batch did to deliveries.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
-    /// Those that it met, in the order of the walk; fewer than [`STEP`]: there are no more.
-    pub(super) met: Vec<DeliveryCursor>,
-    /// Those of them that it changed.
+pub(super) struct Batch {
+    /// Those that it visited, in order. Fewer than [`BATCH_ROWS`] if there are no more.
+    pub(super) visited: Vec<DeliveryCursor>,
+    /// How many of them it changed.
     pub(super) changed: u64,
 }
 
-/// Walks over deliveries, each met once: what a courier gives up again behind the walk's back is not met a second time, so
-/// every walk ends. `step` is given the place behind which it begins. Returns how many were changed.
+/// Visits deliveries, each once: one that a delivery worker gives up again after its visit is not visited a second time, so the
+/// walk ends. `batch` gets the cursor after which it begins. Returns how many deliveries were changed.
 pub(super) fn walk(
-    mut step: impl FnMut(Option<&DeliveryCursor>) -> Result<Step, StoreError>,
+    mut batch: impl FnMut(Option<&DeliveryCursor>) -> Result<Batch, StoreError>,
 ) -> Result<u64, StoreError> {
     let (mut changed, mut after) = (0, None);
     loop {
-        let step = step(after.as_ref())?;
-        changed += step.changed;
-        if step.met.len() < STEP {
+        let batch = batch(after.as_ref())?;
+        changed += batch.changed;
+        if batch.visited.len() < BATCH_ROWS {
             return Ok(changed);
         }
-        after = step.met.into_iter().next_back();
+        after = batch.visited.into_iter().next_back();
     }
 }

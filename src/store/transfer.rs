@@ -25,7 +25,7 @@ pub(super) const COUNTS: &str = "SELECT (SELECT count(*) FROM target), (SELECT c
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chunk {
     /// Once.
-    StoreIdentity(StoreIdentity),
+    Identity(StoreIdentity),
     /// By name.
     Targets(Vec<TargetRow>),
     /// By number.
@@ -182,7 +182,7 @@ impl ContentHash {
     pub(super) fn add(&mut self, portion: &Chunk) {
         let counted = &mut self.counted;
         match portion {
-            Chunk::StoreIdentity(origin) => {
+            Chunk::Identity(origin) => {
                 self.announced = Some(origin.counts);
                 origin.hash(&mut self.hasher);
             }

@@ -4,7 +4,7 @@ use super::error::PostgresError;
 use super::session::Transaction;
 use super::values::kept;
 use crate::domain::model::Timestamp;
-use crate::store::batched::STEP;
+use crate::store::batched::BATCH_ROWS;
 
 /// Rows that another instance is at are left to it.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task
@@ -23,6 +23,6 @@ pub(super) async fn batch(
     sql: &'static str,
     before: Timestamp,
 ) -> Result<u64, PostgresError> {
-    let limit = kept(STEP as u64);
+    let limit = kept(BATCH_ROWS as u64);
     tx.execute(sql, &[&before.unix_seconds(), &limit]).await
 }

@@ -8,16 +8,16 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) enum SqliteError {
     /// SQLite or its binding said so.
-    Engine(Error),
+    Sqlite(Error),
     /// What was read can't have been written by us.
-    Damage(String),
+    Damaged(String),
     /// Sound, but nothing that we can use.
     Refused(String),
 }
 
 impl From<Error> for SqliteError {
     fn from(error: Error) -> Self {
-        Self::Engine(error)
+        Self::Sqlite(error)
     }
 }
 
@@ -25,8 +25,10 @@ impl SqliteError {
     /// Names the row that was read, if that is what is wrong.
     pub(super) fn in_row(self, row: impl FnOnce() -> String) -> Self {
         match self {
-            Self::Engine(error) if is_damage(&error) => Self::Damage(format!("{}: {error}", row())),
-            Self::Damage(what) => Self::Damage(format!("{}: {what}", row())),
+            Self::Sqlite(error) if is_damage(&error) => {
+                Self::Damaged(format!("{}: {error}", row()))
+            }
+            Self::Damaged(what) => Self::Damaged(format!("{}: {what}", row())),
             other => other,
         }
     }
@@ -35,12 +37,12 @@ impl SqliteError {
     pub(super) fn into_error(self, state: &str, action: &'static str) -> StoreError {
         let state = state.to_owned();
         match self {
-            Self::Engine(error) if is_damage(&error) => StoreError::Damaged {
+            Self::Sqlite(error) if is_damage(&error) => StoreError::Damaged {
                 state,
                 what: error.to_string(),
             },
-            Self::Damage(what) => StoreError::Damaged { state, what },
-            Self::Engine(error) => StoreError::Unusable {
+            Self::Damaged(what) => StoreError::Damaged { state, what },
+            Self::Sqlite(error) => StoreError::Unusable {
                 state,
                 action,
                 source: Box::new(error),

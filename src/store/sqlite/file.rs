@@ -184,7 +184,10 @@ impl StateFile {
                     .map_err(|error| self.unusable("set the damaged file aside", error))?,
             }
         }
-        Ok(Quarantined { to, why })
+        Ok(Quarantined {
+            moved_to: to,
+            reason: why,
+        })
     }
 
     /// The error of an attempt to `action`.

@@ -239,5 +239,5 @@ pub(super) fn number_column(number: TaskRowId) -> i64 {
 fn as_number(number: i64) -> Result<TaskRowId, SqliteError> {
     u64::try_from(number)
         .map(TaskRowId)
-        .map_err(|_| SqliteError::Damage(format!("{number} is not a task's number")))
+        .map_err(|_| SqliteError::Damaged(format!("{number} is not a task's number")))
 }

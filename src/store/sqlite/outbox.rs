@@ -3,15 +3,11 @@
 use rusqlite::{Connection, Row, params};
 
 use super::error::SqliteError;
-use super::meta;
+use super::meta::{last_sequence, set_last_sequence};
 use super::values::{count, optional_time, seconds, time};
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
-/// In `meta`. Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
-const LAST_SEQUENCE: &str = "last_sequence";
-/// What every reader of JSON can count to: beyond it a number is damage.
-pub(super) const MAX_SEQUENCE: u64 = 1 << 53;
 pub(super) const ADD_EVENT: &str =
     "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -127,8 +123,8 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), SqliteError> {
         .prepare_cached(MAX_EVENT)?
         .query_row([], |row| row.get::<_, i64>(0))?;
     if max > last.cast_signed() {
-        return Err(SqliteError::Damage(format!(
-            "meta `{LAST_SEQUENCE}` is {last}, and there is an event {max}"
+        return Err(SqliteError::Damaged(format!(
+            "meta `last_sequence` is {last}, and there is an event {max}"
         )));
     }
     outbox_backlog(connection)?;
@@ -138,19 +134,6 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), SqliteError> {
         read_delivery(row)?;
     }
     Ok(())
-}
-
-/// The highest sequence that was ever given.
-pub(super) fn last_sequence(connection: &Connection) -> Result<u64, SqliteError> {
-    meta::get(connection, LAST_SEQUENCE)?
-        .and_then(|text| text.parse().ok())
-        .filter(|last| *last <= MAX_SEQUENCE)
-        .ok_or_else(|| SqliteError::Damage(format!("meta `{LAST_SEQUENCE}` can't be read")))
-}
-
-/// The next event gets the one after it.
-pub(super) fn set_last_sequence(connection: &Connection, last: u64) -> Result<(), SqliteError> {
-    meta::set(connection, LAST_SEQUENCE, &last.to_string())
 }
 
 fn add_event(

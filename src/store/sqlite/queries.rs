@@ -1,18 +1,17 @@
-//! The state seen from beside its daemon: opened without its lock, by commands and onlookers. Never creates, checks, mends
-//! or sets aside anything; an older version is not brought up to date here.
+//! `SqliteQueries` and `SqliteOutboxAdmin`: the state as commands, pages and metrics see it, opened beside its daemon and
+//! without its lock.
 
-use parking_lot::Mutex;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
+use super::connection::{SharedConnection, apply_write_pragmas, open_beside};
 use super::error::SqliteError;
 use super::file::StateFile;
-use super::open::{self, MIGRATIONS, version_of};
-use super::{outbox, with_connection};
+use super::{meta, outbox, schema};
 use crate::domain::model::Timestamp;
-use crate::store::batched::{self, Step};
+use crate::store::batched;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use crate::store::outbox::OutboxCommand;
 use crate::store::queries::{
@@ -23,38 +22,34 @@ use crate::store::{OutboxBacklog, StoreError};
 
 mod deliveries;
 mod events;
-mod orders;
 mod tasks;
 #[cfg(test)]
 mod tests;
-mod url_search;
 mod where_clause;
 
-pub(super) use deliveries::state as delivery_state;
-
-/// How long an order waits for a commit of the daemon's; readers wait for nobody.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long [`StateQueries::close`] waits for a read under way.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Reads the state at `path`, whether or not a daemon has it open.
 #[derive(Debug)]
 pub struct SqliteQueries {
     file: StateFile,
-    /// `None` after [`StateQueries::close`].
-    connection: Mutex<Option<Connection>>,
+    connection: SharedConnection,
 }
 
 /// Changes the outbox of the state at `path`, whether or not a daemon has it open.
 #[derive(Debug)]
 pub struct SqliteOutboxAdmin {
     file: StateFile,
-    connection: Mutex<Connection>,
+    connection: SharedConnection,
 }
 
 impl SqliteQueries {
-    /// Opens it read-only. Leaves the database as it is; empty journals that may be left beside it mean nothing.
+    /// Opens it read-only. May leave an empty write-ahead log beside the database, which means nothing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = StateFile::existing(path)?;
-        let connection = Mutex::new(Some(connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?));
+        let connection = open_beside(&file, OpenFlags::SQLITE_OPEN_READ_ONLY, schema::LATEST)?;
+        let connection = SharedConnection::new(connection);
         Ok(Self { file, connection })
     }
 
@@ -63,68 +58,29 @@ impl SqliteQueries {
         action: &'static str,
         query: impl FnOnce(&Connection) -> Result<T, SqliteError>,
     ) -> Result<T, StoreError> {
-        let read = |connection: &mut Connection| query(&*connection.transaction()?);
-        with_connection(&mut self.connection.lock(), read)
-            .map_err(|error| error.into_error(self.file.said(), action))
+        let read = self.connection.read(query);
+        read.map_err(|error| error.into_error(self.file.said(), action))
     }
 }
 
 impl SqliteOutboxAdmin {
-    /// Opens it for orders.
+    /// Opens it for writing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = StateFile::existing(path)?;
-        let connection = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        open::apply_connection_pragmas(&connection)
+        let connection = open_beside(&file, OpenFlags::SQLITE_OPEN_READ_WRITE, schema::LATEST)?;
+        apply_write_pragmas(&connection)
             .map_err(|error| error.into_error(file.said(), "open its database"))?;
-        let connection = Mutex::new(connection);
+        let connection = SharedConnection::new(connection);
         Ok(Self { file, connection })
     }
 
-    fn carry_out(&self, order: OutboxCommand, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        let mut connection = self.connection.lock();
+    fn run(&self, command: OutboxCommand, filter: &DeliveryFilter) -> Result<u64, StoreError> {
         batched::walk(|after| {
-            let mut write = || -> Result<Step, SqliteError> {
-                let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let step = orders::step(&transaction, filter, order, after)?;
-                transaction.commit()?;
-                Ok(step)
-            };
-            write().map_err(|error| error.into_error(self.file.said(), order.action()))
+            let batch = |state: &Connection| deliveries::batch(state, filter, command, after);
+            let done = self.connection.write(batch);
+            done.map_err(|error| error.into_error(self.file.said(), command.action()))
         })
     }
-}
-
-/// Opens what is there, if it is of this program's version.
-pub(super) fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, StoreError> {
-    connect_as(file, mode, version_of(MIGRATIONS))
-}
-
-pub(super) fn connect_as(
-    file: &StateFile,
-    mode: OpenFlags,
-    latest: i64,
-) -> Result<Connection, StoreError> {
-    let open = || -> Result<(Connection, i64), SqliteError> {
-        let connection =
-            Connection::open_with_flags(file.path(), mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        // Whether the journal is sound is the daemon's to find out: it stays as it is.
-        open::checkpoint_on_close(&connection, false)?;
-        let version = open::user_version(&connection)?;
-        Ok((connection, version))
-    };
-    let (connection, version) =
-        open().map_err(|error| error.into_error(file.said(), "open its database"))?;
-    file.check_version(version, latest)?;
-    if version < latest {
-        let why = format!(
-            "it is of version {version}, and this program reads version {latest}; the daemon brings it up to date when it \
-             starts"
-        );
-        return Err(SqliteError::Refused(why).into_error(file.said(), "read it yet"));
-    }
-    Ok(connection)
 }
 
 impl StateQueries for SqliteQueries {
@@ -159,7 +115,7 @@ impl StateQueries for SqliteQueries {
     }
 
     fn last_sequence(&self) -> Result<u64, StoreError> {
-        self.read("read events", outbox::last_sequence)
+        self.read("read events", meta::last_sequence)
     }
 
     fn deliveries(
@@ -178,16 +134,16 @@ impl StateQueries for SqliteQueries {
     }
 
     fn close(&self) {
-        drop(self.connection.lock().take());
+        drop(self.connection.take(CLOSE_TIMEOUT));
     }
 }
 
 impl OutboxAdmin for SqliteOutboxAdmin {
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(OutboxCommand::Retry, filter)
+        self.run(OutboxCommand::Retry, filter)
     }
 
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(OutboxCommand::Discard, filter)
+        self.run(OutboxCommand::Discard, filter)
     }
 }

@@ -262,7 +262,7 @@ pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, SqliteError> {
         baseline: match baseline.as_str() {
             "open" => Baseline::Open,
             "taken" => Baseline::Taken,
-            other => return Err(SqliteError::Damage(format!("{other:?} is no baseline"))),
+            other => return Err(SqliteError::Damaged(format!("{other:?} is no baseline"))),
         },
         failed_polls: row.get(3)?,
         failing_reported: row.get(4)?,
@@ -289,7 +289,7 @@ fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, SqliteError> {
         stalled: row.get(5)?,
         absence: absence(row, 6, 7)?,
         urls: serde_json::from_str(urls)
-            .map_err(|error| SqliteError::Damage(format!("its URLs can't be read: {error}")))?,
+            .map_err(|error| SqliteError::Damaged(format!("its URLs can't be read: {error}")))?,
     })
 }
 

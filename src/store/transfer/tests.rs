@@ -274,7 +274,7 @@ fn one_row_more_less_or_other_makes_another_tally() {
     };
     let webhooks =
         |names: &[&str]| Chunk::Webhooks(names.iter().map(|name| (*name).into()).collect());
-    let origin = Chunk::StoreIdentity(StoreIdentity {
+    let origin = Chunk::Identity(StoreIdentity {
         fingerprint_seed: 1,
         last_sequence: 2,
         counts: RowCounts {

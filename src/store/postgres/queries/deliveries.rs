@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use super::events;
 use super::where_clause::PgWhereClause;
 use crate::domain::model::WebhookName;
-use crate::store::batched::{STEP, Step};
+use crate::store::batched::{BATCH_ROWS, Batch};
 use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::outbox::OutboxCommand;
 use crate::store::postgres::error::PostgresError;
@@ -47,7 +47,7 @@ pub(super) async fn step(
     filter: &DeliveryFilter,
     order: OutboxCommand,
     after: Option<&DeliveryCursor>,
-) -> Result<Step, PostgresError> {
+) -> Result<Batch, PostgresError> {
     let mut conditions = conditions(filter);
     conditions.add("d.state IN ('pending', 'dead')");
     if let Some(place) = after {
@@ -59,17 +59,17 @@ pub(super) async fn step(
     }
     let sql = format!(
         "SELECT d.sequence, d.webhook FROM delivery d JOIN event e ON e.sequence = d.sequence {}
-         ORDER BY d.sequence, d.webhook LIMIT {STEP}",
+         ORDER BY d.sequence, d.webhook LIMIT {BATCH_ROWS}",
         conditions.sql()
     );
     let rows = tx.query_once(&sql, &conditions.values()).await?;
-    let met: Vec<DeliveryCursor> = rows.iter().map(read_place).collect::<Result<_, _>>()?;
+    let visited: Vec<DeliveryCursor> = rows.iter().map(read_place).collect::<Result<_, _>>()?;
     let mut changed = 0;
-    for place in &met {
+    for place in &visited {
         let row: [&(dyn ToSql + Sync); 2] = [&kept(place.sequence), &place.webhook.as_str()];
         changed += tx.execute(order.sql(), &row).await?;
     }
-    Ok(Step { met, changed })
+    Ok(Batch { visited, changed })
 }
 
 fn read_place(row: &Row) -> Result<DeliveryCursor, PostgresError> {

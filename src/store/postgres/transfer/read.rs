@@ -36,7 +36,7 @@ pub(super) async fn all(
     tx: &Transaction<'_>,
     receiver: &mut Sink<'_>,
 ) -> Result<(), PostgresError> {
-    if receiver(Chunk::StoreIdentity(origin(tx).await?)).is_break()
+    if receiver(Chunk::Identity(origin(tx).await?)).is_break()
         || rows(tx, TARGETS, target, Chunk::Targets, receiver)
             .await?
             .is_break()

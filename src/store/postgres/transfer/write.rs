@@ -31,7 +31,7 @@ const ADD_DELIVERIES: &str = "INSERT INTO delivery
 /// Adds it to an empty state.
 pub(super) async fn portion(tx: &Transaction<'_>, portion: &Chunk) -> Result<(), PostgresError> {
     match portion {
-        Chunk::StoreIdentity(origin) => set_origin(tx, origin).await,
+        Chunk::Identity(origin) => set_origin(tx, origin).await,
         Chunk::Targets(rows) => {
             for row in rows {
                 snapshot::set_target(tx, &row.name, &row.state).await?;

@@ -1,15 +1,18 @@
-//! Deliveries for onlookers.
+//! Lists of deliveries, and the batches in which an operator's command changes them: no commit of the daemon waits for more
+//! than one batch.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::events;
 use super::where_clause::{WhereClause, sequence, text};
 use crate::domain::model::WebhookName;
+use crate::store::batched::{BATCH_ROWS, Batch};
 use crate::store::filter::{DeliveryFilter, EventRef};
-use crate::store::queries::{DeliveryCursor, DeliveryRecord, DeliveryState};
+use crate::store::outbox::OutboxCommand;
+use crate::store::queries::{DeliveryCursor, DeliveryRecord};
 use crate::store::sqlite::error::SqliteError;
-use crate::store::sqlite::values::optional_time;
+use crate::store::sqlite::values::{count, delivery_state, optional_time};
 
 /// See [`crate::store::queries::StateQueries::deliveries`].
 pub(super) fn page(
@@ -44,8 +47,56 @@ pub(super) fn page(
     Ok(records)
 }
 
+/// Applies `command` to the next deliveries after `after` that match the filter. Within a write transaction.
+pub(super) fn batch(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    command: OutboxCommand,
+    after: Option<&DeliveryCursor>,
+) -> Result<Batch, SqliteError> {
+    let visited = cursors(connection, filter, after)?;
+    let mut statement = connection.prepare_cached(command.sql())?;
+    let mut changed = 0;
+    for cursor in &visited {
+        let row = params![cursor.sequence.cast_signed(), cursor.webhook.as_str()];
+        changed += statement.execute(row)? as u64;
+    }
+    Ok(Batch { visited, changed })
+}
+
+fn cursors(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    after: Option<&DeliveryCursor>,
+) -> Result<Vec<DeliveryCursor>, SqliteError> {
+    let mut conditions = conditions(filter);
+    conditions.add("(d.state = 'pending' OR d.state = 'dead')");
+    if let Some(last) = after {
+        let number = sequence(last.sequence);
+        conditions.add_with(
+            "d.sequence >= ? AND (d.sequence > ? OR d.webhook > ?)",
+            [number.clone(), number, text(last.webhook.as_str())],
+        );
+    }
+    let sql = format!(
+        "SELECT d.sequence, d.webhook FROM delivery d JOIN event e ON e.sequence = d.sequence {}
+         ORDER BY d.sequence, d.webhook LIMIT {BATCH_ROWS}",
+        conditions.sql()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(conditions.into_values()))?;
+    let mut cursors = Vec::new();
+    while let Some(row) = rows.next()? {
+        cursors.push(DeliveryCursor {
+            sequence: count(row, 0)?,
+            webhook: WebhookName(row.get(1)?),
+        });
+    }
+    Ok(cursors)
+}
+
 /// On `delivery d` joined with its `event e`.
-pub(super) fn conditions(filter: &DeliveryFilter) -> WhereClause {
+fn conditions(filter: &DeliveryFilter) -> WhereClause {
     let mut conditions = WhereClause::default();
     conditions.one_of("d.webhook", filter.webhooks.iter().map(WebhookName::as_str));
     // Spelt out: a parameter would keep SQLite from the indexes of the pending and the dead.
@@ -72,19 +123,6 @@ fn named(event: &EventRef) -> (String, Vec<Value>) {
     }
 }
 
-/// What a delivery has come to.
-pub(in crate::store::sqlite) fn state(
-    row: &Row<'_>,
-    column: usize,
-) -> Result<DeliveryState, SqliteError> {
-    let word = row
-        .get_ref(column)?
-        .as_str()
-        .map_err(rusqlite::Error::from)?;
-    DeliveryState::from_word(word)
-        .ok_or_else(|| SqliteError::Damage(format!("{word:?} is no state")))
-}
-
 fn read(row: &Row<'_>) -> Result<DeliveryRecord, SqliteError> {
     let event = events::read(row, 0)?;
     let of_event = event.sequence;
@@ -92,7 +130,7 @@ fn read(row: &Row<'_>) -> Result<DeliveryRecord, SqliteError> {
         let first = events::COLUMN_COUNT;
         Ok(DeliveryRecord {
             webhook: WebhookName(row.get(first)?),
-            state: state(row, first + 1)?,
+            state: delivery_state(row, first + 1)?,
             attempts: row.get(first + 2)?,
             next_attempt: optional_time(row, first + 3)?,
             last_attempt: optional_time(row, first + 4)?,

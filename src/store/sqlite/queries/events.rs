@@ -1,13 +1,12 @@
-//! Events for onlookers.
+//! Lists of events.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::url_search::{LOOK_UPS, UrlSearch};
 use super::where_clause::{WhereClause, seconds, sequence, text};
 use crate::domain::event::EventType;
 use crate::domain::model::{TargetName, TaskId};
-use crate::store::filter::{EventFilter, EventSpan};
+use crate::store::filter::{EventFilter, EventSpan, UrlFilter};
 use crate::store::queries::EventRecord;
 use crate::store::sqlite::error::SqliteError;
 use crate::store::sqlite::values::{count, time};
@@ -18,26 +17,12 @@ pub(super) const COLUMNS: &str =
 /// How many of them there are.
 pub(super) const COLUMN_COUNT: usize = 7;
 
-/// Where among them these three are.
-const TARGET_TASK_DOCUMENT: [usize; 3] = [4, 5, 6];
-
 /// See [`crate::store::queries::StateQueries::events`].
 pub(super) fn page(
     connection: &Connection,
     filter: &EventFilter,
     span: EventSpan,
     limit: usize,
-) -> Result<Vec<EventRecord>, SqliteError> {
-    page_within(connection, filter, span, limit, LOOK_UPS)
-}
-
-/// The same; after so many look-ups of tasks, all tasks are read at once.
-pub(super) fn page_within(
-    connection: &Connection,
-    filter: &EventFilter,
-    span: EventSpan,
-    limit: usize,
-    look_ups: usize,
 ) -> Result<Vec<EventRecord>, SqliteError> {
     let mut conditions = conditions(filter);
     let order = match span {
@@ -50,36 +35,50 @@ pub(super) fn page_within(
             "ASC"
         }
     };
-    // Where rows are looked through here, the limit is counted here too.
-    let rows_limit = if filter.url.is_none() {
-        limit
-    } else {
-        usize::MAX
+    let urls_of_task = match filter.url {
+        None => ("", ""),
+        Some(_) => (
+            ", t.urls",
+            "LEFT JOIN task t ON t.target = e.target AND t.id = e.task",
+        ),
     };
     let sql = format!(
-        "SELECT {COLUMNS} FROM event e {} ORDER BY e.sequence {order} LIMIT ?",
+        "SELECT {COLUMNS}{} FROM event e {} {} ORDER BY e.sequence {order} LIMIT ?",
+        urls_of_task.0,
+        urls_of_task.1,
         conditions.sql()
     );
+    // SQL finds candidates for a URL; this loop decides, and counts.
+    let rows_limit = filter.url.as_ref().map_or(limit, |_| usize::MAX);
     let mut values = conditions.into_values();
     values.push(Value::Integer(
         i64::try_from(rows_limit).unwrap_or(i64::MAX),
     ));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
-    let url = filter.url.as_ref();
-    let mut search = url.map(|url| UrlSearch::new(connection, url, look_ups));
     let mut records = Vec::new();
     while records.len() < limit {
         let Some(row) = rows.next()? else { break };
-        let is_meant = match &mut search {
-            Some(search) => search.means(row, TARGET_TASK_DOCUMENT)?,
+        let record = read(row, 0)?;
+        let matches = match &filter.url {
             None => true,
+            Some(url) => {
+                url.matches_document(&record.document) || task_matches(url, row, COLUMN_COUNT)?
+            }
         };
-        if is_meant {
-            records.push(read(row, 0)?);
+        if matches {
+            records.push(record);
         }
     }
     Ok(records)
+}
+
+/// Whether the event's task, as the snapshot has it, has such a URL.
+fn task_matches(url: &UrlFilter, row: &Row<'_>, column: usize) -> Result<bool, SqliteError> {
+    let urls = row.get_ref(column)?;
+    let urls = urls.as_str_or_null().map_err(rusqlite::Error::from)?;
+    let matches = urls.map_or(Ok(false), |urls| url.matches_urls(urls));
+    matches.map_err(|error| SqliteError::Damaged(format!("a task's URLs can't be read: {error}")))
 }
 
 fn conditions(filter: &EventFilter) -> WhereClause {
@@ -96,6 +95,13 @@ fn conditions(filter: &EventFilter) -> WhereClause {
         conditions.compare("e.recorded >=", Some(seconds(since)));
     }
     conditions.compare("e.recorded <=", filter.until.map(seconds));
+    if let Some(url) = &filter.url {
+        let needle = text(&url.needle());
+        conditions.add_with(
+            "(instr(lower(e.document), ?) > 0 OR instr(lower(coalesce(t.urls, '')), ?) > 0)",
+            [needle.clone(), needle],
+        );
+    }
     conditions
 }
 

@@ -1,4 +1,4 @@
-//! Tasks for onlookers.
+//! Lists and counts of tasks.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};

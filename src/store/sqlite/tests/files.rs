@@ -78,7 +78,7 @@ fn a_stop_without_a_close_is_noticed_once_something_was_written() {
     let is_sealed = || {
         let lock = fs::read_to_string(format!("{}.lock", path.display())).unwrap();
         let journal = fs::read(format!("{}-wal", path.display())).unwrap_or_default();
-        let sealed = format!("closed {}\n", seal::Seal::of(&path).unwrap());
+        let sealed = format!("closed {}\n", lock::FileStamp::of(&path).unwrap());
         journal.is_empty() && lock.ends_with(&sealed)
     };
     let store = open_sound(&path);

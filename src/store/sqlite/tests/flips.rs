@@ -164,7 +164,7 @@ fn outcome(files: &Files) -> Outcome {
     match opened.loss {
         None => Outcome::Opened(found),
         Some(DataLoss::RolledBack { .. }) => Outcome::RolledBack(found),
-        Some(DataLoss::Quarantined(Quarantined { to, .. })) => {
+        Some(DataLoss::Quarantined(Quarantined { moved_to: to, .. })) => {
             assert!(fs::read(&to).unwrap() == files.database, "{}", to.display());
             let journal = format!("{}-wal", to.display());
             assert!(fs::read(journal).unwrap_or_default() == files.journal);
@@ -362,13 +362,13 @@ fn a_page_that_changes_after_a_clean_stop_is_found_at_the_next_start() {
     });
     let page = usize::try_from(page.unwrap()).unwrap();
     drop(store);
-    let sealed = seal::Seal::of(&path).unwrap();
+    let sealed = lock::FileStamp::of(&path).unwrap();
     let lock = fs::read_to_string(format!("{}.lock", path.display())).unwrap();
     assert!(lock.ends_with(&format!("closed {sealed}\n")), "{lock}");
     let mut content = fs::read(&path).unwrap();
     content[(page - 1) * 4096..page * 4096].fill(0);
     // Times of change are as coarse as the kernel's ticks.
-    while seal::Seal::of(&path).unwrap() == sealed {
+    while lock::FileStamp::of(&path).unwrap() == sealed {
         fs::write(&path, &content).unwrap();
     }
     let loss = open(&path, now()).unwrap().loss;

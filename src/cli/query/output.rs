@@ -1,4 +1,4 @@
-//! How the tasks of an answer look: a table for people, one JSON document for programs. Pure.
+//! Output of `query`: a table or one JSON document. Pure.
 
 use comfy_table::Cell;
 use serde::Serialize;
@@ -19,8 +19,8 @@ const COLUMNS: [Column; 8] = [
     Column::number("FAILED"),
 ];
 
-/// The table: a line a task.
-pub(super) fn table(tasks: &[Task], now: Timestamp) -> String {
+/// A table with one line per task.
+pub(super) fn task_table(tasks: &[Task], now: Timestamp) -> String {
     table::table(&COLUMNS, tasks.iter().map(|task| row(task, now)).collect())
 }
 
@@ -42,36 +42,34 @@ fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
     ]
 }
 
-/// The answer's `TotalCount`. It may count tasks or URLs.
+/// The API's `TotalCount`. Counts tasks or URLs; the API does not say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub(super) enum Count {
-    /// One page was asked for; none: its answer had no count.
+pub(super) enum TotalCount {
+    /// Of one page. `None` if the answer has no count.
     OfPage(Option<u64>),
     /// All pages were read: the tasks themselves can be counted.
-    OfNoPage,
+    NotApplicable,
 }
 
-impl Count {
-    fn is_of_no_page(&self) -> bool {
-        *self == Self::OfNoPage
+impl TotalCount {
+    fn is_not_applicable(&self) -> bool {
+        *self == Self::NotApplicable
     }
 }
 
 /// `query --json`.
 #[derive(Debug, Serialize)]
-pub(super) struct Document<'a> {
-    /// As the config names it.
-    pub(super) target: &'a TargetName,
-    /// `refresh` or `prefetch`.
-    pub(super) kind: TaskKind,
-    #[serde(skip_serializing_if = "Count::is_of_no_page")]
-    pub(super) total_count: Count,
-    tasks: Vec<TaskDocument<'a>>,
+pub(super) struct QueryDocument<'a> {
+    target: &'a TargetName,
+    kind: TaskKind,
+    #[serde(skip_serializing_if = "TotalCount::is_not_applicable")]
+    total_count: TotalCount,
+    tasks: Vec<QueriedTaskDocument<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct TaskDocument<'a> {
+struct QueriedTaskDocument<'a> {
     id: &'a str,
     r#type: Option<&'a str>,
     status: Option<&'a Status>,
@@ -79,22 +77,22 @@ struct TaskDocument<'a> {
     urls: Vec<UrlDocument<'a>>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> QueryDocument<'a> {
     pub(super) fn new(
         target: &'a TargetName,
         kind: TaskKind,
-        total_count: Count,
+        total_count: TotalCount,
         tasks: &'a [Task],
     ) -> Self {
         Self {
             target,
             kind,
             total_count,
-            tasks: tasks.iter().map(TaskDocument::of).collect(),
+            tasks: tasks.iter().map(QueriedTaskDocument::of).collect(),
         }
     }
 
-    /// Ends in a line's end.
+    /// Ends in a newline.
     pub(super) fn text(&self) -> String {
         // Texts, numbers and lists of them can't fail.
         let json = serde_json::to_string_pretty(self).unwrap_or_default();
@@ -102,7 +100,7 @@ impl<'a> Document<'a> {
     }
 }
 
-impl<'a> TaskDocument<'a> {
+impl<'a> QueriedTaskDocument<'a> {
     fn of(task: &'a Task) -> Self {
         Self {
             id: task.id.as_str(),
@@ -147,9 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_a_task_and_steers_no_terminal() {
+    fn the_table_has_one_line_per_task_and_no_control_characters() {
         let now = Timestamp::from_unix_seconds(1_548_051_097 + 3_725).unwrap();
-        let text = table(&tasks(), now);
+        let text = task_table(&tasks(), now);
         let lines: Vec<Vec<&str>> = text
             .lines()
             .map(|line| line.split_whitespace().collect())
@@ -176,8 +174,8 @@ mod tests {
     #[test]
     fn the_document_holds_every_field_of_the_answer() {
         let (target, tasks) = (TargetName::from("shop"), tasks());
-        let count = Count::OfPage(Some(7));
-        let document = Document::new(&target, TaskKind::Refresh, count, &tasks[..1]);
+        let count = TotalCount::OfPage(Some(7));
+        let document = QueryDocument::new(&target, TaskKind::Refresh, count, &tasks[..1]);
         let read: serde_json::Value = serde_json::from_str(&document.text()).unwrap();
         let expected = serde_json::json!({
             "target": "shop", "kind": "refresh", "total_count": 7,
@@ -196,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_the_answer_lacks_is_null_and_one_nobody_asked_for_is_absent() {
+    fn a_count_that_the_answer_lacks_is_null_and_with_all_pages_it_is_absent() {
         let target = TargetName::from("shop");
-        let text = |count| Document::new(&target, TaskKind::Refresh, count, &[]).text();
-        assert!(!text(Count::OfNoPage).contains("total_count"));
-        assert!(text(Count::OfPage(None)).contains(r#""total_count": null"#));
+        let text = |count| QueryDocument::new(&target, TaskKind::Refresh, count, &[]).text();
+        assert!(!text(TotalCount::NotApplicable).contains("total_count"));
+        assert!(text(TotalCount::OfPage(None)).contains(r#""total_count": null"#));
     }
 }

@@ -1,59 +1,59 @@
-//! Whose list is asked: a target of the config, or an account whose keys are in the environment.
+//! Credentials and list of `wait`: those of a config's target, or an account with keys from the environment.
 
-use crate::cli::api::choose_target;
-use crate::cli::listing::usage;
-use crate::cli::{Context, Exit, Failure};
+use crate::cli::api::{ApiCallError, choose_target};
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
 use crate::config::{Account, KeyVariables, is_unencrypted};
 use crate::domain::model::TaskKind;
 use crate::ucdn::ListRequest;
 
-/// Entries a page, where no config says otherwise.
+/// Entries per page without a config.
 const PAGE_SIZE: u32 = 200;
 
-/// Where tasks are looked for.
+/// Options that choose account and list.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct SourceArguments {
-    /// Whose tasks, as the config names it; not needed while there is one target
+pub(super) struct CredentialArgs {
+    /// Name of the target in the config; optional with a single target
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// The gateway, for keys from the environment [default: `https://api.sigcalcloud.com/`]
+    /// API endpoint, with keys from the environment [default: `https://api.sigcalcloud.com/`]
     #[arg(long, value_name = "URL", conflicts_with = "target")]
     endpoint: Option<String>,
-    /// The variable that holds the public key [default: `UCDN_PUBLIC_KEY`]
+    /// Variable with the public key [default: `UCDN_PUBLIC_KEY`]
     #[arg(long, value_name = "VARIABLE", conflicts_with = "target")]
     public_key_env: Option<String>,
-    /// The variable that holds the private key [default: `UCDN_PRIVATE_KEY`]
+    /// Variable with the private key [default: `UCDN_PRIVATE_KEY`]
     #[arg(long, value_name = "VARIABLE", conflicts_with = "target")]
     private_key_env: Option<String>,
-    /// The variable that holds the token of temporary credentials [default: `UCDN_SECURITY_TOKEN`]
+    /// Variable with the token of temporary credentials [default: `UCDN_SECURITY_TOKEN`]
     #[arg(long, value_name = "VARIABLE", conflicts_with = "target")]
     security_token_env: Option<String>,
-    /// Ask within this project [default: the target's]
+    /// Project id [default: the target's]
     #[arg(long, value_name = "ID")]
     project_id: Option<String>,
-    /// Prefetch tasks [default: as the target, else refresh tasks]
+    /// Prefetch tasks [default: as the target, else refresh]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     prefetch: Option<bool>,
-    /// Tasks of whole-site acceleration [default: as the target]
+    /// Whole-site acceleration tasks [default: as the target]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     dcdn: Option<bool>,
 }
 
-/// What to ask, and with which keys.
-pub(super) struct Source {
+/// The list to read and the account to read it with.
+pub(super) struct ListSource {
     pub(super) account: Account,
-    /// The list, without ids, window and page.
+    /// The request without ids, window and page.
     pub(super) list: ListRequest,
     pub(super) page_size: u32,
 }
 
-impl SourceArguments {
-    pub(super) fn find(&self, context: &Context) -> Result<Source, Failure> {
-        let mut source = if self.is_environment_meant(context)? {
-            self.of_environment(context)?
+impl CredentialArgs {
+    pub(super) fn resolve(&self, context: &Context) -> Result<ListSource, Failure> {
+        let mut source = if self.uses_environment(context)? {
+            self.list_of_environment(context)?
         } else {
-            self.of_config(context)?
+            self.list_of_target(context)?
         };
         source.list.project_id = self.project_id.clone().or(source.list.project_id);
         source.list.is_dcdn = self.dcdn.or(source.list.is_dcdn);
@@ -65,8 +65,8 @@ impl SourceArguments {
         Ok(source)
     }
 
-    /// Whoever names a config or a target means it; then come variables that are named or set.
-    fn is_environment_meant(&self, context: &Context) -> Result<bool, Failure> {
+    /// A named config or target comes first, then variables that are named or set, then the default config.
+    fn uses_environment(&self, context: &Context) -> Result<bool, Failure> {
         let named = [
             &self.endpoint,
             &self.public_key_env,
@@ -75,8 +75,8 @@ impl SourceArguments {
         ];
         let is_named = named.into_iter().any(Option::is_some);
         if is_named && context.arguments.config.is_some() {
-            return Err(usage(
-                "with a config its accounts are used: leave out --config, or --endpoint and the variables of the keys",
+            return Err(Failure::usage(
+                "--config can't be combined with --endpoint or options that name key variables; leave one of them out",
             ));
         }
         let is_config_named = self.target.is_some() || context.is_config_named();
@@ -94,41 +94,39 @@ impl SourceArguments {
         }
     }
 
-    fn of_environment(&self, context: &Context) -> Result<Source, Failure> {
+    fn list_of_environment(&self, context: &Context) -> Result<ListSource, Failure> {
         let account = self
             .variables()
             .account(&context.environment, self.endpoint.as_deref())
-            .map_err(|error| Failure {
-                exit: Exit::Config,
-                error: error.into(),
-            })?;
+            .map_err(|error| Failure::new(Exit::Config, error))?;
         if is_unencrypted(&account) {
-            log::warn!("plain http: what the API answers can be read and changed on the way");
+            log::warn!(
+                "the endpoint uses plain http: others on the network can read and change the answers; use https"
+            );
         }
-        Ok(Source {
+        Ok(ListSource {
             account,
             list: ListRequest::of(TaskKind::Refresh),
             page_size: PAGE_SIZE,
         })
     }
 
-    fn of_config(&self, context: &Context) -> Result<Source, Failure> {
+    fn list_of_target(&self, context: &Context) -> Result<ListSource, Failure> {
         let path = context.config_path();
         if self.target.is_none() && !context.is_config_named() && !path.exists() {
-            return Err(Failure {
-                exit: Exit::Config,
-                error: format!(
-                    "no keys: set UCDN_PUBLIC_KEY and UCDN_PRIVATE_KEY, or name a config with --config (there is no {})",
+            return Err(Failure::new(
+                Exit::Config,
+                format!(
+                    "no keys: set UCDN_PUBLIC_KEY and UCDN_PRIVATE_KEY, or name a config with --config ({} does not exist)",
                     path.display()
-                )
-                .into(),
-            });
+                ),
+            ));
         }
         let config = context.load_config()?;
         let (name, target) = choose_target(&config, self.target.as_deref())?;
         let account = config.accounts.get(&target.account).cloned();
-        Ok(Source {
-            account: account.ok_or_else(|| crate::cli::api::AskError::NoAccount.of_target(name))?,
+        Ok(ListSource {
+            account: account.ok_or_else(|| ApiCallError::NoAccount.of_target(name))?,
             list: ListRequest {
                 project_id: target.project_id.clone(),
                 is_dcdn: target.is_dcdn,
