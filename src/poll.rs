@@ -22,14 +22,11 @@ use crate::ucdn::walk::CompleteWalk;
 mod absent;
 mod journal;
 mod reading;
-mod recollection;
 mod report;
 mod round;
 pub mod routing;
-mod seen;
 mod server_clock;
 mod sight;
-mod texts;
 
 use journal::log_event;
 use reading::Progress;

@@ -43,9 +43,6 @@ impl Round<'_> {
         for tasks in tasks.chunks(TASKS_AT_ONCE) {
             let unread = self.glance(tasks, now)?;
             self.learn(&unread, now)?;
-            // On a later page of this walk they may come once more.
-            let read = unread.iter().filter_map(|unread| unread.known);
-            self.recollection.forget(read);
         }
         Ok(())
     }
@@ -61,18 +58,14 @@ impl Round<'_> {
         let seed = store.fingerprint_seed();
         let sought: Vec<TaskLookup<'_>> = tasks
             .iter()
-            .filter(|task| task.remembered().is_none())
             .map(|task| TaskLookup {
                 id: &task.id,
                 created: task.created,
             })
             .collect();
-        let mut looked_up = store
-            .task_summaries(&self.poller.name, &sought)?
-            .into_iter();
+        let summaries = store.task_summaries(&self.poller.name, &sought)?;
         let mut unread = Vec::new();
-        for task in tasks {
-            let known = task.remembered().or_else(|| looked_up.next().flatten());
+        for (task, known) in tasks.iter().zip(summaries) {
             let fingerprint = task.fingerprint(seed);
             let is_old = known.is_some_and(|known| is_known(&known, fingerprint, moment));
             if let Some(known) = known
@@ -187,7 +180,10 @@ impl Round<'_> {
     fn is_forgotten(&self, task: &Listed) -> bool {
         let horizon = self.api_now().saturating_sub(self.poller.retention);
         let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
-        let finished = task.status().is_some_and(|status| status.is_finished());
+        let finished = task
+            .status
+            .as_ref()
+            .is_some_and(|status| status.is_finished());
         finished && before(task.created) && before(self.state.first_polled)
     }
 

@@ -22,8 +22,7 @@ use super::{
 };
 use crate::clock::{CancelToken, Clock};
 use crate::domain::model::{
-    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
-    Timestamp, WebhookName,
+    KnownTask, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 
 mod address;
@@ -187,18 +186,6 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
         self.read("look tasks up", async |work| {
             footprint::task_summaries(work, target, sought).await
-        })
-    }
-
-    fn remembered(
-        &self,
-        target: &TargetName,
-        order: ListOrder,
-        beyond: Option<&ListPosition>,
-        at_most: usize,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        self.read("remember tasks", async |work| {
-            footprint::remembered(work, target, order, beyond, at_most).await
         })
     }
 

@@ -21,8 +21,7 @@ use super::{
     TargetState, TaskInFlight, steps,
 };
 use crate::domain::model::{
-    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
-    Timestamp, WebhookName,
+    KnownTask, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 
 mod checksum;
@@ -254,18 +253,6 @@ impl Store for SqliteStore {
         }
         self.read_to_write("look for tasks", |state| {
             footprint::task_summaries(state, target, sought)
-        })
-    }
-
-    fn remembered(
-        &self,
-        target: &TargetName,
-        order: ListOrder,
-        beyond: Option<&ListPosition>,
-        at_most: usize,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        self.read_to_write("remember tasks", |state| {
-            footprint::remembered(state, target, order, beyond, at_most)
         })
     }
 

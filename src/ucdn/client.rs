@@ -14,7 +14,7 @@ use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
 use crate::ucdn::error::{ApiError, CallOutcome, Fault};
 use crate::ucdn::sign::Parameters;
-use crate::ucdn::wire::{Page, Recall, WireError, read_expected_page};
+use crate::ucdn::wire::{Page, WireError, read_page};
 
 /// The longest answer that is read, unpacked: a page of a thousand tasks with a hundred URLs each fits three times.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
@@ -98,23 +98,12 @@ impl ApiClient {
 
     /// Asks for one page. Waits first if the account's budget is spent.
     pub fn list(&self, request: &ListRequest) -> Result<Answer, ApiError> {
-        self.list_into(request, Vec::new(), &mut Recall::default())
-    }
-
-    /// The same; the answer takes the place of these bytes: see [`HttpClient::call_into`]. Tasks that `recall` recognises
-    /// are not read.
-    pub fn list_into(
-        &self,
-        request: &ListRequest,
-        memory: Vec<u8>,
-        recall: &mut Recall,
-    ) -> Result<Answer, ApiError> {
         let wait = self.budget.lock().reserve(self.clock.monotonic());
         if self.stop.sleep(wait) == Woken::Stopped {
             return Err(ApiError::of(Fault::Stopped));
         }
         let began = self.clock.monotonic();
-        let result = self.call(request, memory, recall);
+        let result = self.call(request);
         if let Some(outcome) = CallOutcome::of(&result) {
             (self.listener)(outcome);
         }
@@ -137,12 +126,7 @@ impl ApiClient {
         self.http.shut_down();
     }
 
-    fn call(
-        &self,
-        request: &ListRequest,
-        memory: Vec<u8>,
-        recall: &mut Recall,
-    ) -> Result<Answer, ApiError> {
+    fn call(&self, request: &ListRequest) -> Result<Answer, ApiError> {
         let mut parameters = parameters_of(request);
         parameters.set("PublicKey", self.public_key.expose());
         if let Some(token) = &self.security_token {
@@ -153,7 +137,7 @@ impl ApiClient {
             content_type: "application/x-www-form-urlencoded",
             body: body.as_bytes(),
         };
-        let answer = self.http.call_into(&self.endpoint, call, &[], memory);
+        let answer = self.http.call(&self.endpoint, call, &[]);
         let mut answer = answer.map_err(|error| {
             ApiError::of(if self.stop.is_cancelled() {
                 Fault::Stopped
@@ -162,7 +146,7 @@ impl ApiClient {
             })
         })?;
         let body = std::mem::take(&mut answer.body);
-        self.read(&answer, body, recall).map_err(|fault| ApiError {
+        self.read(&answer, body).map_err(|fault| ApiError {
             fault,
             request_id: answer
                 .header("x-ucloud-request-uuid")
@@ -173,16 +157,11 @@ impl ApiClient {
         })
     }
 
-    fn read(
-        &self,
-        answer: &HttpAnswer,
-        body: Vec<u8>,
-        recall: &mut Recall,
-    ) -> Result<Answer, Fault> {
+    fn read(&self, answer: &HttpAnswer, body: Vec<u8>) -> Result<Answer, Fault> {
         if !(200..300).contains(&answer.status) {
             return Err(Fault::Http(answer.status));
         }
-        let page = read_expected_page(body, recall).map_err(|error| match error {
+        let page = read_page(body).map_err(|error| match error {
             WireError::Refused { code, message } => Fault::Refused {
                 code,
                 message: printable(&self.without_secrets(message)),

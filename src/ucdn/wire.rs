@@ -4,19 +4,17 @@
 //! be `{}`; numbers may be texts and texts numbers; keys are matched without regard to case, as the vendor's own
 //! SDKs do, so a server that changes them would be noticed by nobody but us.
 
+use std::fmt;
 use std::sync::Arc;
 
-mod answer;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
 mod lenient;
 mod listed;
-mod recall;
-mod urls;
 
-use answer::Answer;
-use lenient::{List, MAX_ITEMS};
-pub use listed::Listed;
-pub use recall::Recall;
-pub use urls::UrlList;
+use lenient::{Key, List, MAX_ITEMS, Number, Text, lenient_struct, no_scalar, nothing_else};
+use listed::RawTask;
+pub use listed::{Listed, UrlList};
 
 /// One page of a list, as an answer with `RetCode` 0 gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +25,6 @@ pub struct Page {
     pub total_count: Option<u64>,
     /// Whether there was a list at all, be it an empty one.
     pub list: ListField,
-    /// The answer itself, of which the tasks are parts.
-    pub text: Arc<String>,
 }
 
 /// What stood in the place of `TaskList`.
@@ -76,13 +72,15 @@ pub enum WireError {
     },
 }
 
+lenient_struct!(RawResponse {
+    ret_code: Number = "RetCode",
+    message: Text<'de> = "Message",
+    total_count: Number = "TotalCount",
+    task_list: List<RawTask<'de>> = "TaskList",
+});
+
 /// Reads one answer.
 pub fn read_page(body: Vec<u8>) -> Result<Page, WireError> {
-    read_expected_page(body, &mut Recall::default())
-}
-
-/// The same, but for the texts of tasks that are recognised: these are not read.
-pub fn read_expected_page(body: Vec<u8>, recall: &mut Recall) -> Result<Page, WireError> {
     // Some URLs are not UTF-8.
     let body = String::from_utf8(body)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
@@ -92,17 +90,37 @@ pub fn read_expected_page(body: Vec<u8>, recall: &mut Recall) -> Result<Page, Wi
     if text.is_empty() {
         return Err(WireError::Empty);
     }
-    let answer = match answer::read_in_passing(text, &body, recall) {
-        Some(answer) => answer,
-        None => answer::read_plainly(text, &body)?,
-    };
-    match answer.ret_code {
+    let response: RawResponse<'_> =
+        serde_json::from_str(text).map_err(|error| WireError::of(&error))?;
+    match response.ret_code.0 {
         None => Err(WireError::NoRetCode),
-        Some(0) => answer.into_page(body),
+        Some(0) => response.into_page(&body),
         Some(code) => Err(WireError::Refused {
             code,
-            message: answer.message,
+            message: response.message.into_string(),
         }),
+    }
+}
+
+impl RawResponse<'_> {
+    fn into_page(self, body: &Arc<String>) -> Result<Page, WireError> {
+        let (tasks, list) = match self.task_list {
+            List::Missing => (Vec::new(), ListField::Missing),
+            List::Items(tasks) => (tasks, ListField::Present),
+            List::SomethingElse => return Err(WireError::NotAList),
+        };
+        if tasks.iter().map(RawTask::url_count).sum::<usize>() > MAX_ITEMS {
+            return Err(WireError::TooLong);
+        }
+        let total_count = self.total_count.0;
+        Ok(Page {
+            tasks: tasks
+                .into_iter()
+                .map(|task| task.into_listed(body))
+                .collect(),
+            total_count: total_count.and_then(|count| u64::try_from(count).ok()),
+            list,
+        })
     }
 }
 
@@ -116,22 +134,6 @@ impl WireError {
             line: error.line(),
             column: error.column(),
         }
-    }
-}
-
-impl Answer {
-    fn into_page(self, body: Arc<String>) -> Result<Page, WireError> {
-        let (tasks, list) = match self.tasks {
-            List::Missing => (Vec::new(), ListField::Missing),
-            List::Items(tasks) => (tasks, ListField::Present),
-            List::SomethingElse => return Err(WireError::NotAList),
-        };
-        Ok(Page {
-            tasks,
-            total_count: self.total_count.and_then(|count| u64::try_from(count).ok()),
-            list,
-            text: body,
-        })
     }
 }
 

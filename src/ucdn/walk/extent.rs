@@ -76,7 +76,7 @@ impl Shape {
 
     /// Stand for its URLs, in the page's order; empty if it has none.
     pub(super) fn urls(&self) -> Vec<u64> {
-        self.urls.read().iter().map(|url| hash(&url.url)).collect()
+        self.urls.parse().iter().map(|url| hash(&url.url)).collect()
     }
 }
 

@@ -78,7 +78,7 @@ impl Held {
         let mut seen = Vec::with_capacity(tasks.len());
         for task in tasks {
             let earlier = self.pending.extract_if(.., |pending| pending.id == task.id);
-            seen.extend(earlier.filter(|pending| pending.status() != task.status()));
+            seen.extend(earlier.filter(|pending| pending.status != task.status));
             seen.push(task);
         }
         seen
@@ -90,7 +90,7 @@ fn merge(first: Listed, second: Listed, shown: Shown) -> Vec<Listed> {
     if first == second {
         return vec![second];
     }
-    let changed = second.status().is_some() && second.status() != first.status();
+    let changed = second.status.is_some() && second.status != first.status;
     if shown == Shown::Whole || changed {
         return vec![first, second];
     }

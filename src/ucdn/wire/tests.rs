@@ -7,7 +7,6 @@ use crate::domain::model::{Status, Task, Timestamp, Url};
 
 mod any_json;
 mod by_tree;
-mod expected;
 mod render;
 
 pub(crate) use render::render;

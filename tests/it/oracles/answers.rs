@@ -1,13 +1,9 @@
 //! An answer of the API: any bytes. Reading it never panics; what it says is what its JSON says, read in the plainest way.
 
 use serde_json::Value;
-use ucdn_watch::domain::model::{
-    ListOrder, Remembered, Status, Task, TaskRowId, TaskSummary, Timestamp, Url,
-};
+use ucdn_watch::domain::model::{Status, Task, Timestamp, Url};
 use ucdn_watch::ucdn::walk::{Next, Paging, Walk};
-use ucdn_watch::ucdn::wire::{
-    ListField, Listed, Page, Recall, WireError, read_expected_page, read_page,
-};
+use ucdn_watch::ucdn::wire::{ListField, Listed, Page, WireError, read_page};
 
 #[path = "../../../src/ucdn/wire/tests/by_tree.rs"]
 mod by_tree;
@@ -15,7 +11,6 @@ mod by_tree;
 pub(crate) fn check(input: &[u8]) {
     if let Ok(page) = read_page(input.to_vec()) {
         check_page(&page);
-        check_expected(input, &page);
         check_walk(&page);
     }
     // As JSON writes it, with its keys in order: of the bytes that came, more than one tree can be made.
@@ -36,30 +31,6 @@ fn check_page(page: &Page) {
         assert!(listed.fingerprint(1).is_some());
     }
     assert!(page.list == ListField::Present || page.tasks.is_empty());
-}
-
-/// Read once more by who expects just these tasks, it says the same.
-fn check_expected(input: &[u8], page: &Page) {
-    const SEED: u64 = 1;
-    let mut recall = Recall::new(SEED);
-    let remembered = page.tasks.iter().map(|listed| Remembered {
-        id: listed.id.clone(),
-        url_count: listed.urls().count(),
-        footprint: TaskSummary {
-            number: TaskRowId(1),
-            fingerprint: listed.fingerprint(SEED),
-            created: listed.created,
-            in_flight: false,
-            stalled: false,
-        },
-    });
-    recall.expect(remembered, ListOrder::NewestFirst);
-    let again = read_expected_page(input.to_vec(), &mut recall).unwrap();
-    assert_eq!(&again, page);
-    for (seen, read) in again.tasks.iter().zip(&page.tasks) {
-        assert_eq!(seen.to_task(), read.to_task());
-        assert_eq!(seen.urls().count(), read.urls().count());
-    }
 }
 
 /// A server that answers the same to everything is walked to an end.

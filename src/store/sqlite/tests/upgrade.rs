@@ -99,7 +99,7 @@ fn the_fingerprints_of_version_6_are_forgotten_and_the_tasks_are_not() {
     let store = open_sound(&path);
     let task = contract_tests::task("a", crate::domain::model::Status::Success, Some(1_000));
     let learned = crate::store::TaskUpsert {
-        fingerprint: Some(crate::domain::model::Fingerprint::of_text(9, 7)),
+        fingerprint: Some(crate::domain::model::Fingerprint::from_hash(7)),
         ..task.clone().into()
     };
     let commit = Commit {
