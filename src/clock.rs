@@ -12,7 +12,7 @@ use crate::domain::model::Timestamp;
 
 mod history;
 
-pub use history::{Age, Reading, WallHistory};
+pub use history::{Age, ClockReading, WallHistory};
 
 /// Where the time comes from. The program has [`SystemClock`]; tests drive one of their own.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -43,7 +43,7 @@ impl SystemClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
     pub fn start() -> Self {
-        let first = Reading {
+        let first = ClockReading {
             wall: SystemTime::now().into(),
             steady: Duration::ZERO,
         };
@@ -55,15 +55,15 @@ impl SystemClock {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
-    fn reading(&self) -> Reading {
-        Reading {
+    fn reading(&self) -> ClockReading {
+        ClockReading {
             wall: SystemTime::now().into(),
             steady: self.steady(),
         }
     }
 
     /// A reading, and what it is to be held against.
-    fn noted(&self) -> (Reading, MutexGuard<'_, WallHistory>) {
+    fn noted(&self) -> (ClockReading, MutexGuard<'_, WallHistory>) {
         let mut history = self.history.lock();
         let reading = self.reading();
         history.note(reading);

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod accounts;
-mod ad_hoc;
+mod env_account;
 mod finding;
 mod format;
 mod heartbeat;
@@ -34,13 +34,13 @@ mod tests;
 mod values;
 mod webhooks;
 
-pub use ad_hoc::{KeyVariables, NoAccount, is_readable_on_the_way};
+pub use env_account::{EnvAccountError, KeyVariables, is_unencrypted};
 pub use finding::{ConfigErrors, Finding, Warning};
 pub use format::{Alerts, Chat, Format, Language, Vendor};
-pub use load::{Loaded, Outline, load, outline};
-pub use state::{NotALocation, locate};
+pub use load::{ConfigSummary, LoadedConfig, load, load_summary};
+pub use state::{InvalidStateArgument, parse_state_argument};
 
-use crate::domain::event::EventType;
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};
 
@@ -62,7 +62,7 @@ pub struct Config {
     /// `[metrics]` `textfile`; none: no file is written.
     pub textfile: Option<PathBuf>,
     /// `[heartbeat]`; none: nobody is told.
-    pub heartbeat: Option<Heartbeat>,
+    pub heartbeat: Option<HeartbeatSettings>,
 }
 
 /// Where the state is kept.
@@ -221,7 +221,7 @@ pub enum AllowedHosts {
 
 /// `[heartbeat]`: whom to tell that all is well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
+pub struct HeartbeatSettings {
     /// What to GET.
     pub url: SecretUrl,
     /// How that is done.
@@ -235,61 +235,6 @@ pub enum TargetFilter {
     All,
     /// Those of the targets named, each of which exists.
     Only(BTreeSet<TargetName>),
-}
-
-/// One entry of `on`: an event type, or a pattern in which `*` stands for any text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventPattern(String);
-
-impl fmt::Display for EventPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl EventPattern {
-    /// Takes any text; whether it can match a type at all is for the caller to warn of.
-    #[must_use]
-    pub fn new(pattern: &str) -> Self {
-        Self(pattern.to_owned())
-    }
-
-    /// Whether an event of this type is wanted.
-    #[must_use]
-    pub fn matches(&self, event_type: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let Some(rest) = parts
-            .next()
-            .and_then(|first| event_type.strip_prefix(first))
-        else {
-            return false;
-        };
-        let parts: Vec<&str> = parts.collect();
-        let Some((last, middle)) = parts.split_last() else {
-            return rest.is_empty();
-        };
-        let mut rest = rest;
-        for part in middle {
-            let Some((_, after)) = rest.split_once(part) else {
-                return false;
-            };
-            rest = after;
-        }
-        rest.ends_with(last)
-    }
-
-    /// Every type that it matches; an error says that there is none, and what types there are.
-    pub fn types(&self) -> Result<Vec<EventType>, String> {
-        let types = EventType::ALL.into_iter();
-        let types: Vec<EventType> = types.filter(|one| self.matches(one.as_str())).collect();
-        if types.is_empty() {
-            let known = EventType::ALL.map(EventType::as_str).join(", ");
-            return Err(format!(
-                "no such type of event; there are: {known}; * stands for any text"
-            ));
-        }
-        Ok(types)
-    }
 }
 
 /// The process's environment, read once at start. Tests make their own. Prints as the names alone.

@@ -6,33 +6,33 @@ use std::time::Duration;
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
 use crate::domain::text::with_causes;
-use crate::metrics::Reload;
+use crate::metrics::ReloadResult;
 use crate::poll::{PollError, Poller};
 use crate::store::queries::StateQueries;
 use crate::store::{Store, StoreError};
-use crate::systemd::Supervisor;
+use crate::systemd::SystemdNotifier;
 
+mod background;
 mod backlog;
-mod crew;
-mod desk;
-mod errand;
-mod holding;
+mod leases;
 pub mod once;
-mod orders;
-mod outlets;
-mod reports;
-mod roster;
+mod poll_results;
+mod reporters;
+mod scheduler;
+mod signals;
 mod slot;
-mod status;
+mod supervisor;
+mod systemd_status;
+mod workers;
 
 use backlog::{Backlog, Waiting};
-use crew::Crew;
-pub use crew::SetupError;
-use holding::{Held, Holding};
-pub use orders::Orders;
-use outlets::Outlets;
-use reports::{Ended, Reports};
-use roster::Roster;
+use leases::{Held, Holding};
+use poll_results::{Ended, Reports};
+use reporters::Outlets;
+use scheduler::Roster;
+pub use signals::Control;
+use workers::Crew;
+pub use workers::SetupError;
 
 /// Polls under way at the same time, over all targets.
 const MAX_POLLS: usize = 8;
@@ -59,8 +59,8 @@ pub struct Daemon {
     retention: Duration,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    orders: Orders,
-    supervisor: Supervisor,
+    control: Control,
+    supervisor: SystemdNotifier,
     outlets: Outlets,
     crew: Crew,
     holding: Holding,
@@ -74,10 +74,10 @@ pub struct Daemon {
 
 /// The state, from both sides.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct StoreHandles {
     /// For those who look on. Before the store, for fields are dropped in order: the last to close a file folds its journal in,
     /// which onlookers don't.
-    pub records: Arc<dyn StateQueries>,
+    pub queries: Arc<dyn StateQueries>,
     /// For those who work.
     pub store: Arc<dyn Store>,
 }
@@ -86,20 +86,20 @@ impl Daemon {
     /// Makes everything ready, and starts nothing yet.
     pub fn new(
         config: &Config,
-        State { store, records }: State,
+        StoreHandles { store, queries }: StoreHandles,
         clock: Arc<dyn Clock>,
-        orders: Orders,
-        supervisor: Supervisor,
+        control: Control,
+        supervisor: SystemdNotifier,
     ) -> Result<Self, SetupError> {
-        let mut outlets = Outlets::new(records, Arc::clone(&clock));
-        let crew = Crew::of(config, &store, &clock, &orders.stop, &outlets.metrics)?;
+        let mut outlets = Outlets::new(queries, Arc::clone(&clock));
+        let crew = Crew::of(config, &store, &clock, &control.stop, &outlets.metrics)?;
         outlets.obey(config)?;
         outlets.employ(crew.couriers());
         let mut daemon = Self {
             retention: config.retention,
             store,
             clock,
-            orders,
+            control,
             supervisor,
             outlets,
             crew,
@@ -128,7 +128,7 @@ impl Daemon {
     /// Watches until the stop. `reload` reads the config again; none: it is not valid, and nothing changes.
     pub fn run(mut self, mut reload: impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
         self.tend_couriers();
-        status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+        systemd_status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         log::info!(
             "watching: targets={} webhooks={}",
             self.crew.pollers.len(),
@@ -147,7 +147,7 @@ impl Daemon {
         reload: &mut impl FnMut() -> Option<Config>,
     ) -> Result<(), StoreError> {
         loop {
-            if self.orders.take_reload() {
+            if self.control.take_reload() {
                 self.reload(reload());
             }
             self.take_reports()?;
@@ -163,7 +163,7 @@ impl Daemon {
                 self.outlets.turned();
                 self.supervisor.keep_alive();
             }
-            if self.orders.bell.wait(Some(self.wait())) == Woken::Stopped {
+            if self.control.bell.wait(Some(self.wait())) == Woken::Stopped {
                 return Ok(());
             }
         }
@@ -182,11 +182,11 @@ impl Daemon {
 
     fn reload(&mut self, config: Option<Config>) {
         self.supervisor.reloading();
-        let mut reload = Reload::Refused;
+        let mut reload = ReloadResult::Rejected;
         if let Some(config) = config {
             match self.take_over(&config) {
                 Ok(()) => {
-                    reload = Reload::Taken;
+                    reload = ReloadResult::Applied;
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {
@@ -210,7 +210,13 @@ impl Daemon {
     /// Works for this config from now on, or changes nothing.
     fn take_over(&mut self, config: &Config) -> Result<(), SetupError> {
         let metrics = &self.outlets.metrics;
-        let crew = Crew::of(config, &self.store, &self.clock, &self.orders.stop, metrics)?;
+        let crew = Crew::of(
+            config,
+            &self.store,
+            &self.clock,
+            &self.control.stop,
+            metrics,
+        )?;
         self.outlets.obey(config)?;
         let old = std::mem::replace(&mut self.crew, crew);
         self.crew.succeed_to(old);
@@ -218,13 +224,13 @@ impl Daemon {
         self.retention = config.retention;
         self.holding.look_again();
         self.enlist();
-        status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+        systemd_status::tell_of_unknown_webhooks(&*self.store, &self.crew);
         Ok(())
     }
 
     fn tend_couriers(&mut self) {
         let now = self.clock.monotonic();
-        self.crew.tend_couriers(now, &self.orders.bell);
+        self.crew.tend_couriers(now, &self.control.bell);
     }
 
     fn start_due_polls(&mut self) {
@@ -233,7 +239,7 @@ impl Daemon {
             let Some((name, poller)) = self.roster.due(now) else {
                 return;
             };
-            let bell = self.orders.bell.clone();
+            let bell = self.control.bell.clone();
             let messenger = self.reports.messenger(name.clone(), bell);
             let started = std::thread::Builder::new()
                 .name(format!("poll {name}"))
@@ -348,7 +354,7 @@ impl Daemon {
     fn status(&self) -> String {
         let owed = self.store.owed().unwrap_or_default();
         let pending = owed.iter().map(|owed| owed.pending).sum();
-        status::line(self.roster.ours(), pending)
+        systemd_status::line(self.roster.ours(), pending)
     }
 
     fn stop(&mut self) {

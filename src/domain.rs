@@ -3,6 +3,7 @@
 
 pub mod diff;
 pub mod event;
+pub mod event_pattern;
 pub mod incident;
 pub mod model;
 pub mod schedule;

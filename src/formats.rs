@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::config::{Format, Vendor};
+use crate::domain::event::EventDocument;
 use crate::domain::model::Timestamp;
 use crate::http::HttpAnswer;
 use crate::secret::SecretBytes;
@@ -17,7 +18,6 @@ mod alertmanager;
 mod cloudevents;
 mod digest;
 mod dingtalk;
-mod event;
 mod feishu;
 mod json;
 mod refusal;
@@ -43,6 +43,17 @@ pub struct OutgoingEvent<'a> {
     pub id: &'a str,
     /// The event's document, as the state keeps it.
     pub document: &'a str,
+}
+
+impl OutgoingEvent<'_> {
+    /// Reads the document. A document that can't be read has a summary that says so.
+    fn read(&self) -> EventDocument {
+        let mut event = EventDocument::read(self.document);
+        if event.summary.is_empty() {
+            event.summary = format!("event {} can't be read", self.id);
+        }
+        event
+    }
 }
 
 /// A request, ready to be sent.

@@ -20,7 +20,7 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// Connects to nothing yet.
-    pub fn new(settings: &config::Heartbeat) -> Result<Self, HttpError> {
+    pub fn new(settings: &config::HeartbeatSettings) -> Result<Self, HttpError> {
         Ok(Self {
             url: settings.url.clone(),
             client: HttpClient::new(&settings.http, BodyLimit::CutAt(ANSWER_LIMIT))?,

@@ -52,7 +52,7 @@
 //! | words | [`crate::domain::model`] | task, URL, status, window: what we talk about | use anything |
 //! | | [`crate::domain::text`], [`crate::domain::text`], [`crate::domain::text`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
 //! | | [`crate::domain::incident`] | a fault that lasts: its beginning, changes and end | use anything |
-//! | beside | `simulator` (a feature, on by default) | the stand-in API | be used by any of these but `cli` |
+//! | beside | the crate `ucdn-simulator` (feature `simulator`, on by default) | the stand-in API; it shares no type with this library | be used by any of these but `cli` |
 //!
 //! # What the state promises
 //!
@@ -63,7 +63,7 @@
 //! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
 //!
 //! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
-//! [`store::Store::tend`] says which are ours, and what is not ours is neither polled nor delivered nor written.
+//! [`store::Store::renew_leases`] says which are ours, and what is not ours is neither polled nor delivered nor written.
 //!
 //! # Threads
 //!
@@ -84,8 +84,6 @@ pub mod logging;
 pub mod metrics;
 pub mod poll;
 pub mod secret;
-#[cfg(feature = "simulator")]
-pub mod simulator;
 pub mod store;
 pub mod systemd;
 pub mod ucdn;

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Target;
-use crate::domain::event::EventDraft;
-use crate::domain::event::draft::Origin;
+use crate::domain::event::{EventBuilder, EventDraft};
 use crate::domain::incident::Incident;
 use crate::domain::model::{TargetName, Timestamp};
 use crate::domain::text::with_causes;
@@ -155,7 +154,7 @@ impl Poller {
     pub fn report_lost_state(&self, reason: &str) -> Result<(), StoreError> {
         let mut state = self.state()?;
         state.failing_reported = true;
-        let lost = self.origin(self.clock.now()).lost_state(reason);
+        let lost = self.event_builder(self.clock.now()).lost_state(reason);
         let commit = Commit {
             target: Some(state),
             ..Commit::default()
@@ -213,7 +212,10 @@ impl Poller {
     fn succeed(&self, mut state: TargetState, report: &mut PollReport) -> Result<(), StoreError> {
         let mut drafts = Vec::new();
         if state.failing_reported {
-            drafts.push(self.origin(self.clock.now()).recovered(state.failed_polls));
+            drafts.push(
+                self.event_builder(self.clock.now())
+                    .recovered(state.failed_polls),
+            );
         }
         if state.failed_polls == 0 && !state.failing_reported {
             return Ok(());
@@ -242,7 +244,7 @@ impl Poller {
             state.failing_reported = true;
             let reason = error.to_string();
             drafts.push(
-                self.origin(self.clock.now())
+                self.event_builder(self.clock.now())
                     .failing(state.failed_polls, &reason),
             );
         }
@@ -288,8 +290,8 @@ impl Poller {
         Ok(())
     }
 
-    fn origin(&self, time: Timestamp) -> Origin<'_> {
-        Origin {
+    fn event_builder(&self, time: Timestamp) -> EventBuilder<'_> {
+        EventBuilder {
             target: &self.name,
             kind: self.target.tasks,
             time,

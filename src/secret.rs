@@ -84,23 +84,23 @@ pub struct SecretUrl {
 #[error(
     "expected an absolute URL such as https://host/path, with http or https and without user or fragment"
 )]
-pub struct NotAUrl;
+pub struct InvalidUrl;
 
 impl SecretUrl {
     /// Checks scheme and host; an address without a path gets `/`.
-    pub fn parse(url: Secret) -> Result<Self, NotAUrl> {
-        let uri: http::Uri = url.expose().parse().map_err(|_| NotAUrl)?;
+    pub fn parse(url: Secret) -> Result<Self, InvalidUrl> {
+        let uri: http::Uri = url.expose().parse().map_err(|_| InvalidUrl)?;
         let scheme = uri
             .scheme_str()
             .filter(|scheme| matches!(*scheme, "http" | "https"))
-            .ok_or(NotAUrl)?;
+            .ok_or(InvalidUrl)?;
         let authority = uri
             .authority()
             .filter(|authority| !authority.as_str().contains('@'))
-            .ok_or(NotAUrl)?;
+            .ok_or(InvalidUrl)?;
         // `http::Uri` drops a fragment silently; whoever wrote one expects it to matter.
-        if authority.host().is_empty() || !has_sound_port(authority) || url.expose().contains('#') {
-            return Err(NotAUrl);
+        if authority.host().is_empty() || !has_valid_port(authority) || url.expose().contains('#') {
+            return Err(InvalidUrl);
         }
         let shown = format!("{scheme}://{authority}/…");
         Ok(Self { url, shown })
@@ -148,7 +148,7 @@ impl SecretUrl {
 }
 
 /// `http::Uri` takes any text of digits for a port, and none of it for no port.
-pub(crate) fn has_sound_port(authority: &http::uri::Authority) -> bool {
+pub(crate) fn has_valid_port(authority: &http::uri::Authority) -> bool {
     let after_host = authority.as_str().rsplit('@').next().unwrap_or_default();
     let after_host = after_host.strip_prefix(authority.host());
     after_host.is_none_or(|rest| rest.is_empty() || authority.port_u16().is_some_and(|it| it > 0))

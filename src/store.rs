@@ -41,18 +41,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`Store::pending`] handed out last, are not let go. Cheap; to be called at least as often as the answer says.
     ///
     /// An error: nothing is held. A state of one instance holds everything.
-    fn tend(
+    fn renew_leases(
         &self,
         wanted: &BTreeSet<TargetName>,
         _under_way: &BTreeSet<TargetName>,
     ) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus {
-            held: wanted.clone(),
+            owned: wanted.clone(),
             ..LeaseStatus::default()
         })
     }
 
-    /// Whether what this instance held at the last [`Store::tend`] is surely still its own: to be asked before each request to
+    /// Whether what this instance held at the last [`Store::renew_leases`] is surely still its own: to be asked before each request to
     /// a receiver, for an instance may have been frozen, and replaced, since then.
     fn lease_is_valid(&self) -> bool {
         true
@@ -131,17 +131,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
     /// it. What an error or a death leaves behind goes the next time.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Ends its connections and lets other instances take over; later calls fail. Waits only briefly for calls under way.
+    /// Closing twice is harmless. Dropping a store closes it too, but only once its last owner is gone.
+    fn close(&self) {}
 }
 
 /// What an instance holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseStatus {
     /// The targets that it may poll.
-    pub held: BTreeSet<TargetName>,
+    pub owned: BTreeSet<TargetName>,
     /// When to call again, at the latest; none: nothing will change.
-    pub again_within: Option<Duration>,
+    pub renew_within: Option<Duration>,
     /// Why some targets are held by nobody, and what to do about it; none: all can be held.
-    pub shortage: Option<String>,
+    pub capacity_error: Option<String>,
 }
 
 /// A target, as the last poll left it.
@@ -240,7 +244,7 @@ pub struct FingerprintUpdate {
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// StateQueries to insert or to replace; of two for one task the last one holds. A task keeps its number.
+    /// Rows to insert or to replace; of two for one task the last one holds. A task keeps its number.
     pub tasks: Vec<TaskUpsert>,
     /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
     pub fingerprints: Vec<FingerprintUpdate>,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::Environment;
+use crate::domain::text::is_unsafe;
 
 /// How long a message may wait for a manager that doesn't read: a stop must not hang on it.
 const SEND_TIMEOUT: Duration = Duration::from_millis(250);
@@ -20,7 +21,7 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(250);
 ///
 /// A message that can't be sent is logged when that begins and when it ends, and is otherwise no fault.
 #[derive(Debug, Default)]
-pub struct Supervisor {
+pub struct SystemdNotifier {
     listener: Option<Listener>,
     watchdog: Option<Duration>,
 }
@@ -32,7 +33,7 @@ struct Listener {
     is_deaf: AtomicBool,
 }
 
-impl Supervisor {
+impl SystemdNotifier {
     /// Finds it by `$NOTIFY_SOCKET` and `$WATCHDOG_USEC`; without the former every message is dropped.
     #[must_use]
     pub fn of(environment: &Environment) -> Self {
@@ -144,7 +145,7 @@ fn watchdog_interval(environment: &Environment) -> Option<Duration> {
 
 /// A newline would begin another assignment of the protocol.
 fn plain(status: &str) -> String {
-    status.replace(char::is_control, " ")
+    status.replace(is_unsafe, " ")
 }
 
 #[cfg(test)]
@@ -173,7 +174,7 @@ mod tests {
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         let own_id = std::process::id().to_string();
-        let supervisor = Supervisor::of(&environment(&[
+        let supervisor = SystemdNotifier::of(&environment(&[
             ("NOTIFY_SOCKET", path.as_os_str()),
             ("WATCHDOG_USEC", OsStr::new("30000000")),
             ("WATCHDOG_PID", OsStr::new(&own_id)),
@@ -198,7 +199,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let supervisor = Supervisor::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
+        let supervisor = SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
 
         let before = clock::since_boot();
         supervisor.reloading();
@@ -221,7 +222,8 @@ mod tests {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
         let variable = format!("@{name}");
-        let supervisor = Supervisor::of(&environment(&[("NOTIFY_SOCKET", OsStr::new(&variable))]));
+        let supervisor =
+            SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", OsStr::new(&variable))]));
 
         supervisor.ready("x");
         assert_eq!(receive(&socket), "READY=1\nSTATUS=x");
@@ -235,14 +237,14 @@ mod tests {
             vec![watchdog, ("NOTIFY_SOCKET", OsStr::new("vsock:2:1234"))],
             vec![watchdog, ("NOTIFY_SOCKET", OsStr::new("relative/path"))],
         ] {
-            let supervisor = Supervisor::of(&environment(&variables));
+            let supervisor = SystemdNotifier::of(&environment(&variables));
             assert_eq!(supervisor.keep_alive_interval(), None);
             supervisor.ready("x");
             supervisor.keep_alive();
             supervisor.stopping();
         }
         let gone = [("NOTIFY_SOCKET", OsStr::new("/nonexistent/notify"))];
-        Supervisor::of(&environment(&gone)).ready("x");
+        SystemdNotifier::of(&environment(&gone)).ready("x");
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let supervisor = Supervisor::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
+        let supervisor = SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
         // Ends only because each send does: the queue of a datagram socket holds far fewer.
         while !supervisor
             .listener
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_status_that_nobody_reads_is_not_made() {
-        Supervisor::default().status(|| panic!("nobody reads it"));
+        SystemdNotifier::default().status(|| panic!("nobody reads it"));
     }
 
     #[test]

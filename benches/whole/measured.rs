@@ -62,7 +62,7 @@ impl Running {
         Usage::of(Path::new(&path)).map(|usage| usage.cpu)
     }
 
-    /// PollState that it has now.
+    /// Resident memory now.
     pub(crate) fn rss_bytes(&self) -> io::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:"));

@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::api::{AskError, client};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, EventPattern, Target, TargetFilter, Webhook};
+use crate::config::{Config, Target, TargetFilter, Webhook};
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{AccountName, TargetName, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
@@ -231,7 +232,7 @@ on = ['task.failure', 'watch.*']
     #[cfg(feature = "simulator")]
     #[test]
     fn online_a_target_that_is_refused_ends_with_unreachable() {
-        use crate::simulator::{Settings, Simulator};
+        use ucdn_simulator::{Settings, Simulator};
 
         let simulator = Simulator::start(Settings::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();

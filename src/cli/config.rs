@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Exit, Failure};
-use crate::config::{Config, Loaded, Outline, load, outline};
+use crate::config::{Config, ConfigSummary, LoadedConfig, load, load_summary};
 
 /// Where packages put it.
 const DEFAULT_PATH: &str = "/etc/ucdn-watch/config.toml";
@@ -34,15 +34,15 @@ impl Context {
     }
 
     /// What the config says of the state, for commands that need no secret. Its warnings are for others to tell.
-    pub(super) fn load_outline(&self) -> Result<Outline, Failure> {
-        outline(&self.config_path(), &self.environment).map_err(|errors| Failure {
+    pub(super) fn load_summary(&self) -> Result<ConfigSummary, Failure> {
+        load_summary(&self.config_path(), &self.environment).map_err(|errors| Failure {
             exit: Exit::Config,
             error: Box::new(errors),
         })
     }
 
     /// A valid config with its warnings, for a command that tells of them itself.
-    pub(super) fn read_config(&self, path: &Path) -> Result<Loaded, Failure> {
+    pub(super) fn read_config(&self, path: &Path) -> Result<LoadedConfig, Failure> {
         load(path, &self.environment).map_err(|errors| Failure {
             exit: Exit::Config,
             error: Box::new(errors),

@@ -5,12 +5,11 @@ use std::io::{self, Write};
 use comfy_table::{Cell, Color};
 
 use super::events::type_cell;
-use super::listing::{
-    DocumentWriter, EventTypes, JsonFlag, Limit, Output, TableWriter, read_pages,
-};
+use super::listing::{DocumentWriter, JsonFlag, Limit, Output, TableWriter, read_pages};
 use super::table::{Column, text_cell};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
+use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::{ago, counted};
 use crate::store::StoreError;
@@ -101,7 +100,7 @@ impl Chosen {
                 .map(|name| WebhookName::from(name.as_str()))
                 .collect(),
             states,
-            types: EventTypes::all(&self.r#type),
+            types: EventTypes::union(&self.r#type),
             events: events.to_vec(),
         }
     }
@@ -116,7 +115,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 }
 
 fn list(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let config = context.load_outline()?;
+    let config = context.load_summary()?;
     let records = state::records(&config)?;
     orders::check_webhooks(&arguments.chosen.webhook, &config, &*records)?;
     let now = SystemClock::start().now();

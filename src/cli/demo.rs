@@ -13,10 +13,10 @@ use super::watch::open_state;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, load};
-use crate::daemon::{Daemon, Orders};
-use crate::simulator::{Settings, Simulator};
+use crate::daemon::{Control, Daemon};
 use crate::store::StoreError;
-use crate::systemd::Supervisor;
+use crate::systemd::SystemdNotifier;
+use ucdn_simulator::{Settings, Simulator};
 
 mod narrator;
 mod receiver;
@@ -42,8 +42,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         // Every event would be told twice: by the story on stdout, and by the log on stderr.
         log::set_max_level(log::LevelFilter::Off);
     }
-    let orders = Orders::new();
-    orders.obey_signals().map_err(failure)?;
+    let control = Control::new();
+    control.install().map_err(failure)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let folder = tempfile::tempdir().map_err(failure)?;
     let simulator = Simulator::start(Settings::default()).map_err(failure)?;
@@ -57,9 +57,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         .start(narrator, Arc::clone(&clock))
         .map_err(failure)?;
     script::begin(&simulator);
-    let watching = watch(&config, Arc::clone(&clock), orders.clone())?;
-    script::follow(&simulator, &orders.stop, arguments.span);
-    orders.stop.cancel();
+    let watching = watch(&config, Arc::clone(&clock), control.clone())?;
+    script::follow(&simulator, &control.stop, arguments.span);
+    control.stop.cancel();
     let result = watching.join();
     let tally = receiving.stop();
     tally.conclude(polls(&simulator), clock.monotonic());
@@ -143,11 +143,11 @@ fn write_and_load(path: &Path, text: &str) -> Result<Config, Failure> {
 fn watch(
     config: &Config,
     clock: Arc<dyn Clock>,
-    orders: Orders,
+    control: Control,
 ) -> Result<thread::JoinHandle<Result<(), StoreError>>, Failure> {
-    let (state, _) = open_state(config, &clock, &orders.stop)?;
-    let stop = orders.stop.clone();
-    let daemon = Daemon::new(config, state, clock, orders, Supervisor::default())?;
+    let (state, _) = open_state(config, &clock, &control.stop)?;
+    let stop = control.stop.clone();
+    let daemon = Daemon::new(config, state, clock, control, SystemdNotifier::default())?;
     thread::Builder::new()
         .name("daemon".to_owned())
         .spawn(move || {

@@ -5,18 +5,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use serde::Deserialize;
 
-use super::listing::{
-    DocumentWriter, EventTypes, Filters, JsonFlag, Limit, Output, TableWriter, read_pages,
-};
+use super::listing::{DocumentWriter, Filters, JsonFlag, Limit, Output, TableWriter, read_pages};
 use super::table::{Column, text_cell};
 use super::{Context, Exit, Failure, state};
 use crate::clock::{CancelToken, Clock, SystemClock};
-use crate::config::Outline;
+use crate::config::ConfigSummary;
+use crate::domain::event::EventDocument;
+use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::Timestamp;
-use crate::domain::text::ago;
-use crate::logging::one_line;
+use crate::domain::text::{ago, sanitize, sanitize_json};
 use crate::store::StoreError;
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::queries::{EventRecord, StateQueries};
@@ -85,7 +83,7 @@ impl FromStr for Turn {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let config = context.load_outline()?;
+    let config = context.load_summary()?;
     let records = state::records(&config)?;
     let clock = SystemClock::start();
     let filter = filter(arguments, &config, &*records, clock.now())?;
@@ -121,7 +119,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 
 fn filter(
     arguments: &Arguments,
-    config: &Outline,
+    config: &ConfigSummary,
     records: &dyn StateQueries,
     now: Timestamp,
 ) -> Result<EventFilter, Failure> {
@@ -130,7 +128,7 @@ fn filter(
     let types = arguments.r#type.iter().chain(turns);
     Ok(EventFilter {
         targets: filters.targets(config, records)?,
-        types: EventTypes::all(types),
+        types: EventTypes::union(types),
         task: arguments.task.as_deref().map(Into::into),
         since: filters.since(now),
         until: filters.until(now),
@@ -172,7 +170,7 @@ fn begin(
 /// A line an event, until nobody reads them any more or a signal ends the program.
 fn follow(
     arguments: &Arguments,
-    config: &Outline,
+    config: &ConfigSummary,
     filter: &EventFilter,
     mut after: u64,
 ) -> Result<(), StoreError> {
@@ -197,7 +195,7 @@ struct Look {
 
 /// Writes what is new. Opens the state itself: a damaged one may have been set aside, and another begun under its name.
 fn look(
-    config: &Outline,
+    config: &ConfigSummary,
     filter: &EventFilter,
     after: u64,
     output: Output,
@@ -228,9 +226,9 @@ fn write_lines(events: &[EventRecord], output: Output) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     for event in events {
         if output == Output::Programs {
-            writeln!(stdout, "{}", event.document)?;
+            writeln!(stdout, "{}", sanitize_json(&event.document))?;
         } else {
-            let told = Told::of(event);
+            let document = EventDocument::read(&event.document);
             let colour = colour(&event.event_type).map_or_else(anstyle::Style::new, |colour| {
                 anstyle::Style::new().fg_color(Some(colour.into()))
             });
@@ -240,25 +238,11 @@ fn write_lines(events: &[EventRecord], output: Output) -> io::Result<()> {
                 event.sequence,
                 event.recorded,
                 event.event_type,
-                one_line(&told.summary)
+                sanitize(&document.summary)
             )?;
         }
     }
     stdout.flush()
-}
-
-/// What a document tells people.
-#[derive(Default, Deserialize)]
-struct Told {
-    #[serde(default)]
-    summary: String,
-}
-
-impl Told {
-    fn of(event: &EventRecord) -> Self {
-        // We wrote it; a document without a summary is shown without one.
-        serde_json::from_str(&event.document).unwrap_or_default()
-    }
 }
 
 pub(super) fn row(event: &EventRecord, now: Timestamp) -> Vec<Cell> {
@@ -267,7 +251,7 @@ pub(super) fn row(event: &EventRecord, now: Timestamp) -> Vec<Cell> {
         Cell::new(event.recorded),
         Cell::new(ago(event.recorded, now)),
         type_cell(&event.event_type),
-        text_cell(Some(&Told::of(event).summary)),
+        text_cell(Some(&EventDocument::read(&event.document).summary)),
     ]
 }
 

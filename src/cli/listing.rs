@@ -2,16 +2,15 @@
 //! output that is written while it is read.
 
 use std::io::{self, Write};
-use std::str::FromStr;
 
 use comfy_table::Cell;
 use serde::Serialize;
 
 use super::table::{Column, more_rows, table};
 use super::{Exit, Failure};
-use crate::config::{EventPattern, Outline};
-use crate::domain::event::EventType;
+use crate::config::ConfigSummary;
 use crate::domain::model::{TargetName, TaskKind, TimeArg, Timestamp};
+use crate::domain::text::sanitize_json;
 use crate::store::StoreError;
 use crate::store::filter::{Domain, UrlFilter};
 use crate::store::queries::StateQueries;
@@ -67,7 +66,7 @@ impl Filters {
     /// The targets that are meant; empty: all.
     pub(super) fn targets(
         &self,
-        config: &Outline,
+        config: &ConfigSummary,
         records: &dyn StateQueries,
     ) -> Result<Vec<TargetName>, Failure> {
         for name in &self.target {
@@ -100,7 +99,11 @@ impl Filters {
 }
 
 /// A name that neither the config nor the state knows is a slip.
-fn check_target(name: &str, config: &Outline, records: &dyn StateQueries) -> Result<(), Failure> {
+fn check_target(
+    name: &str,
+    config: &ConfigSummary,
+    records: &dyn StateQueries,
+) -> Result<(), Failure> {
     let is = |known: &TargetName| known.as_str() == name;
     if config.targets.keys().any(is) || records.task_counts()?.iter().any(|one| is(&one.target)) {
         return Ok(());
@@ -173,26 +176,6 @@ impl Limit {
     }
 }
 
-/// Types of events: one by its name, or those that a pattern such as `task.*` matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct EventTypes(Vec<EventType>);
-
-impl EventTypes {
-    /// All of several; empty if there are none.
-    pub(super) fn all<'a>(several: impl IntoIterator<Item = &'a Self>) -> Vec<EventType> {
-        let types = several.into_iter().flat_map(|one| &one.0);
-        types.copied().collect()
-    }
-}
-
-impl FromStr for EventTypes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        EventPattern::new(text).types().map(Self)
-    }
-}
-
 /// Reads pages until there are no more records or `limit` have been shown. `page` reads the one after a record, of at
 /// most so many; `show` may say that it has seen enough.
 pub(super) fn read_pages<T>(
@@ -256,7 +239,7 @@ impl DocumentWriter {
             if self.items == 0 {
                 text = format!("{{\"{}\":[\n", self.name);
             }
-            text.push_str(&serde_json::to_string(item)?);
+            text.push_str(&sanitize_json(&serde_json::to_string(item)?));
             self.items += 1;
         }
         io::stdout().write_all(text.as_bytes())
@@ -276,19 +259,6 @@ impl DocumentWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pattern_means_every_type_that_it_matches_and_a_slip_is_told() {
-        let types = |text: &str| text.parse::<EventTypes>().map(|types| types.0);
-        assert_eq!(types("task.failure"), Ok(vec![EventType::TaskFailure]));
-        assert_eq!(types("watch.*").unwrap().len(), 2);
-        assert_eq!(types("*").unwrap().len(), 12);
-        assert!(
-            types("task.failed")
-                .unwrap_err()
-                .contains("task.url_failure")
-        );
-    }
 
     #[test]
     fn pages_are_read_up_to_the_limit_and_to_the_end() {

@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::{Context, Exit, Failure};
-use crate::simulator::{
+use ucdn_simulator::{
     CONTROL_HELP, DcdnRule, Fault, LimitRule, Options, Order, Place, Script, Settings, Shift,
     Simulator, TaskIdRule, TaskSpec, TotalCount, Unit, WindowField,
 };
@@ -170,7 +170,7 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
 }
 
 fn add_tasks(simulator: &Simulator, count: u32) {
-    let now = simulator.now().unix_seconds();
+    let now = simulator.now_seconds();
     for age in (0..count).rev() {
         let urls = ["a", "b"].map(|name| format!("http://example.com/{age}/{name}"));
         let script = Script::new();
@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn any_option_can_be_set_by_word_or_json() {
         let set = options(&["--set=key_case=lower", r#"--set=date={"skewed":-90}"#]);
-        assert_eq!(set.key_case, crate::simulator::KeyCase::Lower);
-        assert_eq!(set.date, crate::simulator::DateHeader::Skewed(-90));
+        assert_eq!(set.key_case, ucdn_simulator::KeyCase::Lower);
+        assert_eq!(set.date, ucdn_simulator::DateHeader::Skewed(-90));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
 use crate::clock::{CancelToken, Clock, SystemClock};
-use crate::config::{Outline, StateLocation};
+use crate::config::{ConfigSummary, StateLocation};
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{Address, PostgresRecords};
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 }
 
 /// The state, to look at.
-pub(super) fn records(config: &Outline) -> Result<Box<dyn StateQueries>, StoreError> {
+pub(super) fn records(config: &ConfigSummary) -> Result<Box<dyn StateQueries>, StoreError> {
     Ok(match &config.state {
         StateLocation::File(path) => Box::new(SqliteRecords::open(path)?),
         #[cfg(feature = "postgres")]
@@ -45,7 +45,7 @@ pub(super) fn records(config: &Outline) -> Result<Box<dyn StateQueries>, StoreEr
 }
 
 /// Its outbox, for orders.
-pub(super) fn outbox(config: &Outline) -> Result<Box<dyn OutboxAdmin>, StoreError> {
+pub(super) fn outbox(config: &ConfigSummary) -> Result<Box<dyn OutboxAdmin>, StoreError> {
     Ok(match &config.state {
         StateLocation::File(path) => Box::new(SqliteOutbox::open(path)?),
         #[cfg(feature = "postgres")]

@@ -6,7 +6,7 @@ use comfy_table::{
 };
 
 use crate::domain::model::Status;
-use crate::logging::one_line;
+use crate::domain::text::sanitize;
 
 /// A terminal narrower than this is none, or can't be helped.
 const LEAST_WIDTH: u16 = 40;
@@ -97,7 +97,7 @@ fn rendered(columns: &[Column], rows: Vec<Vec<Cell>>, header: Header) -> String 
 
 /// A cell with a text from outside; a dash if there is none.
 pub(super) fn text_cell(text: Option<&str>) -> Cell {
-    Cell::new(text.map_or("-".into(), one_line))
+    Cell::new(text.map_or("-".into(), sanitize))
 }
 
 /// A cell with a status in its colour.
@@ -107,7 +107,7 @@ pub(super) fn status_cell(status: Option<&Status>) -> Cell {
 
 /// Likewise, with a word of ours behind it.
 pub(super) fn noted_status_cell(status: Option<&Status>, note: Option<&str>) -> Cell {
-    let word = status.map_or("-".into(), |status| one_line(status.as_str()));
+    let word = status.map_or("-".into(), |status| sanitize(status.as_str()));
     let text = note.map_or_else(|| word.to_string(), |note| format!("{word}, {note}"));
     let cell = Cell::new(text);
     match status {

@@ -5,7 +5,7 @@ use super::listing::{
 };
 use super::{Context, Exit, Failure, state};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Outline;
+use crate::config::ConfigSummary;
 use crate::domain::model::Timestamp;
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::queries::{StateQueries, TaskPlace, TaskRecord};
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let config = context.load_outline()?;
+    let config = context.load_summary()?;
     let records = state::records(&config)?;
     let now = SystemClock::start().now();
     let filter = filter(arguments, &config, &*records, now)?;
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 
 fn filter(
     arguments: &Arguments,
-    config: &Outline,
+    config: &ConfigSummary,
     records: &dyn StateQueries,
     now: Timestamp,
 ) -> Result<TaskFilter, Failure> {

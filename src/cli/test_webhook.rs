@@ -102,7 +102,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{EventPattern, Format, HttpSettings, TargetFilter};
+    use crate::config::{Format, HttpSettings, TargetFilter};
+    use crate::domain::event_pattern::EventPattern;
     use crate::secret::{Secret, SecretBytes, SecretUrl};
 
     fn webhook(url: String) -> Webhook {

@@ -10,7 +10,7 @@ use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock, Woken};
 use crate::domain::model::TaskId;
 use crate::domain::schedule::poll_delay;
-use crate::logging::one_line;
+use crate::domain::text::sanitize;
 use crate::ucdn::client::ApiClient;
 use crate::ucdn::error::{Fault, Remedy};
 
@@ -164,7 +164,7 @@ impl Waiting<'_> {
         let fault = fault_of(&error);
         if self.fault.as_ref() != Some(&fault) {
             self.progress
-                .remark(&format!("will ask again: {}", one_line(&error.to_string())));
+                .remark(&format!("will ask again: {}", sanitize(&error.to_string())));
         }
         self.fault = Some(fault);
         Ok(poll_delay(self.interval, self.interval, failures, fastrand::f64()).max(least))

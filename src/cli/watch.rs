@@ -7,13 +7,13 @@ use super::{Context, Exit, Failure};
 use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::daemon::once::{self, OnceError, OnceReport};
-use crate::daemon::{Daemon, Orders, SetupError, State};
-use crate::logging;
+use crate::daemon::{Control, Daemon, SetupError, StoreHandles};
+use crate::domain::text::sanitize;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{self, PostgresRecords};
 use crate::store::sqlite::{self, Loss, SqliteRecords};
-use crate::systemd::Supervisor;
+use crate::systemd::SystemdNotifier;
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
@@ -25,24 +25,24 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let config = context.load_config()?;
-    let orders = Orders::new();
-    orders.obey_signals().map_err(|error| Failure {
+    let control = Control::new();
+    control.install().map_err(|error| Failure {
         exit: Exit::State,
         error: format!("signals can't be received: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let (state, loss) = open_state(&config, &clock, &orders.stop)?;
+    let (state, loss) = open_state(&config, &clock, &control.stop)?;
     let reason = loss.map(|loss| loss.to_string());
     if let Some(reason) = &reason {
         log::error!("{reason}");
     }
     if arguments.once {
-        let report = once::run(&config, &state, &clock, &orders, reason.as_deref())?;
+        let report = once::run(&config, &state, &clock, &control, reason.as_deref())?;
         print_summary(&report);
         return Ok(exit_of(&report));
     }
-    let supervisor = Supervisor::of(&context.environment);
-    let daemon = Daemon::new(&config, state, clock, orders, supervisor)?;
+    let supervisor = SystemdNotifier::of(&context.environment);
+    let daemon = Daemon::new(&config, state, clock, control, supervisor)?;
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
@@ -59,21 +59,21 @@ pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,
     stop: &CancelToken,
-) -> Result<(State, Option<Loss>), StoreError> {
+) -> Result<(StoreHandles, Option<Loss>), StoreError> {
     match &config.state {
         StateLocation::File(path) => {
             let opened = sqlite::open(path, clock.now())?;
-            let state = State {
+            let state = StoreHandles {
                 store: Arc::new(opened.store),
-                records: Arc::new(SqliteRecords::open(path)?),
+                queries: Arc::new(SqliteRecords::open(path)?),
             };
             Ok((state, opened.loss))
         }
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            let state = State {
+            let state = StoreHandles {
                 store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
-                records: Arc::new(PostgresRecords::open(address, clock, stop)?),
+                queries: Arc::new(PostgresRecords::open(address, clock, stop)?),
             };
             Ok((state, None))
         }
@@ -116,7 +116,7 @@ fn print_summary(report: &OnceReport) {
             Err(error) => format!("{name}: not polled: {error} ({counts})"),
         };
         // Whoever closes the pipe has read enough; the exit code still tells.
-        let _ = writeln!(stdout, "{}", logging::one_line(&line));
+        let _ = writeln!(stdout, "{}", sanitize(&line));
     }
     for name in &report.held_elsewhere {
         let _ = writeln!(stdout, "{name}: not polled: another instance holds it");

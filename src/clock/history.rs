@@ -1,4 +1,4 @@
-//! What the wall clock said while time passed, so that setting it makes nothing older. Owns the stretches between two
+//! What the wall clock said while time passed, so that setting it makes nothing older. Owns the segments between two
 //! settings; reads no clock itself.
 
 use std::time::Duration;
@@ -9,25 +9,25 @@ use crate::domain::model::Timestamp;
 const SET: Duration = Duration::from_secs(30);
 
 /// Stretches that are remembered. A clock that is set all the time must not fill memory.
-const MOST_STRETCHES: usize = 256;
+const MAX_SEGMENTS: usize = 256;
 
 /// How old something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
     /// It was stamped while this process ran, which has counted the time since.
-    Witnessed(Duration),
+    Observed(Duration),
     /// It was stamped before, or under a clock that this process has not seen.
-    Told {
+    Reported {
         /// As far as stamps and the wall clock can be believed.
         age: Duration,
         /// This much of it has passed in this process.
-        witnessed: Duration,
+        observed: Duration,
     },
 }
 
 /// Both clocks, read at the same time.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub struct ClockReading {
     /// Wall time.
     pub wall: Timestamp,
     /// Time that passed since the process began, suspensions included. Never goes back.
@@ -37,63 +37,63 @@ pub struct Reading {
 /// The wall clock's history since the process began.
 #[derive(Debug)]
 pub struct WallHistory {
-    first: Reading,
-    stretches: Vec<Stretch>,
+    first: ClockReading,
+    segments: Vec<Segment>,
 }
 
 /// A time in which nobody set the wall clock.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
-    begun: Reading,
-    last: Reading,
+struct Segment {
+    begun: ClockReading,
+    last: ClockReading,
 }
 
 impl WallHistory {
     /// Begins with the process.
     #[must_use]
-    pub fn beginning(first: Reading) -> Self {
+    pub fn beginning(first: ClockReading) -> Self {
         Self {
             first,
-            stretches: vec![Stretch::beginning(first)],
+            segments: vec![Segment::beginning(first)],
         }
     }
 
     /// Takes note of a reading; to be called at each.
-    pub fn note(&mut self, now: Reading) {
-        let current = self.stretches.last_mut();
+    pub fn note(&mut self, now: ClockReading) {
+        let current = self.segments.last_mut();
         if let Some(current) = current.filter(|current| current.leads_to(now)) {
             current.last = now;
             return;
         }
-        if self.stretches.len() == MOST_STRETCHES {
-            self.stretches.remove(0);
+        if self.segments.len() == MAX_SEGMENTS {
+            self.segments.remove(0);
         }
-        self.stretches.push(Stretch::beginning(now));
+        self.segments.push(Segment::beginning(now));
     }
 
-    /// The age of what was stamped by this machine's wall clock. Where several stretches could hold the stamp, the
+    /// The age of what was stamped by this machine's wall clock. Where several segments could hold the stamp, the
     /// latest counts: of two ages, the lesser.
     #[must_use]
-    pub fn age(&self, stamp: Timestamp, now: Reading) -> Age {
-        let holds = |it: &&Stretch| it.begun.wall <= stamp && stamp <= it.last.wall;
-        if let Some(stretch) = self.stretches.iter().rev().find(holds) {
-            let into = stamp.since(stretch.begun.wall);
-            return Age::Witnessed(now.steady.saturating_sub(stretch.begun.steady + into));
+    pub fn age(&self, stamp: Timestamp, now: ClockReading) -> Age {
+        let holds = |it: &&Segment| it.begun.wall <= stamp && stamp <= it.last.wall;
+        if let Some(segment) = self.segments.iter().rev().find(holds) {
+            let into = stamp.since(segment.begun.wall);
+            return Age::Observed(now.steady.saturating_sub(segment.begun.steady + into));
         }
-        let witnessed = now.steady.saturating_sub(self.first.steady);
-        let told = self.first.wall.since(stamp).saturating_add(witnessed);
+        let observed = now.steady.saturating_sub(self.first.steady);
+        let told = self.first.wall.since(stamp).saturating_add(observed);
         // A clock that was ahead when the process began has been set back since.
         let age = if stamp <= now.wall {
             told.min(now.wall.since(stamp))
         } else {
             told
         };
-        Age::Told { age, witnessed }
+        Age::Reported { age, observed }
     }
 }
 
-impl Stretch {
-    fn beginning(reading: Reading) -> Self {
+impl Segment {
+    fn beginning(reading: ClockReading) -> Self {
         Self {
             begun: reading,
             last: reading,
@@ -101,7 +101,7 @@ impl Stretch {
     }
 
     /// Whether nobody set the clock between the last reading and this one.
-    fn leads_to(&self, now: Reading) -> bool {
+    fn leads_to(&self, now: ClockReading) -> bool {
         let expected = self
             .last
             .wall
@@ -126,13 +126,13 @@ mod tests {
 
     /// A machine of which the wall clock can be set.
     struct Machine {
-        now: Reading,
+        now: ClockReading,
         history: WallHistory,
     }
 
     impl Machine {
         fn at(seconds: i64) -> Self {
-            let now = Reading {
+            let now = ClockReading {
                 wall: wall(seconds),
                 steady: Duration::from_secs(7),
             };
@@ -163,14 +163,14 @@ mod tests {
         }
     }
 
-    fn witnessed(seconds: u64) -> Age {
-        Age::Witnessed(Duration::from_secs(seconds))
+    fn observed(seconds: u64) -> Age {
+        Age::Observed(Duration::from_secs(seconds))
     }
 
-    fn told(age: u64, witnessed: u64) -> Age {
-        Age::Told {
+    fn reported(age: u64, observed: u64) -> Age {
+        Age::Reported {
             age: Duration::from_secs(age),
-            witnessed: Duration::from_secs(witnessed),
+            observed: Duration::from_secs(observed),
         }
     }
 
@@ -183,10 +183,10 @@ mod tests {
             machine.pass(10);
             machine.step(step);
             machine.pass(60);
-            assert_eq!(machine.age(stamp), witnessed(70), "a step of {step}");
+            assert_eq!(machine.age(stamp), observed(70), "a step of {step}");
             let later = machine.now.wall;
             machine.pass(5);
-            assert_eq!(machine.age(later), witnessed(5), "a step of {step}");
+            assert_eq!(machine.age(later), observed(5), "a step of {step}");
         }
     }
 
@@ -197,9 +197,9 @@ mod tests {
         let early = machine.now.wall;
         machine.set(START);
         machine.pass(10);
-        assert_eq!(machine.age(early), witnessed(10));
+        assert_eq!(machine.age(early), observed(10));
         let before_the_boot = wall(START - 100);
-        assert_eq!(machine.age(before_the_boot), told(20, 20));
+        assert_eq!(machine.age(before_the_boot), reported(20, 20));
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
         let stamp = wall(START - 1000);
         machine.pass(HOUR);
         machine.step(86_400);
-        assert_eq!(machine.age(stamp), told(1000 + HOUR, HOUR));
+        assert_eq!(machine.age(stamp), reported(1000 + HOUR, HOUR));
     }
 
     #[test]
@@ -216,16 +216,16 @@ mod tests {
         let mut machine = Machine::at(START + 10 * 86_400);
         let stamp = wall(START - 60);
         machine.pass(5);
-        assert_eq!(machine.age(stamp), told(10 * DAY + 65, 5));
+        assert_eq!(machine.age(stamp), reported(10 * DAY + 65, 5));
         machine.set(START + 5);
-        assert_eq!(machine.age(stamp), told(65, 5));
+        assert_eq!(machine.age(stamp), reported(65, 5));
     }
 
     #[test]
     fn a_stamp_of_the_future_is_as_old_as_the_process_at_least() {
         let mut machine = Machine::at(START);
         machine.pass(HOUR);
-        assert_eq!(machine.age(wall(START + 86_400)), told(HOUR, HOUR));
+        assert_eq!(machine.age(wall(START + 86_400)), reported(HOUR, HOUR));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         for _ in 0..10_000 {
             machine.step(HOUR.cast_signed());
         }
-        assert_eq!(machine.history.stretches.len(), MOST_STRETCHES);
+        assert_eq!(machine.history.segments.len(), MAX_SEGMENTS);
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
             machine.pass(60);
             machine.step(1);
         }
-        assert_eq!(machine.history.stretches.len(), 1);
+        assert_eq!(machine.history.segments.len(), 1);
     }
 
     proptest! {
@@ -263,7 +263,7 @@ mod tests {
                 }
             }
             let Some(stamped) = stamped else { return Ok(()) };
-            let (Age::Witnessed(age) | Age::Told { age, .. }) = machine.age(stamped.wall);
+            let (Age::Observed(age) | Age::Reported { age, .. }) = machine.age(stamped.wall);
             let truth = machine.now.steady.saturating_sub(stamped.steady);
             // Steps too small to be told from drift add up.
             let drift = SET * u32::try_from(steps.len()).unwrap();

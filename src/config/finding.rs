@@ -1,7 +1,9 @@
 //! Errors and warnings as people see them: file, line, column, key, and what is wrong. Holds nothing secret.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+use crate::domain::text::sanitize;
 
 /// Everything that is wrong with a config file. Prints one line an error, after a headline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,28 +92,17 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        one_line(f, &self.file.display().to_string())?;
+        f.write_str(&sanitize(&self.file.display().to_string()))?;
         if let Some(Position { line, column }) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
             f.write_str(": ")?;
-            one_line(f, &self.key)?;
+            f.write_str(&sanitize(&self.key))?;
         }
         f.write_str(": ")?;
-        one_line(f, &self.message)
+        f.write_str(&sanitize(&self.message))
     }
-}
-
-/// Names of keys, files and variables may hold a newline, or what a terminal would obey.
-fn one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    text.chars().try_for_each(|c| {
-        if c.is_control() {
-            write!(f, "{}", c.escape_default())
-        } else {
-            f.write_char(c)
-        }
-    })
 }
 
 /// Counted from 1; columns are characters.

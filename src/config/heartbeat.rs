@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Heartbeat;
+use super::HeartbeatSettings;
 use super::http::HttpDraft;
 use super::reader::{Field, Table};
 use super::report::Read;
@@ -28,7 +28,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Read<Option<HeartbeatDraft>> {
 
 impl HeartbeatDraft {
     /// Reads what the keys name.
-    pub(super) fn open(self, world: &World<'_>) -> Read<Option<Heartbeat>> {
+    pub(super) fn open(self, world: &World<'_>) -> Read<Option<HeartbeatSettings>> {
         let url = self.url.and_then(|key| {
             let Some(key) = key else { return Ok(None) };
             let url = world.url(&key)?;
@@ -40,6 +40,6 @@ impl HeartbeatDraft {
         });
         let http = self.http.open(world);
         let (url, http) = (url?, http?);
-        Ok(url.map(|url| Heartbeat { url, http }))
+        Ok(url.map(|url| HeartbeatSettings { url, http }))
     }
 }

@@ -12,7 +12,7 @@ use super::reader::{Field, Table, all};
 use super::report::{Placed, Read};
 use super::secrets::{SecretKey, World};
 use super::values::SHORTEST;
-use crate::secret::{Secret, has_sound_port};
+use crate::secret::{Secret, has_valid_port};
 
 /// Set by the program itself: a second value would break the request, or its signature.
 const OWN_HEADERS: [&str; 10] = [
@@ -123,7 +123,7 @@ fn is_proxy(text: &str) -> bool {
     text.parse().is_ok_and(|uri: Uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
-            && uri.authority().is_some_and(has_sound_port)
+            && uri.authority().is_some_and(has_valid_port)
             && matches!(uri.path(), "" | "/")
             && uri.query().is_none()
     })

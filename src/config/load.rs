@@ -19,7 +19,7 @@ use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 /// A valid config, and what is unwise in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The config.
     pub config: Config,
     /// In the order of the file.
@@ -29,15 +29,15 @@ pub struct Loaded {
 /// Reads a config file and what it names: files of secrets and certificates, variables. Connects to nothing.
 ///
 /// Relative paths in the file start at the file's own folder. All that is wrong is reported at once.
-pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
+pub fn load(path: &Path, environment: &Environment) -> Result<LoadedConfig, ConfigErrors> {
     let (config, warnings) = read(path, environment, |draft, world| draft.open(world, path))?;
-    Ok(Loaded { config, warnings })
+    Ok(LoadedConfig { config, warnings })
 }
 
 /// What a config says of its state, and by which names. Made without reading a secret of an account or a webhook, so
 /// that whoever may read the state can do so where the service's credentials are out of reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outline {
+pub struct ConfigSummary {
     /// Where the state is kept.
     pub state: StateLocation,
     /// The targets, and which kind of tasks they watch; at least one.
@@ -46,10 +46,10 @@ pub struct Outline {
     pub webhooks: BTreeSet<WebhookName>,
 }
 
-/// Reads the outline of a config file: its text must be right, and what it names need not be there.
-pub fn outline(path: &Path, environment: &Environment) -> Result<Outline, ConfigErrors> {
-    let (outline, _) = read(path, environment, Draft::outline)?;
-    Ok(outline)
+/// Reads the summary of a config file: its text must be right, and what it names need not be there.
+pub fn load_summary(path: &Path, environment: &Environment) -> Result<ConfigSummary, ConfigErrors> {
+    let (summary, _) = read(path, environment, Draft::summarize)?;
+    Ok(summary)
 }
 
 fn read<T>(
@@ -196,11 +196,11 @@ impl Draft {
         })
     }
 
-    fn outline(self, world: &World<'_>) -> Read<Outline> {
+    fn summarize(self, world: &World<'_>) -> Read<ConfigSummary> {
         let state = self.state.and_then(|key| state::open(world, key.as_ref()));
         let targets = targets::by_name(self.targets?).into_iter();
         let webhooks = self.webhooks?.into_iter().flatten();
-        Ok(Outline {
+        Ok(ConfigSummary {
             state: state?,
             targets: targets.map(|(name, target)| (name, target.tasks)).collect(),
             webhooks: webhooks.map(WebhookDraft::into_name).collect(),

@@ -57,7 +57,7 @@ fn postgres(_: &Secret) -> Result<StateLocation, String> {
 /// Why an argument says no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {why}")]
-pub struct NotALocation {
+pub struct InvalidStateArgument {
     /// The argument, or how it begins: never what may be secret.
     what: String,
     why: String,
@@ -65,8 +65,11 @@ pub struct NotALocation {
 
 /// Reads a command's argument: a file's path, or a PostgreSQL URL without a password; or where such a URL with a password is to be
 /// found, `env:NAME` or `file:PATH`.
-pub fn locate(argument: &str, environment: &Environment) -> Result<StateLocation, NotALocation> {
-    let error = |what: &str, why: String| NotALocation {
+pub fn parse_state_argument(
+    argument: &str,
+    environment: &Environment,
+) -> Result<StateLocation, InvalidStateArgument> {
+    let error = |what: &str, why: String| InvalidStateArgument {
         what: what.to_owned(),
         why,
     };

@@ -4,17 +4,17 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::{Config, Environment, Loaded, load};
+use super::{Config, Environment, LoadedConfig, load};
 
 mod canary;
 mod example;
 mod formats;
-mod outline;
 mod outside;
 mod patterns;
 mod rules;
 mod secrets;
 mod shapes;
+mod summary;
 mod syntax;
 mod warnings;
 
@@ -79,7 +79,7 @@ impl Folder {
         self.directory.path().join(name)
     }
 
-    fn load(&self) -> Result<Loaded, super::ConfigErrors> {
+    fn load(&self) -> Result<LoadedConfig, super::ConfigErrors> {
         let variable = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let environment: Environment = self.environment.iter().map(variable).collect();
         load(&self.path("config.toml"), &environment)

@@ -13,8 +13,9 @@ use super::report::{Place, Read};
 use super::secrets::{SecretKey, SecretSource, World, is_loopback};
 use super::suggest::did_you_mean;
 use super::values::SHORTEST;
-use super::{EventPattern, Format, TargetFilter, Webhook};
+use super::{Format, TargetFilter, Webhook};
 use crate::domain::event::EventType;
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{TargetName, WebhookName};
 use crate::secret::{SecretBytes, SecretUrl};
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::crew::Crew;
-use super::{JOIN_WITHIN, MAX_POLLS, Orders, SetupError, State, holding};
+use super::workers::Crew;
+use super::{Control, JOIN_WITHIN, MAX_POLLS, SetupError, StoreHandles, leases};
 use crate::clock::{Clock, Notify, Woken};
 use crate::config::{self, Config};
 use crate::deliver::{DeliveryWorker, DrainReport};
@@ -49,27 +49,27 @@ pub enum OnceError {
 /// Does one round.
 pub fn run(
     config: &Config,
-    State { store, records }: &State,
+    StoreHandles { store, queries }: &StoreHandles,
     clock: &Arc<dyn Clock>,
-    orders: &Orders,
+    control: &Control,
     lost_state: Option<&str>,
 ) -> Result<OnceReport, OnceError> {
     let heartbeat = config.heartbeat.as_ref().map(heartbeat).transpose()?;
-    let metrics = Arc::new(Metrics::new(Arc::clone(records), Arc::clone(clock)));
-    metrics.watch(config);
-    let mut crew = Crew::of(config, store, clock, &orders.stop, &metrics)?;
+    let metrics = Arc::new(Metrics::new(Arc::clone(queries), Arc::clone(clock)));
+    metrics.set_config(config);
+    let mut crew = Crew::of(config, store, clock, &control.stop, &metrics)?;
     let wanted: BTreeSet<TargetName> = crew.pollers.keys().cloned().collect();
-    let tended = store.tend(&wanted, &BTreeSet::new())?;
-    metrics.hold(tended.held.iter());
-    tended.shortage.as_deref().map(holding::tell_of);
+    let tended = store.renew_leases(&wanted, &BTreeSet::new())?;
+    metrics.set_owned_targets(tended.owned.iter());
+    tended.capacity_error.as_deref().map(leases::tell_of);
     let keep = Keep {
         store: &**store,
         // All of them are as good as under way until the round is over.
-        held: &tended.held,
-        within: tended.again_within,
+        held: &tended.owned,
+        within: tended.renew_within,
     };
     if let Some(reason) = lost_state {
-        metrics.state_was_set_aside();
+        metrics.record_state_loss();
         for poller in crew.pollers.values() {
             if let Err(error) = poller.report_lost_state(reason) {
                 log::error!("can't record that the state was lost: {error}");
@@ -79,21 +79,21 @@ pub fn run(
     let pollers: Vec<_> = crew
         .pollers
         .iter()
-        .filter(|(name, _)| tended.held.contains(name))
+        .filter(|(name, _)| tended.owned.contains(name))
         .map(|(name, poller)| (name.clone(), Arc::clone(poller)))
         .collect();
     let cut_polls = || pollers.iter().for_each(|(_, poller)| poller.cut());
     let polled = side_by_side(
         pollers.clone(),
         |(name, poller): (TargetName, Arc<Poller>)| (name, poller.poll()),
-        orders,
+        control,
         &keep,
         cut_polls,
     );
     let mut polls = polled;
     polls.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, report) in &polls {
-        metrics.polled(name, report);
+        metrics.record_poll(name, report);
     }
     if let Some(present) = crew.vouched_now()
         && let Err(error) = store.prune(present.saturating_sub(config.retention))
@@ -101,14 +101,14 @@ pub fn run(
         log::warn!("can't forget what is older than the retention: {error}");
     }
     let couriers = crew.take_couriers();
-    let stop = orders.stop.clone();
+    let stop = control.stop.clone();
     let deliveries = side_by_side(
         couriers,
         move |(name, mut courier): (WebhookName, DeliveryWorker)| {
             let report = courier.drain_once(&stop);
             (name, report)
         },
-        orders,
+        control,
         &keep,
         || crew.stop_couriers(),
     );
@@ -121,7 +121,7 @@ pub fn run(
         && is_whole
         && polls.iter().all(|(_, report)| report.result.is_ok())
     {
-        beat(heartbeat, orders, &keep);
+        beat(heartbeat, control, &keep);
     }
     let has_ended = |name: &&TargetName| polls.iter().any(|(polled, _)| polled == *name);
     let begun = pollers.iter().map(|(name, _)| name);
@@ -134,10 +134,10 @@ pub fn run(
     Ok(OnceReport {
         polls,
         unfinished,
-        held_elsewhere: wanted.difference(&tended.held).cloned().collect(),
+        held_elsewhere: wanted.difference(&tended.owned).cloned().collect(),
         deliveries,
         owed,
-        was_stopped: orders.stop.is_cancelled(),
+        was_stopped: control.stop.is_cancelled(),
     })
 }
 
@@ -155,7 +155,7 @@ impl Keep<'_> {
 
     fn tend(&self) {
         if self.within.is_some()
-            && let Err(error) = self.store.tend(self.held, self.held)
+            && let Err(error) = self.store.renew_leases(self.held, self.held)
         {
             // What it means is said by the polls and deliveries that it stops.
             log::debug!("the targets may not be held any more: {error}");
@@ -163,7 +163,7 @@ impl Keep<'_> {
     }
 }
 
-fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
+fn heartbeat(settings: &config::HeartbeatSettings) -> Result<Heartbeat, SetupError> {
     Heartbeat::new(settings).map_err(|error| SetupError {
         what: "the heartbeat".to_owned(),
         source: error.into(),
@@ -173,15 +173,15 @@ fn heartbeat(settings: &config::Heartbeat) -> Result<Heartbeat, SetupError> {
 fn write_textfile(path: &Path, metrics: &Metrics) {
     let mut textfile = Textfile::new(path.to_owned());
     // This process has polled once: of a target that failed in it, only the file knows when it last did not.
-    metrics.remember(&textfile.last_successes());
+    metrics.restore_last_successes(&textfile.last_successes());
     textfile.write(&metrics.text());
 }
 
-fn beat(heartbeat: Heartbeat, orders: &Orders, keep: &Keep<'_>) {
+fn beat(heartbeat: Heartbeat, control: &Control, keep: &Keep<'_>) {
     let cut = heartbeat.cut();
-    let stop = orders.stop.clone();
+    let stop = control.stop.clone();
     let work = move |mut heartbeat: Heartbeat| heartbeat.beat(&stop);
-    side_by_side(vec![heartbeat], work, orders, keep, cut);
+    side_by_side(vec![heartbeat], work, control, keep, cut);
 }
 
 /// Rings when it is dropped.
@@ -197,7 +197,7 @@ impl Drop for Ring {
 fn side_by_side<T: Send + 'static, R: Send + 'static>(
     items: Vec<T>,
     work: impl Fn(T) -> R + Clone + Send + 'static,
-    orders: &Orders,
+    control: &Control,
     keep: &Keep<'_>,
     cut: impl Fn(),
 ) -> Vec<R> {
@@ -206,7 +206,7 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
     let (sender, receiver) = mpsc::channel();
     for _ in 0..MAX_POLLS.min(expected) {
         let (queue, sender, work) = (Arc::clone(&queue), sender.clone(), work.clone());
-        let (stop, bell) = (orders.stop.clone(), orders.bell.clone());
+        let (stop, bell) = (control.stop.clone(), control.bell.clone());
         let started = std::thread::Builder::new()
             .name("once".to_owned())
             .spawn(move || {
@@ -235,7 +235,7 @@ fn side_by_side<T: Send + 'static, R: Send + 'static>(
             Ok(result) => results.push(result),
             Err(mpsc::TryRecvError::Disconnected) => return results,
             Err(mpsc::TryRecvError::Empty) => {
-                if orders.bell.wait(Some(keep.wait())) == Woken::Stopped {
+                if control.bell.wait(Some(keep.wait())) == Woken::Stopped {
                     cut();
                     results.extend(last_results(&receiver));
                     return results;

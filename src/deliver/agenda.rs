@@ -88,12 +88,11 @@ impl Agenda {
     /// wrong: it kills nothing that was not tried for a while.
     pub(super) fn until_given_up(&self, delivery: &Delivery, attempts: u32) -> Duration {
         match self.clock.age(delivery.recorded) {
-            Age::Witnessed(age) => self.give_up_after.saturating_sub(age),
-            Age::Told { age, witnessed } => self.give_up_after.saturating_sub(age).max(grace_left(
-                self.give_up_after,
-                attempts,
-                witnessed,
-            )),
+            Age::Observed(age) => self.give_up_after.saturating_sub(age),
+            Age::Reported { age, observed } => self
+                .give_up_after
+                .saturating_sub(age)
+                .max(grace_left(self.give_up_after, attempts, observed)),
         }
     }
 }

@@ -226,6 +226,15 @@ impl Serialize for Timestamp {
     }
 }
 
+impl<'de> Deserialize<'de> for Timestamp {
+    /// RFC 3339 in UTC.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time = humantime::parse_rfc3339(&text).map_err(serde::de::Error::custom)?;
+        Ok(time.into())
+    }
+}
+
 /// The span of time that a list is asked for. Both ends are always sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

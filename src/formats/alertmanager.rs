@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::event::{Change, Event, Task};
 use crate::config::Alerts;
-use crate::domain::event::EventType;
+use crate::domain::event::{EventDocument, EventTask, EventType, UrlChange};
 use crate::domain::model::{Status, Timestamp};
 use crate::formats::OutgoingEvent;
 
@@ -62,7 +61,7 @@ pub(super) fn body(alerts: &Alerts, events: &[OutgoingEvent<'_>]) -> Value {
     // Of several statements on one alert the last holds: Alertmanager would merge them as if they overlapped.
     let mut last: BTreeMap<Labels, Value> = BTreeMap::new();
     for outgoing in events {
-        let event = Event::read(outgoing);
+        let event = outgoing.read();
         for statement in (Source {
             alerts,
             event: &event,
@@ -103,7 +102,7 @@ impl Name {
 /// One event, and the settings that its labels depend on.
 struct Source<'a> {
     alerts: &'a Alerts,
-    event: &'a Event,
+    event: &'a EventDocument,
 }
 
 impl Source<'_> {
@@ -115,7 +114,7 @@ impl Source<'_> {
     }
 
     fn of_target(&self) -> Statement {
-        match self.event.r#type {
+        match self.event.event_type() {
             Some(EventType::WatchFailing) => self.fires(self.labels(Name::WatchFailing, &[])),
             Some(EventType::WatchRecovered) => {
                 Statement::resolved(self.labels(Name::WatchFailing, &[]))
@@ -124,7 +123,7 @@ impl Source<'_> {
         }
     }
 
-    fn of_task(&self, task: &Task) -> Vec<Statement> {
+    fn of_task(&self, task: &EventTask) -> Vec<Statement> {
         let labels = |name| {
             let (kind, id) = (task.kind.as_str(), task.id.as_str());
             self.labels(name, &[("kind", kind), ("task", id)])
@@ -134,9 +133,9 @@ impl Source<'_> {
             .iter()
             .filter_map(|change| self.of_url(task, change))
             .collect();
-        let failed = |change: &&Change| change.status == Status::Failure;
+        let failed = |change: &&UrlChange| change.status == Status::Failure;
         let listed = changes.iter().filter(failed).count();
-        match self.event.r#type {
+        match self.event.event_type() {
             Some(EventType::TaskVanished) => {
                 statements.push(self.fires(labels(Name::TaskVanished)));
             }
@@ -158,7 +157,7 @@ impl Source<'_> {
         statements
     }
 
-    fn of_url(&self, task: &Task, change: &Change) -> Option<Statement> {
+    fn of_url(&self, task: &EventTask, change: &UrlChange) -> Option<Statement> {
         let kind = task.kind.as_str();
         let labels = self.labels(Name::UrlFailed, &[("kind", kind), ("url", &change.url)]);
         match change.status {
@@ -207,7 +206,7 @@ impl Statement {
         }
     }
 
-    fn alert(&self, alerts: &Alerts, event: &Event) -> Value {
+    fn alert(&self, alerts: &Alerts, event: &EventDocument) -> Value {
         let time = event.time.unwrap_or(Timestamp::EPOCH);
         match &self.state {
             State::Resolved => json!({
@@ -217,7 +216,7 @@ impl Statement {
             State::Fires { summary, task } => {
                 let mut annotations = BTreeMap::from([("summary", summary)]);
                 annotations.extend(task.as_ref().map(|task| ("task", task)));
-                let lasts = match event.r#type {
+                let lasts = match event.event_type() {
                     Some(EventType::Test) => TEST_LASTS,
                     _ => alerts.expire_after,
                 };

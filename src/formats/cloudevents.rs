@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::event::Event;
+use crate::domain::event::EventType;
 use crate::domain::model::Timestamp;
 use crate::formats::OutgoingEvent;
 
@@ -33,7 +33,7 @@ pub(super) fn body<'a>(events: &[OutgoingEvent<'_>]) -> Cow<'a, [u8]> {
 }
 
 fn envelope(outgoing: &OutgoingEvent<'_>) -> String {
-    let event = Event::read(outgoing);
+    let event = outgoing.read();
     let task = event.task.as_ref().map(|task| task.id.as_str());
     let envelope = Envelope {
         specversion: "1.0",
@@ -41,7 +41,7 @@ fn envelope(outgoing: &OutgoingEvent<'_>) -> String {
         source: format!("/ucdn-watch/targets/{}", event.target),
         r#type: format!(
             "ucdn-watch.{}",
-            event.r#type.map_or("event", |known| known.as_str())
+            event.event_type().map_or("event", EventType::as_str)
         ),
         subject: task.filter(|id| !id.is_empty()),
         time: event.time,

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::{Event, Task};
 use super::text::Tells;
 use super::words::{Line, Words};
-use crate::domain::event::EventType;
+use crate::domain::event::{EventDocument, EventTask, EventType};
 use crate::domain::model::{Status, Timestamp};
 use crate::formats::OutgoingEvent;
 
@@ -34,7 +33,7 @@ pub(super) struct Entry {
     /// When the last of its events was seen.
     pub(super) time: Option<Timestamp>,
     /// As it is after the last of its events; none for a target.
-    pub(super) task: Option<Task>,
+    pub(super) task: Option<EventTask>,
     /// Why polls fail, or an event's own summary.
     pub(super) reason: Option<String>,
     /// URLs that failed and have not succeeded since.
@@ -106,7 +105,7 @@ impl Digest {
         let mut places = BTreeMap::new();
         let mut entries: Vec<Entry> = Vec::new();
         for outgoing in events {
-            let event = Event::read(outgoing);
+            let event = outgoing.read();
             let place = *places.entry(key(&event, outgoing)).or_insert(entries.len());
             if place == entries.len() {
                 entries.push(Entry::new(&event));
@@ -182,8 +181,8 @@ impl Digest {
 }
 
 /// Events of the same key are told of as one.
-fn key(event: &Event, outgoing: &OutgoingEvent<'_>) -> (String, String) {
-    let subject = match (&event.task, event.r#type) {
+fn key(event: &EventDocument, outgoing: &OutgoingEvent<'_>) -> (String, String) {
+    let subject = match (&event.task, event.event_type()) {
         (Some(task), _) => format!("task {} {}", task.kind, task.id),
         (None, Some(EventType::WatchFailing | EventType::WatchRecovered)) => "polls".to_owned(),
         (None, _) => format!("event {}", outgoing.id),
@@ -192,7 +191,7 @@ fn key(event: &Event, outgoing: &OutgoingEvent<'_>) -> (String, String) {
 }
 
 impl Entry {
-    fn new(event: &Event) -> Self {
+    fn new(event: &EventDocument) -> Self {
         Self {
             target: event.target.clone(),
             category: Category::Other,
@@ -219,8 +218,9 @@ impl Entry {
         failing.saturating_sub(self.failing.len())
     }
 
-    fn take(&mut self, event: Event) {
-        match event.r#type {
+    fn take(&mut self, event: EventDocument) {
+        let event_type = event.event_type();
+        match event_type {
             Some(EventType::TaskStalled) => self.is_stalled = true,
             Some(EventType::TaskVanished) => self.is_vanished = true,
             _ => self.is_vanished = false,
@@ -233,12 +233,12 @@ impl Entry {
             }
         }
         self.time = event.time.or(self.time);
-        self.reason = match event.r#type {
-            Some(_) => event.reason,
-            None => Some(event.summary),
-        };
         self.task = event.task;
-        self.category = self.judge(event.r#type);
+        self.category = self.judge(event_type);
+        self.reason = match self.category {
+            Category::Other => Some(event.summary),
+            _ => event.reason,
+        };
         self.has_failed |= self.category == Category::Failed;
     }
 
@@ -252,7 +252,7 @@ impl Entry {
         }
     }
 
-    fn judge_task(&self, task: &Task) -> Category {
+    fn judge_task(&self, task: &EventTask) -> Category {
         match &task.status {
             Status::Failure => Category::Failed,
             _ if !self.failing.is_empty() => Category::Failed,

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::ops::Add;
 
 use super::words::{Line, Part, Role, Words};
+use crate::domain::text::is_unsafe;
 
 /// A URL takes up so many bytes of a message at the most, about as much as browsers and servers take.
 const URL_LIMIT: usize = 2_000;
@@ -75,14 +76,9 @@ fn percent(c: char, escaped: &mut String) {
     }
 }
 
-/// White space, and what leaves no mark or changes the direction of what follows: it could hide where a URL leads.
+/// White space, and characters that leave no mark or reverse the direction of text: they could hide where a URL leads.
 fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || c.is_whitespace()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    c.is_whitespace() || is_unsafe(c)
 }
 
 /// What a line and its break take up in a string of JSON, in bytes.

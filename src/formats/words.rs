@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::digest::{Category, Entry};
-use super::event::Task;
 use super::text::Tells;
 use crate::config::{Chat, Language};
+use crate::domain::event::EventTask;
 use crate::domain::model::{Status, TaskKind, Timestamp};
 
 /// Beijing is so far ahead of UTC, all year round.
@@ -189,7 +189,7 @@ impl Words {
     }
 
     /// `shop: refresh task 2019… failed`.
-    fn task_head(self, entry: &Entry, task: &Task) -> Vec<Part> {
+    fn task_head(self, entry: &Entry, task: &EventTask) -> Vec<Part> {
         let target = &entry.target;
         let before = match (self.0, task.kind) {
             (Language::En, kind) => format!("{target}: {kind} task "),

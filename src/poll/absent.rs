@@ -123,7 +123,7 @@ impl Round<'_> {
             let missed = missed(task.absence);
             task.absence = missed.absence;
             if missed.newly_vanished {
-                drafts.push(self.poller.origin(now).vanished(&task));
+                drafts.push(self.poller.event_builder(now).vanished(&task));
             }
             commit.tasks.push(TaskUpsert {
                 number: Some(number),

@@ -54,7 +54,7 @@ impl ServerClock {
 
 impl Heard {
     fn since(&self, clock: &dyn Clock) -> Duration {
-        let (Age::Witnessed(age) | Age::Told { age, .. }) = clock.age(self.ours);
+        let (Age::Observed(age) | Age::Reported { age, .. }) = clock.age(self.ours);
         age
     }
 }

@@ -111,7 +111,7 @@ impl Round<'_> {
                 continue;
             };
             if before.is_some() || self.is_news(&difference.task) {
-                drafts.extend(self.poller.origin(now).events_of(&difference));
+                drafts.extend(self.poller.event_builder(now).events_for(&difference));
             }
             known.insert(task.id.clone(), difference.task.clone());
             // Of two records of one task, the store keeps the later.

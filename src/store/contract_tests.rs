@@ -263,7 +263,7 @@ fn failed() -> AttemptResult {
     }
 }
 
-/// StateQueries that attempts of these sequences ended so.
+/// Rows that attempts of these sequences ended so.
 pub(super) fn record(store: &dyn Store, webhook: &str, sequences: &[u64], result: &AttemptResult) {
     let attempts: Vec<Attempt> = sequences
         .iter()

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::queries::{DeliveryRecord, DeliveryState, EventRecord, TaskRecord};
 use crate::domain::event::UrlCounts;
 use crate::domain::model::{
-    Absence, KnownTask, Status, TargetName, TaskId, Timestamp, UrlState, WebhookName,
+    Absence, KnownTask, Status, TargetName, TaskId, Timestamp, Url, UrlState, WebhookName,
 };
 
 #[derive(Serialize)]
@@ -30,7 +30,8 @@ struct TaskDocument<'a> {
 #[derive(Debug, Serialize)]
 pub struct UrlDocument<'a> {
     url: &'a str,
-    status: &'a Status,
+    /// `null` if the API sent none.
+    status: Option<&'a Status>,
     progress: Option<u32>,
     finished: Option<Timestamp>,
 }
@@ -41,11 +42,22 @@ impl<'a> UrlDocument<'a> {
     pub fn all(task: &'a KnownTask) -> Vec<Self> {
         let of = |(url, state): (&'a String, &'a UrlState)| Self {
             url,
-            status: &state.status,
+            status: Some(&state.status),
             progress: state.progress,
             finished: state.finished,
         };
         task.urls.iter().map(of).collect()
+    }
+}
+
+impl<'a> From<&'a Url> for UrlDocument<'a> {
+    fn from(url: &'a Url) -> Self {
+        Self {
+            url: &url.url,
+            status: url.status.as_ref(),
+            progress: url.progress,
+            finished: url.finished,
+        }
     }
 }
 

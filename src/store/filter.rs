@@ -5,10 +5,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
-
 use super::queries::DeliveryState;
-use crate::domain::event::EventType;
+use crate::domain::event::{EventDocument, EventType};
 use crate::domain::model::{Status, TargetName, TaskId, Timestamp, UrlState, WebhookName};
 
 /// Which tasks are asked for: those that all of this is true of. The default: all.
@@ -159,23 +157,12 @@ impl UrlFilter {
     }
 }
 
-/// The parts of an event's document that name URLs.
-#[derive(Deserialize)]
-struct Document {
-    changes: Vec<Change>,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    url: String,
-}
-
 impl UrlFilter {
     /// Whether an event's document names such a URL. One that can't be read names none.
     #[must_use]
     pub fn is_named_in(&self, document: &str) -> bool {
-        serde_json::from_str::<Document>(document)
-            .is_ok_and(|named| named.changes.iter().any(|change| self.matches(&change.url)))
+        let changes = EventDocument::read(document).changes;
+        changes.iter().any(|change| self.matches(&change.url))
     }
 
     /// Whether such a URL is among a task's, which are told as a state keeps them.

@@ -55,6 +55,9 @@ pub use records::PostgresRecords;
 /// for somebody to take it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long [`Store::close`] waits for a call under way. After that the locks last as long as the process.
+const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
 /// A state that instances share.
 #[derive(Debug)]
 pub struct PostgresStore {
@@ -66,7 +69,7 @@ pub struct PostgresStore {
     reader: Mutex<Reconnecting>,
 }
 
-/// Connects, and brings the schema up to date. Holds no target yet: see [`Store::tend`]. After `stop` no call waits long.
+/// Connects, and brings the schema up to date. Holds no target yet: see [`Store::renew_leases`]. After `stop` no call waits long.
 pub fn open(
     address: &Address,
     clock: Arc<dyn Clock>,
@@ -129,7 +132,7 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn tend(
+    fn renew_leases(
         &self,
         wanted: &BTreeSet<TargetName>,
         under_way: &BTreeSet<TargetName>,
@@ -137,7 +140,7 @@ impl Store for PostgresStore {
         let mut writer = self.writer();
         let now = self.clock.steady();
         if self.last_look.is_within(LOOK_EVERY, now) {
-            return Ok(writer.tended());
+            return Ok(writer.lease_status());
         }
         let looked = writer
             .connect()
@@ -145,7 +148,7 @@ impl Store for PostgresStore {
         looked.map_err(|fault| self.error(fault, "look which targets are held"))?;
         // From before the look: the server counts our silence from its answer, which came later.
         self.last_look.note(now);
-        Ok(writer.tended())
+        Ok(writer.lease_status())
     }
 
     fn lease_is_valid(&self) -> bool {
@@ -293,5 +296,14 @@ impl Store for PostgresStore {
             })?;
         }
         Ok(gone)
+    }
+
+    fn close(&self) {
+        if let Some(mut writer) = self.writer.try_lock_for(CLOSE_WITHIN) {
+            writer.end();
+        }
+        if let Some(mut reader) = self.reader.try_lock_for(CLOSE_WITHIN) {
+            reader.end();
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::clock::{CancelToken, Clock, Woken};
 use crate::config::Account;
 use crate::domain::model::{TaskKind, Timestamp};
 use crate::domain::schedule::{Budget, retry_after};
+use crate::domain::text::sanitize;
 use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
 use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
@@ -223,18 +224,11 @@ fn redact_signatures(message: String) -> String {
     }
 }
 
-/// Cut, on one line, and without what a terminal would obey.
+/// The first [`MAX_MESSAGE_CHARS`] characters, sanitized.
 fn printable(text: &str) -> String {
-    text.chars()
-        .take(MAX_MESSAGE_CHARS)
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let end = text.char_indices().nth(MAX_MESSAGE_CHARS);
+    let (shown, _) = text.split_at(end.map_or(text.len(), |(at, _)| at));
+    sanitize(shown).into_owned()
 }
 
 /// The parameters of a list request, without keys and signature.

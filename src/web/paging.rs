@@ -12,16 +12,16 @@ use crate::store::filter::{TaskFilter, UrlFilter};
 use crate::store::queries::{EventRecord, StateQueries, TaskPlace, TaskRecord};
 use crate::web::refusal::Refusal;
 
-/// StateQueries of a page, unless `limit` says otherwise.
+/// Rows of a page, unless `limit` says otherwise.
 pub(super) const USUAL_LIMIT: Limit = Limit(50);
 
-/// StateQueries of a page at the most.
+/// Rows of a page at the most.
 const HIGHEST_LIMIT: usize = 500;
 
-/// StateQueries that a page which looks for URLs looks through: some tenths of a second.
+/// Rows that a page which looks for URLs looks through: some tenths of a second.
 const MOST_LOOKED_AT: usize = 5_000;
 
-/// StateQueries in memory at a time.
+/// Rows in memory at a time.
 const CHUNK: usize = 50;
 
 /// A page ends with the record that makes it so long, in bytes.

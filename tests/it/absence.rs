@@ -1,6 +1,6 @@
 //! What is concluded from a task's not being in the list: nothing, until it was missing for long enough.
 
-use ucdn_watch::simulator::{Effect, Fault, ListShape};
+use ucdn_simulator::{Effect, Fault, ListShape};
 
 use crate::harness::{Scene, only, seconds_ago, task, types};
 

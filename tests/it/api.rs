@@ -174,3 +174,39 @@ fn a_slip_in_a_parameter_is_told_with_its_name() {
         assert!(said.contains(error), "{path}: {said}");
     }
 }
+
+#[test]
+fn characters_that_steer_a_terminal_or_hide_are_escaped_in_commands_and_api() {
+    let hostile = "t\u{7f}\u{9b}31m\u{202e}\u{200b}\u{e0041}\u{feff}";
+    let scene = Scene::with(|config: ConfigText| config.text("http", "listen", "127.0.0.1:0"));
+    scene.api.add_task(task(hostile));
+    scene.once();
+    let watcher = scene.watch();
+    let address = address_of(&watcher);
+    let raw = |text: &str| text.contains(|it| it > '\u{7e}');
+    let mut documents: Vec<String> = ["/api/tasks", "/api/events"]
+        .map(|path| get(address, path).body)
+        .into();
+    for command in [
+        &["tasks", "--json"][..],
+        &["tasks", hostile, "--json"],
+        &["events", "--json"],
+        &["deliveries", "--json"],
+        &["query", "--json"],
+    ] {
+        documents.push(scene.run(command).with_code(0).stdout);
+    }
+    for document in &documents {
+        assert!(!raw(document), "{document}");
+        let _: Value = serde_json::from_str(document).unwrap();
+    }
+    assert_eq!(items(&json(address, "/api/tasks"))[0]["id"], hostile);
+    let lines = [
+        scene.run(&["tasks"]).with_code(0).stdout,
+        scene.run(&["tasks", hostile]).with_code(0).stdout,
+        scene.run(&["query"]).with_code(0).stdout,
+    ];
+    for text in lines {
+        assert!(!raw(&text.replace(['→', '…'], "")), "{text:?}");
+    }
+}

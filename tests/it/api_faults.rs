@@ -5,7 +5,7 @@
 use std::thread;
 
 use serde_json::Value;
-use ucdn_watch::simulator::{Effect, Fault, ListShape};
+use ucdn_simulator::{Effect, Fault, ListShape};
 
 use crate::harness::{Program, Scene, eventually, seconds_ago, task, types};
 

@@ -59,7 +59,9 @@ fn what_the_containerfile_copies_is_all_that_cargo_wants() {
     let complaints = String::from_utf8_lossy(&read.stderr);
     assert!(read.status.success(), "{complaints}");
     let mut texts = Vec::new();
-    included(&build.path().join("src"), &mut texts);
+    for sources in ["src", "crates"] {
+        included(&build.path().join(sources), &mut texts);
+    }
     assert!(texts.len() > 5, "{texts:?}");
     for text in texts {
         assert!(text.exists(), "{} is not copied", text.display());

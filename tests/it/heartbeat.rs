@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ucdn_watch::simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault};
 
 use crate::harness::{Answer, ConfigText, Receiver, Scene, task};
 

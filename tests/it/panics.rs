@@ -4,7 +4,7 @@
 use std::fs;
 
 use serde_json::Value;
-use ucdn_watch::simulator::Settings;
+use ucdn_simulator::Settings;
 
 use crate::harness::{Answer, Delivery, Ended, Program, Scene, can_trace, eventually, task, types};
 

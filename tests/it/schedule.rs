@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use ucdn_watch::simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault};
 
 use crate::harness::{Scene, task, types};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_watch::simulator::{Script, Settings, TaskSpec};
+use ucdn_simulator::{Script, Settings, TaskSpec};
 
 use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, pause};
 

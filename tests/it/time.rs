@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ucdn_watch::clock::{Age, Clock, Reading, SystemClock, WallHistory};
+use ucdn_simulator::{DateHeader, Effect, Fault, TaskIdRule};
+use ucdn_watch::clock::{Age, Clock, ClockReading, SystemClock, WallHistory};
 use ucdn_watch::config::{Config, Environment, load};
 use ucdn_watch::daemon::once::{self, OnceReport};
-use ucdn_watch::daemon::{Daemon, Orders, State};
+use ucdn_watch::daemon::{Control, Daemon, StoreHandles};
 use ucdn_watch::domain::model::Timestamp;
-use ucdn_watch::simulator::{DateHeader, Effect, Fault, TaskIdRule};
 use ucdn_watch::store::sqlite::{SqliteRecords, open};
-use ucdn_watch::systemd::Supervisor;
+use ucdn_watch::systemd::SystemdNotifier;
 
 use crate::harness::{Answer, ConfigText, Scene, Stopwatch, seconds_ago, task, types};
 
@@ -38,7 +38,7 @@ impl LooseClock {
     /// So many seconds wrong when the process begins.
     fn off_by(wall_seconds: i64) -> Arc<Self> {
         let machine = SystemClock::start();
-        let first = Reading {
+        let first = ClockReading {
             wall: moved(machine.now(), wall_seconds),
             steady: machine.monotonic(),
         };
@@ -72,8 +72,8 @@ impl LooseClock {
         changes.suspended += span;
     }
 
-    fn noted(&self, changes: &mut Changes) -> Reading {
-        let reading = Reading {
+    fn noted(&self, changes: &mut Changes) -> ClockReading {
+        let reading = ClockReading {
             wall: moved(self.machine.now(), changes.wall_seconds),
             steady: self.machine.monotonic() + changes.suspended,
         };
@@ -112,11 +112,11 @@ fn config(scene: &Scene) -> Config {
         .config
 }
 
-fn state(scene: &Scene, clock: &dyn Clock) -> State {
+fn state(scene: &Scene, clock: &dyn Clock) -> StoreHandles {
     let path = scene.state_path();
-    State {
+    StoreHandles {
         store: Arc::new(open(&path, clock.now()).unwrap().store),
-        records: Arc::new(SqliteRecords::open(&path).unwrap()),
+        queries: Arc::new(SqliteRecords::open(&path).unwrap()),
     }
 }
 
@@ -124,7 +124,7 @@ fn state(scene: &Scene, clock: &dyn Clock) -> State {
 fn once(scene: &Scene, clock: &Arc<LooseClock>) -> OnceReport {
     let clock: Arc<dyn Clock> = clock.clone();
     let state = state(scene, &*clock);
-    once::run(&config(scene), &state, &clock, &Orders::new(), None).unwrap()
+    once::run(&config(scene), &state, &clock, &Control::new(), None).unwrap()
 }
 
 /// The same; what it brought to the receiver.
@@ -140,15 +140,15 @@ fn news(scene: &Scene, clock: &Arc<LooseClock>) -> Vec<String> {
 
 /// The daemon in this process, by a clock of the test's.
 struct Watching {
-    orders: Orders,
+    orders: Control,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watching {
     fn start(scene: &Scene, clock: &Arc<LooseClock>) -> Self {
         let state = state(scene, &**clock);
-        let supervisor = Supervisor::of(&Environment::default());
-        let orders = Orders::new();
+        let supervisor = SystemdNotifier::of(&Environment::default());
+        let orders = Control::new();
         let daemon = Daemon::new(
             &config(scene),
             state,
@@ -353,8 +353,8 @@ fn what_is_owed_survives_a_clock_that_is_days_ahead() {
 fn tasks_of_a_server_whose_clock_is_off_are_seen_and_do_not_stall() {
     for minutes in [-1440, -12, -7, -3, 3, 7, 12, 1440] {
         let scene = Scene::with(|config| config.text("poll", "stall_after", "2m"));
-        let theirs = moved(scene.api.now(), minutes * 60);
-        scene.api.set_now(theirs);
+        let theirs = scene.api.now_seconds() + minutes * 60;
+        scene.api.set_now_seconds(theirs);
         scene.api.add_task(task("t"));
         assert_eq!(types(&scene.news()), ["task.wait"], "{minutes}");
         assert!(scene.news().is_empty(), "{minutes}");
@@ -370,8 +370,8 @@ fn tasks_of_the_next_minutes_are_seen_although_the_server_does_not_tell_its_time
     scene
         .api
         .change_options(|options| options.date = DateHeader::Off);
-    let theirs = moved(scene.api.now(), 7 * 60);
-    scene.api.set_now(theirs);
+    let theirs = scene.api.now_seconds() + 7 * 60;
+    scene.api.set_now_seconds(theirs);
     scene.api.add_task(task("t"));
     assert_eq!(types(&scene.news()), ["task.wait"]);
     for _ in 0..3 {

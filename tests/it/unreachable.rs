@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, thread};
 
+use ucdn_simulator::{Effect, Fault};
 use ucdn_watch::clock::{Clock as _, SystemClock};
-use ucdn_watch::simulator::{Effect, Fault};
 
 use crate::harness::{ConfigText, Scene, types};
 use crate::tls::{Certificate, Gateway};

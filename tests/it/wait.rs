@@ -4,8 +4,7 @@ use std::ffi::OsString;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_watch::domain::model::TaskKind;
-use ucdn_watch::simulator::{Effect, Fault, Options, Settings, SpanRule, TaskIdRule};
+use ucdn_simulator::{Effect, Fault, Options, Settings, SpanRule, TaskIdRule};
 
 use crate::harness::{Ended, Program, Scene, eventually, seconds_ago, task};
 
@@ -263,7 +262,7 @@ fn with_a_config_the_targets_account_and_list_are_asked() {
             .table("targets.warm")
             .text("targets.warm", "tasks", "prefetch")
     });
-    scene.api.add_task(task("p").of_kind(TaskKind::Prefetch));
+    scene.api.add_task(task("p").prefetch());
     scene.run(&["wait", "p"]).with_code(2);
     let mut waiting = scene.start(
         &["wait", "p", "--target", "warm", "--interval", "100ms"],

@@ -3,7 +3,7 @@
 use super::{Chosen, deliveries, say};
 use crate::cli::listing::usage;
 use crate::cli::{Context, Exit, Failure, state};
-use crate::config::Outline;
+use crate::config::ConfigSummary;
 use crate::domain::model::WebhookName;
 use crate::store::filter::{DeliveryFilter, EventName};
 use crate::store::queries::{DeliveryState, StateQueries};
@@ -39,7 +39,7 @@ pub(super) struct Drop {
 
 impl Retry {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let config = context.load_outline()?;
+        let config = context.load_summary()?;
         let records = state::records(&config)?;
         check_webhooks(&self.chosen.webhook, &config, &*records)?;
         let mut filter = self.chosen.filter(Vec::new(), &self.event);
@@ -59,7 +59,7 @@ impl Retry {
 
 impl Drop {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let config = context.load_outline()?;
+        let config = context.load_summary()?;
         let records = state::records(&config)?;
         check_webhooks(&self.chosen.webhook, &config, &*records)?;
         let states = if self.pending {
@@ -82,7 +82,7 @@ impl Drop {
 /// A name that neither the config nor the state knows is a slip.
 pub(super) fn check_webhooks(
     names: &[String],
-    config: &Outline,
+    config: &ConfigSummary,
     records: &dyn StateQueries,
 ) -> Result<(), Failure> {
     let owed = records.owed()?;
@@ -120,7 +120,7 @@ fn check_events(filter: &DeliveryFilter, records: &dyn StateQueries) -> Result<(
 /// Nobody would make a delivery to a webhook that the config no longer has: it would be pending for ever.
 fn leave_unknown_webhooks(
     filter: &mut DeliveryFilter,
-    config: &Outline,
+    config: &ConfigSummary,
     records: &dyn StateQueries,
 ) -> Result<(), Failure> {
     let is_known = |name: &WebhookName| config.webhooks.contains(name);

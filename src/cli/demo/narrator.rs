@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::logging::one_line;
+use crate::domain::event::{EventDocument, EventType};
+use crate::domain::model::Status;
+use crate::domain::text::sanitize;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -19,8 +20,7 @@ const BOLD: Style = Style::new().bold();
 pub(super) struct Delivery {
     /// `webhook-id`.
     pub(super) id: String,
-    /// None: the body is no event.
-    pub(super) event: Option<Event>,
+    pub(super) event: EventDocument,
     pub(super) signature: Signature,
     pub(super) urgency: Urgency,
 }
@@ -39,45 +39,26 @@ pub(super) enum Urgency {
     CanWait,
 }
 
-/// As much of an event as is told.
-#[derive(Debug, Deserialize)]
-pub(super) struct Event {
-    r#type: String,
-    summary: String,
-    #[serde(default)]
-    changes: Vec<Change>,
+fn symbol(event_type: Option<EventType>) -> &'static str {
+    match event_type {
+        Some(EventType::TaskWait) => "·",
+        Some(EventType::TaskProcess | EventType::TaskProgress) => "→",
+        Some(EventType::TaskSuccess | EventType::WatchRecovered) => "✓",
+        Some(EventType::TaskUnknown) => "?",
+        Some(EventType::TaskStalled) => "!",
+        _ => "✗",
+    }
 }
 
-#[derive(Debug, Deserialize)]
-struct Change {
-    url: String,
-    status: String,
-}
-
-impl Event {
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
-    }
-
-    fn symbol(&self) -> &'static str {
-        match self.r#type.as_str() {
-            "task.wait" => "·",
-            "task.process" | "task.progress" => "→",
-            "task.success" | "watch.recovered" => "✓",
-            "task.unknown" => "?",
-            "task.stalled" => "!",
-            _ => "✗",
+fn style(event_type: Option<EventType>) -> Style {
+    match event_type {
+        Some(EventType::TaskWait) => DIM,
+        Some(EventType::TaskProcess | EventType::TaskProgress) => AnsiColor::Cyan.on_default(),
+        Some(EventType::TaskSuccess | EventType::WatchRecovered) => AnsiColor::Green.on_default(),
+        Some(EventType::TaskUnknown | EventType::TaskStalled) => {
+            AnsiColor::Yellow.on_default().bold()
         }
-    }
-
-    fn style(&self) -> Style {
-        match self.r#type.as_str() {
-            "task.wait" => DIM,
-            "task.process" | "task.progress" => AnsiColor::Cyan.on_default(),
-            "task.success" | "watch.recovered" => AnsiColor::Green.on_default(),
-            "task.unknown" | "task.stalled" => AnsiColor::Yellow.on_default().bold(),
-            _ => AnsiColor::Red.on_default().bold(),
-        }
+        _ => AnsiColor::Red.on_default().bold(),
     }
 }
 
@@ -137,11 +118,10 @@ fn told(delivery: &Delivery, time: Duration) -> String {
         Signature::Ok => "signature ok",
         Signature::Wrong => "WRONG SIGNATURE: refused",
     };
-    let Some(event) = &delivery.event else {
-        return format!("{time} ✗ a delivery that is no event; {signature}\n");
-    };
-    let (symbol, style) = (event.symbol(), event.style());
-    let summary = one_line(&event.summary);
+    let event = &delivery.event;
+    let event_type = event.event_type();
+    let (symbol, style) = (symbol(event_type), style(event_type));
+    let summary = sanitize(&event.summary);
     if delivery.urgency == Urgency::CanWait {
         let shade = if style == DIM { DIM } else { Style::new() };
         return format!(
@@ -149,11 +129,14 @@ fn told(delivery: &Delivery, time: Duration) -> String {
         );
     }
     let mut lines = vec![format!("{time} {style}{symbol} {summary}{style:#}\n")];
-    let failed = event.changes.iter().filter(|it| it.status == "failure");
-    lines.extend(failed.map(|change| format!("         failed: {}\n", one_line(&change.url))));
+    let failed = event
+        .changes
+        .iter()
+        .filter(|it| it.status == Status::Failure);
+    lines.extend(failed.map(|change| format!("         failed: {}\n", sanitize(&change.url))));
     lines.push(format!(
         "         {style}☎ wakes the on-call person{style:#} {DIM}({}, {signature}){DIM:#}\n",
-        one_line(&event.r#type)
+        sanitize(&event.type_name)
     ));
     lines.concat()
 }
@@ -222,7 +205,7 @@ mod tests {
         });
         Delivery {
             id: "evt_1".to_owned(),
-            event: Event::read(body.to_string().as_bytes()),
+            event: EventDocument::read(&body.to_string()),
             signature: Signature::Ok,
             urgency,
         }

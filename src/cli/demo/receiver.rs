@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::narrator::{Delivery, Event, Narrator, Signature, Tally, Urgency};
+use super::narrator::{Delivery, Narrator, Signature, Tally, Urgency};
 use super::signature::Signed;
 use crate::clock::{CancelToken, Clock};
+use crate::domain::event::EventDocument;
 
 /// Where the events go that wake somebody.
 pub(super) const ON_CALL_PATH: &str = "/on-call";
@@ -87,7 +88,7 @@ impl Receiver {
         stream.set_write_timeout(Some(IO_TIMEOUT))?;
         let request = read_request(&mut stream)?;
         let delivery = request.delivery(&self.key, clock);
-        let status = match (&delivery.event, delivery.signature) {
+        let status = match (delivery.event.event_type(), delivery.signature) {
             (_, Signature::Wrong) => "401 Unauthorized",
             (None, Signature::Ok) => "400 Bad Request",
             (Some(_), Signature::Ok) => "204 No Content",
@@ -139,7 +140,7 @@ impl Request {
         };
         Delivery {
             id: self.id.clone(),
-            event: Event::read(&self.body),
+            event: EventDocument::read(&String::from_utf8_lossy(&self.body)),
             signature,
             urgency: if self.path == ON_CALL_PATH {
                 Urgency::WakesSomebody

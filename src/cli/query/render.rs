@@ -4,8 +4,9 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use crate::cli::table::{self, Column, failures_cell, status_cell, text_cell};
-use crate::domain::model::{Status, TargetName, Task, TaskKind, Timestamp, Url};
-use crate::domain::text::ago;
+use crate::domain::model::{Status, TargetName, Task, TaskKind, Timestamp};
+use crate::domain::text::{ago, sanitize_json};
+use crate::store::documents::UrlDocument;
 
 const COLUMNS: [Column; 8] = [
     Column::text("STATUS"),
@@ -78,14 +79,6 @@ struct TaskDocument<'a> {
     urls: Vec<UrlDocument<'a>>,
 }
 
-#[derive(Debug, Serialize)]
-struct UrlDocument<'a> {
-    url: &'a str,
-    status: Option<&'a Status>,
-    progress: Option<u32>,
-    finished: Option<Timestamp>,
-}
-
 impl<'a> Document<'a> {
     pub(super) fn new(
         target: &'a TargetName,
@@ -104,9 +97,8 @@ impl<'a> Document<'a> {
     /// Ends in a line's end.
     pub(super) fn text(&self) -> String {
         // Texts, numbers and lists of them can't fail.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        let json = serde_json::to_string_pretty(self).unwrap_or_default();
+        sanitize_json(&json).into_owned() + "\n"
     }
 }
 
@@ -117,18 +109,7 @@ impl<'a> TaskDocument<'a> {
             r#type: task.r#type.as_deref(),
             status: task.status.as_ref(),
             created: task.created,
-            urls: task.urls.iter().map(UrlDocument::of).collect(),
-        }
-    }
-}
-
-impl<'a> UrlDocument<'a> {
-    fn of(url: &'a Url) -> Self {
-        Self {
-            url: &url.url,
-            status: url.status.as_ref(),
-            progress: url.progress,
-            finished: url.finished,
+            urls: task.urls.iter().map(UrlDocument::from).collect(),
         }
     }
 }
@@ -136,6 +117,7 @@ impl<'a> UrlDocument<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::model::Url;
 
     fn tasks() -> Vec<Task> {
         let url = |url: &str, status: Status| Url {

@@ -106,7 +106,7 @@ mod against_the_simulator {
     use super::*;
     use crate::clock::CancelToken;
     use crate::config::{Environment, load};
-    use crate::simulator::{LimitRule, Script, Settings, Simulator, TaskSpec, Unit};
+    use ucdn_simulator::{LimitRule, Script, Settings, Simulator, TaskSpec, Unit};
 
     fn client_of(simulator: &Simulator) -> ApiClient {
         let folder = tempfile::tempdir().unwrap();

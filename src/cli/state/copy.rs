@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cli::{Context, Exit, Failure};
 #[cfg(feature = "postgres")]
 use crate::clock::CancelToken;
-use crate::config::{NotALocation, StateLocation, locate};
+use crate::config::{InvalidStateArgument, StateLocation, parse_state_argument};
 use crate::domain::text::counted;
 use crate::store::StoreError;
 use crate::store::copy::{Counts, Destination, Source, copy};
@@ -32,8 +32,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
-    let [from, to] =
-        [&arguments.from, &arguments.to].map(|argument| locate(argument, &context.environment));
+    let [from, to] = [&arguments.from, &arguments.to]
+        .map(|argument| parse_state_argument(argument, &context.environment));
     let (from, to) = (from?, to?);
     if is_same(&from, &to) {
         return Err(Failure {
@@ -94,8 +94,8 @@ fn list(counts: Counts) -> String {
     .join(", ")
 }
 
-impl From<NotALocation> for Failure {
-    fn from(error: NotALocation) -> Self {
+impl From<InvalidStateArgument> for Failure {
+    fn from(error: InvalidStateArgument) -> Self {
         Self {
             exit: Exit::Usage,
             error: error.into(),

@@ -11,8 +11,8 @@ use crate::cli::events;
 use crate::cli::listing::{DocumentWriter, Output, TableWriter, read_pages};
 use crate::cli::table::{Column, status_cell, table, text_cell};
 use crate::domain::model::Timestamp;
+use crate::domain::text::sanitize;
 use crate::domain::text::{ago, span};
-use crate::logging::one_line;
 use crate::store::StoreError;
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::queries::{EventRecord, StateQueries, TaskRecord};
@@ -87,16 +87,16 @@ fn facts(record: &TaskRecord, now: Timestamp) -> String {
     let counts = record.counts();
     let moment = |time: Timestamp| format!("{time} ({})", ago(time, now));
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let status = one_line(task.status.as_str());
+    let status = sanitize(task.status.as_str());
     let facts = [
-        ("task", one_line(task.id.as_str()).into_owned()),
+        ("task", sanitize(task.id.as_str()).into_owned()),
         ("target", record.target.to_string()),
         (
             "type",
             or_dash(
                 task.r#type
                     .as_deref()
-                    .map(|word| one_line(word).into_owned()),
+                    .map(|word| sanitize(word).into_owned()),
             ),
         ),
         (

@@ -11,8 +11,8 @@ use crate::cli::{Context, LogFormat};
 use crate::clock::Clock;
 use crate::domain::event::UrlCounts;
 use crate::domain::model::TaskId;
+use crate::domain::text::sanitize;
 use crate::domain::text::span;
-use crate::logging::one_line;
 
 /// How often the bar's time is brought up to date.
 const TICK: Duration = Duration::from_millis(250);
@@ -63,7 +63,7 @@ impl<'a> Progress<'a> {
                 {
                     self.line(&format!(
                         "{}: {}",
-                        one_line(waited.id.as_str()),
+                        sanitize(waited.id.as_str()),
                         told(waited)
                     ));
                 }
@@ -137,7 +137,7 @@ pub(super) fn told(waited: &Waited) -> String {
         return "not listed yet".to_owned();
     };
     let urls = UrlCounts::of(task);
-    let status = one_line(task.status.as_str());
+    let status = sanitize(task.status.as_str());
     let mut text = format!("{status}, {} of {} URLs", urls.success, urls.total);
     if urls.failure > 0 {
         let _ = write!(text, ", {} failed", urls.failure);

@@ -13,8 +13,8 @@ use crate::cli::Exit;
 use crate::cli::listing::Output;
 use crate::domain::event::UrlCounts;
 use crate::domain::model::{KnownTask, Status, TaskId, Timestamp};
-use crate::domain::text::span;
-use crate::logging::one_line;
+use crate::domain::text::sanitize;
+use crate::domain::text::{sanitize_json, span};
 use crate::store::documents::UrlDocument;
 
 /// Prints the final state on stdout, and on stderr why it is not all that was waited for. `fault` is why the last look failed.
@@ -35,7 +35,7 @@ pub(super) fn conclude(
     let _: io::Result<()> = anstream::stdout().write_all(text.as_bytes());
     if let Some(why) = unfinished(board, cause, waited) {
         let fault = fault.map_or_else(String::new, |fault| {
-            format!("; the last look failed: {}", one_line(fault))
+            format!("; the last look failed: {}", sanitize(fault))
         });
         anstream::eprintln!("ucdn-watch: {why}{fault}");
     }
@@ -64,7 +64,7 @@ fn unfinished(board: &Board, cause: Cause, waited: Duration) -> Option<String> {
         let status = one
             .task
             .as_ref()
-            .map(|task| one_line(task.status.as_str()).into_owned());
+            .map(|task| sanitize(task.status.as_str()).into_owned());
         let status = status.unwrap_or_else(|| "never seen".to_owned());
         match counts.iter_mut().find(|(known, _)| *known == status) {
             Some((_, count)) => *count += 1,
@@ -85,7 +85,7 @@ fn unfinished(board: &Board, cause: Cause, waited: Duration) -> Option<String> {
 fn lines(board: &Board) -> String {
     let mut text = String::new();
     for waited in board.waited() {
-        let id = one_line(waited.id.as_str());
+        let id = sanitize(waited.id.as_str());
         let state = match waited.task {
             Some(_) => told(waited),
             None => "never seen".to_owned(),
@@ -94,7 +94,7 @@ fn lines(board: &Board) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(text, "{id}: {state}{took}");
         for url in failed_urls(waited) {
-            let _ = writeln!(text, "  failed: {}", one_line(url));
+            let _ = writeln!(text, "  failed: {}", sanitize(url));
         }
     }
     text
@@ -144,9 +144,8 @@ fn document(board: &Board, exit: Exit, waited: Duration) -> String {
         tasks: board.waited().iter().map(TaskDocument::of).collect(),
     };
     // Texts, numbers and lists of them can't fail.
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    let json = serde_json::to_string_pretty(&document).unwrap_or_default();
+    sanitize_json(&json).into_owned() + "\n"
 }
 
 impl<'a> TaskDocument<'a> {

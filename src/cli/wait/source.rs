@@ -3,7 +3,7 @@
 use crate::cli::api::choose_target;
 use crate::cli::listing::usage;
 use crate::cli::{Context, Exit, Failure};
-use crate::config::{Account, KeyVariables, is_readable_on_the_way};
+use crate::config::{Account, KeyVariables, is_unencrypted};
 use crate::domain::model::TaskKind;
 use crate::ucdn::ListRequest;
 
@@ -102,7 +102,7 @@ impl SourceArguments {
                 exit: Exit::Config,
                 error: error.into(),
             })?;
-        if is_readable_on_the_way(&account) {
+        if is_unencrypted(&account) {
             log::warn!("plain http: what the API answers can be read and changed on the way");
         }
         Ok(Source {

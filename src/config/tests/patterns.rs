@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{WEBHOOK_LAST, assert_errors};
-use crate::config::EventPattern;
 use crate::domain::event::EventType;
+use crate::domain::event_pattern::EventPattern;
 
 #[test]
 fn a_pattern_that_no_event_matches_is_an_error_with_the_nearest_type() {

@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::clock::{Age, Clock, Reading, WallHistory};
-use crate::config::{EventPattern, Format, HttpSettings, TargetFilter, Webhook};
+use crate::clock::{Age, Clock, ClockReading, WallHistory};
+use crate::config::{Format, HttpSettings, TargetFilter, Webhook};
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::Timestamp;
 use crate::secret::{Secret, SecretUrl};
 
@@ -16,7 +17,7 @@ pub(super) struct ManualClock {
 
 #[derive(Debug)]
 struct Times {
-    now: Reading,
+    now: ClockReading,
     history: WallHistory,
 }
 
@@ -29,7 +30,7 @@ impl Default for ManualClock {
 impl ManualClock {
     /// A process that begins at this wall time.
     pub(super) fn at(wall: Timestamp) -> Self {
-        let now = Reading {
+        let now = ClockReading {
             wall,
             steady: Duration::from_secs(5),
         };
@@ -54,7 +55,7 @@ impl ManualClock {
         self.change(|now| now.wall = wall);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Reading)) {
+    fn change(&self, change: impl FnOnce(&mut ClockReading)) {
         let mut times = self.times.lock().unwrap();
         change(&mut times.now);
         let now = times.now;

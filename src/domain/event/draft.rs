@@ -1,345 +1,112 @@
-//! From what changed to what is told of it: types, sentences and fields of events. Pure.
+//! Event drafts: events before the store gives them an id and a sequence. A draft writes the document.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::domain::diff::{Difference, Transition, TransitionKind};
-use crate::domain::event::{EventDraft, EventTask, EventType, UrlChange, UrlCounts};
-use crate::domain::model::{KnownTask, Status, TargetName, TaskKind, Timestamp};
+use serde::Serialize;
 
-/// Which list an event is of, and when it was seen.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    /// The list's target.
-    pub target: &'a TargetName,
-    /// Its kind of tasks.
-    pub kind: TaskKind,
-    /// By our clock.
+use super::document::{EventTask, UrlChange};
+use super::event_type::EventType;
+use crate::domain::model::{Status, TargetName, Timestamp};
+
+/// Most changes in one document. The rest are counted in `changes_omitted`.
+pub const MAX_CHANGES: usize = 100;
+
+/// An event without an id and a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventDraft {
+    /// What happened.
+    pub r#type: EventType,
+    /// When a poll saw it, by the watcher's clock.
     pub time: Timestamp,
+    /// Whose event.
+    pub target: TargetName,
+    /// One sentence for people. Text from outside is quoted.
+    pub summary: String,
+    /// The task after the change. `None` for `watch.*` and `test`.
+    pub task: Option<EventTask>,
+    /// Every URL that changed, failures first. The document lists at most [`MAX_CHANGES`].
+    pub changes: Vec<UrlChange>,
+    /// Why, for `watch.*`.
+    pub reason: Option<String>,
+    /// From the task's submission to its end, by the API's clock. `None` unless the event reports the end.
+    pub took: Option<Duration>,
 }
 
-impl Origin<'_> {
-    /// The events of a difference, in order: its transition, then that it stalled.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    id: &'a str,
+    sequence: u64,
+    r#type: EventType,
+    time: Timestamp,
+    target: &'a TargetName,
+    summary: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'a EventTask>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    changes: &'a [UrlChange],
+    changes_omitted: usize,
+}
+
+impl EventDraft {
+    /// A `test` event. It belongs to no target, so its target's name is `test` too.
     #[must_use]
-    pub fn events_of(&self, difference: &Difference) -> Vec<EventDraft> {
-        let task = &difference.task;
-        let transition = difference
-            .transition
-            .as_ref()
-            .map(|transition| self.transition(task, transition));
-        let stalled = difference.newly_stalled.then(|| self.stalled(task));
-        transition.into_iter().chain(stalled).collect()
-    }
-
-    /// A task in flight that the API no longer shows.
-    #[must_use]
-    pub fn vanished(&self, task: &KnownTask) -> EventDraft {
-        let what = format!(
-            "vanished: the API no longer shows it; it was last seen in {}",
-            quoted(task.status.as_str())
-        );
-        self.unchanged(EventType::TaskVanished, task, &what)
-    }
-
-    /// Polls have failed so often in a row.
-    #[must_use]
-    pub fn failing(&self, failed_polls: u32, reason: &str) -> EventDraft {
-        let what = format!("{failed_polls} polls in a row have failed: {reason}");
-        self.watch(EventType::WatchFailing, &what, reason)
-    }
-
-    /// What was known of the target is lost.
-    #[must_use]
-    pub fn lost_state(&self, reason: &str) -> EventDraft {
-        self.watch(EventType::WatchFailing, reason, reason)
-    }
-
-    /// A poll succeeded after [`Origin::failing`] or [`Origin::lost_state`].
-    #[must_use]
-    pub fn recovered(&self, failed_polls: u32) -> EventDraft {
-        let reason = match failed_polls {
-            0 => "the target is watched again".to_owned(),
-            failed => format!("polls succeed again after {failed} failed ones"),
-        };
-        self.watch(EventType::WatchRecovered, &reason, &reason)
-    }
-
-    fn transition(&self, task: &KnownTask, transition: &Transition) -> EventDraft {
-        let (r#type, previous) = match &transition.kind {
-            TransitionKind::FirstSight => (EventType::of_status(&task.status), None),
-            TransitionKind::Status { previous } => {
-                (EventType::of_status(&task.status), Some(previous.clone()))
-            }
-            TransitionKind::UrlsFailed => (EventType::TaskUrlFailure, Some(task.status.clone())),
-            TransitionKind::UrlsChanged => (EventType::TaskProgress, Some(task.status.clone())),
-        };
-        let what = match r#type {
-            EventType::TaskUrlFailure | EventType::TaskProgress => urls_changed(task, transition),
-            _ => status_changed(task, previous.as_ref()),
-        };
-        let changes = transition
-            .urls
-            .iter()
-            .map(|url| UrlChange {
-                url: url.url.clone(),
-                status: url.state.status.clone(),
-                previous_status: url.previous.clone(),
-                progress: url.state.progress,
-                finished: url.state.finished,
-            })
-            .collect();
-        let tells_of_end = matches!(r#type, EventType::TaskSuccess | EventType::TaskFailure);
-        EventDraft {
-            changes,
-            took: duration(task).filter(|_| tells_of_end),
-            ..self.of_task(r#type, task, previous, &what)
-        }
-    }
-
-    fn stalled(&self, task: &KnownTask) -> EventDraft {
-        let age = task.created.map(|created| self.time.since(created));
-        let what = format!(
-            "stalled: still in {}{}",
-            quoted(task.status.as_str()),
-            age.map_or_else(String::new, |age| format!(
-                " {} after it was created",
-                humantime::format_duration(age)
-            ))
-        );
-        self.unchanged(EventType::TaskStalled, task, &what)
-    }
-
-    fn unchanged(&self, r#type: EventType, task: &KnownTask, what: &str) -> EventDraft {
-        self.of_task(r#type, task, Some(task.status.clone()), what)
-    }
-
-    fn of_task(
-        &self,
-        r#type: EventType,
-        task: &KnownTask,
-        previous: Option<Status>,
-        what: &str,
-    ) -> EventDraft {
-        EventDraft {
-            r#type,
-            time: self.time,
-            target: self.target.clone(),
-            summary: format!(
-                "{}: {} task {} {what}",
-                self.target,
-                self.kind,
-                quoted(task.id.as_str())
-            ),
-            task: Some(EventTask {
-                id: task.id.clone(),
-                kind: self.kind,
-                r#type: task.r#type.clone(),
-                status: task.status.clone(),
-                previous_status: previous,
-                created: task.created,
-                urls: UrlCounts::of(task),
-            }),
+    pub fn test(time: Timestamp) -> Self {
+        Self {
+            r#type: EventType::Test,
+            time,
+            target: TargetName::from("test"),
+            summary: "test: sent by `ucdn-watch test-webhook`; no task has changed".to_owned(),
+            task: None,
             changes: Vec::new(),
             reason: None,
             took: None,
         }
     }
 
-    fn watch(&self, r#type: EventType, what: &str, reason: &str) -> EventDraft {
-        EventDraft {
-            r#type,
+    /// The event's JSON. The store calls this once: every delivery and every retry sends the stored bytes.
+    #[must_use]
+    pub fn document(&self, id: &str, sequence: u64) -> String {
+        let listed = self.changes.len().min(MAX_CHANGES);
+        let document = Document {
+            version: 1,
+            id,
+            sequence,
+            r#type: self.r#type,
             time: self.time,
-            target: self.target.clone(),
-            summary: format!("{}: {what}", self.target),
-            task: None,
-            changes: Vec::new(),
-            reason: Some(reason.to_owned()),
-            took: None,
-        }
+            target: &self.target,
+            summary: &self.summary,
+            task: self.task.as_ref(),
+            reason: self.reason.as_deref(),
+            changes: self.changes.get(..listed).unwrap_or_default(),
+            changes_omitted: self.changes.len() - listed,
+        };
+        serde_json::to_string(&document).unwrap_or_else(|error| {
+            // serde_json refuses only maps with keys that are no strings, and there are no maps here.
+            unreachable!("an event is always JSON: {error}")
+        })
     }
-}
 
-/// `failed (process → failure) after 6s: 1 of 2 URLs failed`.
-fn status_changed(task: &KnownTask, previous: Option<&Status>) -> String {
-    let now = quoted(task.status.as_str());
-    let mut what = match task.status {
-        Status::Wait => "is waiting".to_owned(),
-        Status::Process => "is being worked on".to_owned(),
-        Status::Success => "succeeded".to_owned(),
-        Status::Failure => "failed".to_owned(),
-        Status::Other(_) => format!("is in a status that is not known: {now}"),
-    };
-    match previous {
-        Some(previous) => {
-            let _ = write!(what, " ({} → {now})", quoted(previous.as_str()));
-        }
-        None => what.push_str(" (first seen)"),
-    }
-    if let Some(duration) = duration(task) {
-        let _ = write!(what, " after {}", humantime::format_duration(duration));
-    }
-    let counts = UrlCounts::of(task);
-    if counts.failure > 0 {
-        let _ = write!(what, ": {} of {} URLs failed", counts.failure, counts.total);
-    }
-    what
-}
-
-fn urls_changed(task: &KnownTask, transition: &Transition) -> String {
-    let counts = UrlCounts::of(task);
-    let failed = transition
-        .urls
-        .iter()
-        .filter(|url| url.state.status == Status::Failure)
-        .count();
-    let now = quoted(task.status.as_str());
-    if failed > 0 {
-        format!(
-            "is still in {now}, and {failed} more of its URLs failed: {} of {} in all",
-            counts.failure, counts.total
-        )
-    } else {
-        format!(
-            "is still in {now}: {} of {} URLs succeeded, {} failed",
-            counts.success, counts.total, counts.failure
-        )
-    }
-}
-
-/// From its submission to its last URL's end, for a finished task of which both are known.
-fn duration(task: &KnownTask) -> Option<Duration> {
-    let finished = task.urls.values().filter_map(|url| url.finished).max()?;
-    let created = task.created.filter(|created| *created <= finished)?;
-    task.status.is_finished().then(|| finished.since(created))
-}
-
-/// A word from outside: as it is if it can't be mistaken for anything else, in quotes if it can.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("{word:?}")
+    /// Whether a task or URL newly failed. `--once` then exits with 1.
+    #[must_use]
+    pub fn is_new_failure(&self) -> bool {
+        self.r#type == EventType::TaskFailure
+            || self
+                .changes
+                .iter()
+                .any(|change| change.status == Status::Failure)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::domain::diff::{Observation, compare};
-    use crate::domain::model::{Absence, Task, TaskId, Url, UrlState};
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix_seconds(seconds).unwrap()
-    }
-
-    fn origin(target: &TargetName) -> Origin<'_> {
-        Origin {
-            target,
-            kind: TaskKind::Refresh,
-            time: at(1_700_000_000),
-        }
-    }
-
-    /// The contract's own example.
-    fn example() -> (KnownTask, Task) {
-        let state = |status: &str, progress, finished: Option<i64>| UrlState {
-            status: Status::from_word(status),
-            progress: Some(progress),
-            finished: finished.map(at),
-        };
-        let known = KnownTask {
-            id: TaskId::from("20190121141137_4d8031d5"),
-            r#type: Some("file".to_owned()),
-            status: Status::Process,
-            created: Some(at(1_548_051_097)),
-            first_seen: at(1_548_051_098),
-            urls: BTreeMap::from([
-                (
-                    "http://example.com/a.jpg".to_owned(),
-                    state("process", 10, None),
-                ),
-                (
-                    "http://example.com/b.jpg".to_owned(),
-                    state("success", 100, Some(1_548_051_100)),
-                ),
-            ]),
-            stalled: false,
-            absence: Absence::PRESENT,
-        };
-        let seen = Task {
-            id: known.id.clone(),
-            r#type: None,
-            status: Some(Status::Failure),
-            created: known.created,
-            urls: vec![Url {
-                url: "http://example.com/a.jpg".to_owned(),
-                status: Some(Status::Failure),
-                progress: Some(40),
-                finished: Some(at(1_548_051_103)),
-            }],
-        };
-        (known, seen)
-    }
-
-    #[test]
-    fn the_contracts_example_reads_as_it_stands_there() {
-        let (known, seen) = example();
-        let moment = Observation {
-            now: at(1_700_000_000),
-            api_now: at(1_700_000_000),
-            stall_after: Duration::from_secs(600),
-        };
-        let difference = compare(Some(&known), &seen, moment).unwrap();
-        let events = origin(&TargetName::from("shop")).events_of(&difference);
-        let [event] = events.as_slice() else {
-            panic!("{events:?}")
-        };
-        let document: serde_json::Value =
-            serde_json::from_str(&event.document("evt_1", 1042)).unwrap();
-        assert_eq!(
-            document,
-            serde_json::json!({
-                "version": 1,
-                "id": "evt_1",
-                "sequence": 1042,
-                "type": "task.failure",
-                "time": "2023-11-14T22:13:20Z",
-                "target": "shop",
-                "summary": "shop: refresh task 20190121141137_4d8031d5 failed (process → failure) after 6s: \
-                            1 of 2 URLs failed",
-                "task": {
-                    "id": "20190121141137_4d8031d5", "kind": "refresh", "type": "file",
-                    "status": "failure", "previous_status": "process",
-                    "created": "2019-01-21T06:11:37Z",
-                    "urls": {"total": 2, "success": 1, "failure": 1}
-                },
-                "changes": [{
-                    "url": "http://example.com/a.jpg", "status": "failure", "previous_status": "process",
-                    "progress": 40, "finished": "2019-01-21T06:11:43Z"
-                }],
-                "changes_omitted": 0
-            })
-        );
-    }
-
-    #[test]
-    fn a_task_id_that_could_forge_a_line_is_quoted() {
-        let (mut known, _) = example();
-        known.id = TaskId::from("a\nERROR b");
-        let event = origin(&TargetName::from("shop")).vanished(&known);
-        assert_eq!(
-            event.summary,
-            "shop: refresh task \"a\\nERROR b\" vanished: the API no longer shows it; it was last seen in process"
-        );
-    }
+    use crate::domain::event::EventDocument;
 
     #[test]
     fn changes_beyond_the_hundredth_are_counted() {
-        let (known, _) = example();
-        let mut event = origin(&TargetName::from("shop")).vanished(&known);
+        let mut event = EventDraft::test(Timestamp::EPOCH);
         event.changes = (0..130)
             .map(|n| UrlChange {
                 url: format!("http://example.com/{n}"),
@@ -349,9 +116,8 @@ mod tests {
                 finished: None,
             })
             .collect();
-        let document: serde_json::Value =
-            serde_json::from_str(&event.document("evt_1", 1)).unwrap();
-        assert_eq!(document["changes"].as_array().unwrap().len(), 100);
-        assert_eq!(document["changes_omitted"], 30);
+        let document = EventDocument::read(&event.document("evt_1", 1));
+        assert_eq!(document.changes, event.changes[..100]);
+        assert_eq!(document.changes_omitted, 30);
     }
 }

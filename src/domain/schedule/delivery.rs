@@ -57,15 +57,15 @@ pub fn delivery_wait(
 /// For how long an event still has to be tried before it dies of an age that this process has not seen pass: its clock,
 /// or that of the process before, may have been wrong. Zero: it had its chance.
 ///
-/// That is a tenth of `give_up_after` and an hour at the most, by the process's own time (`witnessed`), or as many
+/// That is a tenth of `give_up_after` and an hour at the most, by the process's own time (`observed`), or as many
 /// `attempts` as are made in that time, which is what counts where each process lives for a moment.
 #[must_use]
-pub fn grace_left(give_up_after: Duration, attempts: u32, witnessed: Duration) -> Duration {
+pub fn grace_left(give_up_after: Duration, attempts: u32, observed: Duration) -> Duration {
     let grace = (give_up_after / 10).min(LONGEST_GRACE);
     if attempts >= tries_within(grace) {
         return Duration::ZERO;
     }
-    grace.saturating_sub(witnessed)
+    grace.saturating_sub(observed)
 }
 
 /// How many attempts an event gets in its first `span` at least.
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn an_age_that_nobody_saw_kills_after_a_while_or_some_tries() {
         let (second, hour, days) = (1, 3600, 3 * 86_400);
-        let left = |give_up_after, attempts, witnessed| {
+        let left = |give_up_after, attempts, observed| {
             let span = Duration::from_secs;
-            grace_left(span(give_up_after), attempts, span(witnessed)).as_secs()
+            grace_left(span(give_up_after), attempts, span(observed)).as_secs()
         };
         assert_eq!(left(days, 1, 0), hour);
         assert_eq!(left(days, 6, hour - 1), 1);

@@ -21,7 +21,7 @@ impl LockTable {
     }
 
     /// What to say if so many targets are more than there is room for.
-    pub(super) fn shortage(self, targets: usize) -> Option<String> {
+    pub(super) fn capacity_error(self, targets: usize) -> Option<String> {
         if targets <= self.room() {
             return None;
         }
@@ -51,11 +51,11 @@ mod tests {
             sessions: 100,
         };
         assert_eq!(table.room(), 4_800);
-        assert_eq!(table.shortage(4_800), None);
-        let shortage = table.shortage(4_801).unwrap();
+        assert_eq!(table.capacity_error(4_800), None);
+        let capacity_error = table.capacity_error(4_801).unwrap();
         assert!(
-            shortage.contains("max_locks_per_transaction to 66 (it is 64)"),
-            "{shortage}"
+            capacity_error.contains("max_locks_per_transaction to 66 (it is 64)"),
+            "{capacity_error}"
         );
     }
 
@@ -63,11 +63,11 @@ mod tests {
         #[test]
         fn what_is_advised_is_enough(per_session in 10_usize..2_000, sessions in 1_usize..2_000, targets in 0_usize..1_000_000) {
             let table = LockTable { per_session, sessions };
-            if let Some(shortage) = table.shortage(targets) {
-                let (_, advised) = shortage.split_once("max_locks_per_transaction to ").unwrap();
+            if let Some(capacity_error) = table.capacity_error(targets) {
+                let (_, advised) = capacity_error.split_once("max_locks_per_transaction to ").unwrap();
                 let (advised, _) = advised.split_once(' ').unwrap();
                 let mended = LockTable { per_session: advised.parse().unwrap(), sessions };
-                prop_assert_eq!(mended.shortage(targets), None);
+                prop_assert_eq!(mended.capacity_error(targets), None);
             }
         }
     }

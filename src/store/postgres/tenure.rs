@@ -78,8 +78,8 @@ impl Tenure {
     }
 
     /// Why some targets are held by nobody.
-    pub(super) fn shortage(&self) -> Option<String> {
-        self.table.shortage(self.wanted)
+    pub(super) fn capacity_error(&self) -> Option<String> {
+        self.table.capacity_error(self.wanted)
     }
 
     /// Holds nothing any more: the session is gone. What is taken later is held anew.
@@ -120,7 +120,7 @@ impl Tenure {
     }
 
     /// Looks at the lock table, and takes or lets go what brings the shares closer to equal. Those in `under_way` are not let go.
-    pub(super) async fn tend(
+    pub(super) async fn renew_leases(
         &mut self,
         work: &Work<'_>,
         wanted: &BTreeSet<TargetName>,

@@ -50,7 +50,10 @@ impl Place {
     /// An instance that holds these.
     pub(super) fn instance(&self, targets: &[&str]) -> PostgresStore {
         let store = self.open().unwrap();
-        let held = store.tend(&names(targets), &BTreeSet::new()).unwrap().held;
+        let held = store
+            .renew_leases(&names(targets), &BTreeSet::new())
+            .unwrap()
+            .owned;
         assert_eq!(held, names(targets));
         store
     }

@@ -53,6 +53,12 @@ impl Writer {
         self.session.renewed(enlist).map(|_| ())
     }
 
+    /// Gives the session up for good, and with it all locks.
+    pub(super) fn end(&mut self) {
+        self.lose();
+        self.session.end();
+    }
+
     fn lose(&mut self) {
         self.session.close();
         self.last_look.forget();
@@ -91,7 +97,7 @@ impl Writer {
         let mut busy = under_way.clone();
         busy.extend(self.in_hand.values().flatten().cloned());
         let tenure = &mut self.tenure;
-        let look = async |work: &Work<'_>| tenure.tend(work, wanted, &busy).await;
+        let look = async |work: &Work<'_>| tenure.renew_leases(work, wanted, &busy).await;
         let session = self.session.sound();
         let looked = session.and_then(|session| session.write(look));
         if looked.is_err() {
@@ -101,11 +107,11 @@ impl Writer {
         looked
     }
 
-    pub(super) fn tended(&self) -> LeaseStatus {
+    pub(super) fn lease_status(&self) -> LeaseStatus {
         LeaseStatus {
-            held: self.tenure.held().keys().cloned().collect(),
-            again_within: Some(LOOK_EVERY),
-            shortage: self.tenure.shortage(),
+            owned: self.tenure.held().keys().cloned().collect(),
+            renew_within: Some(LOOK_EVERY),
+            capacity_error: self.tenure.capacity_error(),
         }
     }
 }

@@ -1,43 +1,19 @@
 //! Events as people read them: when, of which type, and the sentence that receivers get. Pure.
 
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::tasks::{urgency, word};
 use super::text::{outside, task_path, time};
-use crate::domain::model::{Status, Timestamp};
+use crate::domain::event::{EventDocument, UrlChange};
+use crate::domain::model::Timestamp;
 use crate::store::queries::{DeliveryRecord, DeliveryState, EventRecord};
-
-/// What a document tells people.
-#[derive(Default, Deserialize)]
-struct Told {
-    #[serde(default)]
-    summary: String,
-    #[serde(default)]
-    changes: Vec<Change>,
-    #[serde(default)]
-    changes_omitted: usize,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    url: String,
-    status: Status,
-}
-
-impl Told {
-    fn of(event: &EventRecord) -> Self {
-        // We wrote it; one that can't be read is shown without its words.
-        serde_json::from_str(&event.document).unwrap_or_default()
-    }
-}
 
 /// The latest, a line each.
 pub(super) fn latest(events: &[EventRecord], now: Timestamp) -> Markup {
     html! {
         @if events.is_empty() { p.none { "None yet." } }
         @else { ol.events { @for event in events { li {
-            (line(event, now, &Told::of(event).summary))
+            (line(event, now, &EventDocument::read(&event.document).summary))
         } } } }
     }
 }
@@ -50,10 +26,10 @@ pub(super) fn history(
 ) -> Markup {
     html! {
         ol.events.history { @for event in events {
-            @let told = Told::of(event);
+            @let document = EventDocument::read(&event.document);
             li {
-                (line(event, now, &told.summary))
-                (changes(event, &told))
+                (line(event, now, &document.summary))
+                (changes(event, &document))
                 ul.deliveries { @for delivery in deliveries.iter().filter(|it| it.event.sequence == event.sequence) {
                     li { (outcome(delivery, now)) }
                 } }
@@ -75,10 +51,10 @@ fn line(event: &EventRecord, now: Timestamp, summary: &str) -> Markup {
     }
 }
 
-fn changes(event: &EventRecord, told: &Told) -> Markup {
-    let mut changes: Vec<&Change> = told.changes.iter().collect();
+fn changes(event: &EventRecord, document: &EventDocument) -> Markup {
+    let mut changes: Vec<&UrlChange> = document.changes.iter().collect();
     changes.sort_by_key(|change| urgency(&change.status));
-    let count = changes.len() + told.changes_omitted;
+    let count = changes.len() + document.changes_omitted;
     html! {
         @if count > 0 {
             details data-key=(event.sequence) {
@@ -86,7 +62,7 @@ fn changes(event: &EventRecord, told: &Told) -> Markup {
                 ul.urls { @for change in changes { li {
                     span.status { (word(&change.status)) } " " span.url { (outside(&change.url)) }
                 } } }
-                @if told.changes_omitted > 0 { p.rest { "and " (told.changes_omitted) " more" } }
+                @if document.changes_omitted > 0 { p.rest { "and " (document.changes_omitted) " more" } }
             }
         }
     }

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use ucdn_watch::config::{Config, ConfigErrors, Environment, Loaded, TargetFilter, load, outline};
+use ucdn_watch::config::{
+    Config, ConfigErrors, Environment, LoadedConfig, TargetFilter, load, load_summary,
+};
 
 const CANARY: &str = "CaNaRy0123";
 
@@ -79,7 +81,7 @@ impl Place {
         self.folder.path().join("config.toml")
     }
 
-    fn load(&self, text: &[u8]) -> Result<Loaded, ConfigErrors> {
+    fn load(&self, text: &[u8]) -> Result<LoadedConfig, ConfigErrors> {
         fs::write(self.file(), text).unwrap();
         load(&self.file(), &environment())
     }
@@ -98,16 +100,14 @@ fn environment() -> Environment {
 }
 
 fn check_text(place: &Place, text: &[u8]) {
-    let outlined = {
-        fs::write(place.file(), text).unwrap();
-        outline(&place.file(), &environment())
-    };
+    fs::write(place.file(), text).unwrap();
+    let summary = load_summary(&place.file(), &environment());
     match place.load(text) {
         Ok(loaded) => {
             check_rules(&loaded.config);
-            let outlined = outlined.unwrap();
-            assert!(outlined.targets.keys().eq(loaded.config.targets.keys()));
-            assert!(outlined.webhooks.iter().eq(loaded.config.webhooks.keys()));
+            let summary = summary.unwrap();
+            assert!(summary.targets.keys().eq(loaded.config.targets.keys()));
+            assert!(summary.webhooks.iter().eq(loaded.config.webhooks.keys()));
         }
         Err(errors) => {
             let shown = errors.to_string();

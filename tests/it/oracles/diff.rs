@@ -8,7 +8,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use ucdn_watch::domain::diff::{
     Difference, Observation, Transition, TransitionKind, compare, is_known,
 };
-use ucdn_watch::domain::event::draft::Origin;
+use ucdn_watch::domain::event::EventBuilder;
 use ucdn_watch::domain::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, Task, TaskKind, TaskRowId, TaskSummary,
     Timestamp, Url, UrlState,
@@ -250,12 +250,12 @@ fn assert_leads_there(known: Option<&KnownTask>, difference: &Difference) {
 /// Each transition is told in one event, and a stall in one more.
 fn assert_tells(difference: &Difference) {
     let target = TargetName("shop".to_owned());
-    let origin = Origin {
+    let builder = EventBuilder {
         target: &target,
         kind: TaskKind::Refresh,
         time: Timestamp::EPOCH,
     };
-    let events = origin.events_of(difference);
+    let events = builder.events_for(difference);
     let told = usize::from(difference.transition.is_some()) + usize::from(difference.newly_stalled);
     assert_eq!(events.len(), told);
     for event in events {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use ucdn_watch::simulator::{Script, Settings, TaskSpec};
+use ucdn_simulator::{Script, Settings, TaskSpec};
 
 use super::server::Server;
 use crate::harness::visitor::{address_of, get};

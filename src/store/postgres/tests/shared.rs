@@ -35,8 +35,8 @@ fn nothing() -> BTreeSet<crate::domain::model::TargetName> {
 
 fn held(store: &PostgresStore, wanted: &[&str]) -> usize {
     store
-        .tend(&names(wanted), &nothing())
-        .map_or(0, |tended| tended.held.len())
+        .renew_leases(&names(wanted), &nothing())
+        .map_or(0, |tended| tended.owned.len())
 }
 
 /// Ends the sessions that write, as a restart of the server would.
@@ -89,8 +89,10 @@ fn a_target_with_a_poll_under_way_or_a_delivery_in_hand_is_not_let_go() {
     let under_way = names(&["blog"]);
     for _ in 0..3 {
         CancelToken::default().sleep(super::super::LOOK_EVERY);
-        let tended = first.tend(&names(&["shop", "blog"]), &under_way).unwrap();
-        assert_eq!(tended.held, names(&["shop", "blog"]));
+        let tended = first
+            .renew_leases(&names(&["shop", "blog"]), &under_way)
+            .unwrap();
+        assert_eq!(tended.owned, names(&["shop", "blog"]));
         assert_eq!(held(&second, &["shop", "blog"]), 0);
     }
     eventually("one each", || {
