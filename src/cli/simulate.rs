@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use super::{Context, Exit, Failure};
+use crate::clock::{CancelToken, Notify};
+use crate::daemon::signals;
 use ucdn_simulator::{
     CONTROL_HELP, DcdnRule, Fault, LimitRule, Options, Order, Place, Script, Settings, Shift,
     Simulator, TaskIdRule, TaskSpec, TotalCount, Unit, WindowField,
@@ -137,14 +138,16 @@ fn fault(text: &str) -> Result<Fault, serde_json::Error> {
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
     // First of all: a signal right after the first line of output must end it well.
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failure)?;
+    let stop = CancelToken::default();
+    let stopped = stop.clone();
+    signals::install(&[SIGINT, SIGTERM], move |_| stop.cancel()).map_err(failure)?;
     let simulator = Simulator::start(settings(arguments)?).map_err(failure)?;
     for fault in &arguments.fault {
         simulator.add_fault(fault.clone());
     }
     add_tasks(&simulator, arguments.tasks);
     announce(&simulator);
-    signals.forever().next();
+    Notify::new(&stopped).wait(None);
     Ok(Exit::Done)
 }
 

@@ -1,21 +1,21 @@
-//! How many requests a quiet poll makes, by the simulator's own log, once a watcher has settled.
+//! Benchmark: API requests per quiet poll, counted in the simulator's log after the first polls.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
 use crate::measured::Running;
-use crate::place::{Config, Place};
-use crate::report::{Finding, Report};
+use crate::report::{Measurement, Report};
 use crate::simulator::{Logged, Simulator};
 use crate::statistics::{Sample, whole};
+use crate::tempdir::{BenchDir, Config};
 
-/// Polls that are left out: the first reads the whole list, the second may still learn from it.
+/// Polls not counted: the first reads the whole list, the second may still record how the server pages.
 const SETTLING: usize = 2;
 const POLL: &str =
     "interval = '200ms'\nactive_interval = '200ms'\npage_size = 1000\nstall_after = '100d'";
 
-/// Lists of three lengths, with none, one and a hundred old tasks in flight.
+/// Lists of three lengths with 0, 1 and 100 old tasks in flight.
 pub(crate) fn requests(rounds: usize, report: &mut Report) -> io::Result<()> {
     for tasks in [10, 1_000, 100_000] {
         for in_flight in [0, 1, 100] {
@@ -23,7 +23,7 @@ pub(crate) fn requests(rounds: usize, report: &mut Report) -> io::Result<()> {
                 continue;
             }
             let counts = counts(tasks, in_flight, rounds)?;
-            report.add(Finding {
+            report.add(Measurement {
                 benchmark: "requests",
                 what: format!(
                     "requests a quiet poll: {tasks} tasks in the lookback, {in_flight} in flight"
@@ -36,16 +36,16 @@ pub(crate) fn requests(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Of each poll.
+/// Requests of each poll.
 fn counts(tasks: usize, in_flight: usize, polls: usize) -> io::Result<Vec<f64>> {
     let simulator = Simulator::start()?;
     simulator.fill(tasks, in_flight)?;
-    let place = Place::new(&Config {
+    let dir = BenchDir::new(&Config {
         api: &simulator.endpoint,
         poll: POLL,
         webhooks: Vec::new(),
     })?;
-    let watcher = Running::start(&mut place.watch())?;
+    let watcher = Running::start(&mut dir.watch())?;
     let counts = loop {
         thread::sleep(Duration::from_millis(100));
         let counts = per_poll(&simulator.requests()?);
@@ -57,7 +57,7 @@ fn counts(tasks: usize, in_flight: usize, polls: usize) -> io::Result<Vec<f64>> 
     Ok(counts.into_iter().skip(SETTLING).take(polls).collect())
 }
 
-/// How many requests each poll made that has ended: a poll begins where the list is read from its beginning.
+/// Requests of each finished poll. A poll begins with the request for offset 0.
 fn per_poll(requests: &[Logged]) -> Vec<f64> {
     let begins = |it: &&Logged| it.task_ids.is_empty() && it.offset.unwrap_or(0) == 0;
     let begun: Vec<u64> = requests.iter().filter(begins).map(|it| it.number).collect();

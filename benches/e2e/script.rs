@@ -1,14 +1,14 @@
-//! The rival: `benches/script/watch.py` over the vendor's SDK, in an environment that is made once and kept.
+//! The comparison: `benches/script/watch.py` over the vendor's SDK, in a virtual environment that is created once.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::place::{PRIVATE_KEY, PUBLIC_KEY};
+use crate::tempdir::{PRIVATE_KEY, PUBLIC_KEY};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/script/watch.py");
-/// The same versions, and the same place, as the SDK's test.
+/// The same versions and virtual environment as `tests/sdk`.
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/requirements.txt");
 const ENVIRONMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/sdk-venv");
 
@@ -19,7 +19,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Installs the SDK unless it is there.
+    /// Installs the SDK unless it is installed.
     pub(crate) fn install() -> io::Result<Self> {
         let folder = Path::new(ENVIRONMENT);
         let (wanted, done) = (fs::read(REQUIREMENTS)?, folder.join("requirements.txt"));
@@ -41,7 +41,7 @@ impl Script {
         Ok(Self { python })
     }
 
-    /// The script, to read this list and to compare it with this snapshot.
+    /// Command that reads the list and compares it with the snapshot.
     pub(crate) fn command(&self, url: &str, snapshot: &Path) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(SCRIPT).arg(url).arg(snapshot);

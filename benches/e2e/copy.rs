@@ -1,4 +1,4 @@
-//! `state copy` of a large state, from a file into PostgreSQL and back: how fast, and how much memory it takes.
+//! Benchmark: `state copy` of a large state from a file to PostgreSQL and back. Speed and memory.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,34 +7,34 @@ use std::process::Command;
 
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::{Cost, run};
-use crate::place::{Config, Place};
 use crate::polls::{POLL, memory};
-use crate::report::{Finding, Report};
+use crate::report::{Measurement, Report};
 use crate::shared::postgres;
 use crate::statistics::{Sample, mebibytes, whole};
+use crate::tempdir::{BenchDir, Config};
 
 const LIST: ListSize = ListSize {
     tasks: 1_000_000,
     urls: 1,
 };
 
-/// Each way.
+/// Copies both ways.
 pub(crate) fn copy(rounds: usize, report: &mut Report) -> io::Result<()> {
     let server = postgres("copy")?;
     let api = ListServer::start(LIST)?;
-    let place = Place::new(&Config {
+    let dir = BenchDir::new(&Config {
         api: &api.url,
         poll: &format!("{POLL}\nfirst_run = \"all\""),
         webhooks: vec!["http://127.0.0.1:9/".to_owned()],
     })?;
-    // OutboxBacklog to nobody who answers: 75.
-    run(place.once().arg("--quiet"), &[0, 1, 75])?;
+    // The webhook's port is closed, so deliveries stay pending and `--once` exits with 75.
+    run(dir.once().arg("--quiet"), &[0, 1, 75])?;
     let (mut there, mut back) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let shared = format!("{server}?schema=copy_{:016x}", fastrand::u64(..));
-        let file = place.folder().join(format!("back-{round}.db"));
-        there.push(one(&place, place.state(), "env:SHARED", &shared)?);
-        back.push(one(&place, Path::new("env:SHARED"), &file, &shared)?);
+        let file = dir.folder().join(format!("back-{round}.db"));
+        there.push(one(&dir, dir.state(), "env:SHARED", &shared)?);
+        back.push(one(&dir, Path::new("env:SHARED"), &file, &shared)?);
         std::fs::remove_file(file)?;
     }
     for (way, costs) in [
@@ -43,10 +43,10 @@ pub(crate) fn copy(rounds: usize, report: &mut Report) -> io::Result<()> {
     ] {
         let tasks = f64::from(u32::try_from(LIST.tasks).unwrap_or(u32::MAX));
         let rates = costs.iter().map(|it| tasks / it.elapsed.as_secs_f64());
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "copy",
             what: format!(
-                "a million tasks, and an event owed of each, from {way}: tasks a second; peak RSS"
+                "a million tasks with one pending event each, from {way}: tasks per second; peak RSS"
             ),
             figure: format!(
                 "{}; {}",
@@ -60,12 +60,12 @@ pub(crate) fn copy(rounds: usize, report: &mut Report) -> io::Result<()> {
 }
 
 fn one(
-    place: &Place,
+    dir: &BenchDir,
     from: impl AsRef<OsStr>,
     to: impl AsRef<OsStr>,
     shared: &str,
 ) -> io::Result<Cost> {
-    let mut command: Command = place.watch();
+    let mut command: Command = dir.watch();
     command.args(["state", "copy"]).arg(from).arg(to);
     run(command.env("SHARED", shared), &[0])
 }

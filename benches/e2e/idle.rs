@@ -1,4 +1,4 @@
-//! A watcher with one target and nothing to do; and how long its start takes.
+//! Benchmark: CPU and memory of an idle watcher with one target, and the time from start to READY.
 
 use std::fs;
 use std::io;
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::Running;
-use crate::place::{Config, PROGRAM, Place};
-use crate::report::{Finding, Report};
+use crate::report::{Measurement, Report};
 use crate::statistics::{Sample, mebibytes, milliseconds};
+use crate::tempdir::{BenchDir, Config, PROGRAM};
 
 const TASKS: ListSize = ListSize { tasks: 10, urls: 5 };
 
-/// After start and first poll, for so many minutes.
+/// Measures for `minutes` after the start and the first poll.
 pub(crate) fn idle(minutes: f64, report: &mut Report) -> io::Result<()> {
-    let place_and_server = quiet_target()?;
-    let watcher = start_until_ready(&place_and_server.place)?.watcher;
+    let target = quiet_target()?;
+    let watcher = start_until_ready(&target.dir)?.watcher;
     thread::sleep(Duration::from_secs(2));
     let before = watcher.cpu_so_far()?;
     thread::sleep(Duration::from_secs_f64(60.0 * minutes));
@@ -25,7 +25,7 @@ pub(crate) fn idle(minutes: f64, report: &mut Report) -> io::Result<()> {
     let memory = watcher.rss_bytes()?;
     watcher.stop()?;
     let mut add = |what: String, figure| {
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "idle",
             what,
             figure,
@@ -47,16 +47,16 @@ pub(crate) fn idle(minutes: f64, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// From the start of the process to its telling the service manager that it is ready.
+/// Time from the start of the process to `READY=1` for systemd.
 pub(crate) fn start(rounds: usize, report: &mut Report) -> io::Result<()> {
     let target = quiet_target()?;
     let mut spans = Vec::new();
     for _ in 0..rounds * 4 {
-        let started = start_until_ready(&target.place)?;
+        let started = start_until_ready(&target.dir)?;
         spans.push(started.after.as_secs_f64());
         started.watcher.stop()?;
     }
-    report.add(Finding {
+    report.add(Measurement {
         benchmark: "idle",
         what: "start to READY".to_owned(),
         figure: Sample::of(spans).shown(milliseconds),
@@ -66,19 +66,19 @@ pub(crate) fn start(rounds: usize, report: &mut Report) -> io::Result<()> {
 }
 
 struct Target {
-    place: Place,
+    dir: BenchDir,
     _server: ListServer,
 }
 
 fn quiet_target() -> io::Result<Target> {
     let server = ListServer::start(TASKS)?;
-    let place = Place::new(&Config {
+    let dir = BenchDir::new(&Config {
         api: &server.url,
         poll: "",
         webhooks: Vec::new(),
     })?;
     Ok(Target {
-        place,
+        dir,
         _server: server,
     })
 }
@@ -88,14 +88,14 @@ struct Started {
     after: Duration,
 }
 
-fn start_until_ready(place: &Place) -> io::Result<Started> {
-    let path = place.folder().join("notify");
-    // Left by the start before this one.
+fn start_until_ready(dir: &BenchDir) -> io::Result<Started> {
+    let path = dir.folder().join("notify");
+    // The previous start leaves its socket behind.
     let _ = fs::remove_file(&path);
     let socket = UnixDatagram::bind(&path)?;
     socket.set_read_timeout(Some(Duration::from_secs(60)))?;
     let begun = Instant::now();
-    let watcher = Running::start(place.watch().env("NOTIFY_SOCKET", &path))?;
+    let watcher = Running::start(dir.watch().env("NOTIFY_SOCKET", &path))?;
     let mut message = [0; 4096];
     loop {
         let length = socket.recv(&mut message)?;

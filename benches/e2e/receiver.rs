@@ -1,4 +1,4 @@
-//! A webhook receiver that answers at once and notes when each request began.
+//! Webhook receiver that answers at once and records when each request began.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver as Queue, RecvTimeoutError};
@@ -9,14 +9,14 @@ use crate::sockets::Server;
 /// The longest wait for the next request before a benchmark gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A receiver in this process, so that its clock is the API's too.
+/// Runs in the benchmark's process, so that it shares a clock with the API stand-in.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     server: Server,
     arrivals: Queue<Arrival>,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     /// When its first byte was read.
@@ -32,7 +32,7 @@ impl Receiver {
                 begun: request.begun,
                 body: request.body.clone(),
             };
-            // Nobody counts any more: the program under way is being stopped.
+            // The benchmark no longer counts: it is stopping the program.
             let _ = sender.send(arrival);
         })?;
         Ok(Self { server, arrivals })
@@ -42,12 +42,12 @@ impl Receiver {
         self.server.url()
     }
 
-    /// How many connections there have been.
+    /// Connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.server.connections()
     }
 
-    /// Waits for the next one.
+    /// Waits for the next request.
     pub(crate) fn next(&self) -> io::Result<Arrival> {
         self.arrivals
             .recv_timeout(PATIENCE)

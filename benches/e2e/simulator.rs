@@ -10,12 +10,12 @@ use ucdn_watch::config::HttpSettings;
 use ucdn_watch::http::{BodyLimit, HttpClient, HttpRequest};
 use ucdn_watch::secret::{Secret, SecretUrl};
 
-use crate::place::PROGRAM;
+use crate::tempdir::PROGRAM;
 
-/// How many tasks go into a request to the control API: it takes 4 MiB.
+/// Tasks per control request, whose body may have 4 MiB.
 const TASKS_AT_A_TIME: usize = 5_000;
 
-/// Killed when it is dropped.
+/// Killed on drop.
 #[derive(Debug)]
 pub(crate) struct Simulator {
     child: Child,
@@ -23,7 +23,7 @@ pub(crate) struct Simulator {
     pub(crate) endpoint: String,
 }
 
-/// A request as it was logged.
+/// A logged request.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Logged {
     pub(crate) number: u64,
@@ -65,7 +65,7 @@ impl Simulator {
         })
     }
 
-    /// Adds tasks, the oldest first, so many of the very oldest in flight.
+    /// Adds tasks from the oldest to the newest. The `in_flight` oldest are in flight.
     pub(crate) fn fill(&self, tasks: usize, in_flight: usize) -> io::Result<()> {
         let now = std::time::UNIX_EPOCH
             .elapsed()

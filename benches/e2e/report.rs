@@ -1,23 +1,23 @@
-//! What was measured, as a table: a line a figure, with the bound that it is held against.
+//! Table of measurements: one line per figure, with its bound.
 
-/// One figure.
+/// One figure of the report.
 #[derive(Clone, Debug)]
-pub(crate) struct Finding {
-    /// The benchmark that measured it.
+pub(crate) struct Measurement {
+    /// Name of the benchmark.
     pub(crate) benchmark: &'static str,
-    /// Of what.
+    /// What was measured.
     pub(crate) what: String,
     /// The figure with its unit and spread.
     pub(crate) figure: String,
-    /// What is aimed at; empty: nothing.
+    /// The bound. Empty if there is none.
     pub(crate) bound: &'static str,
 }
 
-/// Findings in the order in which they were made. Each is told on stderr at once, for a long run.
+/// Measurements in order. Each is also printed to stderr at once, because a run is long.
 #[derive(Debug, Default)]
-pub(crate) struct Report(Vec<Finding>);
+pub(crate) struct Report(Vec<Measurement>);
 
-/// How the table is written.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Text,
@@ -25,7 +25,7 @@ pub(crate) enum Form {
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, finding: Finding) {
+    pub(crate) fn add(&mut self, finding: Measurement) {
         eprintln!(
             "{}: {}: {}",
             finding.benchmark, finding.what, finding.figure
@@ -36,7 +36,7 @@ impl Report {
     pub(crate) fn print(&self, form: Form) {
         match form {
             Form::Markdown => {
-                println!("| what | figure | bound | `cargo bench --bench whole --` |");
+                println!("| what | figure | bound | `cargo bench --bench e2e --` |");
                 println!("|---|---|---|---|");
                 for it in &self.0 {
                     println!(

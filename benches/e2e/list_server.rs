@@ -1,15 +1,15 @@
-//! The API with a long list, as a process of its own: its work and its memory are in nobody's figures. It is told what
-//! to do by lines on standard input, and answers each by a line.
+//! API stand-in with a long list, in a process of its own so that its CPU and memory stay out of the figures. The benchmark
+//! controls it by lines on standard input. The process answers each with one line.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use crate::shelf::{Question, Shelf};
+use crate::fixtures::{ListQuery, TaskList};
 use crate::sockets::Server;
 
-/// What the child is started with.
+/// Arguments of the child process.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ListSize {
     #[arg(long)]
@@ -18,12 +18,12 @@ pub(crate) struct ListSize {
     pub(crate) urls: usize,
 }
 
-/// Its orders.
+/// Control lines.
 const CHANGE: &str = "change ";
 const FORGET: &str = "forget";
 const REQUESTS: &str = "requests";
 
-/// The child, from the outside.
+/// Handle of the child process.
 #[derive(Debug)]
 pub(crate) struct ListServer {
     child: Child,
@@ -52,17 +52,17 @@ impl ListServer {
         Ok(server)
     }
 
-    /// Changes every so-manieth task.
+    /// Changes every `every`th task.
     pub(crate) fn change(&mut self, every: usize) -> io::Result<()> {
         self.tell(&format!("{CHANGE}{every}")).map(drop)
     }
 
-    /// Begins to note requests anew.
+    /// Clears the request log.
     pub(crate) fn forget_requests(&mut self) -> io::Result<()> {
         self.tell(FORGET).map(drop)
     }
 
-    /// The forms of the requests since.
+    /// Forms of the requests since the log was cleared.
     pub(crate) fn requests(&mut self) -> io::Result<Vec<String>> {
         let line = self.tell(REQUESTS)?;
         Ok(line.split_whitespace().map(str::to_owned).collect())
@@ -89,32 +89,32 @@ impl Drop for ListServer {
     }
 }
 
-/// The child, from the inside. Runs until nobody tells it anything any more.
+/// Main function of the child process. Returns at the end of standard input.
 pub(crate) fn serve(size: ListSize) -> io::Result<()> {
     let now = SystemTime::UNIX_EPOCH
         .elapsed()
         .unwrap_or_default()
         .as_secs();
-    let shelf = Shelf::new(size.tasks, size.urls, i64::try_from(now).unwrap_or(0));
-    let shelf = Arc::new(RwLock::new(shelf));
+    let list = TaskList::new(size.tasks, size.urls, i64::try_from(now).unwrap_or(0));
+    let list = Arc::new(RwLock::new(list));
     let forms = Arc::new(Mutex::new(Vec::new()));
-    let (listed, noted) = (Arc::clone(&shelf), Arc::clone(&forms));
+    let (listed, noted) = (Arc::clone(&list), Arc::clone(&forms));
     let server = Server::start(move |request, body| {
         let form = String::from_utf8_lossy(&request.body).into_owned();
         noted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(form);
-        let shelf = listed.read().unwrap_or_else(PoisonError::into_inner);
-        shelf.answer(&Question::read(&request.body), body);
+        let list = listed.read().unwrap_or_else(PoisonError::into_inner);
+        list.answer(&ListQuery::read(&request.body), body);
     })?;
     println!("{}", server.url());
     for order in io::stdin().lines() {
         let order = order?;
         let mut forms = forms.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(every) = order.strip_prefix(CHANGE) {
-            let mut shelf = shelf.write().unwrap_or_else(PoisonError::into_inner);
-            shelf.change(every.parse().unwrap_or(1));
+            let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
+            list.change(every.parse().unwrap_or(1));
             println!();
         } else if order == REQUESTS {
             println!("{}", forms.join(" "));

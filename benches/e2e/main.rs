@@ -1,7 +1,7 @@
-//! What the program costs, as whole processes side by side on one machine: `cargo bench --bench whole -- quiet`.
+//! End-to-end benchmarks: CPU, memory, disk writes and latency of the whole program. `cargo bench --bench e2e -- quiet`.
 //!
-//! Only the measured process counts: the API's stand-ins and the receivers are other processes or threads of this one.
-//! Every figure is a median, with the least and the most in brackets. Nothing here passes or fails.
+//! Only the program's own process is measured. The API stand-ins and the receivers are other processes or threads of the
+//! benchmark. Each figure is a median with minimum and maximum in brackets. Only `instructions` can fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,25 +18,25 @@ use std::io;
 
 use clap::{Parser, Subcommand};
 
+mod baseline;
 mod copy;
 mod deliveries;
-mod floor;
+mod fixtures;
 mod idle;
 mod instructions;
 mod list_server;
 mod measured;
-mod place;
 mod polls;
 mod receiver;
 mod report;
 mod requests;
 mod script;
 mod shared;
-mod shelf;
 mod simulator;
 mod sockets;
 mod statistics;
 mod syncs;
+mod tempdir;
 
 use list_server::ListSize;
 use report::{Form, Report};
@@ -46,56 +46,56 @@ use report::{Form, Report};
 struct Line {
     #[command(subcommand)]
     what: Option<What>,
-    /// How many measurements a median is taken of
+    /// Number of measurements per figure
     #[arg(long, global = true, default_value_t = 5)]
     rounds: usize,
-    /// How long the idle watcher is looked at
+    /// How long the idle watcher is measured, in minutes
     #[arg(long, global = true, default_value_t = 5.0)]
     idle_minutes: f64,
     /// Print a table in Markdown
     #[arg(long, global = true)]
     markdown: bool,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 enum What {
-    /// A poll in which nothing changed, against the floor
+    /// A poll without changes, against the baseline
     Quiet,
-    /// A poll in which 1 % of the tasks changed, against a quiet one
+    /// A poll with 1 % of the tasks changed, against a quiet one
     Busy,
-    /// A poll into an empty state, against the script's
+    /// A poll into an empty state, against the SDK script
     First,
     /// A script over the vendor's SDK, against a quiet poll
     Script,
     /// Quiet polls of 1,000 to 1,000,000 tasks
     Growth,
-    /// How many requests a quiet poll makes
+    /// Requests per quiet poll
     Requests,
-    /// From the API's answer to the webhook's first byte
+    /// Time from the API's answer to the webhook request's first byte
     Latency,
-    /// Events a second
+    /// Events delivered per second
     Deliveries,
-    /// A watcher that has nothing to do, and its start
+    /// An idle watcher, and its start
     Idle,
-    /// Polls and commits of 1, 2 and 4 instances on one PostgreSQL: run it by tests/postgres/run, with --features postgres
+    /// 1, 2 and 4 instances on one PostgreSQL; run under tests/postgres/run with --features postgres
     Shared,
-    /// A million tasks from a file to a PostgreSQL and back: run it likewise
+    /// `state copy` of a million tasks to PostgreSQL and back; run under tests/postgres/run
     Copy,
-    /// Instructions of polls under valgrind, against those in benches/instructions.toml
+    /// Instruction counts of polls under valgrind, against benches/instructions.toml
     Instructions {
-        /// Write the file anew
+        /// Rewrite the file
         #[arg(long)]
         renew: bool,
     },
-    /// All of these but the last three: the default
+    /// All of these except the last three (default)
     All,
     #[command(hide = true)]
     ServeList(ListSize),
     #[command(hide = true)]
-    Floor {
+    Baseline {
         #[arg(long)]
         url: String,
     },
@@ -105,7 +105,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = Line::parse();
     let what = match line.what.unwrap_or(What::All) {
         What::ServeList(size) => return Ok(list_server::serve(size)?),
-        What::Floor { url } => return floor::fetch(url),
+        What::Baseline { url } => return baseline::fetch(url),
         What::Instructions { renew: true } => return Ok(instructions::renew()?),
         What::Instructions { renew: false } => return Ok(instructions::compare()?),
         What::All => ALL.to_vec(),
@@ -123,7 +123,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// In the order of the table.
+/// In the order of the report.
 const ALL: [What; 9] = [
     What::Quiet,
     What::Busy,
@@ -152,6 +152,8 @@ fn measure(what: &What, rounds: usize, idle_minutes: f64, report: &mut Report) -
         }
         What::Shared => shared::shared(rounds, report),
         What::Copy => copy::copy(rounds, report),
-        What::All | What::Instructions { .. } | What::ServeList(_) | What::Floor { .. } => Ok(()),
+        What::All | What::Instructions { .. } | What::ServeList(_) | What::Baseline { .. } => {
+            Ok(())
+        }
     }
 }

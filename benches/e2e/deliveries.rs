@@ -1,40 +1,40 @@
-//! What leaves the program: how soon after the API's answer, and how many events a second.
+//! Benchmark: latency from the API's answer to the webhook request, and events delivered per second.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::fixtures::ListQuery;
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::Running;
-use crate::place::{Config, Place};
 use crate::receiver::{Arrival, Receiver};
-use crate::report::{Finding, Report};
-use crate::shelf::Question;
+use crate::report::{Measurement, Report};
 use crate::sockets::Server;
 use crate::statistics::{Sample, milliseconds, whole};
+use crate::tempdir::{BenchDir, Config};
 
-/// How many changes the latency is measured with, for each round.
+/// Changes per round of the latency benchmark.
 const CHANGES: usize = 60;
-/// How many events a webhook is owed in the measurement of the rate.
+/// Events per webhook in the throughput benchmark.
 const EVENTS: usize = 5_000;
 
-/// The word of each answer's status, and when the answer was about to be written.
+/// Status word of each answer, with the time just before the answer was written.
 type Sent = Arc<Mutex<HashMap<String, Instant>>>;
 
-/// From the answer that shows a change to the first byte of the POST that tells of it.
+/// Time from the answer that shows a change to the first byte of its webhook request.
 pub(crate) fn latency(rounds: usize, report: &mut Report) -> io::Result<()> {
     let sent = Sent::default();
     let api = changing_task(Arc::clone(&sent))?;
     let receiver = Receiver::start()?;
-    let place = Place::new(&Config {
+    let dir = BenchDir::new(&Config {
         api: &api.url(),
         poll: "interval = '100ms'\nactive_interval = '100ms'",
         webhooks: vec![receiver.url()],
     })?;
-    let watcher = Running::start(&mut place.watch())?;
+    let watcher = Running::start(&mut dir.watch())?;
     let mut spans = Vec::new();
-    // The first one pays for what is done once.
+    // The first request pays for one-time set-up.
     while spans.len() <= CHANGES * rounds {
         spans.extend(span(&receiver.next()?, &sent).map(|it| it.as_secs_f64()));
     }
@@ -42,7 +42,7 @@ pub(crate) fn latency(rounds: usize, report: &mut Report) -> io::Result<()> {
     watcher.stop()?;
     let spans = Sample::of(spans);
     let mut add = |what: &str, figure, bound| {
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "latency",
             what: what.to_owned(),
             figure,
@@ -62,15 +62,15 @@ pub(crate) fn latency(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// An API whose one task has a new status whenever the list is read from its beginning.
+/// An API with one task, whose status changes whenever the list is read from its start.
 fn changing_task(sent: Sent) -> io::Result<Server> {
     let created = std::time::UNIX_EPOCH
         .elapsed()
         .unwrap_or_default()
         .as_secs();
     Server::start(move |request, body| {
-        if Question::read(&request.body).offset > 0 {
-            // The end of the list: a walk comes here until it has learned what `TotalCount` counts.
+        if ListQuery::read(&request.body).offset > 0 {
+            // The end of the list. A walk asks for it until it knows what `TotalCount` counts.
             body.extend(br#"{"RetCode":0,"Action":"x","TotalCount":1,"TaskList":[]}"#);
             return;
         }
@@ -85,7 +85,7 @@ fn changing_task(sent: Sent) -> io::Result<Server> {
     })
 }
 
-/// None of an event that tells of no answer, such as `watch.recovered`.
+/// `None` for an event without a task, such as `watch.recovered`.
 fn span(arrival: &Arrival, sent: &Sent) -> Option<Duration> {
     let event: serde_json::Value = serde_json::from_slice(&arrival.body).unwrap();
     let word = event["task"]["status"].as_str()?;
@@ -93,7 +93,7 @@ fn span(arrival: &Arrival, sent: &Sent) -> Option<Duration> {
     Some(arrival.begun.duration_since(sent[word]))
 }
 
-/// Events a second to a receiver that answers at once: one webhook, and ten of them.
+/// Events per second to a receiver that answers at once, with one webhook and with ten.
 pub(crate) fn deliveries(rounds: usize, report: &mut Report) -> io::Result<()> {
     for webhooks in [1, 10] {
         let mut rates = Vec::new();
@@ -103,7 +103,7 @@ pub(crate) fn deliveries(rounds: usize, report: &mut Report) -> io::Result<()> {
             rates.push(rate(&receiver, webhooks)?);
             connections = connections.max(receiver.connections());
         }
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "deliveries",
             what: format!(
                 "events a second to {webhooks} webhook(s), over {connections} connection(s)"
@@ -115,18 +115,18 @@ pub(crate) fn deliveries(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// From the first request to the last one.
+/// Events per second from the first request to the last.
 fn rate(receiver: &Receiver, webhooks: usize) -> io::Result<f64> {
     let server = ListServer::start(ListSize {
         tasks: EVENTS,
         urls: 1,
     })?;
-    let place = Place::new(&Config {
+    let dir = BenchDir::new(&Config {
         api: &server.url,
         poll: "page_size = 1000\nfirst_run = 'all'",
         webhooks: vec![receiver.url(); webhooks],
     })?;
-    let watcher = Running::start(&mut place.watch())?;
+    let watcher = Running::start(&mut dir.watch())?;
     let begun = receiver.next()?.begun;
     let rest = EVENTS * webhooks - 1;
     for _ in 1..rest {

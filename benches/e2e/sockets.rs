@@ -1,4 +1,4 @@
-//! An HTTP server that costs next to nothing and knows when bytes came and went. Loopback, a thread a connection.
+//! Minimal HTTP server on loopback that records when bytes arrive. One thread per connection.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// A server on a free port, until the end of this program.
+/// Listens on a free port until the benchmark ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -37,7 +37,7 @@ impl Server {
             for stream in listener.incoming().map_while(Result::ok) {
                 connections.fetch_add(1, Ordering::Relaxed);
                 let answer = Arc::clone(&answer);
-                // Ends when the other side has had enough.
+                // Ends when the client closes the connection.
                 thread::spawn(move || converse(stream, &*answer).ok());
             }
         });
@@ -48,7 +48,7 @@ impl Server {
         format!("http://{}/", self.address)
     }
 
-    /// How many there have been.
+    /// Connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -70,7 +70,7 @@ fn converse(
             "HTTP/1.1 200 OK\r\nDate: {now}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        // One write for what is short: the other side must not be woken twice.
+        // One write for a short answer, so that the client wakes once.
         if body.len() < 16 << 10 {
             stream.write_all(&[head.as_bytes(), &body].concat())?;
         } else {

@@ -1,8 +1,8 @@
-//! What a handful of measurements come to: the middle one, and how far apart they are. Pure.
+//! Median, percentiles and range of a few measurements.
 
 use std::fmt;
 
-/// Measurements of one thing, at least one.
+/// At least one measurement, sorted.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample(Vec<f64>);
 
@@ -15,12 +15,12 @@ impl Sample {
         Self(sorted)
     }
 
-    /// The middle one.
+    /// The median.
     pub(crate) fn median(&self) -> f64 {
         self.percentile(50.0)
     }
 
-    /// The one that so many per cent don't exceed.
+    /// The measurement that `per_cent` % of them do not exceed.
     pub(crate) fn percentile(&self, per_cent: f64) -> f64 {
         let last = self.0.len() - 1;
         // Few enough to count exactly, and never negative.
@@ -30,8 +30,8 @@ impl Sample {
             clippy::cast_sign_loss,
             reason = "an index into a short list"
         )]
-        let place = (per_cent / 100.0 * last as f64).ceil() as usize;
-        self.0[place.min(last)]
+        let index = (per_cent / 100.0 * last as f64).ceil() as usize;
+        self.0[index.min(last)]
     }
 
     pub(crate) fn least(&self) -> f64 {
@@ -42,7 +42,7 @@ impl Sample {
         self.0[self.0.len() - 1]
     }
 
-    /// The median, and in brackets the least and the most, each as `show` writes it.
+    /// The median, then minimum and maximum in brackets, formatted by `show`.
     pub(crate) fn shown<D: fmt::Display>(&self, show: impl Fn(f64) -> D) -> String {
         let [middle, least, most] = [self.median(), self.least(), self.most()].map(&show);
         format!("{middle} ({least} to {most})")

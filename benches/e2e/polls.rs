@@ -1,61 +1,57 @@
-//! Whole polls of a long list, each a process from start to end: nothing changed, some changed, all new; and beside them
-//! the floor and the script.
+//! Benchmark: polls of a long list, each a whole process (nothing changed, some tasks changed, all new), beside the baseline
+//! and the SDK script.
 
 use std::io;
 
-use crate::floor;
+use crate::baseline;
 use crate::list_server::{ListServer, ListSize};
 use crate::measured::{Cost, run};
-use crate::place::{Config, Place};
-use crate::report::{Finding, Report};
+use crate::report::{Measurement, Report};
 use crate::script::Script;
 use crate::statistics::{Sample, mebibytes, milliseconds, times, whole};
+use crate::tempdir::{BenchDir, Config};
 
-/// Reads the list in pages of a thousand.
+/// `[poll]` settings of the benchmarks: pages of 1,000 tasks.
 pub(crate) const POLL: &str = "page_size = 1000";
-/// Each hundredth task.
+/// Every hundredth task changes.
 pub(crate) const CHANGED: usize = 100;
-/// How a poll may end: with or without tasks that newly failed.
+/// Exit codes of a good `--once` run: without and with newly failed tasks.
 const ENDS: &[i32] = &[0, 1];
-/// How long the list is that is read many times.
+/// The list of the quiet, busy, first and script benchmarks.
 const LIST: ListSize = ListSize {
     tasks: 200_000,
     urls: 5,
 };
 
-/// A list, and a state that knows it.
-struct Stage {
+/// A served list, and a state that already holds it.
+struct Setup {
     server: ListServer,
-    place: Place,
+    dir: BenchDir,
     forms: Vec<String>,
 }
 
-impl Stage {
+impl Setup {
     fn set(size: ListSize) -> io::Result<Self> {
         let mut server = ListServer::start(size)?;
-        let place = Place::new(&Config {
+        let dir = BenchDir::new(&Config {
             api: &server.url,
             poll: POLL,
             webhooks: Vec::new(),
         })?;
-        run(&mut place.once(), ENDS)?;
+        run(&mut dir.once(), ENDS)?;
         server.forget_requests()?;
-        // What the first poll learned of the paging shortens the second.
-        run(&mut place.once(), ENDS)?;
+        // The second poll is shorter: the first one recorded how the server pages.
+        run(&mut dir.once(), ENDS)?;
         let forms = server.requests()?;
-        Ok(Self {
-            server,
-            place,
-            forms,
-        })
+        Ok(Self { server, dir, forms })
     }
 
-    fn floor(&self) -> io::Result<Cost> {
-        floor::run(&self.server.url, &self.forms)
+    fn baseline(&self) -> io::Result<Cost> {
+        baseline::run(&self.server.url, &self.forms)
     }
 
     fn quiet(&self) -> io::Result<Cost> {
-        run(&mut self.place.once(), ENDS)
+        run(&mut self.dir.once(), ENDS)
     }
 
     fn busy(&mut self) -> io::Result<Cost> {
@@ -64,11 +60,11 @@ impl Stage {
     }
 }
 
-/// The quiet poll against the floor.
+/// The quiet poll against the baseline.
 pub(crate) fn quiet(rounds: usize, report: &mut Report) -> io::Result<()> {
-    let (quiets, floors) = side_by_side(LIST, rounds)?;
+    let (quiets, baselines) = side_by_side(LIST, rounds)?;
     let mut add = |what: &str, figure, bound| {
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "quiet",
             what: what.to_owned(),
             figure,
@@ -80,10 +76,10 @@ pub(crate) fn quiet(rounds: usize, report: &mut Report) -> io::Result<()> {
         cpu(&quiets).shown(milliseconds),
         "",
     );
-    add("the floor: CPU", cpu(&floors).shown(milliseconds), "");
+    add("the baseline: CPU", cpu(&baselines).shown(milliseconds), "");
     add(
-        "quiet poll: CPU over the floor's",
-        ratio(&quiets, &floors).shown(times),
+        "quiet poll: CPU over the baseline's",
+        ratio(&quiets, &baselines).shown(times),
         "≤ 2.0",
     );
     add(
@@ -102,7 +98,7 @@ pub(crate) fn quiet(rounds: usize, report: &mut Report) -> io::Result<()> {
 
 /// The busy poll against the quiet one.
 pub(crate) fn busy(rounds: usize, report: &mut Report) -> io::Result<()> {
-    let mut stage = Stage::set(LIST)?;
+    let mut stage = Setup::set(LIST)?;
     let mut quiets = Vec::new();
     let mut busies = Vec::new();
     for _ in 0..rounds {
@@ -110,7 +106,7 @@ pub(crate) fn busy(rounds: usize, report: &mut Report) -> io::Result<()> {
         busies.push(stage.busy()?);
     }
     let mut add = |what: &str, figure, bound| {
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "busy",
             what: what.to_owned(),
             figure,
@@ -128,10 +124,10 @@ pub(crate) fn busy(rounds: usize, report: &mut Report) -> io::Result<()> {
         "≤ 1.3",
     );
     add("busy poll: peak RSS", memory(&busies).shown(mebibytes), "");
-    let one = crate::syncs::one(stage.place.folder())?;
+    let one = crate::syncs::one(stage.dir.folder())?;
     add("one sync of this disk", one.shown(milliseconds), "");
     stage.server.change(CHANGED)?;
-    if let Some(syncs) = crate::syncs::count(&stage.place)? {
+    if let Some(syncs) = crate::syncs::count(&stage.dir)? {
         let figure = format!("{syncs} for {} pages", stage.forms.len());
         add("busy poll: syncs of files", figure, "≤ 1 a page");
     }
@@ -146,19 +142,19 @@ pub(crate) fn first(rounds: usize, report: &mut Report) -> io::Result<()> {
     let mut theirs = Vec::new();
     let mut state_bytes = Vec::new();
     for _ in 0..rounds {
-        let place = Place::new(&Config {
+        let dir = BenchDir::new(&Config {
             api: &server.url,
             poll: POLL,
             webhooks: Vec::new(),
         })?;
-        ours.push(run(&mut place.once(), ENDS)?);
-        state_bytes.push(float(std::fs::metadata(place.state())?.len()) / 200_000.0);
-        let snapshot = place.folder().join("snapshot.json");
+        ours.push(run(&mut dir.once(), ENDS)?);
+        state_bytes.push(float(std::fs::metadata(dir.state())?.len()) / 200_000.0);
+        let snapshot = dir.folder().join("snapshot.json");
         theirs.push(run(&mut script.command(&server.url, &snapshot), &[0])?);
     }
     for (who, costs) in [("ours", &ours), ("the script's", &theirs)] {
         let rates = costs.iter().map(|it| 200_000.0 / it.elapsed.as_secs_f64());
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "first",
             what: format!("first poll, {who}: tasks a second"),
             figure: Sample::of(rates).shown(whole),
@@ -166,7 +162,7 @@ pub(crate) fn first(rounds: usize, report: &mut Report) -> io::Result<()> {
         });
     }
     let mut add = |what: &str, figure| {
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "first",
             what: what.to_owned(),
             figure,
@@ -187,8 +183,8 @@ pub(crate) fn first(rounds: usize, report: &mut Report) -> io::Result<()> {
 /// The script against the quiet poll.
 pub(crate) fn script(rounds: usize, report: &mut Report) -> io::Result<()> {
     let script = Script::install()?;
-    let stage = Stage::set(LIST)?;
-    let snapshot = stage.place.folder().join("snapshot.json");
+    let stage = Setup::set(LIST)?;
+    let snapshot = stage.dir.folder().join("snapshot.json");
     let script = || run(&mut script.command(&stage.server.url, &snapshot), &[0]);
     script()?;
     let mut ours = Vec::new();
@@ -198,7 +194,7 @@ pub(crate) fn script(rounds: usize, report: &mut Report) -> io::Result<()> {
         theirs.push(script()?);
     }
     let mut add = |what: &str, figure, bound| {
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "script",
             what: what.to_owned(),
             figure,
@@ -230,13 +226,14 @@ pub(crate) fn script(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Lists of four lengths, and the floor beside each. The start of either process, measured with an empty list, is taken off.
+/// Polls of lists of four lengths, each beside the baseline. The cost of an empty list, measured first, is subtracted.
 pub(crate) fn growth(rounds: usize, report: &mut Report) -> io::Result<()> {
     let long = |tasks| ListSize { tasks, urls: 5 };
-    let (empty, empty_floor) = side_by_side(long(0), rounds * 4)?;
+    let (empty, empty_baseline) = side_by_side(long(0), rounds * 4)?;
     for tasks in [1_000, 10_000, 100_000, 1_000_000] {
-        // A short list's poll is over in no time: more of them tell as much.
-        let (costs, floors) = side_by_side(long(tasks), rounds * (100_000 / tasks).clamp(1, 10))?;
+        // A poll of a short list is quick, so it is repeated more often.
+        let (costs, baselines) =
+            side_by_side(long(tasks), rounds * (100_000 / tasks).clamp(1, 10))?;
         let each = |costs: &[Cost], start: &[Cost]| {
             let start = cpu(start).median();
             let each = costs
@@ -244,13 +241,13 @@ pub(crate) fn growth(rounds: usize, report: &mut Report) -> io::Result<()> {
                 .map(|it| (it.cpu.as_secs_f64() - start) / float(tasks as u64));
             Sample::of(each).shown(|it| format!("{:.2} µs", it * 1e6))
         };
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "growth",
-            what: format!("quiet poll of {tasks} tasks: CPU a task; the floor's; peak RSS"),
+            what: format!("quiet poll of {tasks} tasks: CPU a task; the baseline's; peak RSS"),
             figure: format!(
                 "{}; {}; {}",
                 each(&costs, &empty),
-                each(&floors, &empty_floor),
+                each(&baselines, &empty_baseline),
                 memory(&costs).shown(mebibytes)
             ),
             bound: "flat within 20 %",
@@ -259,16 +256,16 @@ pub(crate) fn growth(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// Quiet polls, and the floor, by turns.
+/// Alternates quiet polls and the baseline.
 fn side_by_side(size: ListSize, rounds: usize) -> io::Result<(Vec<Cost>, Vec<Cost>)> {
-    let stage = Stage::set(size)?;
+    let stage = Setup::set(size)?;
     let mut quiets = Vec::new();
-    let mut floors = Vec::new();
+    let mut baselines = Vec::new();
     for _ in 0..rounds {
-        floors.push(stage.floor()?);
+        baselines.push(stage.baseline()?);
         quiets.push(stage.quiet()?);
     }
-    Ok((quiets, floors))
+    Ok((quiets, baselines))
 }
 
 fn cpu(costs: &[Cost]) -> Sample {
@@ -279,7 +276,7 @@ pub(crate) fn memory(costs: &[Cost]) -> Sample {
     Sample::of(costs.iter().map(|it| float(it.peak_rss_bytes)))
 }
 
-/// Of the two of each round, which ran one after the other.
+/// Ratio of the two runs of each round.
 fn ratio(costs: &[Cost], rivals: &[Cost]) -> Sample {
     let pairs = costs.iter().zip(rivals);
     Sample::of(pairs.map(|(a, b)| a.cpu.as_secs_f64() / b.cpu.as_secs_f64()))

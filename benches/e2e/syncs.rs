@@ -1,4 +1,4 @@
-//! How often a poll waits for the disk, counted by strace where there is one; and how long one wait is.
+//! File syncs per poll, counted by strace where it is installed, and the time of one sync.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::place::Place;
 use crate::statistics::Sample;
+use crate::tempdir::BenchDir;
 
-/// Seconds that it takes to have 4 KiB more on the disk of this folder.
+/// Seconds per sync of 4 KiB appended in this folder.
 pub(crate) fn one(folder: &Path) -> io::Result<Sample> {
     let mut file = File::create(folder.join("sync"))?;
     let mut spans = Vec::new();
@@ -22,10 +22,10 @@ pub(crate) fn one(folder: &Path) -> io::Result<Sample> {
     Ok(Sample::of(spans))
 }
 
-/// Runs one poll of its own and counts. Nothing where strace is missing.
-pub(crate) fn count(place: &Place) -> io::Result<Option<usize>> {
-    let trace = place.folder().join("syncs.txt");
-    let poll = place.once();
+/// Runs one poll under strace and counts its syncs. `None` if strace is missing.
+pub(crate) fn count(dir: &BenchDir) -> io::Result<Option<usize>> {
+    let trace = dir.folder().join("syncs.txt");
+    let poll = dir.once();
     let traced = Command::new("strace")
         .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
         .arg(&trace)

@@ -1,6 +1,5 @@
-//! Instances on one PostgreSQL, and what limits them: polls a second in which nothing changed, and polls a second of which
-//! each commits an event; what it takes to hold targets of which none is due. With the time on a CPU that the instances and
-//! the server took. `tests/postgres/run` starts the server.
+//! Benchmark: several instances on one PostgreSQL. Polls per second without changes and with a commit each, and the cost of
+//! holding idle targets, with the CPU time of the instances and of the server. `tests/postgres/run` starts the server.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,23 +10,23 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::measured::{Running, Usage};
-use crate::place::{PRIVATE_KEY, PUBLIC_KEY, Place};
-use crate::report::{Finding, Report};
+use crate::report::{Measurement, Report};
 use crate::sockets::Server;
 use crate::statistics::{Sample, milliseconds, whole};
+use crate::tempdir::{BenchDir, PRIVATE_KEY, PUBLIC_KEY};
 
-/// At the shortest interval they are due ten times as often, which is more than is ever reached.
+/// At the shortest interval (100 ms) this asks for 10,000 polls per second.
 const TARGETS: usize = 1_000;
-/// Polled once, and then held.
-const HELD: [usize; 2] = [2_000, 10_000];
-/// Until each instance has its share.
+/// Targets that are polled once and then only leased.
+const LEASED: [usize; 2] = [2_000, 10_000];
+/// Time until each instance has its share of the targets.
 const SETTLE: Duration = Duration::from_secs(12);
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// What a request for single tasks has in it.
+/// Part of a request that asks for single tasks.
 const BY_ID: &[u8] = b"TaskId";
 
-/// No poll for so long: none is due any more.
+/// After this long without a poll, no target is due.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// What the API's answers show.
@@ -39,7 +38,7 @@ enum List {
     Busy,
 }
 
-/// One window: polls a second, and cores at work.
+/// Measured in one window: polls per second and CPU cores in use.
 struct Measured {
     polls: f64,
     ours: f64,
@@ -56,7 +55,7 @@ pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
         for instances in [1, 2, 4] {
             let windows = measure(&server, instances, list, rounds)?;
             let figure = |of: fn(&Measured) -> f64| Sample::of(windows.iter().map(of));
-            report.add(Finding {
+            report.add(Measurement {
                 benchmark: "shared",
                 what: format!("{what} a second, {TARGETS} targets, instances: {instances}"),
                 figure: format!(
@@ -69,12 +68,12 @@ pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
             });
         }
     }
-    for targets in HELD {
+    for targets in LEASED {
         let windows = hold(&server, targets, rounds)?;
         let figure = |of: fn(&Measured) -> f64| Sample::of(windows.iter().map(of));
-        report.add(Finding {
+        report.add(Measurement {
             benchmark: "shared",
-            what: format!("{targets} targets held, none due: CPU a second"),
+            what: format!("{targets} idle targets leased: CPU per second"),
             figure: format!(
                 "ours {}, the server's {}",
                 figure(|it| it.ours).shown(milliseconds),
@@ -86,11 +85,11 @@ pub(crate) fn shared(rounds: usize, report: &mut Report) -> io::Result<()> {
     Ok(())
 }
 
-/// One instance, and all polls behind it.
+/// One instance after all its polls.
 fn hold(server: &str, targets: usize, rounds: usize) -> io::Result<Vec<Measured>> {
-    let stage = Stage::set(
+    let stage = Setup::set(
         server,
-        &Cast {
+        &Scenario {
             instances: 1,
             targets,
             interval: "24h",
@@ -102,7 +101,7 @@ fn hold(server: &str, targets: usize, rounds: usize) -> io::Result<Vec<Measured>
         before = stage.polls();
         sleep(SILENCE);
     }
-    let windows = (0..rounds).map(|_| stage.look());
+    let windows = (0..rounds).map(|_| stage.measure_window());
     let windows = windows.collect::<io::Result<_>>()?;
     stage.clear()?;
     Ok(windows)
@@ -112,15 +111,15 @@ fn hold(server: &str, targets: usize, rounds: usize) -> io::Result<Vec<Measured>
 pub(crate) fn postgres(benchmark: &str) -> io::Result<String> {
     std::env::var("UCDN_WATCH_TEST_POSTGRES").map_err(|_| {
         io::Error::other(format!(
-            "run it by tests/postgres/run cargo bench --features postgres --bench whole -- {benchmark}"
+            "run it by tests/postgres/run cargo bench --features postgres --bench e2e -- {benchmark}"
         ))
     })
 }
 
 fn measure(server: &str, instances: usize, list: List, rounds: usize) -> io::Result<Vec<Measured>> {
-    let stage = Stage::set(
+    let stage = Setup::set(
         server,
-        &Cast {
+        &Scenario {
             instances,
             targets: TARGETS,
             interval: "100ms",
@@ -128,47 +127,49 @@ fn measure(server: &str, instances: usize, list: List, rounds: usize) -> io::Res
         },
     )?;
     sleep(SETTLE);
-    let windows = (0..rounds).map(|_| stage.look());
+    let windows = (0..rounds).map(|_| stage.measure_window());
     let windows: Vec<Measured> = windows.collect::<io::Result<_>>()?;
     stage.clear()?;
     let polled = windows.iter().all(|it| it.polls > 0.0);
-    assert!(polled, "nobody polls: did the instances start?");
+    assert!(polled, "no instance polls: did they start?");
     Ok(windows)
 }
 
-/// Who works on what.
-struct Cast {
+/// Instances and their targets.
+struct Scenario {
     instances: usize,
     targets: usize,
     interval: &'static str,
     list: List,
 }
 
-/// Instances at work.
-struct Stage {
+/// Running instances.
+struct Setup {
     server: String,
     polls: Arc<AtomicU64>,
     running: Vec<Running>,
     _api: Server,
-    _place: Place,
+    _dir: BenchDir,
 }
 
-impl Stage {
-    fn set(server: &str, cast: &Cast) -> io::Result<Self> {
+impl Setup {
+    fn set(server: &str, scenario: &Scenario) -> io::Result<Self> {
         let polls = Arc::new(AtomicU64::new(0));
-        let api = api(cast.list, Arc::clone(&polls))?;
-        let place = Place::empty()?;
-        place.configure(&cast.config(&api.url()))?;
+        let api = api(scenario.list, Arc::clone(&polls))?;
+        let dir = BenchDir::empty()?;
+        dir.configure(&scenario.config(&api.url()))?;
         let schema = format!("bench_{:016x}", fastrand::u64(..));
         let url = format!("{server}?schema={schema}");
-        let start = |_| Running::start(place.watch().env("STATE_URL", &url));
-        let running = (0..cast.instances).map(start).collect::<io::Result<_>>()?;
+        let start = |_| Running::start(dir.watch().env("STATE_URL", &url));
+        let running = (0..scenario.instances)
+            .map(start)
+            .collect::<io::Result<_>>()?;
         Ok(Self {
             server: server.to_owned(),
             polls,
             running,
             _api: api,
-            _place: place,
+            _dir: dir,
         })
     }
 
@@ -176,8 +177,8 @@ impl Stage {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// What goes on in one window.
-    fn look(&self) -> io::Result<Measured> {
+    /// Measures one window.
+    fn measure_window(&self) -> io::Result<Measured> {
         let begun = Instant::now();
         let before = (
             self.polls(),
@@ -201,7 +202,7 @@ impl Stage {
     }
 }
 
-impl Cast {
+impl Scenario {
     fn config(&self, api: &str) -> String {
         let interval = self.interval;
         let mut text = format!(
@@ -223,7 +224,7 @@ fn api(list: List, polls: Arc<AtomicU64>) -> io::Result<Server> {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let created = now.as_secs();
     Server::start(move |request, body| {
-        // A poll reads the list, and asks for tasks in flight by their ids besides.
+        // A poll reads the list and also asks for tasks in flight by id. Only the first counts as a poll.
         let is_list = !request.body.windows(BY_ID.len()).any(|it| it == BY_ID);
         let answers = polls.fetch_add(u64::from(is_list), Ordering::Relaxed);
         let word = match list {
@@ -239,12 +240,12 @@ fn api(list: List, polls: Arc<AtomicU64>) -> io::Result<Server> {
     })
 }
 
-/// Time on a CPU, of all instances.
+/// CPU time of all instances.
 fn ours(running: &[Running]) -> io::Result<Duration> {
     running.iter().map(Running::cpu_of_process).sum()
 }
 
-/// Time on a CPU, of the server that listens at this URL's port, and of its processes.
+/// CPU time of the PostgreSQL server that listens on this URL's port, with its child processes.
 fn server_cpu(url: &str) -> io::Result<Duration> {
     let port = url
         .rsplit(':')
@@ -255,7 +256,7 @@ fn server_cpu(url: &str) -> io::Result<Duration> {
     let mut processes = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
-        // What is no process, or has ended meanwhile, is none of the server's.
+        // Skips what is not a process or has just ended.
         let Ok(usage) = Usage::of(&path) else {
             continue;
         };

@@ -1,26 +1,26 @@
-//! A long list of tasks, written once as the API writes it, from which pages are cut by copying. Knows no sockets.
+//! Fixture: a long task list as the API writes it, rendered once. Pages are slices of it.
 
 use std::io::Write as _;
 use std::ops::Range;
 
-/// The ages of the tasks: spread evenly over this time, the newest a minute old.
+/// Creation times spread evenly over this span. The newest task is one minute old.
 const SPAN_SECONDS: usize = 20 * 3600;
 
-/// The list, newest first. Page bodies are slices of one text, so that the server's work is a copy.
+/// The list, newest first. Page bodies are slices of one text, so that serving a page costs a copy.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct TaskList {
     text: Vec<u8>,
-    /// Where each task's text ends; a comma follows.
+    /// End of each task's text. A comma follows.
     ends: Vec<usize>,
     created: Vec<i64>,
     urls: usize,
-    /// Which tasks have failed; none at first.
+    /// Which tasks failed. None at first.
     failed: Vec<bool>,
 }
 
-/// Which part of the list a request asks for.
+/// The filters of a list request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Question {
+pub(crate) struct ListQuery {
     pub(crate) offset: usize,
     limit: Option<usize>,
     begin: Option<i64>,
@@ -28,7 +28,7 @@ pub(crate) struct Question {
     ids: Vec<String>,
 }
 
-impl Question {
+impl ListQuery {
     /// Reads a request's form.
     pub(crate) fn read(form: &[u8]) -> Self {
         let mut question = Self::default();
@@ -46,12 +46,12 @@ impl Question {
     }
 }
 
-impl Shelf {
-    /// So many tasks that ended well, with so many URLs each.
+impl TaskList {
+    /// `tasks` tasks in status success with `urls` URLs each.
     pub(crate) fn new(tasks: usize, urls: usize, now: i64) -> Self {
         let created =
             |index: usize| now - 60 - i64::try_from(index * SPAN_SECONDS / tasks).unwrap();
-        let mut shelf = Self {
+        let mut list = Self {
             text: Vec::new(),
             ends: Vec::with_capacity(tasks),
             created: (0..tasks).map(created).collect(),
@@ -59,27 +59,27 @@ impl Shelf {
             failed: vec![false; tasks],
         };
         for index in 0..tasks {
-            let text = shelf.written(index);
-            shelf.text.extend(text);
-            shelf.ends.push(shelf.text.len());
-            shelf.text.push(b',');
+            let text = list.written(index);
+            list.text.extend(text);
+            list.ends.push(list.text.len());
+            list.text.push(b',');
         }
-        shelf
+        list
     }
 
-    /// Every so-manieth task fails, or succeeds again: its status, and that of its first URL.
+    /// Toggles every `every`th task and its first URL between success and failure.
     pub(crate) fn change(&mut self, every: usize) {
         for index in (0..self.ends.len()).step_by(every) {
             self.failed[index] = !self.failed[index];
             let text = self.written(index);
-            let place = self.place(index..index + 1);
-            // Both words have seven letters.
-            self.text[place].copy_from_slice(&text);
+            let range = self.text_range(index..index + 1);
+            // Both words have seven letters, so the text keeps its length.
+            self.text[range].copy_from_slice(&text);
         }
     }
 
     /// Appends the answer's body.
-    pub(crate) fn answer(&self, question: &Question, body: &mut Vec<u8>) {
+    pub(crate) fn answer(&self, question: &ListQuery, body: &mut Vec<u8>) {
         body.extend(
             br#"{"Action":"DescribeNewUcdnRefreshCacheTaskResponse","RetCode":0,"TaskList":["#,
         );
@@ -88,27 +88,29 @@ impl Shelf {
             let first = (listed.start + question.offset).min(listed.end);
             let left = listed.end - first;
             let page = first..first + question.limit.unwrap_or(left).min(left);
-            body.extend(&self.text[self.place(page)]);
+            body.extend(&self.text[self.text_range(page)]);
             listed.len()
         } else {
             let found = question.ids.iter().filter_map(|id| self.index_of(id));
-            let found: Vec<&[u8]> = found.map(|it| &self.text[self.place(it..it + 1)]).collect();
+            let found: Vec<&[u8]> = found
+                .map(|it| &self.text[self.text_range(it..it + 1)])
+                .collect();
             body.extend(found.join(&b','));
             found.len()
         };
         write!(body, r#"],"TotalCount":{total}}}"#).unwrap();
     }
 
-    /// Which tasks the window shows.
-    fn listed(&self, question: &Question) -> Range<usize> {
+    /// Indexes of the tasks inside the window.
+    fn listed(&self, question: &ListQuery) -> Range<usize> {
         let end = question.end.unwrap_or(i64::MAX);
         let begin = question.begin.unwrap_or(i64::MIN);
         let first = self.created.partition_point(|it| *it > end);
         first..self.created.partition_point(|it| *it >= begin).max(first)
     }
 
-    /// The text of these tasks.
-    fn place(&self, tasks: Range<usize>) -> Range<usize> {
+    /// Where the text of these tasks stands.
+    fn text_range(&self, tasks: Range<usize>) -> Range<usize> {
         let start = |index: usize| {
             index
                 .checked_sub(1)
@@ -153,7 +155,7 @@ impl Shelf {
         text
     }
 
-    /// In the vendor's form: the time, and a number in hex, counted from the oldest.
+    /// In the vendor's form: the creation time, then a hexadecimal number that counts from the oldest task.
     fn id(&self, index: usize) -> String {
         let seconds = u64::try_from(self.created[index]).unwrap();
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);

@@ -1,7 +1,7 @@
-//! How many instructions polls take, by valgrind: a figure that noise doesn't move, held against the one in a file.
+//! Instruction counts of polls under valgrind, compared with `benches/instructions.toml`. Machine noise does not change them.
 //!
-//! Whole processes again. The list is short, so that all of it takes seconds; the share of the program's start is a
-//! figure of its own.
+//! Each count is of a whole process. The list is short so that the run takes seconds. `start` is the cost of a poll of an
+//! empty list.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,14 +11,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::list_server::{ListServer, ListSize};
-use crate::place::{Config, Place};
 use crate::polls::{CHANGED, POLL};
+use crate::tempdir::{BenchDir, Config};
 
-/// What later counts are held against.
+/// The stored counts.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");
 const HEADER: &str = "\
 # Instructions of whole `ucdn-watch --once` runs under valgrind: 2,000 tasks × 5 URLs in pages of 1,000. The gate fails
-# if one grows by more than 5 %. Renewed by: cargo bench --bench whole -- instructions --renew
+# if one grows by more than 5 %. Renewed by: cargo bench --bench e2e -- instructions --renew
 ";
 const TOLERANCE_PER_CENT: f64 = 5.0;
 const LIST: ListSize = ListSize {
@@ -27,10 +27,10 @@ const LIST: ListSize = ListSize {
 };
 const EMPTY_LIST: ListSize = ListSize { tasks: 0, urls: 5 };
 
-/// Instructions by what was counted.
+/// Instructions per kind of poll.
 type Counts = BTreeMap<String, u64>;
 
-/// Counts and writes the file anew.
+/// Counts and rewrites the file.
 pub(crate) fn renew() -> io::Result<()> {
     let mut text = HEADER.to_owned();
     for (what, count) in counts()? {
@@ -39,7 +39,7 @@ pub(crate) fn renew() -> io::Result<()> {
     fs::write(FILE, text)
 }
 
-/// Counts and compares. Fails if something has grown.
+/// Counts and compares. Fails if a count grew by more than the tolerance.
 pub(crate) fn compare() -> io::Result<()> {
     let before: Counts = toml::from_str(&fs::read_to_string(FILE)?).map_err(io::Error::other)?;
     let mut grown = Vec::new();
@@ -51,7 +51,7 @@ pub(crate) fn compare() -> io::Result<()> {
             grown.push(what);
         } else if change < -TOLERANCE_PER_CENT {
             println!(
-                "        better than the file says; renew it: cargo bench --bench whole -- instructions --renew"
+                "        better than the file says; renew it: cargo bench --bench e2e -- instructions --renew"
             );
         }
     }
@@ -77,17 +77,17 @@ fn change_per_cent(before: u64, now: u64) -> f64 {
 
 fn counts() -> io::Result<Counts> {
     let mut server = ListServer::start(LIST)?;
-    let place = place(&server)?;
-    let first = count(&place)?;
-    // What the first poll learned of the paging shortens the second.
-    count(&place)?;
-    let quiet = count(&place)?;
+    let dir = bench_dir(&server)?;
+    let first = count(&dir)?;
+    // The second poll is shorter: the first one recorded how the server pages.
+    count(&dir)?;
+    let quiet = count(&dir)?;
     server.change(CHANGED)?;
-    let busy = count(&place)?;
+    let busy = count(&dir)?;
     let empty = ListServer::start(EMPTY_LIST)?;
-    let empty_place = self::place(&empty)?;
-    count(&empty_place)?;
-    let start = count(&empty_place)?;
+    let empty_dir = bench_dir(&empty)?;
+    count(&empty_dir)?;
+    let start = count(&empty_dir)?;
     let named = [
         ("first", first),
         ("quiet", quiet),
@@ -97,8 +97,8 @@ fn counts() -> io::Result<Counts> {
     Ok(named.map(|(what, count)| (what.to_owned(), count)).into())
 }
 
-fn place(server: &ListServer) -> io::Result<Place> {
-    Place::new(&Config {
+fn bench_dir(server: &ListServer) -> io::Result<BenchDir> {
+    BenchDir::new(&Config {
         api: &server.url,
         poll: POLL,
         webhooks: Vec::new(),
@@ -106,9 +106,9 @@ fn place(server: &ListServer) -> io::Result<Place> {
 }
 
 /// One poll under valgrind.
-fn count(place: &Place) -> io::Result<u64> {
-    let out = place.folder().join("callgrind.out");
-    let poll = place.once();
+fn count(dir: &BenchDir) -> io::Result<u64> {
+    let out = dir.folder().join("callgrind.out");
+    let poll = dir.once();
     let status = Command::new("valgrind")
         .args(["-q", "--tool=callgrind"])
         .arg(format!("--callgrind-out-file={}", out.display()))

@@ -1,4 +1,4 @@
-//! Running a program and learning what it cost: that process alone, never its neighbours.
+//! Runs a program and measures its CPU time, memory and disk writes.
 
 use std::fs;
 use std::io;
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use wait4::Wait4 as _;
 
-/// What a process used from its start to its end.
+/// Resources that a process used over its life.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     /// User and system time.
     pub(crate) cpu: Duration,
-    /// The most memory that it had at a time.
+    /// Peak resident memory.
     pub(crate) peak_rss_bytes: u64,
-    /// What it made the kernel write to a disk, at once or later.
+    /// Bytes that the kernel wrote to disk on its behalf.
     pub(crate) written_bytes: u64,
     pub(crate) elapsed: Duration,
 }
 
-/// A program under way; killed if it is dropped.
+/// A running program. Killed on drop.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -29,7 +29,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it; its output goes nowhere unless the command says otherwise.
+    /// Starts the command and discards its stderr.
     pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
         Ok(Self {
             begun: Instant::now(),
@@ -45,7 +45,7 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// Time on a CPU so far, of the threads that it has now.
+    /// CPU time so far of the threads that exist now.
     pub(crate) fn cpu_so_far(&self) -> io::Result<Duration> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
         let mut nanoseconds = 0;
@@ -56,13 +56,13 @@ impl Running {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// Time on a CPU so far, of threads that have ended too; to the kernel's tick.
+    /// CPU time so far, ended threads included, with the resolution of a kernel tick.
     pub(crate) fn cpu_of_process(&self) -> io::Result<Duration> {
         let path = format!("/proc/{}", self.child.id());
         Usage::of(Path::new(&path)).map(|usage| usage.cpu)
     }
 
-    /// Resident memory now.
+    /// Current resident memory.
     pub(crate) fn rss_bytes(&self) -> io::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:"));
@@ -75,9 +75,9 @@ impl Running {
         Ok(())
     }
 
-    /// Waits for its end, which must be one of these.
+    /// Waits for its end. Panics unless the exit code is one of `codes`.
     pub(crate) fn end(mut self, codes: &[i32]) -> io::Result<Cost> {
-        // Ended, but not forgotten yet: /proc still tells what it wrote.
+        // The process has ended but is not reaped yet, so that /proc still has its write counts.
         waitid(
             WaitId::Pid(self.pid()),
             WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
@@ -90,34 +90,34 @@ impl Running {
         Ok(Cost {
             cpu: used.rusage.utime + used.rusage.stime,
             peak_rss_bytes: used.rusage.maxrss,
-            // What was removed before it got to the disk did not get there.
+            // Files removed before writeback were never written.
             written_bytes: count("write_bytes:").saturating_sub(count("cancelled_write_bytes:")),
             elapsed,
         })
     }
 }
 
-/// A line of `/proc/…/stat`.
+/// Fields of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) id: u64,
     pub(crate) parent: u64,
-    /// User and system time, of all threads that it ever had.
+    /// User and system time of all threads, ended ones included.
     pub(crate) cpu: Duration,
 }
 
 impl Usage {
-    /// Of the process at this path.
+    /// Reads the process at this path.
     pub(crate) fn of(process: &Path) -> io::Result<Self> {
         let stat = fs::read_to_string(process.join("stat"))?;
-        // Behind the name, which may hold anything: the state is the first word, and the parent the second.
+        // The process name may hold anything, so fields are counted from its end: the state first, the parent second.
         let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         let words: Vec<&str> = rest.split(' ').collect();
-        let word = |place: usize| number(words.get(place).copied());
+        let word = |index: usize| number(words.get(index).copied());
         Ok(Self {
             id: number(stat.split(' ').next()),
             parent: word(1),
-            // In hundredths of a second, on every Linux.
+            // Linux counts in hundredths of a second.
             cpu: Duration::from_millis(10 * (word(11) + word(12))),
         })
     }
@@ -125,13 +125,13 @@ impl Usage {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended, which is just as well.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs it to its end, which must be one of these.
+/// Runs the command. Panics unless the exit code is one of `codes`.
 pub(crate) fn run(command: &mut Command, codes: &[i32]) -> io::Result<Cost> {
     Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?.end(codes)
 }
@@ -140,7 +140,7 @@ fn check(status: ExitStatus, codes: &[i32]) {
     let code = status.code();
     assert!(
         code.is_some_and(|it| codes.contains(&it)),
-        "a program that is measured ended with {status}"
+        "the measured program ended with {status}"
     );
 }
 

@@ -1,5 +1,4 @@
-//! The least that reading a list can cost: the same requests with the program's own HTTP client, and `serde_json` reading
-//! each answer without keeping anything.
+//! Baseline: the same list requests with the program's HTTP client, each answer parsed by `serde_json` and discarded.
 
 use std::io::{self, BufRead, Write};
 use std::process::{Command, Stdio};
@@ -12,10 +11,12 @@ use ucdn_watch::secret::{Secret, SecretUrl};
 
 use crate::measured::{Cost, Running};
 
-/// Runs it as a process of its own, for the requests with these forms.
+/// Runs the baseline as its own process, for requests with these forms.
 pub(crate) fn run(url: &str, forms: &[String]) -> io::Result<Cost> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["floor", "--url", url]).stdin(Stdio::piped());
+    command
+        .args(["baseline", "--url", url])
+        .stdin(Stdio::piped());
     let mut running = Running::start(command.stdout(Stdio::null()))?;
     if let Some(mut input) = running.child().stdin.take() {
         input.write_all(forms.join("\n").as_bytes())?;
@@ -23,7 +24,7 @@ pub(crate) fn run(url: &str, forms: &[String]) -> io::Result<Cost> {
     running.end(&[0])
 }
 
-/// That process, from the inside: a form a line on standard input.
+/// The baseline process: reads one form per line from standard input.
 pub(crate) fn fetch(url: String) -> Result<(), Box<dyn std::error::Error>> {
     let settings = HttpSettings {
         timeout: Duration::from_secs(70),
