@@ -9,7 +9,7 @@ use crate::config::{Config, Target};
 use crate::domain::model::TargetName;
 use crate::http::HttpError;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{ApiError, Fault};
+use crate::ucdn::error::{ApiError, ErrorKind};
 use crate::ucdn::walk::WalkError;
 
 /// Why a target's list could not be read.
@@ -29,7 +29,7 @@ pub(super) enum AskError {
     },
     /// The pages don't come to an end.
     #[error("{0}")]
-    Walk(WalkError),
+    Walk(#[from] WalkError),
 }
 
 impl From<ApiError> for AskError {
@@ -43,16 +43,16 @@ struct Advice<'a>(&'a ApiError);
 
 impl fmt::Display for Advice<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let advice = match self.0.fault {
-            Fault::Call(_) => {
+        let advice = match self.0.kind {
+            ErrorKind::Call(_) => {
                 Some("check the account's `endpoint`, `proxy` and `timeout`, and this network")
             }
-            Fault::Nonsense(_) | Fault::NoList { .. } => {
+            ErrorKind::InvalidResponse(_) | ErrorKind::NoList { .. } => {
                 Some("check that the account's `endpoint` is the API's")
             }
-            Fault::Http(_) => self.0.advice(),
+            ErrorKind::Http(_) => self.0.advice(),
             // Its text ends in the advice.
-            Fault::Refused { .. } | Fault::Stopped => None,
+            ErrorKind::Refused { .. } | ErrorKind::Stopped => None,
         };
         advice.map_or(Ok(()), |advice| write!(f, "; {advice}"))
     }
@@ -156,14 +156,14 @@ private_key = 'b'
 
     #[test]
     fn every_failure_of_a_call_says_what_to_look_at() {
-        let refused = Fault::Refused {
+        let refused = ErrorKind::Refused {
             code: 171,
             message: "Signature VerifyAC Error".to_owned(),
         };
         for (fault, advice) in [
             (refused, "private_key"),
-            (Fault::Http(404), "`endpoint`"),
-            (Fault::NoList { total_count: 3 }, "`endpoint`"),
+            (ErrorKind::Http(404), "`endpoint`"),
+            (ErrorKind::NoList { total_count: 3 }, "`endpoint`"),
         ] {
             let said = AskError::from(ApiError::of(fault)).to_string();
             assert_eq!(said.matches(advice).count(), 1, "{said}");

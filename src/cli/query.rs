@@ -1,6 +1,7 @@
 //! `ucdn-watch query`: asks the API directly, and shows what it answers. Touches no state.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::api::{AskError, choose_target, client};
@@ -10,8 +11,8 @@ use crate::config::Target;
 use crate::domain::model::{Task, TaskId, TaskKind, TimeArg, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::walk::{Next, Paging, Walk};
-use crate::ucdn::wire::Listed;
+use crate::ucdn::response::{ListResponse, ListedTask};
+use crate::ucdn::walk::{PageRequest, PageVisitor, Paging, Walk};
 
 mod merge;
 mod render;
@@ -132,33 +133,43 @@ fn window(arguments: &Arguments, now: Timestamp) -> Result<Option<Window>, &'sta
 fn one_page(client: &ApiClient, request: &ListRequest) -> Result<Answered, AskError> {
     let page = client.list(request)?.page;
     Ok(Answered {
-        tasks: page.tasks.iter().map(Listed::to_task).collect(),
+        tasks: page.tasks.iter().map(ListedTask::to_task).collect(),
         total_count: Count::OfPage(page.total_count),
     })
 }
 
-fn walk(client: &ApiClient, request: &ListRequest, page_size: u32) -> Result<Answered, AskError> {
-    let mut walk = Walk::new(page_size, Paging::default());
-    let mut ask = walk.first();
-    let mut merged = Merged::default();
-    loop {
-        let request = ListRequest {
-            offset: Some(ask.offset),
-            limit: Some(ask.limit),
-            ..request.clone()
-        };
-        let page = client.list(&request)?.page;
-        let sighting = walk.read(page).map_err(AskError::Walk)?;
-        merged.see(sighting.tasks.iter().map(Listed::to_task).collect());
-        match sighting.next {
-            Next::Ask(next) => ask = next,
-            Next::End(_) => break,
-        }
-    }
+fn walk(client: &ApiClient, list: &ListRequest, page_size: u32) -> Result<Answered, AskError> {
+    let mut reader = ListReader {
+        client,
+        list,
+        merged: Merged::default(),
+    };
+    Walk::new(page_size, Paging::default()).run(&mut reader)?;
     Ok(Answered {
-        tasks: merged.into_tasks(),
+        tasks: reader.merged.into_tasks(),
         total_count: Count::OfNoPage,
     })
+}
+
+/// Reads all pages of a list.
+struct ListReader<'a> {
+    client: &'a ApiClient,
+    list: &'a ListRequest,
+    merged: Merged,
+}
+
+impl PageVisitor for ListReader<'_> {
+    type Error = AskError;
+
+    fn fetch(&mut self, page: PageRequest) -> Result<ListResponse, AskError> {
+        Ok(self.client.list(&page.of_list(self.list))?.page)
+    }
+
+    fn visit(&mut self, tasks: Vec<ListedTask>) -> Result<ControlFlow<()>, AskError> {
+        self.merged
+            .see(tasks.iter().map(ListedTask::to_task).collect());
+        Ok(ControlFlow::Continue(()))
+    }
 }
 
 /// Says on stderr what the table does not show.

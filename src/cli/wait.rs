@@ -12,7 +12,7 @@ use crate::domain::model::TaskId;
 use crate::domain::schedule::poll_delay;
 use crate::domain::text::sanitize;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{Fault, Remedy};
+use crate::ucdn::error::{ErrorKind, RetryClass};
 
 mod board;
 mod ending;
@@ -108,7 +108,7 @@ fn refused(error: &AskError) -> Failure {
 /// What went wrong, without the id that each request has of its own: a fault that goes on is told once.
 fn fault_of(error: &AskError) -> String {
     match error {
-        AskError::Api { error } => error.fault.to_string(),
+        AskError::Api { error } => error.kind.to_string(),
         other => other.to_string(),
     }
 }
@@ -153,10 +153,10 @@ impl Waiting<'_> {
     fn pause_after(&mut self, error: AskError, failures: u32) -> Result<Duration, AskError> {
         let mut least = Duration::ZERO;
         if let AskError::Api { error: api } = &error {
-            if matches!(api.fault, Fault::Stopped) {
+            if matches!(api.kind, ErrorKind::Stopped) {
                 return Ok(Duration::ZERO);
             }
-            if api.remedy() == Remedy::Operator {
+            if api.retry_class() == RetryClass::Operator {
                 return Err(error);
             }
             least = api.retry_after.unwrap_or_default();

@@ -9,8 +9,8 @@ use super::{PollError, PollReport, PollState, Poller};
 use crate::domain::model::{TaskRowId, Timestamp, Window};
 use crate::store::{Baseline, RecentSpan, StoreError, TargetState};
 use crate::ucdn::ListRequest;
-use crate::ucdn::walk::{Ask, CompleteWalk, Next, Paging, Walk};
-use crate::ucdn::wire::Page;
+use crate::ucdn::response::ListResponse;
+use crate::ucdn::walk::{CompleteWalk, NextStep, PageRequest, Paging, Walk};
 
 /// How far ahead of the API's clock the window ends: tasks are stamped by a clock that may be minutes ahead of the one
 /// that we know, and an `EndTime` may be exclusive.
@@ -200,28 +200,28 @@ impl<'a> Round<'a> {
     ) -> Result<Walked, PollError> {
         let page_size = self.poller.target.poll.page_size.get();
         let mut walk = Walk::new(page_size, paging);
-        let mut ask = walk.first();
+        let mut ask = walk.first_request();
         loop {
             let page = match self.page(request, ask) {
                 Ok(page) => page,
                 Err(error) => return Err(self.interrupted(walk, error)),
             };
-            let sighting = match walk.read(page) {
-                Ok(sighting) => sighting,
+            let result = match walk.accept_page(page) {
+                Ok(result) => result,
                 Err(error) => return Err(self.interrupted(walk, error.into())),
             };
             let api_now = self.api_now();
             self.state.first_polled.get_or_insert(api_now);
-            self.see(sighting.tasks)?;
+            self.see(result.tasks)?;
             if let ClockCheck::Against(assumed) = check
                 && (self.ahead_seconds() - assumed).abs() > CLOCKS_DIFFER_SECONDS
             {
                 self.see(walk.into_unreported())?;
                 return Ok(Walked::WrongClock);
             }
-            match sighting.next {
-                Next::Ask(next) => ask = next,
-                Next::End(complete) => return Ok(Walked::Whole(complete)),
+            match result.next {
+                NextStep::Request(next) => ask = next,
+                NextStep::End(complete) => return Ok(Walked::Whole(complete)),
             }
         }
     }
@@ -234,7 +234,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn page(&mut self, request: &ListRequest, ask: Ask) -> Result<Page, PollError> {
+    fn page(&mut self, request: &ListRequest, ask: PageRequest) -> Result<ListResponse, PollError> {
         let request = ListRequest {
             offset: Some(ask.offset),
             limit: Some(ask.limit),
@@ -242,7 +242,7 @@ impl<'a> Round<'a> {
         };
         self.requests += 1;
         self.memory().last_turn = self.poller.clock.monotonic();
-        let answer = self.poller.client.list(&request)?;
+        let answer = self.poller.client.list_into(&request, Vec::new())?;
         let mut memory = self.memory();
         memory
             .server_clock

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::clock::{CancelToken, Woken};
 use crate::daemon::signals;
-use crate::ucdn::client::ApiClient;
+use crate::ucdn::client::{ApiClient, ListApi};
 
 /// No signal's number.
 const TIME_UP: i32 = 0;

@@ -1,6 +1,7 @@
 //! Asking for tasks by their ids, whatever the server makes of ids, windows and pages.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::board::Board;
@@ -9,8 +10,9 @@ use crate::clock::Clock;
 use crate::domain::model::{TaskId, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::Fault;
-use crate::ucdn::walk::{Next, Paging, Walk};
+use crate::ucdn::error::ErrorKind;
+use crate::ucdn::response::{ListResponse, ListedTask};
+use crate::ucdn::walk::{PageRequest, PageVisitor, Paging, Walk, WalkEnd};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -91,8 +93,8 @@ impl<'a> Inquiry<'a> {
             return false;
         };
         let is_refused = matches!(
-            error.fault,
-            Fault::Refused {
+            error.kind,
+            ErrorKind::Refused {
                 code: NOT_AVAILABLE,
                 ..
             }
@@ -111,38 +113,21 @@ impl<'a> Inquiry<'a> {
             window: Some(self.window(board, now)),
             ..self.list.clone()
         };
-        let mut unseen: HashSet<&TaskId> = ids.iter().collect();
         let mut walk = Walk::new(self.page_size, self.paging);
-        let mut ask = walk.first();
-        loop {
-            let page = self.client.list(&ListRequest {
-                offset: Some(ask.offset),
-                limit: Some(ask.limit),
-                ..request.clone()
-            })?;
-            if let Some(theirs) = page.server_time {
-                self.ahead_seconds = theirs.unix_seconds() - self.clock.now().unix_seconds();
-            }
-            let sighting = walk.read(page.page).map_err(AskError::Walk)?;
-            for task in &sighting.tasks {
-                unseen.remove(&task.id);
-                if !board.holds(&task.id) && self.listing == Listing::Asked {
-                    self.listing = Listing::Everything;
-                }
-                board.see(&task.to_task(), now);
-            }
-            match sighting.next {
-                Next::End(complete) => {
-                    self.paging = complete.paging();
-                    if self.listing == Listing::Everything {
-                        self.listing = Listing::EverythingRead;
-                    }
-                    return Ok(());
-                }
-                Next::Ask(_) if unseen.is_empty() => return Ok(()),
-                Next::Ask(next) => ask = next,
+        let mut reader = IdReader {
+            unseen: ids.iter().collect(),
+            request,
+            inquiry: self,
+            board,
+            now,
+        };
+        if let WalkEnd::Complete(complete) = walk.run(&mut reader)? {
+            self.paging = complete.paging();
+            if self.listing == Listing::Everything {
+                self.listing = Listing::EverythingRead;
             }
         }
+        Ok(())
     }
 
     /// Wide, by both clocks; as narrow as may be where that is read to its end again and again.
@@ -158,5 +143,42 @@ impl<'a> Inquiry<'a> {
             begin,
             end: now.max(theirs).saturating_add(AHEAD),
         }
+    }
+}
+
+/// Reads the answer to some ids, until each of their tasks was seen.
+struct IdReader<'a, 'i> {
+    inquiry: &'a mut Inquiry<'i>,
+    board: &'a mut Board,
+    request: ListRequest,
+    unseen: HashSet<&'a TaskId>,
+    now: Timestamp,
+}
+
+impl PageVisitor for IdReader<'_, '_> {
+    type Error = AskError;
+
+    fn fetch(&mut self, page: PageRequest) -> Result<ListResponse, AskError> {
+        let inquiry = &mut *self.inquiry;
+        let response = inquiry.client.list(&page.of_list(&self.request))?;
+        if let Some(theirs) = response.server_time {
+            inquiry.ahead_seconds = theirs.unix_seconds() - inquiry.clock.now().unix_seconds();
+        }
+        Ok(response.page)
+    }
+
+    fn visit(&mut self, tasks: Vec<ListedTask>) -> Result<ControlFlow<()>, AskError> {
+        for task in &tasks {
+            self.unseen.remove(&task.id);
+            if !self.board.holds(&task.id) && self.inquiry.listing == Listing::Asked {
+                self.inquiry.listing = Listing::Everything;
+            }
+            self.board.see(&task.to_task(), self.now);
+        }
+        Ok(if self.unseen.is_empty() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 use ucdn_watch::domain::model::{Status, Task, Timestamp, Url};
-use ucdn_watch::ucdn::walk::{Next, Paging, Walk};
-use ucdn_watch::ucdn::wire::{ListField, Listed, Page, WireError, read_page};
+use ucdn_watch::ucdn::response::{ListResponse, ListedTask, ResponseError, TaskListField};
+use ucdn_watch::ucdn::walk::{NextStep, Paging, Walk};
 
-#[path = "../../../src/ucdn/wire/tests/by_tree.rs"]
+#[path = "../../../src/ucdn/response/tests/by_tree.rs"]
 mod by_tree;
 
 pub(crate) fn check(input: &[u8]) {
-    if let Ok(page) = read_page(input.to_vec()) {
+    if let Ok(page) = ListResponse::parse(input.to_vec()) {
         check_page(&page);
         check_walk(&page);
     }
@@ -20,30 +20,30 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-fn check_page(page: &Page) {
+fn check_page(page: &ListResponse) {
     for listed in &page.tasks {
         let task = listed.to_task();
         let urls = task.urls.len();
         // A list with something unreadable in it counts, and has no URLs.
         assert!(urls == listed.urls().count() || urls == 0, "{listed:?}");
-        assert_eq!(&Listed::from(task.clone()).to_task(), &task);
+        assert_eq!(&ListedTask::from(task.clone()).to_task(), &task);
         assert_eq!(listed.fingerprint(1), listed.clone().fingerprint(1));
         assert!(listed.fingerprint(1).is_some());
     }
-    assert!(page.list == ListField::Present || page.tasks.is_empty());
+    assert!(page.list == TaskListField::Present || page.tasks.is_empty());
 }
 
 /// A server that answers the same to everything is walked to an end.
-fn check_walk(page: &Page) {
+fn check_walk(page: &ListResponse) {
     let mut walk = Walk::new(2, Paging::default());
     let shown = page.tasks.len();
     let mut pages = 0;
     let mut seen = 0;
-    while let Ok(sighting) = walk.read(page.clone()) {
+    while let Ok(result) = walk.accept_page(page.clone()) {
         pages += 1;
         assert!(pages < 1_000, "no end");
-        seen += sighting.tasks.len();
-        if let Next::End(_) = sighting.next {
+        seen += result.tasks.len();
+        if let NextStep::End(_) = result.next {
             break;
         }
     }
@@ -53,20 +53,22 @@ fn check_walk(page: &Page) {
 fn check_tree(text: &str) {
     let answer: Value = serde_json::from_str(text).unwrap();
     let code = by_tree::ret_code(&answer);
-    match read_page(format!("\u{feff} {text}").into_bytes()) {
+    match ListResponse::parse(format!("\u{feff} {text}").into_bytes()) {
         Ok(page) => {
             assert_eq!(code, Some(0));
-            let tasks: Vec<Task> = page.tasks.iter().map(Listed::to_task).collect();
+            let tasks: Vec<Task> = page.tasks.iter().map(ListedTask::to_task).collect();
             assert_eq!(tasks, by_tree::tasks(&answer));
             assert_eq!(page.total_count, by_tree::total_count(&answer));
         }
-        Err(WireError::NoRetCode) => assert_eq!(code, None),
-        Err(WireError::Refused { code: refused, .. }) => {
+        Err(ResponseError::NoRetCode) => assert_eq!(code, None),
+        Err(ResponseError::Refused { code: refused, .. }) => {
             assert_ne!(refused, 0);
             assert_eq!(code, Some(refused));
         }
-        Err(WireError::NotAList) => assert_eq!(by_tree::tasks(&answer), []),
-        Err(error @ (WireError::Empty | WireError::TooLong | WireError::NotJson { .. })) => {
+        Err(ResponseError::NotAList) => assert_eq!(by_tree::tasks(&answer), []),
+        Err(
+            error @ (ResponseError::Empty | ResponseError::TooLong | ResponseError::NotJson { .. }),
+        ) => {
             panic!("{error}: {answer}")
         }
     }

@@ -105,17 +105,17 @@ proptest! {
         prop_assert_eq!(by_tree::ret_code(&answer), Some(0));
         prop_assert_eq!(read.total_count, by_tree::total_count(&answer));
         prop_assert_eq!(&read.tasks, &by_tree::tasks(&answer));
-        let listed = read_page(text.into()).unwrap().tasks;
+        let listed = ListResponse::parse(text.into()).unwrap().tasks;
         for (listed, task) in listed.iter().zip(&read.tasks) {
             prop_assert_eq!(listed.urls().count(), task.urls.len());
-            prop_assert_eq!(listed, &Listed::from(task.clone()));
+            prop_assert_eq!(listed, &ListedTask::from(task.clone()));
         }
     }
 
     #[test]
     fn different_tasks_have_different_fingerprints(one in tasks(), other in tasks(), seed in any::<u64>()) {
         let answer = json!({"RetCode": 0, "TaskList": [one, other, one]}).to_string();
-        let listed = read_page(answer.into()).unwrap().tasks;
+        let listed = ListResponse::parse(answer.into()).unwrap().tasks;
         let prints: Vec<_> = listed.iter().map(|task| task.fingerprint(seed)).collect();
         prop_assert!(prints[0].is_some());
         prop_assert_eq!(prints[0], prints[2], "the same text");

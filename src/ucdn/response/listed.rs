@@ -17,7 +17,7 @@ const TYPES: &[&str] = &["file", "dir", "m3u8"];
 
 /// A task as one response shows it. Only a part of its URLs if the end of a page splits the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedTask {
     /// See [`Task::id`].
     pub id: TaskId,
     /// See [`Task::type`](Task).
@@ -61,7 +61,7 @@ lenient_struct!(RawUrl {
     finish_time: Number = "FinishTime",
 });
 
-impl Listed {
+impl ListedTask {
     /// Stands for all that the response says of the task; `None` for a task that was put together from several pages.
     /// `seed` is the state's own.
     #[must_use]
@@ -101,7 +101,7 @@ impl Listed {
     }
 }
 
-impl From<Task> for Listed {
+impl From<Task> for ListedTask {
     fn from(task: Task) -> Self {
         Self {
             id: task.id,
@@ -163,8 +163,8 @@ impl RawTask<'_> {
     }
 
     /// `body` is the whole response, of which this is a part.
-    pub(super) fn into_listed(self, body: &Arc<String>) -> Listed {
-        Listed {
+    pub(super) fn into_listed(self, body: &Arc<String>) -> ListedTask {
+        ListedTask {
             id: TaskId(self.task_id.into_string()),
             r#type: self.kind.word(TYPES),
             status: self.status.status(),
