@@ -282,7 +282,7 @@ impl Daemon {
     }
 
     fn status(&self) -> String {
-        let backlog = self.handles.store.owed().unwrap_or_default();
+        let backlog = self.handles.store.outbox_backlog().unwrap_or_default();
         let pending = backlog.iter().map(|backlog| backlog.pending).sum();
         systemd_status::status_line(self.scheduler.owned(), pending)
     }
@@ -343,7 +343,7 @@ impl Daemon {
 
     /// The store keeps events for a webhook that the config no longer has, but no worker delivers them.
     fn warn_about_unknown_webhooks(&self) {
-        for backlog in self.handles.store.owed().unwrap_or_default() {
+        for backlog in self.handles.store.outbox_backlog().unwrap_or_default() {
             let is_known = self
                 .workers
                 .webhooks()

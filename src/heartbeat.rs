@@ -36,8 +36,8 @@ impl Heartbeat {
     /// Sends one request. A failed one is not retried, because the next one follows soon.
     pub fn ping(&mut self, stop: &CancelToken) {
         let failure = match self.client.call(&self.url, HttpRequest::Get, &[]) {
-            Ok(answer) if (200..300).contains(&answer.status) => None,
-            Ok(answer) => Some(format!("HTTP {}", answer.status)),
+            Ok(response) if response.status.is_success() => None,
+            Ok(response) => Some(format!("HTTP {}", response.status.as_u16())),
             Err(error) => Some(error.to_string()),
         };
         if failure.is_some() && stop.is_cancelled() {

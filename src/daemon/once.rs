@@ -164,7 +164,7 @@ fn deliver_all(
     runner: &ParallelRunner<'_>,
     workers: BTreeMap<WebhookName, DeliveryWorker>,
 ) -> Vec<(WebhookName, Result<DrainReport, StoreError>)> {
-    let clients: Vec<_> = workers.values().map(DeliveryWorker::http_client).collect();
+    let endpoints: Vec<_> = workers.values().map(DeliveryWorker::endpoint).collect();
     let stop = runner.control.stop.clone();
     runner.run_all(
         workers.into_iter().collect(),
@@ -173,8 +173,8 @@ fn deliver_all(
             (webhook, report)
         },
         || {
-            for client in &clients {
-                client.shut_down();
+            for endpoint in &endpoints {
+                endpoint.abort();
             }
         },
     )
@@ -196,7 +196,7 @@ fn send_heartbeat(runner: &ParallelRunner<'_>, heartbeat: Heartbeat) {
 
 /// Deliveries that are left. Those of webhooks that the config does not have are not counted.
 fn left_over(store: &dyn Store, config: &Config) -> Result<Vec<OutboxBacklog>, StoreError> {
-    let mut backlog = store.owed()?;
+    let mut backlog = store.outbox_backlog()?;
     backlog.retain(|backlog| config.webhooks.contains_key(&backlog.webhook));
     Ok(backlog)
 }

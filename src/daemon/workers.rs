@@ -176,7 +176,7 @@ impl WorkerBuilder<'_> {
             let (metrics, counted) = (Arc::clone(self.metrics), name.clone());
             worker
                 .status()
-                .tell(move |outcome| metrics.record_delivery(&counted, outcome));
+                .on_attempt(move |outcome| metrics.record_delivery(&counted, outcome));
             Ok((name.clone(), worker))
         };
         self.config.webhooks.iter().map(worker).collect()
@@ -190,7 +190,7 @@ impl WorkerBuilder<'_> {
         let (next_name, next_status) = (name.clone(), Arc::clone(&status));
         let factory = move || {
             let next = delivery_worker(&next_name, &webhook, &store, &clock)?;
-            Ok(supervised(next.in_place_of(&next_status)))
+            Ok(supervised(next.resume_from(&next_status)))
         };
         let id = WorkerId::Delivery(name.clone());
         Some(DeliveryThread {
@@ -238,9 +238,9 @@ fn delivery_worker(
 }
 
 fn supervised(mut worker: DeliveryWorker) -> Worker {
-    let client = worker.http_client();
+    let endpoint = worker.endpoint();
     Worker {
         run: Box::new(move |notify| worker.run(notify)),
-        abort: Box::new(move || client.shut_down()),
+        abort: Box::new(move || endpoint.abort()),
     }
 }

@@ -13,7 +13,7 @@ use crate::config::Account;
 use crate::domain::model::Timestamp;
 use crate::domain::schedule::{Budget, retry_after};
 use crate::domain::text::sanitize;
-use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
+use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::secret::{Secret, SecretUrl};
 
 /// Longest response, unpacked. Three times the size of 1,000 tasks with 100 URLs each.
@@ -137,9 +137,9 @@ impl ApiClient {
         })
     }
 
-    fn parse(&self, response: &HttpAnswer, body: Vec<u8>) -> Result<ApiResponse, ErrorKind> {
-        if !(200..300).contains(&response.status) {
-            return Err(ErrorKind::Http(response.status));
+    fn parse(&self, response: &HttpResponse, body: Vec<u8>) -> Result<ApiResponse, ErrorKind> {
+        if !response.status.is_success() {
+            return Err(ErrorKind::Http(response.status.as_u16()));
         }
         let page = ListResponse::parse(body).map_err(|error| match error {
             ResponseError::Refused { code, message } => ErrorKind::Refused {

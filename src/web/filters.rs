@@ -54,7 +54,7 @@ fn moment(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Mistake> {
     let moment: Option<TimeArg> = parameters.one(name)?;
-    Ok(moment.map(|moment| moment.seen_from(now)))
+    Ok(moment.map(|moment| moment.resolve(now)))
 }
 
 fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {
@@ -62,7 +62,7 @@ fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {
     let domain: Option<Domain> = parameters.one("domain")?;
     let text: Option<String> = parameters.one("url")?;
     Ok(domain
-        .map(UrlFilter::Below)
+        .map(UrlFilter::UnderDomain)
         .or_else(|| text.map(UrlFilter::Containing)))
 }
 

@@ -161,7 +161,7 @@ fn a_slip_in_a_parameter_is_told_with_its_name() {
         ("tasks?url=a&domain=b", "domain", "together with `url`"),
         ("tasks?kind=both", "kind", "refresh or prefetch"),
         ("tasks?kind=prefetch&target=shop", "kind", "no such target"),
-        ("events?type=task.failed", "type", "no such type"),
+        ("events?type=task.failed", "type", "unknown event type"),
         ("events?after=-1", "after", "invalid digit"),
         ("events?after=1&before=3", "before", "together with `after`"),
     ] {
