@@ -259,7 +259,7 @@ impl Daemon {
         let due = self.roster.due(now);
         let waiting = due.as_ref().map(|(target, poller)| Waiting {
             target,
-            interval: poller.target().poll.interval,
+            interval: poller.target().poll.interval.get(),
         });
         self.backlog.note(waiting, now);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 
 use crate::config::HttpSettings;
@@ -113,7 +113,7 @@ impl HttpClient {
             .user_agent(concat!("ucdn-watch/", env!("CARGO_PKG_VERSION")))
             .timeout_global(Some(settings.timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT.min(settings.timeout)))
-            .tls_config(TlsConfig::builder().root_certs(roots(settings)?).build());
+            .tls_config(TlsConfig::builder().root_certs(roots(settings)).build());
         if let Some(proxy) = &settings.proxy {
             let proxy = ureq::Proxy::new(proxy.expose())
                 .map_err(|_| HttpError::Settings("`proxy` is no proxy URL".to_owned()))?;
@@ -229,25 +229,14 @@ fn read_over(mut reader: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> 
     result
 }
 
-fn roots(settings: &HttpSettings) -> Result<RootCerts, HttpError> {
-    let Some(pem) = &settings.ca_certificates else {
-        return Ok(RootCerts::PlatformVerifier);
+fn roots(settings: &HttpSettings) -> RootCerts {
+    let Some(certificates) = &settings.ca_certificates else {
+        return RootCerts::PlatformVerifier;
     };
-    let certificates = parse_pem(pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-            Ok(_) => None,
-            Err(_) => Some(Err(HttpError::Settings(
-                "`ca_file` is no PEM file".to_owned(),
-            ))),
-        })
-        .collect::<Result<Vec<Certificate<'static>>, HttpError>>()?;
-    if certificates.is_empty() {
-        return Err(HttpError::Settings(
-            "`ca_file` holds no certificate".to_owned(),
-        ));
-    }
-    Ok(RootCerts::Specific(Arc::new(certificates)))
+    let certificates = certificates
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned());
+    RootCerts::Specific(Arc::new(certificates.collect()))
 }
 
 fn extra_headers(settings: &HttpSettings) -> Result<HeaderMap, HttpError> {

@@ -193,7 +193,8 @@ impl FromStr for EventTypes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        EventPattern::new(text).types().map(Self)
+        let types = EventPattern::new(text).types();
+        types.map(Self).map_err(|unknown| unknown.to_string())
     }
 }
 

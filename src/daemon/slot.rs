@@ -48,14 +48,14 @@ impl Slot {
     pub(super) fn obey(&mut self, poller: &Arc<Poller>, now: Duration) {
         if !Arc::ptr_eq(&self.poller, poller) {
             self.poller = Arc::clone(poller);
-            let interval = poller.target().poll.interval;
+            let interval = poller.target().poll.interval.get();
             self.due = self.due.min(now.saturating_add(interval));
         }
     }
 
     /// Nothing is known of a poll that was to be made: the next one an interval later.
     pub(super) fn put_off(&mut self, now: Duration) {
-        self.due = now.saturating_add(self.poller.target().poll.interval);
+        self.due = now.saturating_add(self.poller.target().poll.interval.get());
     }
 
     /// Notes how the poll under way ended, and when the next one is due.
@@ -70,20 +70,25 @@ impl Slot {
         });
         let settings = &self.poller.target().poll;
         let pause = if report.in_flight > 0 {
-            settings.active_interval
+            settings.active_interval.get()
         } else {
-            settings.interval
+            settings.interval.get()
         };
         self.due = match &report.result {
             // Counted from the last beginning, so that slow answers don't stretch the interval; one that took longer is
             // followed by one poll, not by all that were missed.
             Ok(()) => began
-                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
+                .saturating_add(poll_delay(
+                    pause,
+                    settings.interval.get(),
+                    0,
+                    fastrand::f64(),
+                ))
                 .max(now),
             Err(error) => {
                 let delay = poll_delay(
                     pause,
-                    settings.interval,
+                    settings.interval.get(),
                     report.failed_polls,
                     fastrand::f64(),
                 );
