@@ -11,7 +11,6 @@ mod diagnostics;
 mod duration;
 mod env_account;
 mod environment;
-mod event_pattern;
 mod files;
 mod format;
 mod http;
@@ -23,7 +22,6 @@ mod reader;
 mod secrets;
 mod settings;
 mod state;
-mod suggest;
 mod syntax;
 mod targets;
 #[cfg(test)]
@@ -35,7 +33,7 @@ pub use diagnostics::{ConfigErrors, Diagnostic, Warning};
 pub use duration::ConfigDuration;
 pub use env_account::{EnvAccountError, KeyVariables, is_unencrypted};
 pub use environment::Environment;
-pub use event_pattern::{EventPattern, UnknownEventType};
+
 pub use format::{Alerts, Chat, Format, Language, Vendor};
 pub use load::{ConfigSummary, LoadedConfig, load, load_summary};
 pub use settings::{

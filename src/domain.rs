@@ -3,7 +3,9 @@
 
 pub mod diff;
 pub mod event;
+pub mod event_pattern;
 pub mod incident;
 pub mod model;
 pub mod schedule;
+pub(crate) mod suggest;
 pub mod text;

@@ -6,7 +6,7 @@
 //! reason other crates are held at `warn`, however much this one says.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,8 +18,7 @@ use serde::Serialize;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Environment;
 use crate::domain::model::Timestamp;
-use crate::domain::text::escape;
-pub use crate::domain::text::one_line;
+use crate::domain::text::{sanitize, sanitize_json};
 
 /// What this crate's own log targets begin with.
 const OWN: &str = env!("CARGO_CRATE_NAME");
@@ -165,9 +164,9 @@ struct Message<'a>(&'a Line<'a>);
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.0.target.starts_with(OWN) {
-            write!(f, "{}: ", one_line(self.0.target))?;
+            write!(f, "{}: ", sanitize(self.0.target))?;
         }
-        f.write_str(&cut(&one_line(self.0.message)))
+        f.write_str(&cut(&sanitize(self.0.message)))
     }
 }
 
@@ -185,16 +184,7 @@ fn render_json(line: &Line<'_>) -> String {
         target: line.target,
         message: &cut(line.message),
     });
-    // JSON allows some unsafe characters in strings, and only there: escaping them keeps the object's meaning.
-    let object = object.unwrap_or_default();
-    escape(&object, write_utf16_escape).into_owned()
-}
-
-fn write_utf16_escape(out: &mut String, character: char) {
-    for unit in character.encode_utf16(&mut [0; 2]) {
-        // Writing to a String can't fail.
-        let _ = write!(out, "\\u{unit:04x}");
-    }
+    sanitize_json(&object.unwrap_or_default()).into_owned()
 }
 
 /// `text`, or as much of it as a line may hold and how much that leaves out.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::{Age, Clock};
 use crate::config::Config;
-use crate::deliver::Outcome;
+use crate::deliver::AttemptOutcome;
 use crate::domain::model::{AccountName, TargetName, Timestamp, WebhookName};
 use crate::poll::{PollError, PollReport};
 use crate::store::queries::{StateQueries, TaskCount};
@@ -69,11 +69,11 @@ struct Health {
 
 /// Whether the config that was read last is in effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
-    /// It is.
-    Taken,
-    /// It was wrong, or could not be used; the one before is.
-    Refused,
+pub enum ReloadResult {
+    /// The new config is in effect.
+    Applied,
+    /// The new config was invalid or could not be applied; the previous one stays in effect.
+    Rejected,
 }
 
 impl fmt::Debug for Metrics {
@@ -99,7 +99,7 @@ impl Metrics {
     }
 
     /// From now on this config counts. What it names is there from the beginning, at 0: a rate needs a first value.
-    pub fn watch(&self, config: &Config) {
+    pub fn set_config(&self, config: &Config) {
         let families = &self.families;
         for target in config.targets.keys() {
             families.show_target(target);
@@ -114,7 +114,7 @@ impl Metrics {
             }
         }
         for webhook in config.webhooks.keys() {
-            for outcome in Outcome::ALL {
+            for outcome in AttemptOutcome::ALL {
                 drop(
                     families
                         .deliveries
@@ -134,7 +134,7 @@ impl Metrics {
     }
 
     /// Of the config's targets, this instance polls these. Until it is told, all.
-    pub fn hold<'a>(&self, targets: impl Iterator<Item = &'a TargetName>) {
+    pub fn set_owned_targets<'a>(&self, targets: impl Iterator<Item = &'a TargetName>) {
         let held: BTreeSet<&TargetName> = targets.collect();
         let watched = &mut *self.watched();
         let names = watched.targets.keys();
@@ -143,7 +143,7 @@ impl Metrics {
     }
 
     /// When targets were last polled well, from before this process: what `--once` wrote into its textfile.
-    pub fn remember(&self, last_successes: &BTreeMap<TargetName, Timestamp>) {
+    pub fn restore_last_successes(&self, last_successes: &BTreeMap<TargetName, Timestamp>) {
         for (name, health) in &mut self.watched().targets {
             if health.last_success.is_none() {
                 health.last_success = last_successes.get(name).copied();
@@ -152,7 +152,7 @@ impl Metrics {
     }
 
     /// A poll ended.
-    pub fn polled(&self, target: &TargetName, report: &PollReport) {
+    pub fn record_poll(&self, target: &TargetName, report: &PollReport) {
         if report.result.as_ref().err().is_some_and(PollError::is_stop) {
             return;
         }
@@ -207,7 +207,7 @@ impl Metrics {
     }
 
     /// A call to the API ended.
-    pub fn requested(&self, account: &AccountName, outcome: CallOutcome) {
+    pub fn record_request(&self, account: &AccountName, outcome: CallOutcome) {
         self.families
             .requests
             .get_or_create(&Requested::of(account, outcome))
@@ -215,7 +215,7 @@ impl Metrics {
     }
 
     /// A try of a delivery ended.
-    pub fn delivered(&self, webhook: &WebhookName, outcome: Outcome) {
+    pub fn record_delivery(&self, webhook: &WebhookName, outcome: AttemptOutcome) {
         self.families
             .deliveries
             .get_or_create(&Delivered::of(webhook, outcome))
@@ -223,14 +223,14 @@ impl Metrics {
     }
 
     /// A config was read again.
-    pub fn reloaded(&self, reload: Reload) {
+    pub fn record_reload(&self, reload: ReloadResult) {
         self.families
             .reload_success
-            .set(i64::from(reload == Reload::Taken));
+            .set(i64::from(reload == ReloadResult::Applied));
     }
 
     /// A damaged state was set aside at the start of this process.
-    pub fn state_was_set_aside(&self) {
+    pub fn record_state_loss(&self) {
         self.families.state_set_aside.set(1);
     }
 
@@ -307,7 +307,7 @@ impl Metrics {
         for gauge in [&families.pending, &families.dead, &families.oldest_pending] {
             gauge.clear();
         }
-        let Ok(owed) = self.records.owed() else {
+        let Ok(owed) = self.records.outbox_backlog() else {
             return;
         };
         for webhook in &self.watched().webhooks {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::Environment;
+use crate::domain::text::is_unsafe;
 
 /// How long a message may wait for a manager that doesn't read: a stop must not hang on it.
 const SEND_TIMEOUT: Duration = Duration::from_millis(250);
@@ -144,7 +145,7 @@ fn watchdog_interval(environment: &Environment) -> Option<Duration> {
 
 /// A newline would begin another assignment of the protocol.
 fn plain(status: &str) -> String {
-    status.replace(char::is_control, " ")
+    status.replace(is_unsafe, " ")
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@
 
 mod answer;
 mod api;
+mod app_state;
 mod assets;
-mod board;
 mod connection;
 mod desk;
 mod filters;
+mod health;
 mod overview;
 mod page;
 mod paging;
@@ -19,13 +20,12 @@ mod parameters;
 mod refusal;
 mod request;
 mod server;
-mod site;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Code};
-pub use board::{Board, ConfigInEffect, LastPoll, Standing};
-pub use overview::Lookout;
+pub use app_state::AppState;
+pub use health::{ConfigStatus, DaemonHealth, HealthSnapshot, LastPoll};
+pub use overview::OverviewCache;
 pub use request::{Method, Request};
 pub use server::Server;
-pub use site::Site;

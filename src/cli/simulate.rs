@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
-use super::{Context, Exit, Failure};
-use crate::simulator::{
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use crate::clock::{CancelToken, Notify};
+use crate::daemon::signals;
+use ucdn_simulator::{
     CONTROL_HELP, DcdnRule, Fault, LimitRule, Options, Order, Place, Script, Settings, Shift,
     Simulator, TaskIdRule, TaskSpec, TotalCount, Unit, WindowField,
 };
@@ -16,7 +18,7 @@ use crate::simulator::{
 /// The arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = CONTROL_HELP)]
-pub(super) struct Arguments {
+pub(super) struct SimulateArgs {
     /// Where to listen; loopback only. Port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
@@ -135,17 +137,19 @@ fn fault(text: &str) -> Result<Fault, serde_json::Error> {
 }
 
 /// Runs until SIGINT or SIGTERM.
-pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &SimulateArgs, _context: &Context) -> Result<Exit, Failure> {
     // First of all: a signal right after the first line of output must end it well.
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failure)?;
+    let stop = CancelToken::default();
+    let stopped = stop.clone();
+    signals::install(&[SIGINT, SIGTERM], move |_| stop.cancel()).map_err(failure)?;
     let simulator = Simulator::start(settings(arguments)?).map_err(failure)?;
     for fault in &arguments.fault {
         simulator.add_fault(fault.clone());
     }
     add_tasks(&simulator, arguments.tasks);
     announce(&simulator);
-    signals.forever().next();
-    Ok(Exit::Done)
+    Notify::new(&stopped).wait(None);
+    Ok(Exit::Success)
 }
 
 fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
@@ -155,7 +159,7 @@ fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
     }
 }
 
-fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+fn settings(arguments: &SimulateArgs) -> Result<Settings, Failure> {
     let set = arguments.set.iter().cloned().collect();
     let options = arguments.questions.options().with(set).map_err(failure)?;
     let defaults = Settings::default();
@@ -170,7 +174,7 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
 }
 
 fn add_tasks(simulator: &Simulator, count: u32) {
-    let now = simulator.now().unix_seconds();
+    let now = simulator.now_seconds();
     for age in (0..count).rev() {
         let urls = ["a", "b"].map(|name| format!("http://example.com/{age}/{name}"));
         let script = Script::new();
@@ -208,7 +212,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        arguments: Arguments,
+        arguments: SimulateArgs,
     }
 
     fn options(line: &[&str]) -> Options {
@@ -238,8 +242,8 @@ mod tests {
     #[test]
     fn any_option_can_be_set_by_word_or_json() {
         let set = options(&["--set=key_case=lower", r#"--set=date={"skewed":-90}"#]);
-        assert_eq!(set.key_case, crate::simulator::KeyCase::Lower);
-        assert_eq!(set.date, crate::simulator::DateHeader::Skewed(-90));
+        assert_eq!(set.key_case, ucdn_simulator::KeyCase::Lower);
+        assert_eq!(set.date, ucdn_simulator::DateHeader::Skewed(-90));
     }
 
     #[test]

@@ -1,36 +1,35 @@
-//! `ucdn-watch test-webhook`: sends a `test` event, and says what came back. Touches no state.
+//! `ucdn-watch test-webhook`: sends a `test` event to webhooks and prints status and latency. Touches no state.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
-use super::{Context, Exit, Failure};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::stdio::print;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Webhook;
-use crate::deliver::{Answer, Receiver, Reply, Verdict};
+use crate::deliver::{Disposition, Endpoint as _, EndpointResponse, HttpEndpoint};
 use crate::domain::event::EventDraft;
 use crate::domain::model::WebhookName;
 use crate::formats::OutgoingEvent;
-use crate::http::HttpError;
 
 /// The arguments of `test-webhook`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Send to this webhook alone, as the config names it [default: to all, one after the other]
+pub(super) struct TestWebhookArgs {
+    /// Name of the webhook in the config [default: all webhooks]
     name: Option<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &TestWebhookArgs, context: &Context) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let chosen = choose(&config.webhooks, arguments.name.as_deref())?;
     let clock = SystemClock::start();
-    let mut exit = Exit::Done;
+    let mut exit = Exit::Success;
     for (name, webhook) in chosen {
         let (line, reached) = send(name, webhook, &clock);
         if reached == Reached::No {
             exit = Exit::Unreachable;
         }
-        // Whoever closed stdout wants the exit code alone.
-        let _: io::Result<()> = writeln!(anstream::stdout(), "{line}");
+        print(&(line + "\n"))?;
     }
     Ok(exit)
 }
@@ -51,15 +50,12 @@ fn choose<'a>(
         .filter(|(known, _)| name.is_none_or(|name| known.as_str() == name))
         .collect();
     if chosen.is_empty() {
-        return Err(Failure {
-            exit: Exit::Usage,
-            error: nothing_to_test(webhooks, name).into(),
-        });
+        return Err(Failure::usage(no_such_webhook(webhooks, name)));
     }
     Ok(chosen)
 }
 
-fn nothing_to_test(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>) -> String {
+fn no_such_webhook(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>) -> String {
     let known: Vec<&str> = webhooks.keys().map(WebhookName::as_str).collect();
     match name {
         Some(name) if !known.is_empty() => format!(
@@ -70,20 +66,22 @@ fn nothing_to_test(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>
     }
 }
 
-/// One line for people, and whether all is well.
+/// Sends the event. Returns one line about the answer.
 fn send(name: &WebhookName, webhook: &Webhook, clock: &dyn Clock) -> (String, Reached) {
     let begun = clock.monotonic();
-    let result = Receiver::new(webhook).and_then(|receiver| post(&receiver, clock));
-    let latency = clock.monotonic().saturating_sub(begun).as_millis();
-    let answer = Answer::of(&result);
-    let reached = match answer.verdict(clock.now()) {
-        Verdict::Delivered => Reached::Yes,
-        Verdict::Retry { .. } | Verdict::Refused | Verdict::Gone => Reached::No,
+    let response = match HttpEndpoint::new(webhook) {
+        Ok(endpoint) => post(&endpoint, clock),
+        Err(error) => EndpointResponse::NoResponse(error),
     };
-    (format!("{name}: {answer} in {latency} ms"), reached)
+    let latency = clock.monotonic().saturating_sub(begun).as_millis();
+    let reached = match response.disposition(clock.now()) {
+        Disposition::Delivered => Reached::Yes,
+        Disposition::Retry { .. } | Disposition::Rejected | Disposition::Gone => Reached::No,
+    };
+    (format!("{name}: {response} in {latency} ms"), reached)
 }
 
-fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<Reply, HttpError> {
+fn post(endpoint: &HttpEndpoint, clock: &dyn Clock) -> EndpointResponse {
     let id = format!("evt_test_{:032x}", fastrand::u128(..));
     let now = clock.now();
     let document = EventDraft::test(now).document(&id, 0);
@@ -91,18 +89,19 @@ fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<Reply, HttpError> {
         id: &id,
         document: &document,
     };
-    receiver.post(&[event], now)
+    endpoint.send(&[event], now)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Read};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
     use std::thread;
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{EventPattern, Format, HttpSettings, TargetFilter};
+    use crate::config::{Format, HttpSettings, TargetFilter};
+    use crate::domain::event_pattern::EventPattern;
     use crate::secret::{Secret, SecretBytes, SecretUrl};
 
     fn webhook(url: String) -> Webhook {
@@ -122,7 +121,7 @@ mod tests {
         }
     }
 
-    /// Answers one request with this status, and gives back its head in lower case and its body.
+    /// Answers one request with this status. Returns the request's head in lower case and its body.
     fn receiver(status: u16) -> (String, thread::JoinHandle<(String, String)>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/t0ken", listener.local_addr().unwrap());
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_wrong_usage_and_the_known_ones_are_said() {
+    fn an_unknown_name_is_wrong_usage_and_the_known_names_are_listed() {
         let webhook = || webhook("http://localhost/".to_owned());
         let webhooks = ["chat", "ops"].map(|name| (WebhookName::from(name), webhook()));
         let webhooks = BTreeMap::from(webhooks);

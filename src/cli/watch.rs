@@ -1,34 +1,36 @@
-//! The default command: watch, or with `--once` do one round.
+//! The default command: watch until a signal, or poll once with `--once`.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Context, Exit, Failure};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::stdio::print;
 use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::daemon::once::{self, OnceError, OnceReport};
 use crate::daemon::{Control, Daemon, SetupError, StoreHandles};
-use crate::logging;
+use crate::domain::text::sanitize;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
-use crate::store::postgres::{self, PostgresRecords};
-use crate::store::sqlite::{self, Loss, SqliteRecords};
+use crate::store::postgres::{self, PostgresQueries};
+use crate::store::sqlite::{self, DataLoss, SqliteQueries};
 use crate::systemd::SystemdNotifier;
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Poll every target once, make the deliveries that are due, print a line a target, and exit
+pub(super) struct WatchArgs {
+    /// Poll every target once, send due deliveries, print one line per target, and exit
     #[arg(long)]
     once: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &WatchArgs, context: &Context) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let control = Control::new();
     control.install().map_err(|error| Failure {
-        exit: Exit::State,
-        error: format!("signals can't be received: {error}").into(),
+        exit: Exit::IoError,
+        error: format!("signal handlers can't be installed: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let (state, loss) = open_state(&config, &clock, &control.stop)?;
@@ -38,34 +40,37 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     }
     if arguments.once {
         let report = once::run(&config, &state, &clock, &control, reason.as_deref())?;
-        print_summary(&report);
+        print(&summary(&report))?;
         return Ok(exit_of(&report));
     }
-    let supervisor = SystemdNotifier::of(&context.environment);
-    let daemon = Daemon::new(&config, state, clock, control, supervisor)?;
+    let systemd = SystemdNotifier::of(&context.environment);
+    let daemon = Daemon::new(&config, state, clock, control, systemd)?;
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
     daemon.run(|| context.reload_config(&config))?;
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
-/// Opens the state for whoever watches.
+/// Opens the state of the config, to read and to write.
 #[cfg_attr(
     not(feature = "postgres"),
-    expect(unused_variables, reason = "a file's state waits for nobody")
+    expect(
+        unused_variables,
+        reason = "only a PostgreSQL state needs a clock that waits"
+    )
 )]
 pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,
     stop: &CancelToken,
-) -> Result<(StoreHandles, Option<Loss>), StoreError> {
+) -> Result<(StoreHandles, Option<DataLoss>), StoreError> {
     match &config.state {
         StateLocation::File(path) => {
             let opened = sqlite::open(path, clock.now())?;
             let state = StoreHandles {
                 store: Arc::new(opened.store),
-                queries: Arc::new(SqliteRecords::open(path)?),
+                queries: Arc::new(SqliteQueries::open(path)?),
             };
             Ok((state, opened.loss))
         }
@@ -73,7 +78,7 @@ pub(super) fn open_state(
         StateLocation::Postgres(address) => {
             let state = StoreHandles {
                 store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
-                queries: Arc::new(PostgresRecords::open(address, clock, stop)?),
+                queries: Arc::new(PostgresQueries::open(address, clock, stop)?),
             };
             Ok((state, None))
         }
@@ -81,7 +86,7 @@ pub(super) fn open_state(
 }
 
 impl Context {
-    /// Reads the config again. What is wrong with it is logged, and nothing changes.
+    /// Reads the config again. Logs the errors of an invalid config and returns `None`.
     fn reload_config(&self, running: &Config) -> Option<Config> {
         match self.read_config(&self.config_path()) {
             Ok(loaded) => {
@@ -89,7 +94,7 @@ impl Context {
                     log::warn!("{warning}");
                 }
                 if loaded.config.state != running.state {
-                    log::warn!("`state` was changed: that takes effect at the next start");
+                    log::warn!("`state` was changed: the new one takes effect at the next start");
                 }
                 Some(loaded.config)
             }
@@ -104,8 +109,8 @@ impl Context {
     }
 }
 
-fn print_summary(report: &OnceReport) {
-    let mut stdout = anstream::stdout().lock();
+fn summary(report: &OnceReport) -> String {
+    let mut lines = String::new();
     for (name, poll) in &report.polls {
         let counts = format!(
             "{} tasks seen, {} in flight, {} events, {} newly failed",
@@ -115,18 +120,19 @@ fn print_summary(report: &OnceReport) {
             Ok(()) => format!("{name}: polled: {counts}"),
             Err(error) => format!("{name}: not polled: {error} ({counts})"),
         };
-        // Whoever closes the pipe has read enough; the exit code still tells.
-        let _ = writeln!(stdout, "{}", logging::one_line(&line));
+        // Writing to a string can't fail.
+        let _ = writeln!(lines, "{}", sanitize(&line));
     }
-    for name in &report.held_elsewhere {
-        let _ = writeln!(stdout, "{name}: not polled: another instance holds it");
+    for name in &report.owned_elsewhere {
+        let _ = writeln!(lines, "{name}: not polled: another instance owns it");
     }
     for name in &report.unfinished {
-        let _ = writeln!(stdout, "{name}: not polled to an end: the log says why");
+        let _ = writeln!(lines, "{name}: the poll did not finish; the log says why");
     }
+    lines
 }
 
-/// Where several hold, the contract's order: the state, then what is incomplete, then failed tasks.
+/// If several codes apply: first the state, then an incomplete run, then failed tasks.
 fn exit_of(report: &OnceReport) -> Exit {
     let state_failed = report.polls.iter().any(|(_, poll)| poll.has_state_failed())
         || report
@@ -135,7 +141,7 @@ fn exit_of(report: &OnceReport) -> Exit {
             .any(|(_, drained)| drained.is_err())
         || report.owed.is_err();
     let not_polled = report.was_stopped
-        || !report.held_elsewhere.is_empty()
+        || !report.owned_elsewhere.is_empty()
         || !report.unfinished.is_empty()
         || report.polls.iter().any(|(_, poll)| poll.result.is_err());
     let given_up = report
@@ -147,22 +153,13 @@ fn exit_of(report: &OnceReport) -> Exit {
         .as_ref()
         .is_ok_and(|owed| owed.iter().any(|owed| owed.pending > 0));
     if state_failed {
-        Exit::State
+        Exit::IoError
     } else if not_polled || owed || given_up {
         Exit::Incomplete
     } else if report.polls.iter().any(|(_, poll)| poll.newly_failed > 0) {
         Exit::TaskFailed
     } else {
-        Exit::Done
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self {
-            exit: Exit::State,
-            error: error.into(),
-        }
+        Exit::Success
     }
 }
 

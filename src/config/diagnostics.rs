@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::domain::text::one_line;
+use crate::domain::text::sanitize;
 
 /// Stands for a key that may be a part of a secret.
 pub(super) const HIDDEN: &str = "…";
@@ -61,7 +61,7 @@ impl fmt::Display for ConfigErrors {
         if let Some(next) = self.errors.get(MAX_PRINTED) {
             let file = next.file.display().to_string();
             let rest = self.errors.len() - MAX_PRINTED;
-            write!(f, "\n{}: {rest} more errors are not shown", one_line(&file))?;
+            write!(f, "\n{}: {rest} more errors are not shown", sanitize(&file))?;
         }
         Ok(())
     }
@@ -97,14 +97,14 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&one_line(&self.file.display().to_string()))?;
+        f.write_str(&sanitize(&self.file.display().to_string()))?;
         if let Some(Position { line, column }) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", one_line(&self.key))?;
+            write!(f, ": {}", sanitize(&self.key))?;
         }
-        write!(f, ": {}", one_line(&self.message))
+        write!(f, ": {}", sanitize(&self.message))
     }
 }
 

@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostics::{Diagnostics, ErrorEmitted, HIDDEN, KeyLocation, Parsed, Spanned};
 use super::duration::ConfigDuration;
-use super::suggest::{did_you_mean, nearest};
+use crate::domain::suggest::{did_you_mean, nearest};
 use crate::secret::{Secret, SecretUrl};
 
 /// A table with a fixed set of keys. Every key that nothing asks for is unknown.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::ca_certificates::CaCertificates;
 use super::duration::ConfigDuration;
-use super::event_pattern::EventPattern;
 use super::format::Format;
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 use crate::secret::{Secret, SecretBytes, SecretUrl};
 
@@ -42,7 +42,7 @@ pub enum StateLocation {
     File(PathBuf),
     /// A PostgreSQL database that several instances share.
     #[cfg(feature = "postgres")]
-    Postgres(Box<crate::store::postgres::Address>),
+    Postgres(Box<crate::store::postgres::ConnectUrl>),
 }
 
 impl fmt::Display for StateLocation {

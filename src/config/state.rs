@@ -47,7 +47,7 @@ pub(super) fn resolve(
 
 #[cfg(feature = "postgres")]
 fn postgres(url: &Secret) -> Result<StateLocation, String> {
-    crate::store::postgres::Address::parse(url)
+    crate::store::postgres::ConnectUrl::parse(url)
         .map(|address| StateLocation::Postgres(Box::new(address)))
         .map_err(|error| error.to_string())
 }

@@ -7,8 +7,8 @@ use super::diagnostics::{Diagnostics, KeyLocation, Parsed};
 use super::poll::{PollTable, RawPollKeys};
 use super::reader::{Field, Table, all};
 use super::settings::Target;
-use super::suggest::did_you_mean;
 use crate::domain::model::{AccountName, TargetName, TaskKind};
+use crate::domain::suggest::did_you_mean;
 
 /// At most so many account names are listed in an error.
 const MAX_LISTED: usize = 20;

@@ -8,14 +8,14 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::diagnostics::{KeyLocation, Parsed};
 use super::duration::{ConfigDuration, MIN_DURATION};
-use super::event_pattern::EventPattern;
 use super::format::{Format, RawFormat, SigningSecrets};
 use super::http::RawHttpSettings;
 use super::reader::{Field, Table, all};
 use super::secrets::{ResolveEnv, SecretRef, SecretSource, is_loopback, secret_ref};
 use super::settings::{TargetFilter, Webhook};
-use super::suggest::did_you_mean;
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{TargetName, WebhookName};
+use crate::domain::suggest::did_you_mean;
 use crate::secret::{SecretBytes, SecretUrl};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,12 +1,15 @@
-//! Text for people: an error with its causes, times and counts in words, escaping of text from outside. Pure.
+//! Text helpers: the chain of an error's causes, humanized times and counts, sanitizing of text from outside. Pure.
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::time::Duration;
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use super::model::Timestamp;
 
-/// The error, and each of its causes behind a colon.
+/// `error: cause: cause of the cause`.
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
@@ -19,7 +22,7 @@ pub fn with_causes(error: &dyn Error) -> String {
     line
 }
 
-/// How long ago something was, or how far it lies ahead, in its largest unit.
+/// `5 min ago`, or `in 3 h` for a time after `now`. Rounds down to the largest unit.
 #[must_use]
 pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if time > now {
@@ -28,7 +31,7 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     format!("{} ago", largest(now.since(time)))
 }
 
-/// A duration to two units at the most.
+/// `1 h 20 min`: a duration in its two largest units.
 #[must_use]
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -63,47 +66,74 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// `text` with every character escaped that ends a line, steers a terminal, is invisible or turns the direction
-/// of writing: `\n`, `\t`, `\u{1b}`. What comes from outside can be printed so without forging anything.
+/// Text from outside for a terminal, a log line or `/readyz`: each [unsafe](is_unsafe) character becomes `\n`, `\t` or `\u{202e}`.
 #[must_use]
-pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, |out, unsafe_char| {
-        out.extend(unsafe_char.escape_default());
+pub fn sanitize(text: &str) -> Cow<'_, str> {
+    escape(text, is_unsafe, |out, character| {
+        out.extend(character.escape_default());
     })
 }
 
-/// `text` with what [`is_unsafe`] written as `write_escaped` does.
-pub fn escape(text: &str, write_escaped: impl Fn(&mut String, char)) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+/// A JSON document with each [unsafe](is_unsafe) character inside its strings written as `\u202e`. The document means the same.
+#[must_use]
+pub fn sanitize_json(json: &str) -> Cow<'_, str> {
+    // A serializer has escaped C0 inside strings. Outside of them it is white space.
+    let is_raw = |character| character > '\u{1f}' && is_unsafe(character);
+    escape(json, is_raw, |out, character| {
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string can't fail.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    })
+}
+
+/// Whether a character can end a line, steer a terminal, reverse the direction of writing, or hide.
+///
+/// These are the general categories Cc (C0, DEL, C1), Cf (bidi controls, zero-width and tag characters), Zl and Zp, and what
+/// Unicode calls default-ignorable in other categories (fillers, variation selectors, code points reserved for such).
+#[must_use]
+pub fn is_unsafe(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    matches!(
+        character.general_category(),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    ) || matches!(
+        character,
+        '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2065}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+fn escape(
+    text: &str,
+    is_escaped: impl Fn(char) -> bool,
+    write_escape: impl Fn(&mut String, char),
+) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_unsafe(character) {
-            write_escaped(&mut out, character);
+        if is_escaped(character) {
+            write_escape(&mut out, character);
         } else {
             out.push(character);
         }
     }
     Cow::Owned(out)
-}
-
-/// Controls (C0, DEL, C1), line and paragraph separators, marks of direction, invisible and tag characters.
-#[must_use]
-pub fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]
@@ -149,14 +179,47 @@ mod tests {
         assert_eq!(spans, expected);
     }
 
+    /// One of each kind: C0, DEL, C1, soft hyphen, Arabic number sign, bidi marks, overrides and isolates, separators,
+    /// zero width, byte order mark, interlinear annotation, shorthand control, musical beam, tag, fillers, selectors.
+    const UNSAFE: &str = "\0\t\n\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{ad}\u{600}\u{61c}\u{70f}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\
+        \u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{feff}\u{fff9}\u{110bd}\u{1bca0}\u{1d173}\
+        \u{e0001}\u{e0041}\u{34f}\u{115f}\u{3164}\u{fe0f}\u{e0100}";
+
     #[test]
-    fn what_ends_a_line_steers_or_hides_is_escaped() {
-        assert_eq!(one_line("a\n\u{1b}\u{202e}"), "a\\n\\u{1b}\\u{202e}");
+    fn each_character_that_steers_or_hides_is_escaped() {
+        assert_eq!(sanitize("a\n\u{1b}\u{202e}"), "a\\n\\u{1b}\\u{202e}");
+        for character in UNSAFE.chars() {
+            assert!(is_unsafe(character), "{character:?}");
+            let escaped = sanitize(&character.to_string()).into_owned();
+            assert_eq!(escaped, character.escape_default().to_string());
+        }
+    }
+
+    #[test]
+    fn sanitized_json_means_the_same_and_is_still_laid_out() {
+        let value = serde_json::json!({ "text": UNSAFE, "plain": "刷新 \\ \"\u{1f6a8}\"" });
+        for json in [
+            serde_json::to_string(&value).unwrap(),
+            serde_json::to_string_pretty(&value).unwrap(),
+        ] {
+            let sanitized = sanitize_json(&json);
+            assert!(
+                !sanitized.contains(|it| it != '\n' && is_unsafe(it)),
+                "{sanitized}"
+            );
+            assert_eq!(sanitized.lines().count(), json.lines().count());
+            let read: serde_json::Value = serde_json::from_str(&sanitized).unwrap();
+            assert_eq!(read, value);
+        }
+        assert_eq!(
+            sanitize_json("\"\u{e0041}\u{85}\""),
+            r#""\udb40\udc41\u0085""#
+        );
     }
 
     #[test]
     fn readable_text_of_any_script_stays_as_it_is() {
-        let text = "刷新 失败 → échec «é» \\ 100 % 🚨";
-        assert!(matches!(one_line(text), Cow::Borrowed(same) if same == text));
+        let text = "刷新 失败 → échec «é» \\ 100 % 🚨 עברית العربية हिन्दी";
+        assert!(matches!(sanitize(text), Cow::Borrowed(same) if same == text));
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Notify;
-use crate::config::{EventPattern, TargetFilter, Webhook};
+use crate::config::{TargetFilter, Webhook};
 use crate::domain::event::EventDraft;
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::WebhookName;
 
 /// What every webhook wants, and the bells of those who deliver.

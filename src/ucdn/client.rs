@@ -9,7 +9,8 @@ use crate::clock::{CancelToken, Clock, Woken};
 use crate::config::Account;
 use crate::domain::model::{TaskKind, Timestamp};
 use crate::domain::schedule::{Budget, retry_after};
-use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
+use crate::domain::text::sanitize;
+use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
 use crate::ucdn::error::{ApiError, CallOutcome, Fault};
@@ -175,12 +176,12 @@ impl ApiClient {
 
     fn read(
         &self,
-        answer: &HttpAnswer,
+        answer: &HttpResponse,
         body: Vec<u8>,
         recall: &mut Recall,
     ) -> Result<Answer, Fault> {
-        if !(200..300).contains(&answer.status) {
-            return Err(Fault::Http(answer.status));
+        if !answer.status.is_success() {
+            return Err(Fault::Http(answer.status.as_u16()));
         }
         let page = read_expected_page(body, recall).map_err(|error| match error {
             WireError::Refused { code, message } => Fault::Refused {
@@ -244,18 +245,11 @@ fn redact_signatures(message: String) -> String {
     }
 }
 
-/// Cut, on one line, and without what a terminal would obey.
+/// The first [`MAX_MESSAGE_CHARS`] characters, sanitized.
 fn printable(text: &str) -> String {
-    text.chars()
-        .take(MAX_MESSAGE_CHARS)
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let end = text.char_indices().nth(MAX_MESSAGE_CHARS);
+    let (shown, _) = text.split_at(end.map_or(text.len(), |(at, _)| at));
+    sanitize(shown).into_owned()
 }
 
 /// The parameters of a list request, without keys and signature.

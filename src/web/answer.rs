@@ -1,6 +1,7 @@
 //! What goes out: a status, a body, and the headers that every answer carries.
 
 use crate::domain::model::Timestamp;
+use crate::domain::text::sanitize_json;
 use crate::web::request::Method;
 
 /// The statuses that we answer with.
@@ -72,12 +73,12 @@ impl Answer {
         }
     }
 
-    /// JSON.
+    /// JSON, sanitized.
     #[must_use]
-    pub fn json(code: Code, body: impl Into<String>) -> Self {
+    pub fn json(code: Code, body: &str) -> Self {
         Self {
             content_type: "application/json",
-            ..Self::text(code, body)
+            ..Self::text(code, sanitize_json(body))
         }
     }
 

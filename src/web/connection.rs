@@ -8,9 +8,9 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use crate::web::answer::{Answer, Code};
+use crate::web::app_state::AppState;
 use crate::web::desk::{self, Desk, Ordered};
 use crate::web::request::{Method, Reading, Request, read};
-use crate::web::site::Site;
 
 /// From the connection to the last byte of the request's head.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
@@ -102,16 +102,16 @@ impl Connection {
     }
 
     /// Goes on as far as the socket lets it.
-    pub(super) fn turn(&mut self, site: &Site, desk: &Desk) -> Fate {
-        if site.clock.monotonic() >= self.deadline {
+    pub(super) fn turn(&mut self, state: &AppState, desk: &Desk) -> Fate {
+        if state.clock.monotonic() >= self.deadline {
             let Stage::Waiting { method, .. } = self.stage else {
                 return Fate::Over;
             };
             let late = Answer::text(Code::Unavailable, "the state could not be read in time\n");
-            self.answer(&late, method, site);
+            self.answer(&late, method, state);
         }
         loop {
-            match self.step(site, desk) {
+            match self.step(state, desk) {
                 Ok(Step::Done) => {}
                 Ok(Step::Ended) => return Fate::Over,
                 Err(error) => match error.kind() {
@@ -124,29 +124,29 @@ impl Connection {
         }
     }
 
-    fn step(&mut self, site: &Site, desk: &Desk) -> io::Result<Step> {
+    fn step(&mut self, state: &AppState, desk: &Desk) -> io::Result<Step> {
         let mut buffer = [0; 4096];
         match &mut self.stage {
             Stage::Asking(bytes) => {
                 let count = self.stream.read(&mut buffer)?;
                 bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                match read(bytes, &site.hosts) {
+                match read(bytes, &state.hosts) {
                     _ if count == 0 => Ok(Step::Ended),
                     Reading::Unfinished => Ok(Step::Done),
-                    Reading::Whole(request) => Ok(self.ask(request, site, desk)),
-                    Reading::Refused(answer) => Ok(self.answer(&answer, Method::Get, site)),
+                    Reading::Whole(request) => Ok(self.ask(request, state, desk)),
+                    Reading::Refused(answer) => Ok(self.answer(&answer, Method::Get, state)),
                 }
             }
             Stage::Waiting { ordered, method } => {
                 let answer = ordered.take().ok_or(ErrorKind::WouldBlock)?;
                 let method = *method;
-                Ok(self.answer(&answer, method, site))
+                Ok(self.answer(&answer, method, state))
             }
             Stage::Answering { bytes, sent } => {
                 *sent += self.stream.write(bytes.get(*sent..).unwrap_or_default())?;
                 if *sent == bytes.len() {
                     self.stream.shutdown(Shutdown::Write)?;
-                    self.enter(Stage::Leaving { dropped: 0 }, LEAVE_WITHIN, site);
+                    self.enter(Stage::Leaving { dropped: 0 }, LEAVE_WITHIN, state);
                 }
                 Ok(Step::Done)
             }
@@ -159,24 +159,24 @@ impl Connection {
         }
     }
 
-    fn ask(&mut self, request: Request, site: &Site, desk: &Desk) -> Step {
+    fn ask(&mut self, request: Request, state: &AppState, desk: &Desk) -> Step {
         let method = request.method;
-        if Site::reads_the_state(&request) {
+        if AppState::reads_the_state(&request) {
             let ordered = desk.order(request);
-            self.enter(Stage::Waiting { ordered, method }, MAKE_WITHIN, site);
+            self.enter(Stage::Waiting { ordered, method }, MAKE_WITHIN, state);
             return Step::Done;
         }
-        self.answer(&desk::answer(site, &request), method, site)
+        self.answer(&desk::answer(state, &request), method, state)
     }
 
-    fn answer(&mut self, answer: &Answer, method: Method, site: &Site) -> Step {
-        let bytes = answer.bytes(method, site.clock.now());
-        self.enter(Stage::Answering { bytes, sent: 0 }, ANSWER_WITHIN, site);
+    fn answer(&mut self, answer: &Answer, method: Method, state: &AppState) -> Step {
+        let bytes = answer.bytes(method, state.clock.now());
+        self.enter(Stage::Answering { bytes, sent: 0 }, ANSWER_WITHIN, state);
         Step::Done
     }
 
-    fn enter(&mut self, stage: Stage, within: Duration, site: &Site) {
+    fn enter(&mut self, stage: Stage, within: Duration, app: &AppState) {
         self.stage = stage;
-        self.deadline = site.clock.monotonic().saturating_add(within);
+        self.deadline = app.clock.monotonic().saturating_add(within);
     }
 }

@@ -10,8 +10,8 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use crate::web::answer::{Answer, Code};
+use crate::web::app_state::AppState;
 use crate::web::request::Request;
-use crate::web::site::Site;
 
 /// How long a page that is being made at the end is waited for: then its thread is left behind, and the state open.
 const END_WITHIN: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ pub(super) struct Ordered {
 
 impl Desk {
     /// Rings `bell` after each answer.
-    pub(super) fn open(site: Arc<Site>, mut bell: UnixStream) -> io::Result<Self> {
+    pub(super) fn open(state: Arc<AppState>, mut bell: UnixStream) -> io::Result<Self> {
         let (orders, taken) = channel::<Order>();
         let (at_work, ended) = channel();
         Builder::new()
@@ -52,12 +52,12 @@ impl Desk {
                     if order.client.upgrade().is_none() {
                         continue;
                     }
-                    let answer = answer(&site, &order.request);
+                    let answer = answer(&state, &order.request);
                     // Whoever has left needs neither the answer nor the bell; a bell that is full rings already.
                     let _ = order.answer.send(answer);
                     let _ = bell.write(&[0]);
                 }
-                drop(site);
+                drop(state);
                 drop(at_work);
             })?;
         Ok(Self {
@@ -103,8 +103,8 @@ impl Ordered {
 }
 
 /// The answer to a request. A page that panics is a bug, which must not take its thread with it.
-pub(super) fn answer(site: &Site, request: &Request) -> Answer {
-    let answer = catch_unwind(AssertUnwindSafe(|| site.answer(request)));
+pub(super) fn answer(state: &AppState, request: &Request) -> Answer {
+    let answer = catch_unwind(AssertUnwindSafe(|| state.answer(request)));
     let answer = answer.unwrap_or_else(|_| broken());
     log::debug!(
         "HTTP request: path={:?} answer={:?}",

@@ -1,14 +1,11 @@
 //! From a request's parameters to the filters of the state: those of the commands, under the same names.
 
-use std::str::FromStr;
-
-use crate::config::EventPattern;
-use crate::domain::event::EventType;
+use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::{TargetName, TaskId, TaskKind, TimeArg, Timestamp};
 use crate::store::filter::{Domain, EventFilter, TaskFilter, UrlFilter};
+use crate::web::app_state::AppState;
 use crate::web::parameters::{Mistake, Parameters};
 use crate::web::refusal::Refusal;
-use crate::web::site::Site;
 
 /// The parameters of both filters.
 macro_rules! with_shared {
@@ -24,10 +21,10 @@ pub(super) const OF_TASKS: &[&str] = with_shared!["id", "status", "type", "after
 pub(super) const OF_EVENTS: &[&str] = with_shared!["task", "type", "after", "before"];
 
 /// Which tasks a request asks for.
-pub(super) fn of_tasks(parameters: &Parameters, site: &Site) -> Result<TaskFilter, Refusal> {
-    let now = site.clock.now();
+pub(super) fn of_tasks(parameters: &Parameters, state: &AppState) -> Result<TaskFilter, Refusal> {
+    let now = state.clock.now();
     Ok(TaskFilter {
-        targets: targets(parameters, site)?,
+        targets: targets(parameters, state)?,
         id: parameters.one::<String>("id")?.map(TaskId),
         conditions: parameters.all("status")?,
         r#type: parameters.one("type")?,
@@ -38,29 +35,17 @@ pub(super) fn of_tasks(parameters: &Parameters, site: &Site) -> Result<TaskFilte
 }
 
 /// Which events a request asks for.
-pub(super) fn of_events(parameters: &Parameters, site: &Site) -> Result<EventFilter, Refusal> {
-    let now = site.clock.now();
+pub(super) fn of_events(parameters: &Parameters, state: &AppState) -> Result<EventFilter, Refusal> {
+    let now = state.clock.now();
     let types: Vec<EventTypes> = parameters.all("type")?;
     Ok(EventFilter {
-        targets: targets(parameters, site)?,
-        types: types.into_iter().flat_map(|types| types.0).collect(),
+        targets: targets(parameters, state)?,
+        types: EventTypes::union(&types),
         task: parameters.one::<String>("task")?.map(TaskId),
         since: moment(parameters, "since", now)?,
         until: moment(parameters, "until", now)?,
         url: url(parameters)?,
     })
-}
-
-/// A type of event, or a pattern that matches several.
-struct EventTypes(Vec<EventType>);
-
-impl FromStr for EventTypes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let types = EventPattern::new(text).types();
-        types.map(Self).map_err(|unknown| unknown.to_string())
-    }
 }
 
 fn moment(
@@ -69,7 +54,7 @@ fn moment(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Mistake> {
     let moment: Option<TimeArg> = parameters.one(name)?;
-    Ok(moment.map(|moment| moment.seen_from(now)))
+    Ok(moment.map(|moment| moment.resolve(now)))
 }
 
 fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {
@@ -77,17 +62,17 @@ fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {
     let domain: Option<Domain> = parameters.one("domain")?;
     let text: Option<String> = parameters.one("url")?;
     Ok(domain
-        .map(UrlFilter::Below)
+        .map(UrlFilter::UnderDomain)
         .or_else(|| text.map(UrlFilter::Containing)))
 }
 
 /// The targets that are meant; empty: all.
-fn targets(parameters: &Parameters, site: &Site) -> Result<Vec<TargetName>, Refusal> {
+fn targets(parameters: &Parameters, state: &AppState) -> Result<Vec<TargetName>, Refusal> {
     let named: Vec<String> = parameters.all("target")?;
     let named: Vec<TargetName> = named.into_iter().map(TargetName).collect();
-    let kinds = site.board.standing().kinds;
+    let kinds = state.health.snapshot().kinds;
     for name in &named {
-        if !kinds.contains_key(name) && !has_tasks(name, site)? {
+        if !kinds.contains_key(name) && !has_tasks(name, state)? {
             let known: Vec<&str> = kinds.keys().map(TargetName::as_str).collect();
             let known = known.join(", ");
             let why = format_args!("no such target; the config has: {known}");
@@ -114,10 +99,10 @@ fn targets(parameters: &Parameters, site: &Site) -> Result<Vec<TargetName>, Refu
 }
 
 /// Whether the state knows tasks of a target that the config no longer names.
-fn has_tasks(name: &TargetName, site: &Site) -> Result<bool, Refusal> {
+fn has_tasks(name: &TargetName, state: &AppState) -> Result<bool, Refusal> {
     let filter = TaskFilter {
         targets: vec![name.clone()],
         ..TaskFilter::default()
     };
-    Ok(!site.records.tasks(&filter, None, 1)?.is_empty())
+    Ok(!state.records.tasks(&filter, None, 1)?.is_empty())
 }

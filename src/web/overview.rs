@@ -88,7 +88,7 @@ pub(super) struct Durations {
 
 /// Where an overview is kept.
 #[derive(Debug, Default)]
-pub struct Lookout {
+pub struct OverviewCache {
     last: Mutex<Option<Kept>>,
 }
 
@@ -99,9 +99,9 @@ struct Kept {
     until: Duration,
 }
 
-impl Lookout {
+impl OverviewCache {
     /// The overview as it is now, or was a moment ago.
-    pub(super) fn look(
+    pub(super) fn get(
         &self,
         records: &dyn StateQueries,
         clock: &dyn Clock,
@@ -147,7 +147,7 @@ impl Overview {
             stalled: tasks(&[TaskCondition::Stalled], None, MOST_TROUBLES)?,
             in_flight: tasks(&[TaskCondition::InFlight], None, MOST_IN_FLIGHT)?,
             events: records.events(&EventFilter::default(), newest, MOST_EVENTS)?,
-            owed: records.owed()?,
+            owed: records.outbox_backlog()?,
         })
     }
 

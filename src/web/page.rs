@@ -6,12 +6,12 @@ use maud::{DOCTYPE, Markup, html};
 use crate::domain::model::Timestamp;
 use crate::store::queries::TaskRecord;
 use crate::web::answer::{Answer, Code};
+use crate::web::app_state::AppState;
 use crate::web::filters;
 use crate::web::overview::HOURS;
 use crate::web::paging::{Cursor, USUAL_LIMIT, has, read};
 use crate::web::parameters::{Mistake, Parameters};
 use crate::web::refusal::Refusal;
-use crate::web::site::Site;
 
 mod axis;
 mod bar;
@@ -77,27 +77,27 @@ impl Mood {
 }
 
 /// `/`.
-pub(super) fn front(site: &Site, query: &str) -> Answer {
+pub(super) fn front(state: &AppState, query: &str) -> Answer {
     let page = || -> Result<Page, Refusal> {
         let parameters = Parameters::read(query, &["refresh"])?;
-        front::page(site, refresh(&parameters)?)
+        front::page(state, refresh(&parameters)?)
     };
-    answer(site, page())
+    answer(state, page())
 }
 
 /// `/tasks`.
-pub(super) fn tasks(site: &Site, query: &str) -> Answer {
+pub(super) fn tasks(state: &AppState, query: &str) -> Answer {
     let page = || -> Result<Page, Refusal> {
         let parameters = Parameters::read(query, filters::OF_TASKS)?;
-        let mut filter = filters::of_tasks(&parameters, site)?;
+        let mut filter = filters::of_tasks(&parameters, state)?;
         let url = filter.url.take();
         let after: Option<Cursor> = parameters.one("after")?;
         let limit = parameters.one("limit")?.unwrap_or(USUAL_LIMIT);
-        let now = site.clock.now();
+        let now = state.clock.now();
         let chunk = |end: Option<&TaskRecord>, wanted| {
-            let place = end.map(TaskRecord::place);
+            let place = end.map(TaskRecord::cursor);
             let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
-            site.records.tasks(&filter, place, wanted)
+            state.records.tasks(&filter, place, wanted)
         };
         let found = read(
             limit,
@@ -105,23 +105,23 @@ pub(super) fn tasks(site: &Site, query: &str) -> Answer {
             |task| Ok(url.as_ref().is_none_or(|url| has(task, url))),
             |task| Ok(tasks::item(task, now).into_string()),
         )?;
-        Ok(list::page(site, &parameters, &found, now))
+        Ok(list::page(state, &parameters, &found, now))
     };
-    answer(site, page())
+    answer(state, page())
 }
 
 /// `/task`.
-pub(super) fn task(site: &Site, query: &str) -> Answer {
-    let page = || task::page(site, query);
+pub(super) fn task(state: &AppState, query: &str) -> Answer {
+    let page = || task::page(state, query);
     match page() {
-        Ok(Some(page)) => answer(site, Ok(page)),
+        Ok(Some(page)) => answer(state, Ok(page)),
         Ok(None) => plain(
-            site,
+            state,
             Code::NotFound,
             "The state has no such task",
             "It was never seen, or is past its retention.",
         ),
-        Err(refusal) => answer(site, Err(refusal)),
+        Err(refusal) => answer(state, Err(refusal)),
     }
 }
 
@@ -134,7 +134,7 @@ fn refresh(parameters: &Parameters) -> Result<Refresh, Mistake> {
     }
 }
 
-fn answer(site: &Site, page: Result<Page, Refusal>) -> Answer {
+fn answer(state: &AppState, page: Result<Page, Refusal>) -> Answer {
     match page {
         Ok(page) => html_answer(Code::Ok, &frame(&page)),
         Err(refusal) => {
@@ -142,19 +142,19 @@ fn answer(site: &Site, page: Result<Page, Refusal>) -> Answer {
                 Refusal::Mistake(_) => "There is a slip in the address",
                 Refusal::Store(_) | Refusal::Unspeakable(_) => "The state can't be read now",
             };
-            plain(site, refusal.code(), heading, &refusal.to_string())
+            plain(state, refusal.code(), heading, &refusal.to_string())
         }
     }
 }
 
 /// A page that says why it is none. It is refreshed, too: a state that can't be read may be read again later.
-fn plain(site: &Site, code: Code, heading: &str, why: &str) -> Answer {
+fn plain(state: &AppState, code: Code, heading: &str, why: &str) -> Answer {
     let trouble = code != Code::NotFound && code != Code::BadRequest;
     let page = Page {
         title: heading.to_owned(),
         refresh: if trouble { Refresh::On } else { Refresh::Off },
         mood: if trouble { Mood::Trouble } else { Mood::Unsaid },
-        now: site.clock.now(),
+        now: state.clock.now(),
         main: html! {
             section.verdict.(if trouble { "trouble" } else { "warning" }) role="status" data-part="verdict" {
                 h1 { (heading) }

@@ -46,6 +46,6 @@ impl Refusal {
         };
         // Strings can't fail to be JSON.
         let body = serde_json::to_string(&document).unwrap_or_default();
-        Answer::json(self.code(), body + "\n")
+        Answer::json(self.code(), &(body + "\n"))
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::web::app_state::AppState;
 use crate::web::connection::{Connection, Fate};
 use crate::web::desk::Desk;
-use crate::web::site::Site;
 
 /// Clients at the same time. One more makes the oldest go that has not asked for anything yet.
 const MOST_CONNECTIONS: usize = 64;
@@ -36,14 +36,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves this site to whoever connects there.
-    pub fn listen(address: SocketAddr, site: Site) -> io::Result<Self> {
-        Self::start(TcpListener::bind(address)?, site)
+    /// Serves this state to whoever connects there.
+    pub fn listen(address: SocketAddr, state: AppState) -> io::Result<Self> {
+        Self::start(TcpListener::bind(address)?, state)
     }
 
-    /// Serves another site at the same address. Both do until the old one is dropped.
-    pub fn hand_over(&self, site: Site) -> io::Result<Self> {
-        Self::start(self.listener.try_clone()?, site)
+    /// Serves another state at the same address. Both do until the old one is dropped.
+    pub fn hand_over(&self, state: AppState) -> io::Result<Self> {
+        Self::start(self.listener.try_clone()?, state)
     }
 
     /// Where it listens: with the port that the kernel chose, if it was asked to.
@@ -52,20 +52,20 @@ impl Server {
         self.address
     }
 
-    fn start(listener: TcpListener, site: Site) -> io::Result<Self> {
+    fn start(listener: TcpListener, state: AppState) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (running, wake) = UnixStream::pair()?;
         let (ringing, bell) = UnixStream::pair()?;
         ringing.set_nonblocking(true)?;
         bell.set_nonblocking(true)?;
-        let site = Arc::new(site);
+        let state = Arc::new(state);
         let lobby = Lobby {
             listener: Some(listener.try_clone()?),
             wake,
             bell,
-            desk: Desk::open(Arc::clone(&site), ringing)?,
-            site,
+            desk: Desk::open(Arc::clone(&state), ringing)?,
+            state,
             connections: Vec::new(),
             accept_after: Duration::ZERO,
         };
@@ -99,7 +99,7 @@ struct Lobby {
     /// Notified when an answer is made.
     bell: UnixStream,
     desk: Desk,
-    site: Arc<Site>,
+    state: Arc<AppState>,
     /// In the order of their coming.
     connections: Vec<Connection>,
     /// By the monotonic clock.
@@ -110,7 +110,7 @@ impl Lobby {
     fn run(mut self) {
         let mut end = None;
         loop {
-            let now = self.site.clock.monotonic();
+            let now = self.state.clock.monotonic();
             if end.is_some_and(|end| now >= end || !self.is_answering()) {
                 return;
             }
@@ -126,9 +126,9 @@ impl Lobby {
                 }
             }
             self.accept();
-            let (site, desk) = (&self.site, &self.desk);
+            let (state, desk) = (&self.state, &self.desk);
             self.connections
-                .retain_mut(|connection| connection.turn(site, desk) == Fate::Open);
+                .retain_mut(|connection| connection.turn(state, desk) == Fate::Open);
         }
     }
 
@@ -178,7 +178,7 @@ impl Lobby {
     }
 
     fn accept(&mut self) {
-        let now = self.site.clock.monotonic();
+        let now = self.state.clock.monotonic();
         let Some(listener) = self.listener.as_ref().filter(|_| now >= self.accept_after) else {
             return;
         };

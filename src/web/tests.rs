@@ -7,36 +7,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use super::{Board, LastPoll, Lookout, Server, Site};
+use super::{AppState, DaemonHealth, LastPoll, OverviewCache, Server};
 use crate::clock::{Age, Clock, SystemClock};
 use crate::config::AllowedHosts;
 use crate::domain::model::{TargetName, Timestamp};
-use crate::store::sqlite::{self, SqliteRecords};
+use crate::store::sqlite::{self, SqliteQueries};
 
 /// Only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn site(page: impl Fn() -> String + Send + Sync + 'static) -> Site {
-    Site {
+fn state(page: impl Fn() -> String + Send + Sync + 'static) -> AppState {
+    AppState {
         records: Arc::new(empty_state()),
-        lookout: Lookout::default(),
+        overview: OverviewCache::default(),
         hosts: AllowedHosts::Named(BTreeSet::new()),
-        board: Arc::default(),
+        health: Arc::default(),
         clock: Arc::new(SystemClock::start()),
         metrics: Box::new(page),
     }
 }
 
 /// Its file is gone; what is open of it stays.
-fn empty_state() -> SqliteRecords {
+fn empty_state() -> SqliteQueries {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     drop(sqlite::open(&path, Timestamp::EPOCH).unwrap());
-    SqliteRecords::open(&path).unwrap()
+    SqliteQueries::open(&path).unwrap()
 }
 
-fn listen(site: Site) -> Server {
-    Server::listen(SocketAddr::from(([127, 0, 0, 1], 0)), site).unwrap()
+fn listen(state: AppState) -> Server {
+    Server::listen(SocketAddr::from(([127, 0, 0, 1], 0)), state).unwrap()
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -84,7 +84,7 @@ impl Clock for SetClock {
 
 #[test]
 fn a_page_that_panics_takes_nothing_else_with_it() {
-    let server = listen(site(|| panic!("a bug")));
+    let server = listen(state(|| panic!("a bug")));
     let answer = get(&server, "/metrics");
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     let answer = get(&server, "/healthz");
@@ -96,7 +96,7 @@ fn a_page_that_panics_takes_nothing_else_with_it() {
 fn a_page_in_the_making_keeps_nobody_waiting_who_asks_for_another() {
     let (finish, may_finish) = mpsc::channel::<()>();
     let may_finish = Mutex::new(may_finish);
-    let server = listen(site(move || {
+    let server = listen(state(move || {
         may_finish.lock().unwrap().recv().unwrap();
         "made".to_owned()
     }));
@@ -115,7 +115,7 @@ fn a_page_in_the_making_keeps_nobody_waiting_who_asks_for_another() {
 #[test]
 fn a_long_answer_comes_whole_and_who_does_not_read_it_keeps_nobody_waiting() {
     const LENGTH: usize = 20 << 20;
-    let server = listen(site(|| "x".repeat(LENGTH)));
+    let server = listen(state(|| "x".repeat(LENGTH)));
     let slow: Vec<TcpStream> = (0..3).map(|_| ask(&server, "/metrics")).collect();
     let answer = get(&server, "/metrics");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -125,7 +125,7 @@ fn a_long_answer_comes_whole_and_who_does_not_read_it_keeps_nobody_waiting() {
 
 #[test]
 fn a_new_client_is_let_in_however_many_are_there() {
-    let server = listen(site(String::new));
+    let server = listen(state(String::new));
     // More than may be there, and more than the kernel keeps waiting.
     let crowd: Vec<TcpStream> = (0..300).map(|_| connect(&server)).collect();
     assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
@@ -134,8 +134,8 @@ fn a_new_client_is_let_in_however_many_are_there() {
 
 #[test]
 fn a_handed_over_listener_serves_the_new_site_and_a_dropped_one_is_gone() {
-    let old = listen(site(|| "old".to_owned()));
-    let new = old.hand_over(site(|| "new".to_owned())).unwrap();
+    let old = listen(state(|| "old".to_owned()));
+    let new = old.hand_over(state(|| "new".to_owned())).unwrap();
     assert_eq!(new.address(), old.address());
     drop(old);
     assert!(get(&new, "/metrics").ends_with("\r\n\r\nnew"));
@@ -147,11 +147,11 @@ fn a_handed_over_listener_serves_the_new_site_and_a_dropped_one_is_gone() {
 #[test]
 fn health_is_how_long_ago_all_loops_turned() {
     let clock = Arc::new(SetClock::default());
-    let board = Arc::new(Board::default());
-    let server = listen(Site {
+    let health = Arc::new(DaemonHealth::default());
+    let server = listen(AppState {
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        board: Arc::clone(&board),
-        ..site(String::new)
+        health: Arc::clone(&health),
+        ..state(String::new)
     });
     clock.seconds.store(60, Ordering::Relaxed);
     assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
@@ -162,16 +162,16 @@ fn health_is_how_long_ago_all_loops_turned() {
         answer.ends_with("\r\n\r\nstuck: no turn of all loops for 61 s\n"),
         "{answer}"
     );
-    board.turned(clock.monotonic());
+    health.mark_alive(clock.monotonic());
     assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]
 fn readiness_takes_a_good_last_poll_of_every_target() {
-    let board = Arc::new(Board::default());
-    let server = listen(Site {
-        board: Arc::clone(&board),
-        ..site(String::new)
+    let health = Arc::new(DaemonHealth::default());
+    let server = listen(AppState {
+        health: Arc::clone(&health),
+        ..state(String::new)
     });
     let polled = |fault: Option<&str>| {
         Some(LastPoll {
@@ -192,7 +192,7 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
         ),
     ] {
         let targets = ["a", "b"].map(TargetName::from);
-        board.tell(targets.into_iter().zip(polls).collect(), None);
+        health.set_targets(targets.into_iter().zip(polls).collect(), None);
         let answer = get(&server, "/readyz");
         let code = if expected == "ok\n" { "200" } else { "503" };
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
@@ -200,13 +200,13 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
     }
     // Whoever can't ask the state has no target, and none of those that there are is well.
     let well = BTreeMap::from([("a".into(), polled(None))]);
-    board.tell(well.clone(), Some("refused"));
+    health.set_targets(well.clone(), Some("refused"));
     let answer = get(&server, "/readyz");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(
         answer.ends_with("\r\n\r\nthe state can't be reached: refused\n"),
         "{answer}"
     );
-    board.tell(well, None);
+    health.set_targets(well, None);
     assert!(get(&server, "/readyz").starts_with("HTTP/1.1 200 "));
 }

@@ -121,9 +121,9 @@ fn a_failure_fires_and_a_later_success_resolves_it() {
     assert_eq!(alertmanager.firing(), urls);
     let again = ["a", "b"].map(|name| format!("http://example.com/slow/{name}"));
     scene.api.add_task(
-        ucdn_watch::simulator::TaskSpec::new(
+        ucdn_simulator::TaskSpec::new(
             again.iter().map(String::as_str),
-            ucdn_watch::simulator::Script::new(),
+            ucdn_simulator::Script::new(),
         )
         .with_id("again"),
     );

@@ -161,7 +161,7 @@ fn a_slip_in_a_parameter_is_told_with_its_name() {
         ("tasks?url=a&domain=b", "domain", "together with `url`"),
         ("tasks?kind=both", "kind", "refresh or prefetch"),
         ("tasks?kind=prefetch&target=shop", "kind", "no such target"),
-        ("events?type=task.failed", "type", "no such type"),
+        ("events?type=task.failed", "type", "unknown event type"),
         ("events?after=-1", "after", "invalid digit"),
         ("events?after=1&before=3", "before", "together with `after`"),
     ] {
@@ -172,5 +172,41 @@ fn a_slip_in_a_parameter_is_told_with_its_name() {
         assert_eq!(told["parameter"], parameter, "{path}");
         let said = told["error"].as_str().unwrap();
         assert!(said.contains(error), "{path}: {said}");
+    }
+}
+
+#[test]
+fn characters_that_steer_a_terminal_or_hide_are_escaped_in_commands_and_api() {
+    let hostile = "t\u{7f}\u{9b}31m\u{202e}\u{200b}\u{e0041}\u{feff}";
+    let scene = Scene::with(|config: ConfigText| config.text("http", "listen", "127.0.0.1:0"));
+    scene.api.add_task(task(hostile));
+    scene.once();
+    let watcher = scene.watch();
+    let address = address_of(&watcher);
+    let raw = |text: &str| text.contains(|it| it > '\u{7e}');
+    let mut documents: Vec<String> = ["/api/tasks", "/api/events"]
+        .map(|path| get(address, path).body)
+        .into();
+    for command in [
+        &["tasks", "--json"][..],
+        &["tasks", hostile, "--json"],
+        &["events", "--json"],
+        &["deliveries", "--json"],
+        &["query", "--json"],
+    ] {
+        documents.push(scene.run(command).with_code(0).stdout);
+    }
+    for document in &documents {
+        assert!(!raw(document), "{document}");
+        let _: Value = serde_json::from_str(document).unwrap();
+    }
+    assert_eq!(items(&json(address, "/api/tasks"))[0]["id"], hostile);
+    let lines = [
+        scene.run(&["tasks"]).with_code(0).stdout,
+        scene.run(&["tasks", hostile]).with_code(0).stdout,
+        scene.run(&["query"]).with_code(0).stdout,
+    ];
+    for text in lines {
+        assert!(!raw(&text.replace(['→', '…'], "")), "{text:?}");
     }
 }

@@ -128,9 +128,7 @@ fn a_webhook_gets_the_targets_that_it_asks_for() {
             .text("webhooks.other", "url", &other.url())
     });
     scene.api.add_task(task("r"));
-    scene
-        .api
-        .add_task(task("p").of_kind(ucdn_watch::domain::model::TaskKind::Prefetch));
+    scene.api.add_task(task("p").prefetch());
     scene.once().with_code(0);
     assert_eq!(ids(&scene.hook.events()), ["r"]);
     assert_eq!(other.events().len(), 2);

@@ -1,6 +1,6 @@
 //! What a poll asks for: one page while nothing is under way, ids of what is older, and the whole list when it must.
 
-use ucdn_watch::simulator::{
+use ucdn_simulator::{
     Effect, Fault, Options, RequestRecord, Script, Settings, TaskSpec, TotalCount, Unit,
 };
 
@@ -31,7 +31,7 @@ fn add(scene: &Scene, id: &str, age_seconds: i64, status: &str) {
     let urls = ["a", "b"].map(|name| format!("http://example.com/{id}/{name}"));
     let script = Script::new().becomes(status);
     let spec = TaskSpec::new(urls.iter().map(String::as_str), script).with_id(id);
-    let now = scene.api.now().unix_seconds();
+    let now = scene.api.now_seconds();
     scene.api.add_task(spec.created_at(now - age_seconds));
 }
 
@@ -106,7 +106,7 @@ fn a_list_just_as_long_as_a_page_is_one_request_too() {
     for minutes in 1..=PAGE {
         let url = format!("http://example.com/{minutes}");
         let spec = TaskSpec::new([url.as_str()], Script::new().becomes("success"));
-        let created = scene.api.now().unix_seconds() - minutes * 3600;
+        let created = scene.api.now_seconds() - minutes * 3600;
         scene.api.add_task(spec.created_at(created));
     }
     let mut watcher = settled(&scene);

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
-use ucdn_watch::simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault};
 
 use crate::harness::visitor::{address_of, get};
 use crate::harness::{Answer, ConfigText, Program, Scene, eventually, task};
@@ -174,7 +174,7 @@ fn a_tasks_life_is_counted() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     wait_for(&watcher, "ucdn_watch_failed_polls{target=\"shop\"}", 0.0);
-    let before = scene.api.now().unix_seconds();
+    let before = scene.api.now_seconds();
     for (events, status) in ["wait", "process", "success"].into_iter().enumerate() {
         if events == 0 {
             scene.api.add_task(task("t"));

@@ -1,7 +1,6 @@
 //! `--once`: one poll of each target, the deliveries that are due, a summary, and an exit code that says how it went.
 
-use ucdn_watch::domain::model::TaskKind;
-use ucdn_watch::simulator::{Effect, Fault, WindowField};
+use ucdn_simulator::{Effect, Fault, WindowField};
 
 use crate::harness::{Answer, Receiver, Scene, eventually, task, types};
 
@@ -270,7 +269,7 @@ fn what_is_owed_to_a_webhook_that_is_gone_from_the_config_is_no_fault() {
 fn a_target_that_is_added_later_begins_silently_too() {
     let scene = Scene::new();
     scene.once().with_code(0);
-    scene.api.add_task(task("p").of_kind(TaskKind::Prefetch));
+    scene.api.add_task(task("p").prefetch());
     scene.change("p", "failure");
     scene.configure(|config| {
         config

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use ucdn_watch::simulator::{
+use ucdn_simulator::{
     Effect, Fault, LimitRule, Options, Order, Place, Script, Settings, Shift, TaskSpec, TotalCount,
     Unit,
 };
@@ -21,7 +21,7 @@ fn scene_of(tasks: usize, page_size: usize, options: Options) -> Scene {
             .set("poll", "page_size", page_size)
             .text("poll", "first_run", "all")
     });
-    let now = scene.api.now().unix_seconds();
+    let now = scene.api.now_seconds();
     for (number, created) in (0..tasks).zip(now - 300..) {
         let urls: Vec<String> = (0..=number % 3)
             .map(|url| format!("http://example.com/{number}/{url}"))

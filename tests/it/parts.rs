@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use ucdn_simulator::{Options, Script, Settings, Step, TaskSpec, Unit};
 use ucdn_watch::clock::{CancelToken, SystemClock};
 use ucdn_watch::config::{self, Config, Environment};
 use ucdn_watch::domain::model::{TargetName, Timestamp, WebhookName};
 use ucdn_watch::poll::routing::Router;
 use ucdn_watch::poll::{PollContext, Poller};
-use ucdn_watch::simulator::{Options, Script, Settings, Step, TaskSpec, Unit};
 use ucdn_watch::store::{Store, sqlite};
 use ucdn_watch::ucdn::client::ApiClient;
 
@@ -91,7 +91,7 @@ impl World {
             urls.iter().map(String::as_str),
             Script::new().becomes(status),
         );
-        let created = self.scene.api.now().unix_seconds() - age_seconds;
+        let created = self.scene.api.now_seconds() - age_seconds;
         self.scene
             .api
             .add_task(spec.with_id(&id).created_at(created));

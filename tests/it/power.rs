@@ -15,7 +15,7 @@ use disk::{Disk, Loss};
 use fastrand::Rng;
 use state::{Content, content};
 use trace::{Action, Call};
-use ucdn_watch::simulator::{Script, TaskSpec};
+use ucdn_simulator::{Script, TaskSpec};
 
 use crate::harness::{Answer, Program, Receiver, Scene, can_trace, eventually, task};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ucdn_watch::simulator::{Effect, Fault, Settings};
+use ucdn_simulator::{Effect, Fault, Settings};
 
 use crate::harness::visitor::{PAGES, address_of, get};
 use crate::harness::{Answer, ConfigText, Delivery, Ended, Scene, eventually, task};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_watch::simulator::{Script, Settings, TaskSpec};
+use ucdn_simulator::{Script, Settings, TaskSpec};
 
 use crate::harness::{ConfigText, Program, Proxy, Scene, Stopwatch, eventually, pause};
 
@@ -110,7 +110,7 @@ impl Cluster {
     fn held(&self, at: usize) -> usize {
         let log = self.instances[at].log();
         let said = log.lines().rev().find_map(|line| {
-            let (_, count) = line.split_once("targets held by this instance: ")?;
+            let (_, count) = line.split_once("targets owned by this instance: ")?;
             count.trim().parse().ok()
         });
         said.unwrap_or(0)

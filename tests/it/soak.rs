@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-use ucdn_watch::simulator::{Script, Step, TaskSpec};
+use ucdn_simulator::{Script, Step, TaskSpec};
 
 use crate::harness::{
     Answer, ConfigText, Manner, Program, Receiver, Scene, Stopwatch, pause, task,
@@ -192,7 +192,7 @@ fn with_backlog(events: usize) -> Look {
             .text("poll", "interval", "500ms")
     });
     scene.hook.answer_always(Answer::status(503));
-    let now = scene.api.now().unix_seconds();
+    let now = scene.api.now_seconds();
     let mut left = events;
     while left > 0 {
         // A run that takes all of them at once would try the patience of whoever waits for it.

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use ucdn_watch::simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault};
 
 use crate::harness::visitor::{address_of, ask, connect, get};
 use crate::harness::{ConfigText, Program, Scene, eventually, task};

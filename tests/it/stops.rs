@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use ucdn_watch::simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault};
 
 use crate::harness::{Scene, eventually, task, types};
 use crate::signals::assert_stops_in_time;

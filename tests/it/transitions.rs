@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use ucdn_watch::domain::model::{TaskKind, Timestamp};
-use ucdn_watch::simulator::{Effect, Fault, ListShape, Script, TaskSpec, UrlOrder};
+use ucdn_simulator::{Effect, Fault, ListShape, Script, TaskSpec, UrlOrder};
 
 use crate::harness::{Scene, eventually, only, seconds_ago, task, types};
 
@@ -12,9 +11,7 @@ use crate::harness::{Scene, eventually, only, seconds_ago, task, types};
 fn a_task_is_followed_from_wait_to_failure() {
     // Its clock is years behind ours, so the API's counts.
     let scene = Scene::with(|config| config.text("poll", "retention", "3000d"));
-    scene
-        .api
-        .set_now(Timestamp::from_unix_seconds(1_700_000_000).unwrap());
+    scene.api.set_now_seconds(1_700_000_000);
     scene.api.freeze();
     scene.api.add_task(task("t-1"));
     let wait = only(scene.news(), "task.wait");
@@ -231,7 +228,7 @@ fn of_many_changes_a_hundred_are_told_failures_first_and_the_rest_counted() {
 
 #[test]
 fn lists_in_odd_shapes_and_numbers_as_strings_change_nothing() {
-    use ucdn_watch::simulator::{KeyCase, NumberShape, Presence, Unfinished};
+    use ucdn_simulator::{KeyCase, NumberShape, Presence, Unfinished};
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.change("t", "process");
@@ -260,7 +257,7 @@ fn lists_in_odd_shapes_and_numbers_as_strings_change_nothing() {
 fn prefetch_tasks_are_told_as_such() {
     let scene = Scene::with(|config| config.text("targets.shop", "tasks", "prefetch"));
     scene.api.add_task(task("r"));
-    scene.api.add_task(task("p").of_kind(TaskKind::Prefetch));
+    scene.api.add_task(task("p").prefetch());
     let event = only(scene.news(), "task.wait");
     assert_eq!(event["task"]["id"], "p");
     assert_eq!(event["task"]["kind"], "prefetch");

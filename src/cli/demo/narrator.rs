@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use crate::clock::Clock;
 use crate::domain::event::{EventDocument, EventType};
 use crate::domain::model::Status;
-use crate::logging::one_line;
+use crate::domain::text::sanitize;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -121,7 +121,7 @@ fn told(delivery: &Delivery, time: Duration) -> String {
     let event = &delivery.event;
     let event_type = event.event_type();
     let (symbol, style) = (symbol(event_type), style(event_type));
-    let summary = one_line(&event.summary);
+    let summary = sanitize(&event.summary);
     if delivery.urgency == Urgency::CanWait {
         let shade = if style == DIM { DIM } else { Style::new() };
         return format!(
@@ -133,10 +133,10 @@ fn told(delivery: &Delivery, time: Duration) -> String {
         .changes
         .iter()
         .filter(|it| it.status == Status::Failure);
-    lines.extend(failed.map(|change| format!("         failed: {}\n", one_line(&change.url))));
+    lines.extend(failed.map(|change| format!("         failed: {}\n", sanitize(&change.url))));
     lines.push(format!(
         "         {style}☎ wakes the on-call person{style:#} {DIM}({}, {signature}){DIM:#}\n",
-        one_line(&event.type_name)
+        sanitize(&event.type_name)
     ));
     lines.concat()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::{CancelToken, Woken};
-use crate::simulator::{Script, Simulator, Step, TaskSpec, UrlStep};
+use ucdn_simulator::{Script, Simulator, Step, TaskSpec, UrlStep};
 
 /// The task that the API forgets, and when.
 const FORGOTTEN: &str = "old-campaign";
@@ -11,7 +11,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(17);
 
 /// Puts all tasks on the list; those of later seconds appear then.
 pub(super) fn begin(simulator: &Simulator) {
-    let now = simulator.now().unix_seconds();
+    let now = simulator.now_seconds();
     let add = |id: &str, created: i64, files: &[&str], script: Script| {
         let urls: Vec<String> = files
             .iter()

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{WEBHOOK_LAST, assert_errors};
-use crate::config::EventPattern;
 use crate::domain::event::EventType;
+use crate::domain::event_pattern::EventPattern;
 
 const VALID: &str = "alid types are task.wait, task.process, task.success, task.failure, task.unknown, \
                      task.url_failure, task.progress, task.stalled, task.vanished, watch.failing, watch.recovered, \

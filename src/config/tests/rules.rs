@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST, assert_errors};
-use crate::config::{EventPattern, FirstRun, Format, StateLocation, TargetFilter};
+use crate::config::{FirstRun, Format, StateLocation, TargetFilter};
+use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{AccountName, TargetName, TaskKind, WebhookName};
 
 const MINUTE: u64 = 60;

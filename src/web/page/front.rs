@@ -7,17 +7,17 @@ use super::{Mood, Page, Refresh, events, plots, tasks, verdict, watcher};
 use crate::domain::model::Timestamp;
 use crate::domain::text::counted;
 use crate::store::queries::TaskRecord;
-use crate::web::board::Standing;
+use crate::web::app_state::AppState;
+use crate::web::health::HealthSnapshot;
 use crate::web::overview::{MOST_IN_FLIGHT, MOST_TROUBLES, Overview};
 use crate::web::refusal::Refusal;
-use crate::web::site::Site;
 
-pub(super) fn page(site: &Site, refresh: Refresh) -> Result<Page, Refusal> {
-    let standing = site.board.standing();
-    let overview = site.lookout.look(&*site.records, &*site.clock)?;
-    let now = site.clock.now();
-    let mut concerns = concerns(&standing, &overview, now);
-    if let Some(stuck) = site.stuck_for() {
+pub(super) fn page(state: &AppState, refresh: Refresh) -> Result<Page, Refusal> {
+    let snapshot = state.health.snapshot();
+    let overview = state.overview.get(&*state.records, &*state.clock)?;
+    let now = state.clock.now();
+    let mut concerns = concerns(&snapshot, &overview, now);
+    if let Some(stuck) = state.stuck_for() {
         concerns.insert(0, verdict::stuck(stuck));
     }
     let mood = match concerns.iter().map(|concern| concern.level).max() {
@@ -35,9 +35,9 @@ pub(super) fn page(site: &Site, refresh: Refresh) -> Result<Page, Refusal> {
         now,
         main: html! {
             h1.hidden { "Status of ucdn-watch" }
-            (verdict::section(&concerns, &quiet(&standing, &overview)))
+            (verdict::section(&concerns, &quiet(&snapshot, &overview)))
             (attention(&overview, now))
-            (in_flight(&standing, &overview, now))
+            (in_flight(&snapshot, &overview, now))
             section.plots data-part="plots" aria-labelledby="plots" {
                 h2 id="plots" { "The last 24 hours" }
                 div.pair {
@@ -45,7 +45,7 @@ pub(super) fn page(site: &Site, refresh: Refresh) -> Result<Page, Refusal> {
                     (plots::failures(&overview.hours, overview.day()))
                 }
             }
-            (watcher::section(&standing, &overview, now))
+            (watcher::section(&snapshot, &overview, now))
             section data-part="events" aria-labelledby="events" {
                 h2 id="events" { "Latest events" }
                 (events::latest(&overview.events, now))
@@ -55,10 +55,10 @@ pub(super) fn page(site: &Site, refresh: Refresh) -> Result<Page, Refusal> {
 }
 
 /// What there is to say when all is well.
-fn quiet(standing: &Standing, overview: &Overview) -> String {
+fn quiet(snapshot: &HealthSnapshot, overview: &Overview) -> String {
     format!(
         "{} polled well; of {} submitted in the last 24 hours none failed.",
-        match standing.targets.len() {
+        match snapshot.targets.len() {
             1 => "The target was".to_owned(),
             several => format!("All {several} targets were"),
         },
@@ -82,8 +82,8 @@ fn attention(overview: &Overview, now: Timestamp) -> Markup {
     }
 }
 
-fn in_flight(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup {
-    let polled = standing.targets.values().flatten();
+fn in_flight(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
+    let polled = snapshot.targets.values().flatten();
     let total: u64 = polled.map(|last| last.in_flight).sum();
     let going: Vec<TaskRecord> = overview
         .in_flight

@@ -6,9 +6,9 @@ use super::text::outside_plain;
 use super::{Mood, Page, Refresh};
 use crate::domain::model::{TargetName, Timestamp};
 use crate::store::queries::TaskRecord;
+use crate::web::app_state::AppState;
 use crate::web::paging::{Cursor, Page as Found};
 use crate::web::parameters::Parameters;
-use crate::web::site::Site;
 
 const CONDITIONS: [&str; 8] = [
     "in-flight",
@@ -23,13 +23,13 @@ const CONDITIONS: [&str; 8] = [
 const SPANS: [&str; 4] = ["1h", "6h", "1d", "7d"];
 
 pub(super) fn page(
-    site: &Site,
+    state: &AppState,
     parameters: &Parameters,
     found: &Found<TaskRecord>,
     now: Timestamp,
 ) -> Page {
     let next = found.end.as_ref().map(|end| {
-        let cursor = Cursor(end.place()).text();
+        let cursor = Cursor(end.cursor()).text();
         format!("tasks?{}", parameters.with("after", &cursor))
     });
     Page {
@@ -40,7 +40,7 @@ pub(super) fn page(
         now,
         main: html! {
             h1 { "Tasks" }
-            (form(site, parameters))
+            (form(state, parameters))
             @if found.items.is_empty() {
                 p.none { @if next.is_some() { "None among those that were looked at; there are older ones." } @else { "No such task." } }
             } @else {
@@ -51,9 +51,9 @@ pub(super) fn page(
     }
 }
 
-fn form(site: &Site, parameters: &Parameters) -> Markup {
+fn form(state: &AppState, parameters: &Parameters) -> Markup {
     let said = |name: &'static str| parameters.values(name).next().unwrap_or_default();
-    let targets = site.board.standing().kinds;
+    let targets = state.health.snapshot().kinds;
     html! {
         form method="get" action="tasks" role="search" aria-label="Tasks" {
             label { "Id " input type="search" name="id" value=(outside_plain(said("id"))) autocomplete="off" spellcheck="false"; }

@@ -7,11 +7,11 @@ use super::tasks::{status, urgency, url_line};
 use super::text::{moment, outside, span, time};
 use super::{Mood, Page, events};
 use crate::domain::model::{TargetName, TaskId, Timestamp, UrlState};
-use crate::store::filter::{DeliveryFilter, EventFilter, EventName, EventSpan, TaskFilter};
+use crate::store::filter::{DeliveryFilter, EventFilter, EventRef, EventSpan, TaskFilter};
 use crate::store::queries::{DeliveryRecord, EventRecord, TaskRecord};
+use crate::web::app_state::AppState;
 use crate::web::parameters::{Mistake, Parameters};
 use crate::web::refusal::Refusal;
-use crate::web::site::Site;
 
 /// URLs of a page, and events.
 const MOST_URLS: usize = 200;
@@ -29,7 +29,7 @@ struct Place {
 }
 
 /// None: there is no such task.
-pub(super) fn page(site: &Site, query: &str) -> Result<Option<Page>, Refusal> {
+pub(super) fn page(state: &AppState, query: &str) -> Result<Option<Page>, Refusal> {
     let parameters = Parameters::read(query, &["target", "id", "urls", "events", "refresh"])?;
     let needed = |name| {
         let said: Option<String> = parameters.one(name)?;
@@ -45,12 +45,12 @@ pub(super) fn page(site: &Site, query: &str) -> Result<Option<Page>, Refusal> {
         id: Some(id),
         ..TaskFilter::default()
     };
-    let Some(record) = site.records.tasks(&filter, None, 1)?.pop() else {
+    let Some(record) = state.records.tasks(&filter, None, 1)?.pop() else {
         return Ok(None);
     };
-    let events = history(site, &record, place.events)?;
-    let deliveries = deliveries(site, &events)?;
-    let now = site.clock.now();
+    let events = history(state, &record, place.events)?;
+    let deliveries = deliveries(state, &events)?;
+    let now = state.clock.now();
     Ok(Some(Page {
         title: record.task.id.to_string(),
         refresh: super::refresh(&parameters)?,
@@ -73,30 +73,30 @@ pub(super) fn page(site: &Site, query: &str) -> Result<Option<Page>, Refusal> {
     }))
 }
 
-fn history(site: &Site, record: &TaskRecord, after: u64) -> Result<Vec<EventRecord>, Refusal> {
+fn history(state: &AppState, record: &TaskRecord, after: u64) -> Result<Vec<EventRecord>, Refusal> {
     let filter = EventFilter {
         targets: vec![record.target.clone()],
         task: Some(record.task.id.clone()),
         ..EventFilter::default()
     };
-    Ok(site
+    Ok(state
         .records
         .events(&filter, EventSpan::OldestFirst { after }, MOST_EVENTS)?)
 }
 
-fn deliveries(site: &Site, events: &[EventRecord]) -> Result<Vec<DeliveryRecord>, Refusal> {
+fn deliveries(state: &AppState, events: &[EventRecord]) -> Result<Vec<DeliveryRecord>, Refusal> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
     let sequences = events
         .iter()
-        .map(|event| EventName::Sequence(event.sequence));
+        .map(|event| EventRef::Sequence(event.sequence));
     let filter = DeliveryFilter {
         events: sequences.collect(),
         ..DeliveryFilter::default()
     };
     let most = events.len() * MOST_DELIVERIES;
-    Ok(site.records.deliveries(&filter, None, most)?)
+    Ok(state.records.deliveries(&filter, None, most)?)
 }
 
 fn facts(record: &TaskRecord, now: Timestamp) -> Markup {

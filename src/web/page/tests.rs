@@ -10,10 +10,10 @@ use super::*;
 use crate::clock::{Age, Clock};
 use crate::config::AllowedHosts;
 use crate::domain::model::{Absence, KnownTask, Status, Timestamp, UrlState};
-use crate::store::sqlite::{self, SqliteRecords, SqliteStore};
+use crate::store::sqlite::{self, SqliteQueries, SqliteStore};
 use crate::store::{Commit, Store};
-use crate::web::overview::Lookout;
-use crate::web::{Board, LastPoll};
+use crate::web::overview::OverviewCache;
+use crate::web::{DaemonHealth, LastPoll};
 
 const NOW: i64 = 1_795_500_000;
 
@@ -45,7 +45,7 @@ impl Clock for Noon {
 struct Stage {
     _folder: TempDir,
     store: SqliteStore,
-    site: Site,
+    state: AppState,
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -56,27 +56,27 @@ fn stage() -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     let store = sqlite::open(&path, at(NOW)).unwrap().store;
-    let board = Board::default();
+    let health = DaemonHealth::default();
     let polled = LastPoll {
         at: at(NOW - 5),
         in_flight: 0,
         failed_polls: 0,
         fault: None,
     };
-    board.tell(BTreeMap::from([("shop".into(), Some(polled))]), None);
-    board.turned(Duration::from_secs(1));
-    let site = Site {
+    health.set_targets(BTreeMap::from([("shop".into(), Some(polled))]), None);
+    health.mark_alive(Duration::from_secs(1));
+    let state = AppState {
         hosts: AllowedHosts::Named(BTreeSet::new()),
-        board: Arc::new(board),
+        health: Arc::new(health),
         clock: Arc::new(Noon),
-        records: Arc::new(SqliteRecords::open(&path).unwrap()),
-        lookout: Lookout::default(),
+        records: Arc::new(SqliteQueries::open(&path).unwrap()),
+        overview: OverviewCache::default(),
         metrics: Box::new(String::new),
     };
     Stage {
         _folder: folder,
         store,
-        site,
+        state,
     }
 }
 
@@ -122,7 +122,7 @@ fn body(answer: Answer) -> String {
 fn a_quiet_state_is_well_and_says_so_in_the_title() {
     let stage = stage();
     stage.know([task("a", &Status::Success, &["http://example.com/a"])]);
-    let page = body(front(&stage.site, ""));
+    let page = body(front(&stage.state, ""));
     for text in [
         "<title>All is well · ucdn-watch</title>",
         "icon-well.svg",
@@ -140,7 +140,7 @@ fn what_failed_is_said_first_and_leads_to_its_page() {
         task("a", &Status::Failure, &["http://example.com/a"]),
         task("b", &Status::Process, &["http://example.com/b"]),
     ]);
-    let page = body(front(&stage.site, ""));
+    let page = body(front(&stage.state, ""));
     let places = [
         "<title>(1) · ucdn-watch</title>",
         "1 task failed in the last 24 hours, the latest within an hour",
@@ -165,13 +165,13 @@ fn texts_of_the_api_stay_texts_on_every_page() {
     let query = query.strip_prefix("task?").unwrap();
     let searched = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
     for page in [
-        body(front(&stage.site, "")),
+        body(front(&stage.state, "")),
         body(tasks(
-            &stage.site,
+            &stage.state,
             &format!("url={searched}&status={searched}"),
         )),
         body(task_page(&stage, query)),
-        body(front(&stage.site, &format!("{searched}=1"))),
+        body(front(&stage.state, &format!("{searched}=1"))),
     ] {
         assert!(page.contains("&lt;script&gt;alert(1)"), "not shown: {page}");
         for markup in ["<script>", "<img", "\u{202e}", "\u{0}", " style=\"", "\"' "] {
@@ -181,7 +181,7 @@ fn texts_of_the_api_stay_texts_on_every_page() {
 }
 
 fn task_page(stage: &Stage, query: &str) -> Answer {
-    super::task(&stage.site, query)
+    super::task(&stage.state, query)
 }
 
 /// A page is as long as it is, however much there is.
@@ -196,7 +196,7 @@ fn a_big_state_makes_no_big_page() {
         let ids = (0..60).map(|number| format!("{status} {number:02}"));
         stage.know(ids.map(|id| task(&id, &status, &urls)));
     }
-    let page = body(front(&stage.site, ""));
+    let page = body(front(&stage.state, ""));
     assert_eq!(page.matches("<details data-key=\"task?").count(), 20 + 50);
     for text in ["and 40 more", "and 980 more", "The newest are shown"] {
         assert!(page.contains(text), "no {text}");
@@ -215,7 +215,7 @@ fn the_list_of_tasks_keeps_what_it_was_chosen_by() {
     let stage = stage();
     let ids = (0..60).map(|number| format!("t{number:02}"));
     stage.know(ids.map(|id| task(&id, &Status::Wait, &["http://example.com/a b"])));
-    let page = body(tasks(&stage.site, "status=wait&url=a+b"));
+    let page = body(tasks(&stage.state, "status=wait&url=a+b"));
     assert_eq!(page.matches("<details data-key=\"task?").count(), 50);
     for text in [
         "<option value=\"wait\" selected>",
@@ -231,12 +231,12 @@ fn what_is_no_page_says_why_as_a_page() {
     let stage = stage();
     for (answer, code, text) in [
         (
-            front(&stage.site, "refersh=off"),
+            front(&stage.state, "refersh=off"),
             Code::BadRequest,
             "`refersh`: no such parameter",
         ),
         (
-            tasks(&stage.site, "since=x"),
+            tasks(&stage.state, "since=x"),
             Code::BadRequest,
             "an age such as 2h",
         ),
@@ -260,9 +260,9 @@ fn what_is_no_page_says_why_as_a_page() {
 #[test]
 fn a_page_that_is_to_stay_has_neither_script_nor_reload() {
     let stage = stage();
-    let page = body(front(&stage.site, "refresh=off"));
+    let page = body(front(&stage.state, "refresh=off"));
     for word in ["<script", "http-equiv", "id=\"pause\""] {
-        assert!(body(front(&stage.site, "")).contains(word));
+        assert!(body(front(&stage.state, "")).contains(word));
         assert!(!page.contains(word), "{word}");
     }
 }
@@ -288,15 +288,15 @@ fn a_task_in_the_list_is_one_line_that_opens() {
 #[test]
 fn an_overview_is_kept_for_a_moment() {
     let stage = stage();
-    let before = body(front(&stage.site, ""));
+    let before = body(front(&stage.state, ""));
     stage.know([task("a", &Status::Failure, &["http://example.com/a"])]);
-    assert_eq!(body(front(&stage.site, "")), before);
+    assert_eq!(body(front(&stage.state, "")), before);
     let later = Stage {
-        site: Site {
-            lookout: Lookout::default(),
-            ..stage.site
+        state: AppState {
+            overview: OverviewCache::default(),
+            ..stage.state
         },
         ..stage
     };
-    assert_ne!(body(front(&later.site, "")), before);
+    assert_ne!(body(front(&later.state, "")), before);
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::domain::model::{TargetName, TaskId, Timestamp};
 use crate::domain::text;
-use crate::domain::text::one_line;
+use crate::domain::text::sanitize;
 use crate::store::queries::TaskRecord;
 
 /// Of a text from outside, so many characters are shown.
@@ -19,12 +19,12 @@ pub(super) fn outside(text: &str) -> Markup {
         Some((at, _)) => text.split_at(at),
         None => (text, ""),
     };
-    html! { bdi { (one_line(shown)) @if !rest.is_empty() { "…" } } }
+    html! { bdi { (sanitize(shown)) @if !rest.is_empty() { "…" } } }
 }
 
 /// A text from outside where no element may stand: in an attribute, or in a title.
 pub(super) fn outside_plain(text: &str) -> String {
-    one_line(text).chars().take(MOST_SHOWN).collect()
+    sanitize(text).chars().take(MOST_SHOWN).collect()
 }
 
 /// How long something takes; never broken between number and unit.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::text::{outside, span};
-use crate::deliver::Snapshot;
+use crate::deliver::WorkerSnapshot;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::counted;
 use crate::store::OutboxBacklog;
-use crate::web::board::{ConfigInEffect, LastPoll, Standing};
+use crate::web::health::{ConfigStatus, HealthSnapshot, LastPoll};
 use crate::web::overview::{MOST_TROUBLES, Overview};
 
 /// Failures that are not older than this are news.
@@ -54,22 +54,26 @@ pub(super) struct Concern {
 }
 
 /// All that is not as it should be, the worst first.
-pub(super) fn concerns(standing: &Standing, overview: &Overview, now: Timestamp) -> Vec<Concern> {
+pub(super) fn concerns(
+    snapshot: &HealthSnapshot,
+    overview: &Overview,
+    now: Timestamp,
+) -> Vec<Concern> {
     let mut found = of_tasks(overview, now);
-    for (name, last) in &standing.targets {
+    for (name, last) in &snapshot.targets {
         found.extend(of_target(name.as_str(), last.as_ref()));
     }
-    for (name, courier) in &standing.webhooks {
+    for (name, courier) in &snapshot.webhooks {
         found.extend(of_courier(name, courier));
     }
     for owed in &overview.owed {
-        found.extend(of_outbox(owed, standing, now));
+        found.extend(of_outbox(owed, snapshot, now));
     }
-    if standing.config == ConfigInEffect::Former {
+    if snapshot.config == ConfigStatus::Outdated {
         let text = "The config that was read last was refused; the one before is in effect";
         found.push(warning(text, "#watcher"));
     }
-    if let Some(reason) = &standing.lost_state {
+    if let Some(reason) = &snapshot.lost_state {
         found.push(warning(
             format!("The state was begun anew: {reason}"),
             "#watcher",
@@ -171,7 +175,7 @@ fn of_target(name: &str, last: Option<&LastPoll>) -> Option<Concern> {
     })
 }
 
-fn of_courier(name: &WebhookName, courier: &Snapshot) -> Option<Concern> {
+fn of_courier(name: &WebhookName, courier: &WorkerSnapshot) -> Option<Concern> {
     if courier.paused {
         let text = format!(
             "Webhook {name} is paused: its receiver answered 410; a reload sends to it again"
@@ -185,7 +189,7 @@ fn of_courier(name: &WebhookName, courier: &Snapshot) -> Option<Concern> {
     ))
 }
 
-fn of_outbox(owed: &OutboxBacklog, standing: &Standing, now: Timestamp) -> Vec<Concern> {
+fn of_outbox(owed: &OutboxBacklog, snapshot: &HealthSnapshot, now: Timestamp) -> Vec<Concern> {
     let mut found = Vec::new();
     let name = &owed.webhook;
     if owed.dead > 0 {
@@ -195,7 +199,7 @@ fn of_outbox(owed: &OutboxBacklog, standing: &Standing, now: Timestamp) -> Vec<C
         );
         found.push(trouble(text, "#watcher"));
     }
-    let is_known = standing.webhooks.contains_key(name);
+    let is_known = snapshot.webhooks.contains_key(name);
     if owed.pending > 0 && !is_known {
         let text = format!(
             "{} owed to webhook {name}, which the config no longer has",
@@ -292,20 +296,20 @@ mod tests {
         }
     }
 
-    fn said(standing: &Standing, overview: &Overview) -> String {
-        let told = concerns(standing, overview, at(NOW)).into_iter();
+    fn said(snapshot: &HealthSnapshot, overview: &Overview) -> String {
+        let told = concerns(snapshot, overview, at(NOW)).into_iter();
         let told = told.map(|it| format!("{}: {} ({})\n", it.level.said(), it.text, it.anchor));
         told.collect()
     }
 
     #[test]
     fn everything_that_is_wrong_is_said_the_worst_first() {
-        let courier = |paused, fault: Option<&str>| Snapshot {
+        let courier = |paused, fault: Option<&str>| WorkerSnapshot {
             paused,
             fault: fault.map(str::to_owned),
-            ..Snapshot::default()
+            ..WorkerSnapshot::default()
         };
-        let standing = Standing {
+        let snapshot = HealthSnapshot {
             targets: [
                 ("a".into(), Some(polled(0, None))),
                 ("b".into(), Some(polled(1, Some("HTTP 503")))),
@@ -319,9 +323,9 @@ mod tests {
                 ("late".into(), courier(false, None)),
             ]
             .into(),
-            config: ConfigInEffect::Former,
+            config: ConfigStatus::Outdated,
             lost_state: Some("it was damaged".to_owned()),
-            ..Standing::default()
+            ..HealthSnapshot::default()
         };
         let tally = Tally {
             total: 9,
@@ -333,17 +337,17 @@ mod tests {
             owed("late", 3, 0, 301),
             owed("away", 3, 1, 299),
         ];
-        insta::assert_snapshot!(said(&standing, &overview(tally, owed)));
+        insta::assert_snapshot!(said(&snapshot, &overview(tally, owed)));
     }
 
     #[test]
     fn when_nothing_is_wrong_nothing_is_said() {
-        let standing = Standing {
+        let snapshot = HealthSnapshot {
             targets: [("a".into(), Some(polled(0, None)))].into(),
-            webhooks: [("ops".into(), Snapshot::default())].into(),
-            ..Standing::default()
+            webhooks: [("ops".into(), WorkerSnapshot::default())].into(),
+            ..HealthSnapshot::default()
         };
         let owed = vec![owed("ops", 3, 0, 300), owed("former", 0, 0, 0)];
-        assert_eq!(said(&standing, &overview(Tally::default(), owed)), "");
+        assert_eq!(said(&snapshot, &overview(Tally::default(), owed)), "");
     }
 }

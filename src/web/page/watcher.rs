@@ -3,26 +3,26 @@
 use maud::{Markup, html};
 
 use super::text::{outside, span, time};
-use crate::deliver::{Outcome, Snapshot};
+use crate::deliver::{AttemptOutcome, WorkerSnapshot};
 use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 use crate::store::OutboxBacklog;
-use crate::web::board::Standing;
+use crate::web::health::HealthSnapshot;
 use crate::web::overview::{Overview, Tally};
 
 /// Both tables.
-pub(super) fn section(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup {
+pub(super) fn section(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
     html! {
         section #watcher data-part="watcher" aria-labelledby="watcher-title" {
             h2 id="watcher-title" { "Watcher" }
-            (targets(standing, overview, now))
-            @if standing.webhooks.is_empty() && overview.owed.is_empty() {
+            (targets(snapshot, overview, now))
+            @if snapshot.webhooks.is_empty() && overview.owed.is_empty() {
                 p.none { "The config has no webhooks." }
-            } @else { (webhooks(standing, overview, now)) }
+            } @else { (webhooks(snapshot, overview, now)) }
         }
     }
 }
 
-fn targets(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup {
+fn targets(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
     html! {
         table {
             caption { "Targets" }
@@ -33,8 +33,8 @@ fn targets(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup {
                 th.number scope="col" { "Failed, 24 h" }
                 th.number.wide scope="col" { "Tasks, 24 h" }
             } }
-            tbody { @for (name, kind) in &standing.kinds {
-                (target(name, *kind, standing, overview.days.get(name).copied().unwrap_or_default(), now))
+            tbody { @for (name, kind) in &snapshot.kinds {
+                (target(name, *kind, snapshot, overview.days.get(name).copied().unwrap_or_default(), now))
             } }
         }
     }
@@ -43,11 +43,11 @@ fn targets(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup {
 fn target(
     name: &TargetName,
     kind: TaskKind,
-    standing: &Standing,
+    snapshot: &HealthSnapshot,
     day: Tally,
     now: Timestamp,
 ) -> Markup {
-    let here = standing.targets.get(name);
+    let here = snapshot.targets.get(name);
     let last = here.and_then(Option::as_ref);
     html! {
         tr {
@@ -75,11 +75,11 @@ fn failed_class(day: Tally) -> &'static str {
     if day.failed > 0 { "bad" } else { "none" }
 }
 
-fn webhooks(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup {
+fn webhooks(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
     let owed_of = |name: &WebhookName| overview.owed.iter().find(|owed| owed.webhook == *name);
     let strangers = overview.owed.iter();
     let strangers = strangers.filter(|owed| {
-        owed.pending + owed.dead > 0 && !standing.webhooks.contains_key(&owed.webhook)
+        owed.pending + owed.dead > 0 && !snapshot.webhooks.contains_key(&owed.webhook)
     });
     html! {
         table {
@@ -92,7 +92,7 @@ fn webhooks(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup 
                 th.number scope="col" { "Given up" }
             } }
             tbody {
-                @for (name, courier) in &standing.webhooks {
+                @for (name, courier) in &snapshot.webhooks {
                     (webhook(name, Some(courier), owed_of(name), now))
                 }
                 @for owed in strangers { (webhook(&owed.webhook, None, Some(owed), now)) }
@@ -101,19 +101,19 @@ fn webhooks(standing: &Standing, overview: &Overview, now: Timestamp) -> Markup 
     }
 }
 
-fn last_attempt(courier: &Snapshot) -> Markup {
+fn last_attempt(courier: &WorkerSnapshot) -> Markup {
     html! { @match courier.last_outcome {
         None => { span.of { "nothing sent yet" } }
-        Some(Outcome::Delivered) => { span.word.success { "good" } }
-        Some(Outcome::Failed) => { span.word.failure { "failing" } }
-        Some(Outcome::Dead) => { span.word.failure { "refuses" } }
-        Some(Outcome::Paused) => { span.word.failure { "paused" } }
+        Some(AttemptOutcome::Delivered) => { span.word.success { "good" } }
+        Some(AttemptOutcome::Failed) => { span.word.failure { "failing" } }
+        Some(AttemptOutcome::Dead) => { span.word.failure { "refuses" } }
+        Some(AttemptOutcome::Paused) => { span.word.failure { "paused" } }
     } }
 }
 
 fn webhook(
     name: &WebhookName,
-    courier: Option<&Snapshot>,
+    courier: Option<&WorkerSnapshot>,
     owed: Option<&OutboxBacklog>,
     now: Timestamp,
 ) -> Markup {

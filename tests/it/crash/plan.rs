@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
+use ucdn_simulator::{Effect, Fault, Script, Step, TaskSpec, UrlStep};
 use ucdn_watch::config::Environment;
-use ucdn_watch::simulator::{Effect, Fault, Script, Step, TaskSpec, UrlStep};
 
 use crate::harness::{Answer, Manner};
 
@@ -154,7 +154,7 @@ pub(super) fn change(rng: &mut Rng, made: &mut u64, known: &[TaskSpec]) -> Chang
     match choice {
         10..35 => Change::Step(id, url_step(rng)),
         // Never one of the list that is read in pages: a removal between two of them may hide a neighbour for a poll.
-        96.. if known.len() > 20 && task.kind == ucdn_watch::domain::model::TaskKind::Refresh => {
+        96.. if known.len() > 20 && task.kind == ucdn_simulator::TaskKind::Refresh => {
             Change::Remove(id)
         }
         90..96 => Change::Fault(Fault::next(rng.u32(1..6), effect(rng))),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use ucdn_watch::simulator::AnswerRecord;
+use ucdn_simulator::AnswerRecord;
 
 use super::run::{Ending, Lived, RUN_HEADER};
 use super::stage::OLD;

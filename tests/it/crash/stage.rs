@@ -6,8 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ucdn_watch::domain::model::TaskKind;
-use ucdn_watch::simulator::{Simulator, TaskSpec};
+use ucdn_simulator::{Simulator, TaskSpec};
 
 use super::ledger::Hook;
 use super::plan::{self, Change, Fate, Mode, Seed};
@@ -45,7 +44,7 @@ impl Stage {
         scene.api.keep_answers();
         for n in 0..8 {
             let paged = plan::new_task(&format!("paged-{n}"));
-            scene.api.add_task(paged.of_kind(TaskKind::Prefetch));
+            scene.api.add_task(paged.prefetch());
         }
         for n in 0..3 {
             let old = plan::new_task(&format!("{OLD}{n}"));

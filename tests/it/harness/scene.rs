@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use ucdn_watch::simulator::{Script, Settings, Simulator, Step, TaskSpec, UrlStep};
+use ucdn_simulator::{Script, Settings, Simulator, Step, TaskSpec, UrlStep};
 
 use super::{ConfigText, Ended, Program, Receiver, eventually};
 
@@ -162,5 +162,5 @@ pub(crate) fn only(events: Vec<Value>, r#type: &str) -> Value {
 
 /// A time for a task to have been submitted, by the stand-in's clock.
 pub(crate) fn seconds_ago(scene: &Scene, seconds: i64) -> i64 {
-    scene.api.now().unix_seconds() - seconds
+    scene.api.now_seconds() - seconds
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use ucdn_watch::simulator::{Script, Settings, TaskSpec};
+use ucdn_simulator::{Script, Settings, TaskSpec};
 
 use super::server::Server;
 use crate::harness::visitor::{address_of, get};
@@ -17,7 +17,7 @@ fn watch(url: &str) -> (Scene, Program) {
             .text("http", "listen", "127.0.0.1:0")
     });
     let watcher = scene.start(&[], &[("STATE_URL", OsString::from(url))]);
-    watcher.wait_for_log("targets held by this instance: 1");
+    watcher.wait_for_log("targets owned by this instance: 1");
     (scene, watcher)
 }
 

@@ -1,0 +1,346 @@
+//! Which tasks a list request is about, in which order, and what of them is on its page. Pure: knows no JSON.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use super::options::{
+    DcdnRule, Edge, LimitRule, Options, Order, SpanRule, TaskIdRule, Unit, WindowField,
+};
+use super::parameters::ListQuery;
+use super::tasks::{SimulatedTask, TaskKind};
+
+/// The window of a request that names none: the last day.
+const DEFAULT_WINDOW_SECONDS: i64 = 86_400;
+
+/// What a page shows of a task: all of its URLs, unless a page's end cut it in two.
+#[derive(Clone, Debug)]
+pub(crate) struct Slice<'a> {
+    pub(crate) task: &'a SimulatedTask,
+    pub(crate) urls: Range<usize>,
+}
+
+/// All tasks that the query is about, in the list's order.
+pub(crate) fn selected<'a>(
+    tasks: &'a [SimulatedTask],
+    kind: TaskKind,
+    query: &ListQuery,
+    options: &Options,
+    now_ms: i64,
+) -> Vec<&'a SimulatedTask> {
+    let mut found: Vec<&SimulatedTask> = tasks
+        .iter()
+        .filter(|task| task.kind == kind && task.created_ms <= now_ms)
+        .filter(|task| is_asked_for(task, query, options, now_ms))
+        .collect();
+    match options.order {
+        Order::Newest => found.sort_by_key(|task| Reverse((task.created_ms, task.rank))),
+        Order::Oldest => found.sort_by_key(|task| (task.created_ms, task.rank)),
+        Order::Finish => found.sort_by_key(|task| {
+            let finished_ms = task.finished_ms(now_ms).unwrap_or(i64::MAX);
+            Reverse((finished_ms, task.created_ms, task.rank))
+        }),
+    }
+    found
+}
+
+fn is_asked_for(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms: i64) -> bool {
+    let by_id = !query.task_ids.is_empty() && options.task_id != TaskIdRule::Ignored;
+    let dcdn = match options.dcdn {
+        DcdnRule::Ignored => true,
+        DcdnRule::Separate => task.is_dcdn == query.is_dcdn,
+        DcdnRule::Overlapping => query.is_dcdn || !task.is_dcdn,
+    };
+    dcdn && (!by_id || query.task_ids.contains(&task.id))
+        && (task.project_id.is_none() || task.project_id == query.project_id)
+        && query
+            .status
+            .as_deref()
+            .is_none_or(|status| status == task.status(now_ms))
+        && is_kept(task, options, now_ms)
+        && (by_id && options.task_id == TaskIdRule::OverridesWindow
+            || is_within(task, query, options, now_ms))
+}
+
+fn is_kept(task: &SimulatedTask, options: &Options, now_ms: i64) -> bool {
+    options.keep_seconds.is_none_or(|seconds| {
+        task.created_ms
+            .saturating_add_unsigned(seconds.saturating_mul(1000))
+            >= now_ms
+    })
+}
+
+/// The window that is looked at, in unix seconds.
+pub(crate) fn window(query: &ListQuery, options: &Options, now_ms: i64) -> (i64, i64) {
+    let end = query.end.unwrap_or(now_ms.div_euclid(1000));
+    let begin = query
+        .begin
+        .unwrap_or(end.saturating_sub(DEFAULT_WINDOW_SECONDS));
+    match options.span {
+        SpanRule::CutTo(seconds) => (begin.max(end.saturating_sub_unsigned(seconds)), end),
+        SpanRule::Unlimited | SpanRule::RefusedBeyond(_) => (begin, end),
+    }
+}
+
+fn is_within(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms: i64) -> bool {
+    let (begin, end) = window(query, options, now_ms);
+    let time_ms = match options.window_field {
+        WindowField::Created => task.created_ms,
+        WindowField::Finished => task.finished_ms(now_ms).unwrap_or(task.created_ms),
+    };
+    let time = time_ms.div_euclid(1000);
+    let after_begin = match options.window_begin {
+        Edge::Inclusive => begin <= time,
+        Edge::Exclusive => begin < time,
+    };
+    after_begin
+        && match options.window_end {
+            Edge::Inclusive => time <= end,
+            Edge::Exclusive => time < end,
+        }
+}
+
+/// The page that `Offset` and `Limit` cut out of the list.
+pub(crate) fn page<'a>(
+    selected: &[&'a SimulatedTask],
+    query: &ListQuery,
+    options: &Options,
+) -> Vec<Slice<'a>> {
+    let asked = query.limit.unwrap_or(usize::MAX);
+    let limit = match options.limit {
+        LimitRule::Honoured => asked,
+        LimitRule::Ignored => usize::MAX,
+        LimitRule::Clamped(most) => asked.min(most),
+    };
+    let wanted = query.offset..query.offset.saturating_add(limit);
+    match options.unit {
+        Unit::Tasks => selected
+            .iter()
+            .skip(wanted.start)
+            .take(limit)
+            .map(|task| Slice {
+                task,
+                urls: 0..task.urls.len(),
+            })
+            .collect(),
+        Unit::Urls => cut_by_urls(selected, &wanted),
+    }
+}
+
+fn cut_by_urls<'a>(selected: &[&'a SimulatedTask], wanted: &Range<usize>) -> Vec<Slice<'a>> {
+    let mut slices = Vec::new();
+    let mut start = 0_usize;
+    for task in selected {
+        let end = start + task.urls.len().max(1);
+        let shown = wanted.start.max(start)..wanted.end.min(end);
+        if shown.start < shown.end {
+            let urls = shown.start - start..(shown.end - start).min(task.urls.len());
+            slices.push(Slice { task, urls });
+        }
+        start = end;
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Script;
+    use crate::tasks::TaskSpec;
+
+    /// Five tasks with 3, 0, 1, 2 and 4 URLs, created in the seconds 100 to 104.
+    fn tasks() -> Vec<SimulatedTask> {
+        (0_i64..)
+            .zip([3_usize, 0, 1, 2, 4])
+            .map(|(index, urls)| {
+                let urls: Vec<String> = (0..urls).map(|url| format!("{index}/{url}")).collect();
+                let script = Script::new().success();
+                let spec = TaskSpec::new(urls.iter().map(String::as_str), script);
+                SimulatedTask::new(index.to_string(), index, (100 + index) * 1000, spec)
+            })
+            .collect()
+    }
+
+    fn list(tasks: &[SimulatedTask], query: &ListQuery, options: &Options) -> Vec<String> {
+        selected(tasks, TaskKind::Refresh, query, options, 200_000)
+            .into_iter()
+            .map(|task| task.id.clone())
+            .collect()
+    }
+
+    fn pages(options: &Options, limit: usize, total: usize) -> Vec<(String, Range<usize>)> {
+        let tasks = tasks();
+        let all = selected(
+            &tasks,
+            TaskKind::Refresh,
+            &ListQuery::default(),
+            options,
+            200_000,
+        );
+        let mut seen = Vec::new();
+        for offset in (0..total).step_by(limit) {
+            let limit = Some(limit);
+            let query = ListQuery {
+                offset,
+                limit,
+                ..ListQuery::default()
+            };
+            let page = page(&all, &query, options);
+            seen.extend(page.into_iter().map(|cut| (cut.task.id.clone(), cut.urls)));
+        }
+        seen
+    }
+
+    #[test]
+    fn every_page_size_by_tasks_shows_each_task_once_and_whole() {
+        for limit in 1..8 {
+            let seen = pages(&Options::default(), limit, 5);
+            let expected = [
+                ("4", 0..4),
+                ("3", 0..2),
+                ("2", 0..1),
+                ("1", 0..0),
+                ("0", 0..3),
+            ];
+            assert_eq!(seen, expected.map(|(id, urls)| (id.to_owned(), urls)));
+        }
+    }
+
+    #[test]
+    fn every_page_size_by_urls_shows_each_url_once() {
+        let options = Options {
+            unit: Unit::Urls,
+            ..Options::default()
+        };
+        for limit in 1..13 {
+            let seen = pages(&options, limit, 11);
+            for (id, count) in [("0", 3), ("1", 0), ("2", 1), ("3", 2), ("4", 4)] {
+                let urls: Vec<usize> = seen
+                    .iter()
+                    .filter(|(seen, _)| seen == id)
+                    .flat_map(|(_, urls)| urls.clone())
+                    .collect();
+                assert_eq!(urls, (0..count).collect::<Vec<_>>(), "limit {limit}");
+            }
+            assert!(
+                seen.iter().any(|(id, _)| id == "1"),
+                "without URLs, but there"
+            );
+        }
+    }
+
+    #[test]
+    fn a_page_end_cuts_a_task_in_two_only_where_urls_are_counted() {
+        let options = Options {
+            unit: Unit::Urls,
+            ..Options::default()
+        };
+        assert_eq!(
+            pages(&options, 5, 5),
+            [("4".to_owned(), 0..4), ("3".to_owned(), 0..1)]
+        );
+    }
+
+    #[test]
+    fn limits_are_clamped_or_ignored() {
+        let clamped = Options {
+            limit: LimitRule::Clamped(2),
+            ..Options::default()
+        };
+        assert_eq!(pages(&clamped, 5, 5).len(), 2);
+        let ignored = Options {
+            limit: LimitRule::Ignored,
+            ..Options::default()
+        };
+        assert_eq!(pages(&ignored, 1, 1).len(), 5);
+    }
+
+    #[test]
+    fn the_ends_of_the_window_belong_to_it_or_not() {
+        let query = ListQuery {
+            begin: Some(101),
+            end: Some(103),
+            ..ListQuery::default()
+        };
+        let mut options = Options::default();
+        assert_eq!(list(&tasks(), &query, &options), ["3", "2", "1"]);
+        options.window_begin = Edge::Exclusive;
+        assert_eq!(list(&tasks(), &query, &options), ["3", "2"]);
+        options.window_end = Edge::Exclusive;
+        options.order = Order::Oldest;
+        assert_eq!(list(&tasks(), &query, &options), ["2"]);
+    }
+
+    #[test]
+    fn a_task_id_overrides_the_window_or_not() {
+        let query = ListQuery {
+            begin: Some(103),
+            end: Some(104),
+            task_ids: vec!["0".to_owned(), "no such".to_owned()],
+            ..ListQuery::default()
+        };
+        let mut options = Options::default();
+        assert_eq!(list(&tasks(), &query, &options), ["0"]);
+        options.task_id = TaskIdRule::WithinWindow;
+        assert!(list(&tasks(), &query, &options).is_empty());
+    }
+
+    #[test]
+    fn whole_site_tasks_are_apart_or_among_the_others() {
+        let mut tasks = tasks();
+        tasks.truncate(2);
+        tasks[0].is_dcdn = true;
+        let ask = |is_dcdn, dcdn| {
+            let query = ListQuery {
+                is_dcdn,
+                ..ListQuery::default()
+            };
+            let options = Options {
+                dcdn,
+                ..Options::default()
+            };
+            list(&tasks, &query, &options)
+        };
+        assert_eq!(ask(true, DcdnRule::Separate), ["0"]);
+        assert_eq!(ask(false, DcdnRule::Separate), ["1"]);
+        assert_eq!(ask(true, DcdnRule::Overlapping), ["1", "0"]);
+        assert_eq!(ask(false, DcdnRule::Ignored), ["1", "0"]);
+    }
+
+    #[test]
+    fn the_window_may_be_about_the_finish_and_so_may_the_order() {
+        let late = Script::new()
+            .wait(std::time::Duration::from_secs(50))
+            .success();
+        let mut tasks = tasks();
+        let spec = TaskSpec::new(["late"], late);
+        tasks.push(SimulatedTask::new("late".to_owned(), 9, 99_000, spec));
+        let query = ListQuery {
+            begin: Some(103),
+            end: Some(200),
+            ..ListQuery::default()
+        };
+        let mut options = Options::default();
+        assert_eq!(list(&tasks, &query, &options), ["4", "3"]);
+        options.window_field = WindowField::Finished;
+        assert_eq!(list(&tasks, &query, &options), ["4", "3", "late"]);
+        options.order = Order::Finish;
+        assert_eq!(list(&tasks, &query, &options), ["late", "4", "3"]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_not_looked_at_or_not_kept() {
+        let query = ListQuery {
+            begin: Some(0),
+            end: Some(104),
+            ..ListQuery::default()
+        };
+        let mut options = Options {
+            span: SpanRule::CutTo(1),
+            ..Options::default()
+        };
+        assert_eq!(list(&tasks(), &query, &options), ["4", "3"]);
+        options.span = SpanRule::Unlimited;
+        options.keep_seconds = Some(96);
+        assert_eq!(list(&tasks(), &query, &options), ["4"]);
+    }
+}
