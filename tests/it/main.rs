@@ -56,5 +56,6 @@ mod tls;
 mod transitions;
 mod translation;
 mod unreachable;
+mod unread;
 mod wait;
 mod webhook_faults;
