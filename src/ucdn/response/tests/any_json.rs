@@ -1,4 +1,4 @@
-//! Whatever an answer holds, reading it in passing gives what reading it in full would give; and texts that say different
+//! Whatever JSON an answer holds, it is read as a tree of JSON values would be; and texts that say different
 //! things have different fingerprints.
 
 use proptest::prelude::*;
@@ -73,7 +73,7 @@ fn urls() -> impl Strategy<Value = Value> {
     prop_oneof![5 => lists(prop_oneof![9 => url, 1 => scalars()]), 1 => scalars()]
 }
 
-pub(super) fn tasks() -> impl Strategy<Value = Value> {
+fn tasks() -> impl Strategy<Value = Value> {
     let heads = objects(
         &["TaskId", "Type", "Status", "CreateTime"],
         scalars().boxed(),
@@ -94,7 +94,7 @@ fn answers() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn a_page_read_in_passing_is_the_page_read_in_full(answer in answers(), pretty in any::<bool>()) {
+    fn a_page_is_read_as_a_tree_of_json_values_would_be(answer in answers(), pretty in any::<bool>()) {
         let text = if pretty {
             serde_json::to_string_pretty(&answer).unwrap()
         } else {
@@ -105,21 +105,21 @@ proptest! {
         prop_assert_eq!(by_tree::ret_code(&answer), Some(0));
         prop_assert_eq!(read.total_count, by_tree::total_count(&answer));
         prop_assert_eq!(&read.tasks, &by_tree::tasks(&answer));
-        let listed = read_page(text.into()).unwrap().tasks;
+        let listed = ListResponse::parse(text.into()).unwrap().tasks;
         for (listed, task) in listed.iter().zip(&read.tasks) {
             prop_assert_eq!(listed.urls().count(), task.urls.len());
-            prop_assert_eq!(listed, &Listed::from(task.clone()));
+            prop_assert_eq!(listed, &ListedTask::from(task.clone()));
         }
     }
 
     #[test]
     fn different_tasks_have_different_fingerprints(one in tasks(), other in tasks(), seed in any::<u64>()) {
         let answer = json!({"RetCode": 0, "TaskList": [one, other, one]}).to_string();
-        let listed = read_page(answer.into()).unwrap().tasks;
+        let listed = ListResponse::parse(answer.into()).unwrap().tasks;
         let prints: Vec<_> = listed.iter().map(|task| task.fingerprint(seed)).collect();
         prop_assert!(prints[0].is_some());
         prop_assert_eq!(prints[0], prints[2], "the same text");
-        if listed[0].to_task().urls != listed[1].to_task().urls || listed[0].status() != listed[1].status()
+        if listed[0].to_task().urls != listed[1].to_task().urls || listed[0].status != listed[1].status
             || listed[0].to_task().r#type != listed[1].to_task().r#type || listed[0].created != listed[1].created {
             prop_assert_ne!(prints[0], prints[1]);
         }

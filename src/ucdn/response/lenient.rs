@@ -11,9 +11,9 @@ use crate::domain::model::{Status, Timestamp};
 /// A struct that reads any JSON: an object gives its fields (keys without regard to case, the last of equal ones,
 /// unknown ones passed over), anything else gives none. Its texts borrow from the JSON where they can.
 macro_rules! lenient_struct {
-    ($name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
+    ($visibility:vis $name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
         #[derive(Debug, Default)]
-        struct $name<'de> {
+        $visibility struct $name<'de> {
             $($field: $type,)*
         }
 

@@ -1,17 +1,17 @@
-//! How far a task is, as a bar. Pure.
+//! Progress bar of one task.
 
 use maud::{Markup, html};
 
 use crate::domain::model::{KnownTask, Status};
 use crate::domain::text::counted;
 
-/// A task's URLs, by how far they are.
+/// URL counts of one task, and its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
     pub(super) total: usize,
     pub(super) success: usize,
     pub(super) failure: usize,
-    /// Of all the work, those at work counted as far as they are.
+    /// Mean progress of all URLs, from 0 to 100. A finished URL counts as 100.
     pub(super) percent: usize,
 }
 
@@ -45,14 +45,14 @@ impl Progress {
         }
     }
 
-    /// Of a bar of 100, where a part of the URLs ends.
+    /// The width of `urls` in a bar of 100.
     fn share(self, urls: usize) -> usize {
         urls * 100 / self.total.max(1)
     }
 
     pub(super) fn bar(self) -> Markup {
         let (success, failure) = (self.share(self.success), self.share(self.failure));
-        let at_work = self.percent.saturating_sub(success + failure);
+        let in_progress = self.percent.saturating_sub(success + failure);
         let text = format!("{} %: {}", self.percent, self.sentence());
         html! {
             span.bar role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
@@ -60,7 +60,7 @@ impl Progress {
                 svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false" {
                     rect.failure width=(failure) height="8" {}
                     rect.success x=(failure) width=(success) height="8" {}
-                    rect.process x=(failure + success) width=(at_work) height="8" {}
+                    rect.process x=(failure + success) width=(in_progress) height="8" {}
                 }
             }
         }
@@ -99,22 +99,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_and_what_is_at_work_make_the_percentage() {
-        let told = progress(&[
+    fn percent_is_the_mean_progress_of_all_urls() {
+        let found = progress(&[
             (Status::Success, Some(90)),
             (Status::Failure, Some(10)),
             (Status::Process, Some(40)),
             (Status::Wait, None),
         ]);
-        assert_eq!((told.success, told.failure, told.percent), (1, 1, 60));
-        assert_eq!(told.sentence(), "2 of 4 URLs done, 1 failed");
-        let bar = told.bar().into_string();
+        assert_eq!((found.success, found.failure, found.percent), (1, 1, 60));
+        assert_eq!(found.sentence(), "2 of 4 URLs done, 1 failed");
+        let bar = found.bar().into_string();
         assert!(bar.contains("aria-valuenow=\"60\""), "{bar}");
         assert!(bar.contains("x=\"50\" width=\"10\""), "{bar}");
     }
 
     #[test]
-    fn odd_numbers_stay_within_the_bar() {
+    fn progress_beyond_100_percent_is_capped() {
         assert_eq!(progress(&[]).percent, 0);
         assert_eq!(progress(&[(Status::Process, Some(4_000))]).percent, 100);
     }

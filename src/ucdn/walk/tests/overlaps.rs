@@ -1,11 +1,11 @@
 //! How pages lie beside each other, page by page.
 
-use super::super::extent::Extent;
-use super::super::paging::Unit;
+use super::super::overlap::PageExtent;
+use super::super::paging::CountUnit;
 use super::exact::page;
 
-fn extent(offset: u64, tasks: &[(&str, usize)]) -> Extent {
-    Extent::of(offset, &page(0, tasks).tasks)
+fn extent(offset: u64, tasks: &[(&str, usize)]) -> PageExtent {
+    PageExtent::of(offset, &page(0, tasks).tasks)
 }
 
 #[test]
@@ -39,14 +39,14 @@ fn a_page_lags_by_what_was_inserted_before_it() {
     let last = extent(10, &[("a", 3), ("b", 2)]);
     let page = |offset| extent(offset, &[("b", 2)]);
     for (unit, offset, lag) in [
-        (Unit::Tasks, 11, 0),
-        (Unit::Tasks, 13, 2),
-        (Unit::Urls, 13, 0),
-        (Unit::Urls, 14, 1),
+        (CountUnit::Tasks, 11, 0),
+        (CountUnit::Tasks, 13, 2),
+        (CountUnit::Urls, 13, 0),
+        (CountUnit::Urls, 14, 1),
     ] {
         assert_eq!(last.lag(&page(offset), unit), lag, "{unit:?} {offset}");
     }
-    assert_eq!(last.lag(&extent(14, &[("c", 1)]), Unit::Urls), 0);
+    assert_eq!(last.lag(&extent(14, &[("c", 1)]), CountUnit::Urls), 0);
 }
 
 /// The last entry that both show, whether that is where the first page ends, and whether the second begins with one of it.
@@ -58,19 +58,37 @@ fn a_page_overlaps_its_predecessor_as_far_as_both_show_the_same() {
         Some((overlap.tail, overlap.reaches_tail, overlap.begins_known))
     };
     let whole = [("b", 3), ("c", 1)];
-    for unit in [Unit::Open, Unit::Tasks, Unit::Urls] {
+    for unit in [CountUnit::Unknown, CountUnit::Tasks, CountUnit::Urls] {
         assert_eq!(overlap(&whole, unit), Some((2, true, true)), "{unit:?}");
         assert_eq!(overlap(&[("c", 1)], unit), None, "{unit:?}");
     }
     // A part of the task ends before the page before did, unless tasks are shown whole.
-    assert_eq!(overlap(&[("b", 2)], Unit::Urls), Some((1, false, true)));
-    assert_eq!(overlap(&[("b", 2)], Unit::Open), Some((1, false, true)));
-    assert_eq!(overlap(&[("b", 2)], Unit::Tasks), Some((1, true, true)));
+    assert_eq!(
+        overlap(&[("b", 2)], CountUnit::Urls),
+        Some((1, false, true))
+    );
+    assert_eq!(
+        overlap(&[("b", 2)], CountUnit::Unknown),
+        Some((1, false, true))
+    );
+    assert_eq!(
+        overlap(&[("b", 2)], CountUnit::Tasks),
+        Some((1, true, true))
+    );
     // More of it than before: all of it is known where tasks are shown whole.
-    assert_eq!(overlap(&[("b", 4)], Unit::Urls), Some((2, true, true)));
-    assert_eq!(overlap(&[("b", 4)], Unit::Tasks), Some((3, true, true)));
+    assert_eq!(overlap(&[("b", 4)], CountUnit::Urls), Some((2, true, true)));
+    assert_eq!(
+        overlap(&[("b", 4)], CountUnit::Tasks),
+        Some((3, true, true))
+    );
     let without_urls = [("c", 1), ("b", 0)];
-    assert_eq!(overlap(&without_urls, Unit::Urls), Some((1, true, false)));
+    assert_eq!(
+        overlap(&without_urls, CountUnit::Urls),
+        Some((1, true, false))
+    );
     let inserted = [("new", 1), ("a", 1)];
-    assert_eq!(overlap(&inserted, Unit::Open), Some((1, false, false)));
+    assert_eq!(
+        overlap(&inserted, CountUnit::Unknown),
+        Some((1, false, false))
+    );
 }

@@ -7,7 +7,6 @@ use crate::domain::model::{Status, Task, Timestamp, Url};
 
 mod any_json;
 mod by_tree;
-mod expected;
 mod render;
 
 pub(crate) use render::render;
@@ -17,13 +16,13 @@ pub(crate) use render::render;
 struct ReadPage {
     tasks: Vec<Task>,
     total_count: Option<u64>,
-    list: ListField,
+    list: TaskListField,
 }
 
 fn page(json: &str) -> ReadPage {
-    let page = read_page(json.into()).unwrap();
+    let page = ListResponse::parse(json.into()).unwrap();
     ReadPage {
-        tasks: page.tasks.iter().map(Listed::to_task).collect(),
+        tasks: page.tasks.iter().map(ListedTask::to_task).collect(),
         total_count: page.total_count,
         list: page.list,
     }
@@ -56,11 +55,11 @@ fn the_vendors_example_is_read_whole() {
 fn lists_may_be_missing_null_or_an_empty_object() {
     for list in ["", r#","TaskList":null"#] {
         let page = page(&format!(r#"{{"RetCode":0{list}}}"#));
-        assert_eq!((page.tasks.len(), page.list), (0, ListField::Missing));
+        assert_eq!((page.tasks.len(), page.list), (0, TaskListField::Missing));
     }
     for list in ["[]", "{}"] {
         let page = page(&format!(r#"{{"RetCode":0,"TaskList":{list}}}"#));
-        assert_eq!((page.tasks.len(), page.list), (0, ListField::Present));
+        assert_eq!((page.tasks.len(), page.list), (0, TaskListField::Present));
     }
     for urls in ["null", "{}", "[]", "7", r#""x""#, "[null]"] {
         let page = page(&format!(
@@ -147,26 +146,35 @@ fn an_element_that_is_no_task_still_takes_its_place() {
 fn a_refusal_is_never_a_page() {
     for (code, json) in [(171, "171"), (-1, "-1"), (230, r#""230""#)] {
         let json = format!(r#"{{"RetCode":{json},"Message":"no","TaskList":[{{"TaskId":"a"}}]}}"#);
-        let refused = WireError::Refused {
+        let refused = ResponseError::Refused {
             code,
             message: "no".to_owned(),
         };
-        assert_eq!(read_page(json.into()), Err(refused));
+        assert_eq!(ListResponse::parse(json.into()), Err(refused));
     }
 }
 
 #[test]
 fn what_is_not_the_apis_json_is_an_error() {
-    assert_eq!(read_page(b" \n".into()), Err(WireError::Empty));
-    assert_eq!(read_page(b"{}".into()), Err(WireError::NoRetCode));
-    assert_eq!(read_page(b"[]".into()), Err(WireError::NoRetCode));
     assert_eq!(
-        read_page(br#"{"RetCode":null}"#.into()),
-        Err(WireError::NoRetCode)
+        ListResponse::parse(b" \n".into()),
+        Err(ResponseError::Empty)
     );
     assert_eq!(
-        read_page(br#"{"RetCode":0,"TaskList":"x"}"#.into()),
-        Err(WireError::NotAList)
+        ListResponse::parse(b"{}".into()),
+        Err(ResponseError::NoRetCode)
+    );
+    assert_eq!(
+        ListResponse::parse(b"[]".into()),
+        Err(ResponseError::NoRetCode)
+    );
+    assert_eq!(
+        ListResponse::parse(br#"{"RetCode":null}"#.into()),
+        Err(ResponseError::NoRetCode)
+    );
+    assert_eq!(
+        ListResponse::parse(br#"{"RetCode":0,"TaskList":"x"}"#.into()),
+        Err(ResponseError::NotAList)
     );
     for broken in [
         "<html>",
@@ -174,7 +182,10 @@ fn what_is_not_the_apis_json_is_an_error() {
         r#"{"RetCode":0}x"#,
     ] {
         assert!(
-            matches!(read_page(broken.into()), Err(WireError::NotJson { .. })),
+            matches!(
+                ListResponse::parse(broken.into()),
+                Err(ResponseError::NotJson { .. })
+            ),
             "{broken}"
         );
     }
@@ -183,7 +194,7 @@ fn what_is_not_the_apis_json_is_an_error() {
 #[test]
 fn a_url_that_is_not_utf8_spoils_nothing_else() {
     let body = b"\xef\xbb\xbf{\"RetCode\":0,\"TaskList\":[{\"TaskId\":\"a\",\"UrlLists\":[{\"Url\":\"\xff\"}]}]}";
-    let page = read_page(body.into()).unwrap();
+    let page = ListResponse::parse(body.into()).unwrap();
     assert_eq!(page.tasks[0].to_task().urls[0].url, "\u{fffd}");
 }
 
@@ -191,14 +202,14 @@ fn a_url_that_is_not_utf8_spoils_nothing_else() {
 fn a_list_that_would_take_many_times_its_length_in_memory_is_refused() {
     let list = |items: usize| vec!["{}"; items].join(",");
     let tasks = |count| format!(r#"{{"RetCode": 0, "TaskList": [{}]}}"#, list(count));
-    let read = |json: String| read_page(json.into_bytes()).map(|page| page.tasks.len());
+    let read = |json: String| ListResponse::parse(json.into_bytes()).map(|page| page.tasks.len());
     assert_eq!(read(tasks(MAX_ITEMS)), Ok(MAX_ITEMS));
-    assert_eq!(read(tasks(MAX_ITEMS + 1)), Err(WireError::TooLong));
+    assert_eq!(read(tasks(MAX_ITEMS + 1)), Err(ResponseError::TooLong));
     let urls = |more: &str| {
         let half = list(MAX_ITEMS / 2);
         let tasks = format!(r#"{{"UrlLists": [{half}]}}, {{"UrlLists": [{half}{more}]}}"#);
         format!(r#"{{"RetCode": 0, "TaskList": [{tasks}]}}"#)
     };
     assert_eq!(read(urls("")), Ok(2));
-    assert_eq!(read(urls(", {}")), Err(WireError::TooLong));
+    assert_eq!(read(urls(", {}")), Err(ResponseError::TooLong));
 }

@@ -1,4 +1,4 @@
-//! How the watcher itself is: its targets and its webhooks. Pure.
+//! Tables of targets and webhooks: last polls, pending deliveries and faults.
 
 use maud::{Markup, html};
 
@@ -10,19 +10,19 @@ use crate::web::health::HealthSnapshot;
 use crate::web::overview::{Overview, Tally};
 
 /// Both tables.
-pub(super) fn section(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
+pub(super) fn section(health: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
     html! {
-        section #watcher data-part="watcher" aria-labelledby="watcher-title" {
-            h2 id="watcher-title" { "Watcher" }
-            (targets(snapshot, overview, now))
-            @if snapshot.webhooks.is_empty() && overview.owed.is_empty() {
+        section #targets data-part="targets" aria-labelledby="targets-title" {
+            h2 id="targets-title" { "Targets and webhooks" }
+            (targets(health, overview, now))
+            @if health.webhooks.is_empty() && overview.outbox.is_empty() {
                 p.none { "The config has no webhooks." }
-            } @else { (webhooks(snapshot, overview, now)) }
+            } @else { (webhooks(health, overview, now)) }
         }
     }
 }
 
-fn targets(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
+fn targets(health: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
     html! {
         table {
             caption { "Targets" }
@@ -33,8 +33,8 @@ fn targets(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Ma
                 th.number scope="col" { "Failed, 24 h" }
                 th.number.wide scope="col" { "Tasks, 24 h" }
             } }
-            tbody { @for (name, kind) in &snapshot.kinds {
-                (target(name, *kind, snapshot, overview.days.get(name).copied().unwrap_or_default(), now))
+            tbody { @for (name, kind) in &health.kinds {
+                (target(name, *kind, health, overview.days.get(name).copied().unwrap_or_default(), now))
             } }
         }
     }
@@ -43,11 +43,11 @@ fn targets(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Ma
 fn target(
     name: &TargetName,
     kind: TaskKind,
-    snapshot: &HealthSnapshot,
+    health: &HealthSnapshot,
     day: Tally,
     now: Timestamp,
 ) -> Markup {
-    let here = snapshot.targets.get(name);
+    let here = health.targets.get(name);
     let last = here.and_then(Option::as_ref);
     html! {
         tr {
@@ -57,7 +57,7 @@ fn target(
                 (_, None) => { span.word.stalled { "not yet" } }
                 (_, Some(last)) => {
                     @if last.fault.is_some() { span.word.failure { "failed" } " " }
-                    @else { span.word.success { "good" } " " }
+                    @else { span.word.success { "succeeded" } " " }
                     (time(last.at, now))
                 }
             } }
@@ -75,58 +75,63 @@ fn failed_class(day: Tally) -> &'static str {
     if day.failed > 0 { "bad" } else { "none" }
 }
 
-fn webhooks(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
-    let owed_of = |name: &WebhookName| overview.owed.iter().find(|owed| owed.webhook == *name);
-    let strangers = overview.owed.iter();
-    let strangers = strangers.filter(|owed| {
-        owed.pending + owed.dead > 0 && !snapshot.webhooks.contains_key(&owed.webhook)
+fn webhooks(health: &HealthSnapshot, overview: &Overview, now: Timestamp) -> Markup {
+    let backlog_of = |name: &WebhookName| {
+        overview
+            .outbox
+            .iter()
+            .find(|backlog| backlog.webhook == *name)
+    };
+    // Webhooks that the config no longer has, but the outbox does.
+    let removed = overview.outbox.iter().filter(|backlog| {
+        backlog.pending + backlog.dead > 0 && !health.webhooks.contains_key(&backlog.webhook)
     });
     html! {
         table {
             caption { "Webhooks" }
             thead { tr {
                 th scope="col" { "Webhook" }
-                th scope="col" { "Now" }
-                th.number scope="col" { "OutboxBacklog" }
+                th scope="col" { "Last attempt" }
+                th.number scope="col" { "Pending" }
                 th.number scope="col" { "Oldest" }
-                th.number scope="col" { "Given up" }
+                th.number scope="col" { "Dead" }
             } }
             tbody {
-                @for (name, courier) in &snapshot.webhooks {
-                    (webhook(name, Some(courier), owed_of(name), now))
+                @for (name, worker) in &health.webhooks {
+                    (webhook(name, Some(worker), backlog_of(name), now))
                 }
-                @for owed in strangers { (webhook(&owed.webhook, None, Some(owed), now)) }
+                @for backlog in removed { (webhook(&backlog.webhook, None, Some(backlog), now)) }
             }
         }
     }
 }
 
-fn last_attempt(courier: &WorkerSnapshot) -> Markup {
-    html! { @match courier.last_outcome {
-        None => { span.of { "nothing sent yet" } }
-        Some(AttemptOutcome::Delivered) => { span.word.success { "good" } }
-        Some(AttemptOutcome::Failed) => { span.word.failure { "failing" } }
-        Some(AttemptOutcome::Dead) => { span.word.failure { "refuses" } }
+fn last_attempt(worker: &WorkerSnapshot) -> Markup {
+    html! { @match worker.last_outcome {
+        None => { span.of { "none yet" } }
+        Some(AttemptOutcome::Delivered) => { span.word.success { "succeeded" } }
+        Some(AttemptOutcome::Failed) => { span.word.failure { "failed" } }
+        Some(AttemptOutcome::Dead) => { span.word.failure { "rejected" } }
         Some(AttemptOutcome::Paused) => { span.word.failure { "paused" } }
     } }
 }
 
 fn webhook(
     name: &WebhookName,
-    courier: Option<&WorkerSnapshot>,
-    owed: Option<&OutboxBacklog>,
+    worker: Option<&WorkerSnapshot>,
+    backlog: Option<&OutboxBacklog>,
     now: Timestamp,
 ) -> Markup {
-    let (pending, dead) = owed.map_or((0, 0), |owed| (owed.pending, owed.dead));
-    let oldest = owed.and_then(|owed| owed.oldest_pending);
-    let fault = courier.and_then(|courier| courier.fault.as_ref());
+    let (pending, dead) = backlog.map_or((0, 0), |backlog| (backlog.pending, backlog.dead));
+    let oldest = backlog.and_then(|backlog| backlog.oldest_pending);
+    let fault = worker.and_then(|worker| worker.fault.as_ref());
     html! {
         tr {
             th scope="row" { (outside(name.as_str())) }
-            td { @match courier {
+            td { @match worker {
                 None => { span.word.stalled { "not in the config" } }
-                Some(courier) if courier.paused => { span.word.failure { "paused" } }
-                Some(courier) => (last_attempt(courier)),
+                Some(worker) if worker.paused => { span.word.failure { "paused" } }
+                Some(worker) => (last_attempt(worker)),
             } }
             td.number { (pending) }
             td.number { @match oldest { Some(oldest) => { (span(now.since(oldest))) } None => { "–" } } }
