@@ -153,7 +153,7 @@ impl fmt::Display for VendorError {
             (ErrorBody::Code(code), Some(quote)) => write!(f, "code {code} ({quote})")?,
             (ErrorBody::Word(word), _) => f.write_str(word)?,
             (ErrorBody::NotUnderstood, None) => {
-                f.write_str("the response's body is not understood")?
+                f.write_str("the response's body is not understood")?;
             }
             (ErrorBody::NotUnderstood, Some(quote)) => {
                 write!(f, "the response's body is not understood: {quote}")?;
