@@ -152,9 +152,9 @@ listen = "127.0.0.1:0"
         self.start("watcher", "--config", str(self.folder / "config.toml"))
         address = eventually("the address", lambda: self.said("watcher", r"listening: address=(\S+)"))
         self.url = f"http://{address}/"
-        eventually("the last poll", lambda: "polls of archive in a row" in self.read(""))
+        eventually("the last poll", lambda: "consecutive polls of archive" in self.read(""))
         eventually("all tasks", lambda: HOSTILE_ID.split("<")[0] in self.read("tasks?status=in-flight"))
-        eventually("given up deliveries", lambda: "given up" in self.read(""))
+        eventually("dead deliveries", lambda: "dead deliver" in self.read(""))
 
     def read(self, path):
         with urllib.request.urlopen(self.url + path) as answer:
