@@ -9,7 +9,7 @@ use crate::config::{Config, Target};
 use crate::domain::model::TargetName;
 use crate::http::HttpError;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{ApiError, Fault};
+use crate::ucdn::error::{ApiError, ErrorKind};
 use crate::ucdn::walk::WalkError;
 
 /// Why a target's task list could not be read.
@@ -29,7 +29,7 @@ pub(super) enum ApiCallError {
     },
     /// The pages have no end.
     #[error("{0}")]
-    Walk(WalkError),
+    Walk(#[from] WalkError),
 }
 
 impl From<ApiError> for ApiCallError {
@@ -43,16 +43,16 @@ struct Hint<'a>(&'a ApiError);
 
 impl fmt::Display for Hint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hint = match self.0.fault {
-            Fault::Call(_) => {
+        let hint = match self.0.kind {
+            ErrorKind::Call(_) => {
                 Some("check the account's `endpoint`, `proxy` and `timeout`, and this network")
             }
-            Fault::Nonsense(_) | Fault::NoList { .. } => {
+            ErrorKind::InvalidResponse(_) | ErrorKind::NoList { .. } => {
                 Some("check that the account's `endpoint` is the API's")
             }
-            Fault::Http(_) => self.0.advice(),
+            ErrorKind::Http(_) => self.0.advice(),
             // Its text ends in a hint.
-            Fault::Refused { .. } | Fault::Stopped => None,
+            ErrorKind::Refused { .. } | ErrorKind::Stopped => None,
         };
         hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
@@ -150,14 +150,14 @@ private_key = 'b'
 
     #[test]
     fn each_failed_call_says_what_to_check() {
-        let refused = Fault::Refused {
+        let refused = ErrorKind::Refused {
             code: 171,
             message: "Signature VerifyAC Error".to_owned(),
         };
         for (fault, hint) in [
             (refused, "private_key"),
-            (Fault::Http(404), "`endpoint`"),
-            (Fault::NoList { total_count: 3 }, "`endpoint`"),
+            (ErrorKind::Http(404), "`endpoint`"),
+            (ErrorKind::NoList { total_count: 3 }, "`endpoint`"),
         ] {
             let text = ApiCallError::from(ApiError::of(fault)).to_string();
             assert_eq!(text.matches(hint).count(), 1, "{text}");

@@ -1,6 +1,7 @@
 //! `ucdn-watch query`: sends one list request to the API, or with `--all` reads all pages. Touches no state.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::api::{ApiCallError, choose_target, client};
@@ -13,8 +14,8 @@ use crate::config::Target;
 use crate::domain::model::{Task, TaskId, TaskKind, TimeArg, Timestamp, Url, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::walk::{Next, Paging, Walk};
-use crate::ucdn::wire::Listed;
+use crate::ucdn::response::{ListResponse, ListedTask};
+use crate::ucdn::walk::{PageRequest, PageVisitor, Paging, Walk};
 
 mod output;
 
@@ -127,37 +128,47 @@ fn window(arguments: &QueryArgs, now: Timestamp) -> Result<Option<Window>, &'sta
 fn one_page(client: &ApiClient, request: &ListRequest) -> Result<QueryResult, ApiCallError> {
     let page = client.list(request)?.page;
     Ok(QueryResult {
-        tasks: page.tasks.iter().map(Listed::to_task).collect(),
+        tasks: page.tasks.iter().map(ListedTask::to_task).collect(),
         total_count: TotalCount::OfPage(page.total_count),
     })
 }
 
 fn walk(
     client: &ApiClient,
-    request: &ListRequest,
+    list: &ListRequest,
     page_size: u32,
 ) -> Result<QueryResult, ApiCallError> {
-    let mut walk = Walk::new(page_size, Paging::default());
-    let mut ask = walk.first();
-    let mut merged = MergedTasks::default();
-    loop {
-        let request = ListRequest {
-            offset: Some(ask.offset),
-            limit: Some(ask.limit),
-            ..request.clone()
-        };
-        let page = client.list(&request)?.page;
-        let sighting = walk.read(page).map_err(ApiCallError::Walk)?;
-        merged.merge(sighting.tasks.iter().map(Listed::to_task).collect());
-        match sighting.next {
-            Next::Ask(next) => ask = next,
-            Next::End(_) => break,
-        }
-    }
+    let mut reader = ListReader {
+        client,
+        list,
+        merged: MergedTasks::default(),
+    };
+    Walk::new(page_size, Paging::default()).run(&mut reader)?;
     Ok(QueryResult {
-        tasks: merged.into_tasks(),
+        tasks: reader.merged.into_tasks(),
         total_count: TotalCount::NotApplicable,
     })
+}
+
+/// Reads all pages of a list.
+struct ListReader<'a> {
+    client: &'a ApiClient,
+    list: &'a ListRequest,
+    merged: MergedTasks,
+}
+
+impl PageVisitor for ListReader<'_> {
+    type Error = ApiCallError;
+
+    fn fetch(&mut self, page: PageRequest) -> Result<ListResponse, ApiCallError> {
+        Ok(self.client.list(&page.of_list(self.list))?.page)
+    }
+
+    fn visit(&mut self, tasks: Vec<ListedTask>) -> Result<ControlFlow<()>, ApiCallError> {
+        self.merged
+            .merge(tasks.iter().map(ListedTask::to_task).collect());
+        Ok(ControlFlow::Continue(()))
+    }
 }
 
 /// Prints on stderr what the table does not show.

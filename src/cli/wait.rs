@@ -18,8 +18,8 @@ use crate::daemon::signals;
 use crate::domain::model::TaskId;
 use crate::domain::schedule::poll_delay;
 use crate::domain::text::{is_unsafe, sanitize};
-use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{Fault, Remedy};
+use crate::ucdn::client::{ApiClient, ListApi};
+use crate::ucdn::error::{ErrorKind, RetryClass};
 
 mod credentials;
 mod lookup;
@@ -141,7 +141,7 @@ fn call_failed(error: &ApiCallError) -> Failure {
 /// The error without the request's own id, so that an ongoing one is reported once.
 fn error_kind(error: &ApiCallError) -> String {
     match error {
-        ApiCallError::Api { error } => error.fault.to_string(),
+        ApiCallError::Api { error } => error.kind.to_string(),
         other => other.to_string(),
     }
 }
@@ -212,10 +212,10 @@ impl Waiting<'_> {
     ) -> Result<Duration, ApiCallError> {
         let mut least = Duration::ZERO;
         if let ApiCallError::Api { error: api } = &error {
-            if matches!(api.fault, Fault::Stopped) {
+            if matches!(api.kind, ErrorKind::Stopped) {
                 return Ok(Duration::ZERO);
             }
-            if api.remedy() == Remedy::Operator {
+            if api.retry_class() == RetryClass::Operator {
                 return Err(error);
             }
             least = api.retry_after.unwrap_or_default();

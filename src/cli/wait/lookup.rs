@@ -1,6 +1,7 @@
 //! Looks tasks up by id. Works also with a server that ignores ids, restricts them to the window, or limits the window.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::tracked_tasks::TrackedTasks;
@@ -9,8 +10,9 @@ use crate::clock::Clock;
 use crate::domain::model::{TaskId, Timestamp, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::Fault;
-use crate::ucdn::walk::{Next, Paging, Walk};
+use crate::ucdn::error::ErrorKind;
+use crate::ucdn::response::{ListResponse, ListedTask};
+use crate::ucdn::walk::{PageRequest, PageVisitor, Paging, Walk, WalkEnd};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -95,8 +97,8 @@ impl<'a> Lookup<'a> {
             return false;
         };
         let is_refused = matches!(
-            error.fault,
-            Fault::Refused {
+            error.kind,
+            ErrorKind::Refused {
                 code: PARAMS_NOT_AVAILABLE,
                 ..
             }
@@ -120,38 +122,21 @@ impl<'a> Lookup<'a> {
             window: Some(self.window(tasks, now)),
             ..self.list.clone()
         };
-        let mut unseen: HashSet<&TaskId> = ids.iter().collect();
         let mut walk = Walk::new(self.page_size, self.paging);
-        let mut ask = walk.first();
-        loop {
-            let page = self.client.list(&ListRequest {
-                offset: Some(ask.offset),
-                limit: Some(ask.limit),
-                ..request.clone()
-            })?;
-            if let Some(theirs) = page.server_time {
-                self.clock_offset_seconds = theirs.unix_seconds() - self.clock.now().unix_seconds();
-            }
-            let sighting = walk.read(page.page).map_err(ApiCallError::Walk)?;
-            for task in &sighting.tasks {
-                unseen.remove(&task.id);
-                if !tasks.contains(&task.id) && self.id_filter == IdFilter::Applied {
-                    self.id_filter = IdFilter::Ignored;
-                }
-                tasks.apply(&task.to_task(), now);
-            }
-            match sighting.next {
-                Next::End(complete) => {
-                    self.paging = complete.paging();
-                    if self.id_filter == IdFilter::Ignored {
-                        self.id_filter = IdFilter::IgnoredAndRead;
-                    }
-                    return Ok(());
-                }
-                Next::Ask(_) if unseen.is_empty() => return Ok(()),
-                Next::Ask(next) => ask = next,
+        let mut reader = IdReader {
+            lookup: self,
+            tasks,
+            request,
+            unseen: ids.iter().collect(),
+            now,
+        };
+        if let WalkEnd::Complete(complete) = walk.run(&mut reader)? {
+            self.paging = complete.paging();
+            if self.id_filter == IdFilter::Ignored {
+                self.id_filter = IdFilter::IgnoredAndRead;
             }
         }
+        Ok(())
     }
 
     /// As long as the server accepts. Short if the server ignores ids, because the whole window is read each time.
@@ -167,5 +152,42 @@ impl<'a> Lookup<'a> {
             begin,
             end: now.max(theirs).saturating_add(WINDOW_MARGIN),
         }
+    }
+}
+
+/// Reads the response to some ids until each of their tasks was seen.
+struct IdReader<'a, 'l> {
+    lookup: &'a mut Lookup<'l>,
+    tasks: &'a mut TrackedTasks,
+    request: ListRequest,
+    unseen: HashSet<&'a TaskId>,
+    now: Timestamp,
+}
+
+impl PageVisitor for IdReader<'_, '_> {
+    type Error = ApiCallError;
+
+    fn fetch(&mut self, page: PageRequest) -> Result<ListResponse, ApiCallError> {
+        let lookup = &mut *self.lookup;
+        let response = lookup.client.list(&page.of_list(&self.request))?;
+        if let Some(theirs) = response.server_time {
+            lookup.clock_offset_seconds = theirs.unix_seconds() - lookup.clock.now().unix_seconds();
+        }
+        Ok(response.page)
+    }
+
+    fn visit(&mut self, tasks: Vec<ListedTask>) -> Result<ControlFlow<()>, ApiCallError> {
+        for task in &tasks {
+            self.unseen.remove(&task.id);
+            if !self.tasks.contains(&task.id) && self.lookup.id_filter == IdFilter::Applied {
+                self.lookup.id_filter = IdFilter::Ignored;
+            }
+            self.tasks.apply(&task.to_task(), self.now);
+        }
+        Ok(if self.unseen.is_empty() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 }
