@@ -1,4 +1,4 @@
-"""A watcher to look at: the program between a simulator with tasks in all states and receivers of all moods."""
+"""A watcher between a simulator with tasks in all states and receivers that accept, refuse or are gone."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ def eventually(what, attempt):
 
 
 def script(*steps):
-    """Steps as (seconds after the one before, what changes)."""
+    """Steps as (seconds after the previous one, what changes)."""
     return [dict(change, after_ms=int(1000 * after)) for after, change in steps]
 
 
@@ -66,7 +66,7 @@ def task(id, age, script, urls=None, **more):
 
 
 def day(chance):
-    """A day of tasks that have ended, more in some hours than in others; a few of them badly."""
+    """A day of finished tasks, more in some hours than in others. A few have failed."""
     tasks = []
     for hour in range(24):
         for number in range(2 + (hour * 7) % 9):
@@ -80,7 +80,7 @@ def day(chance):
 
 
 def under_way():
-    """Tasks that have not ended: at work, waiting, in a status that nobody knows, stuck, and one that is hostile."""
+    """Unfinished tasks: processing, waiting, in an unknown status, stalled, and one with hostile texts."""
     halves = [{"url": number, "status": "success", "progress": 100} for number in range(5)]
     halves += [{"url": 5, "status": "failure", "progress": 30}, {"url": 6, "status": "process", "progress": 60}]
     many = [f"https://img.example.com/2026/11/24/hero-{number}.webp" for number in range(12)]
@@ -168,8 +168,8 @@ listen = "127.0.0.1:0"
 
 
 @contextlib.contextmanager
-def troubled(program):
-    """Everything that can be wrong is."""
+def broken_scene(program):
+    """A scene with every possible issue."""
     with tempfile.TemporaryDirectory() as folder:
         scene = Scene(program, folder)
         try:
