@@ -1,75 +1,70 @@
 //! ucdn-watch watches UCloud CDN refresh tasks and reports every transition to its log and to webhooks.
 //!
-//! This page is the architecture: how data flows, which room owns what, and what the state promises. The library holds
-//! everything; the program (`src/main.rs`) calls [`cli::main`] and turns its answer into an exit code.
+//! The library holds everything. The program (`src/main.rs`) calls [`cli::main`] and returns its exit code.
 //!
-//! # The way data flows
+//! # How data flows
 //!
 //! ```text
-//! watch  ── when ──▶  poll  ── asks ──▶  ucdn::walk ── pages ──▶ ucdn::client ──▶ the API
+//! daemon  ── due ──▶  poll  ── asks ──▶  ucdn::walk ── page requests ──▶ ucdn::client ──▶ the API
 //!                       │                    │
-//!                       │        tasks seen, page by page
+//!                       │          tasks, page by page
 //!                       ▼                    ▼
-//!                     diff  (stored task, seen task) ─▶ changes          pure
+//!                     diff   (stored task, observed task) → change            pure
 //!                       ▼
-//!                     event  changes ─▶ events                           pure
+//!                     event  change → event                                   pure
 //!                       ▼
-//!                     store  one transaction: tasks + events + what each webhook is owed
+//!                     store  one transaction: tasks + events + outbox rows
 //!                       ▼
-//!                     deliver  one thread a webhook drains what it is owed, in order
+//!                     deliver  one worker per receiver drains its outbox rows in order
 //! ```
 //!
-//! One direction, no step back. [`poll`] never sends, and [`deliver`] never looks at the API; they meet only in the
-//! [`store`]. So a dead webhook can't delay a poll, and a crash between them loses nothing. Each page is committed when it
-//! is read: memory stays at one page, and what page 1 showed is kept if page 2 fails. Nothing about tasks is kept in
-//! memory between polls: the store is the snapshot, so no cache goes stale and a restart is no special case.
+//! Data moves one way. [`poll`] never sends anything and [`deliver`] never calls the list API; they meet only in the
+//! [`store`]. A dead receiver therefore cannot delay a poll, and a crash between the two loses nothing. Each page is
+//! committed as it is read, so memory stays at one page, and page 1 survives a failure of page 2. No task is cached
+//! between polls: the store is the snapshot.
 //!
-//! What a poll costs follows what changed. A task that comes in the very text that it was last learned from is known by that
-//! text's length and hash before anything of it is read; of others that come in known words no URL is parsed. No row is read
-//! of either, and a page of them writes nothing. Between whole readings a poll asks for what
-//! one page shows of the list's newest part, and for older tasks in flight by their ids.
+//! Two ideas carry the correctness of the program:
 //!
-//! Conclusions from absence need the whole list. A walk returns a [`ucdn::walk::CompleteWalk`] at its end and only there,
-//! and what concludes absence takes one as an argument: a half-read list can't be used by mistake.
+//! - **Transactional outbox.** A transition and the deliveries it causes are one commit ([`store::Commit`]). Event ids
+//!   and bytes are fixed by that commit. After a crash, either all of it is there or none: if none, the next poll sees
+//!   the same transition and reports it for the first time. A delivery that was made but not recorded is made again
+//!   with the same id and bytes.
+//! - **Proof of completeness.** Only a finished walk returns a [`ucdn::walk::CompleteWalk`], and whatever concludes
+//!   something from a task's *absence* takes one as an argument.
 //!
-//! # Rooms
+//! # Layers
 //!
-//! Arrows point down: a row may use the rows below it, never those above. `tests/it/architecture.rs` holds this.
+//! A module uses modules of its own layer or of a lower one, never of a higher one. `tests/it/architecture.rs` reads
+//! this table and fails on an import against it. The stand-in for the vendor's API is a crate of its own,
+//! `crates/ucdn-simulator`: it shares no type with the program, because a stand-in must not check the client with the
+//! client's own code.
 //!
-//! | layer | module | owns | may not |
+//! | layer | module | what it does | must not use |
 //! |---|---|---|---|
-//! | rim | [`crate::cli`] | arguments, wiring, tables, exit codes | decide anything |
-//! | daemon | [`crate::daemon`] | threads, when to poll, signals, reload, stop | know HTTP, JSON, SQL |
-//! | | [`crate::web`], [`crate::metrics`], [`crate::heartbeat`], [`crate::systemd`], [`crate::logging`] | one outside listener each | know each other |
-//! | work | [`crate::poll`] | one poll of one target: walk, diff, commit | send anything |
-//! | | [`crate::deliver`] | draining one webhook's queue | ask the API |
-//! | edges | [`crate::ucdn`] | the vendor's API: calls, pages, what an error means | know disk or webhooks |
-//! | | [`crate::store`] | the only place with SQL: snapshot, events, outbox, lock, migrations | decide what a change means |
-//! | | [`crate::http`] | the only place that names ureq: time limits, size caps, proxies, redaction | try again, know JSON |
-//! | | [`crate::config`], [`crate::secret`] | file and environment to a valid [`config::Config`]; the only reader of both | connect to what it names |
-//! | | [`crate::clock`] | the only `now`, and the only waiting; a stop cuts it short | |
-//! | rules | [`crate::domain::diff`], [`crate::domain::event`], [`crate::domain::schedule`], [`crate::ucdn::sign`], [`crate::ucdn::wire`] | pure functions; `wire` holds all leniency toward the API's JSON | see clock, disk, network, chance |
-//! | words | [`crate::domain::model`] | task, URL, status, window: what we talk about | use anything |
-//! | | [`crate::domain::text`], [`crate::domain::text`], [`crate::domain::text`] | an error and its causes as one line; text from outside, made fit to be shown; times as people say them | use anything else |
-//! | | [`crate::domain::incident`] | a fault that lasts: its beginning, changes and end | use anything |
-//! | beside | the crate `ucdn-simulator` (feature `simulator`, on by default) | the stand-in API; it shares no type with this library | be used by any of these but `cli` |
-//!
-//! # What the state promises
-//!
-//! A transition and what each webhook is owed for it are one atomic, durable [`store::Commit`]. A crash at any instant
-//! leaves either all of it or nothing: if nothing, the next poll sees the same transition again and reports it for the
-//! first time; if all, the couriers find it owed. An event's id and its bytes are settled by that commit, so a delivery
-//! that was made but not yet noted is made again as the very same one: at least once, and recognizable. The contract of
-//! [`store::Store`] says it method by method: what is atomic, what is durable, in which order rows come.
-//!
-//! With several instances on one state ([`store::postgres`](crate::store), a feature) each target is held by one of them:
-//! [`store::Store::renew_leases`] says which are ours, and what is not ours is neither polled nor delivered nor written.
+//! | command line | [`cli`] | one file per command: arguments, output, exit codes | |
+//! | daemon | [`daemon`] | scheduling, worker threads, leases, signals, reload, shutdown, `--once` | [`http`] |
+//! | outside | [`web`] | HTTP listener: pages, JSON API, health, metrics endpoint | [`metrics`], [`heartbeat`], [`systemd`], [`logging`] |
+//! | | [`metrics`] | Prometheus registry, textfile | [`web`], [`heartbeat`], [`systemd`], [`logging`] |
+//! | | [`heartbeat`] | pings a URL after each round of good polls | [`web`], [`metrics`], [`systemd`], [`logging`] |
+//! | | [`systemd`] | readiness, status and watchdog messages to systemd | [`web`], [`metrics`], [`heartbeat`], [`logging`] |
+//! | | [`logging`] | log lines as text, JSON or for journald | [`web`], [`metrics`], [`heartbeat`], [`systemd`] |
+//! | work | [`poll`] | one poll of one target: walk, diff, commit | [`deliver`], [`formats`] |
+//! | | [`deliver`] | delivery workers: retry, batching, acknowledgement | [`poll`], [`ucdn`] |
+//! | | [`formats`] | what a receiver gets: one file per format, shared message texts | [`poll`], [`ucdn`], [`store`] |
+//! | edges | [`ucdn`] | the vendor's API: client, errors, the paged walk | [`store`] |
+//! | | [`store`] | the only SQL: snapshot, events, outbox, leases | [`ucdn`], [`http`] |
+//! | | [`http`] | the only user of ureq: time limits, size limits, proxies, redaction | |
+//! | | [`config`], [`secret`] | TOML and environment to a valid [`config::Config`] | [`ucdn`] |
+//! | | [`clock`] | the only `now` and the only waiting; a stop ends every wait | |
+//! | pure | [`domain`] | tasks, diff, events, schedules, texts: no I/O, no clock, no randomness | |
+//! | | [`ucdn::sign`], [`ucdn::wire`] | request signatures; lenient reading of the API's JSON | |
 //!
 //! # Threads
 //!
-//! Blocking throughout, no async runtime. [`daemon`] runs a bounded pool for polls (a target never overlaps itself) and a
-//! thread for each webhook, and one each for the HTTP listener, the textfile and the heartbeat, if they are asked for. All of them wait at one primitive of [`clock`], never in a bare sleep, so that one stop ends
-//! every wait. Wall time goes to the API and into events alone; scheduling uses the monotonic clock.
+//! The core is blocking. [`daemon`] runs a bounded number of polls at a time (a target never overlaps itself), one
+//! thread per receiver, and one each for the HTTP listener, the textfile and the heartbeat where the config has them.
+//! Async code lives in two rooms only: `web` and `store::postgres`. Every wait goes through [`clock`], so that one
+//! [`clock::CancelToken`] ends all of them. Monotonic time schedules; wall time only goes to the API and into events.
 
 pub mod cli;
 pub mod clock;

@@ -143,6 +143,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
     /// it. What an error or a death leaves behind goes the next time.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Ends its connections and lets other instances take over; later calls fail. Waits only briefly for calls under way.
+    /// Closing twice is harmless. Dropping a store closes it too, but only once its last owner is gone.
+    fn close(&self) {}
 }
 
 /// What an instance holds.

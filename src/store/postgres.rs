@@ -56,6 +56,9 @@ pub use records::PostgresRecords;
 /// for somebody to take it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long [`Store::close`] waits for a call under way. After that the locks last as long as the process.
+const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
 /// A state that instances share.
 #[derive(Debug)]
 pub struct PostgresStore {
@@ -306,5 +309,14 @@ impl Store for PostgresStore {
             })?;
         }
         Ok(gone)
+    }
+
+    fn close(&self) {
+        if let Some(mut writer) = self.writer.try_lock_for(CLOSE_WITHIN) {
+            writer.end();
+        }
+        if let Some(mut reader) = self.reader.try_lock_for(CLOSE_WITHIN) {
+            reader.end();
+        }
     }
 }

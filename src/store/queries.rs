@@ -52,6 +52,10 @@ pub trait StateQueries: Send + Sync + fmt::Debug {
 
     /// See [`super::Store::owed`].
     fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
+
+    /// Ends its connection; later reads fail. To be called before [`super::Store::close`] of the same state, which is the
+    /// last to close it.
+    fn close(&self) {}
 }
 
 /// What an operator may order about deliveries. Works beside a daemon, whose couriers see it when they next look.

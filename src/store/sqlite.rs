@@ -1,12 +1,14 @@
-//! The state in one SQLite file, for one instance. Owns the file, its lock, its journal and its damage.
+//! The state in one SQLite file, for one instance: opening, transactions, closing. Owns the file, its lock and its
+//! write-ahead log.
 //!
-//! One connection writes, so commits queue up behind each other and sequences have no gaps; another reads, so that no
-//! reader waits for a commit's way to the disk, but a poll, which is about to commit. Either is behind a mutex; both are let go before the lock is.
+//! One connection writes, so commits queue behind each other and sequences have no gaps. Another reads, so that a reader does
+//! not wait while a commit is synced to disk.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -14,7 +16,7 @@ use self::fault::Fault;
 use self::file::StateFile;
 use self::lock::{LastUse, StateLock};
 pub use self::loss::{Loss, SetAside};
-use self::open::{Database, Origin};
+use self::open::{Database, MIGRATIONS, Origin};
 use self::seal::Seal;
 use super::{
     Attempt, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store, StoreError,
@@ -25,7 +27,6 @@ use crate::domain::model::{
     Timestamp, WebhookName,
 };
 
-mod checksum;
 mod copy;
 mod fault;
 mod file;
@@ -46,23 +47,25 @@ mod tests;
 pub use copy::{SqliteDestination, SqliteSource};
 pub use records::{SqliteOutbox, SqliteRecords};
 
-/// A state in a file. Dropped, it folds its journal in, seals the file and lets the lock go. One that nothing was
-/// written to stays as it is.
+/// How long [`Store::close`] waits for a transaction under way, of ours or of another program: a stop has two seconds for
+/// everything.
+const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
+/// A state in a file. Dropping it closes it: see [`Store::close`].
 #[derive(Debug)]
 pub struct SqliteStore {
     file: StateFile,
     /// Makes this state's event ids differ from any other's.
     state_id: u64,
     fingerprint_seed: u64,
-    /// Whether the file is as its seal says: nothing was written yet.
-    sealed: AtomicBool,
-    /// Whether the database has its journal for writing.
-    has_wal: AtomicBool,
-    writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
-    /// Damage was met: the file is not sealed, so that the next open checks everything and sets it aside.
+    /// Whether the lock file's stamp describes the file: nothing has been written yet.
+    stamp_holds: AtomicBool,
+    /// `None` after [`Store::close`].
+    writer: Mutex<Option<Connection>>,
+    /// `None` after [`Store::close`].
+    reader: Mutex<Option<Connection>>,
+    /// Damage was found: no stamp is written, so that the next open checks everything and sets the file aside.
     damaged: AtomicBool,
-    /// The last field, for fields are dropped in order.
     lock: StateLock,
 }
 
@@ -71,22 +74,26 @@ pub struct SqliteStore {
 pub struct Opened {
     /// The state, ready for use.
     pub store: SqliteStore,
-    /// Something that was known is not any more: say so loudly.
+    /// Something that was known is lost: the caller must report it loudly.
     pub loss: Option<Loss>,
 }
 
-/// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to let it go.
+/// Opens the state at `path`, or creates it with its directory. Does not wait for another instance to close it.
 ///
-/// Unless it was closed well and not touched since, everything in it is checked. A damaged file is set aside under a
-/// name with `now` in it; a file that can't be opened, read or written for another reason stays where it is, and so
+/// Everything in it is checked unless it was closed cleanly and has not changed since. A damaged file is set aside under a
+/// name that contains `now`. A file that can't be opened, read or written for another reason stays where it is, and so
 /// does one of a later version or of another program.
 pub fn open(path: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+    open_with(path, now, MIGRATIONS)
+}
+
+fn open_with(path: &Path, now: Timestamp, migrations: &[&str]) -> Result<Opened, StoreError> {
     let file = StateFile::find(path)?;
     let (lock, last_use) = StateLock::take(&file)?;
-    let (database, loss) = match open::open(&file, &last_use) {
+    let (database, loss) = match open::open(&file, &last_use, migrations) {
         Err(StoreError::Damaged { what, .. }) => {
             let set_aside = Loss::SetAside(file.set_aside(now, what)?);
-            let new = open::open(&file, &LastUse::default());
+            let new = open::open(&file, &LastUse::default(), migrations);
             // Otherwise the caller says it.
             let new = new.inspect_err(|_| log::error!("{set_aside}"))?;
             (new, Some(set_aside))
@@ -101,8 +108,9 @@ pub fn open(path: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     Ok(Opened { store, loss })
 }
 
-/// A database that has come less far than it had is an old copy, or has lost its journal. It is sound, and what it has
-/// forgotten will be seen again; but the ids of events that were sent must not be given to others.
+/// Skips the sequences of lost events. A database whose last sequence is lower than the lock file's is an old copy, or has
+/// lost its write-ahead log. It is sound, and the next poll sees again what it has lost; but the ids of events that were
+/// sent must not be given to other events.
 fn catch_up(
     file: &StateFile,
     mut database: Database,
@@ -116,7 +124,7 @@ fn catch_up(
     outbox::set_last_sequence(&database.writer, had)
         .map_err(|fault| fault.into_error(file.said(), "skip the sequences of lost events"))?;
     database.last_sequence = had;
-    database.sealed = false;
+    database.stamp_holds = false;
     Ok((database, Some(Loss::RolledBack { has, had })))
 }
 
@@ -126,16 +134,15 @@ impl SqliteStore {
             file,
             state_id: database.state_id,
             fingerprint_seed: database.fingerprint_seed,
-            sealed: AtomicBool::new(database.sealed),
-            has_wal: AtomicBool::new(database.has_wal),
-            writer: Mutex::new(database.writer),
-            reader: Mutex::new(database.reader),
+            stamp_holds: AtomicBool::new(database.stamp_holds),
+            writer: Mutex::new(Some(database.writer)),
+            reader: Mutex::new(Some(database.reader)),
             damaged: AtomicBool::new(false),
             lock,
         }
     }
 
-    /// What `query` reads is of one moment, however many statements it runs.
+    /// Runs `query` in one read transaction, so that all its statements see the same moment.
     fn read<T>(
         &self,
         action: &'static str,
@@ -144,8 +151,8 @@ impl SqliteStore {
         read_by(&self.reader, query).map_err(|fault| self.error(fault, action))
     }
 
-    /// The same by the connection that writes: for what a poll reads of each page. What it reads is what it is about to write
-    /// anew, and is then at hand; and each commit makes the other connection read its own anew.
+    /// The same on the writing connection, for what a poll reads of each page: the poll is about to write those pages, and each
+    /// commit empties the other connection's page cache.
     fn read_to_write<T>(
         &self,
         action: &'static str,
@@ -154,30 +161,25 @@ impl SqliteStore {
         read_by(&self.writer, query).map_err(|fault| self.error(fault, action))
     }
 
-    /// What `change` writes is committed and on disk at the end, or undone.
+    /// Runs `change` in one transaction. When this returns `Ok`, its writes are committed and on disk.
     fn write<T>(
         &self,
         action: &'static str,
         change: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut writer = lock_connection(&self.writer);
         let write = |writer: &mut Connection| {
-            if !self.has_wal.load(Ordering::Relaxed) {
-                let has_wal = open::begin_writing(writer)?;
-                self.has_wal.store(has_wal, Ordering::Relaxed);
-            }
-            // Immediate: a transaction that reads before it writes could otherwise find that it may not write.
+            // Immediate: a deferred transaction that reads first may find later that it can't write.
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let before = transaction.total_changes();
             let outcome = change(&transaction)?;
             if transaction.total_changes() > before {
-                // Before the commit: if that fails half way, the file may have been written to all the same.
-                self.sealed.store(false, Ordering::Relaxed);
+                // Before the commit: one that fails half way may have written to the file all the same.
+                self.stamp_holds.store(false, Ordering::Relaxed);
             }
             transaction.commit()?;
             Ok(outcome)
         };
-        write(&mut writer).map_err(|fault| self.error(fault, action))
+        with_connection(&mut self.writer.lock(), write).map_err(|fault| self.error(fault, action))
     }
 
     fn error(&self, fault: Fault, action: &'static str) -> StoreError {
@@ -191,37 +193,42 @@ impl SqliteStore {
 
 /// See [`SqliteStore::read`].
 fn read_by<T>(
-    connection: &Mutex<Connection>,
+    connection: &Mutex<Option<Connection>>,
     query: impl FnOnce(&Connection) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    query(&*lock_connection(connection).transaction()?)
+    with_connection(&mut connection.lock(), |connection| {
+        query(&*connection.transaction()?)
+    })
 }
 
-/// A thread that panicked with a connection in hand left no harm: its transaction was rolled back when it was
-/// dropped. If that failed too, it is rolled back here.
-fn lock_connection(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    let connection = connection.lock();
+/// Lends the connection, with no transaction open. A transaction in which a thread panicked was rolled back when it was
+/// dropped; if that failed too, it is rolled back here.
+fn with_connection<T>(
+    connection: &mut MutexGuard<'_, Option<Connection>>,
+    work: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let Some(connection) = connection.as_mut() else {
+        return Err(Fault::Refused("it is closed".to_owned()));
+    };
     if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
         log::debug!("state: a transaction was left open; the next statement will say why");
     }
-    connection
+    work(connection)
+}
+
+/// Copies the write-ahead log into the database. If that fails, the next open does it.
+fn checkpoint(writer: &Connection) {
+    let waits = writer.busy_timeout(CLOSE_WITHIN);
+    let done =
+        waits.and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    if let Err(error) = done {
+        log::debug!("state: no checkpoint at close, the next start makes it: {error}");
+    }
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        let sound = !self.damaged.load(Ordering::Relaxed);
-        if sound && self.sealed.load(Ordering::Relaxed) {
-            return;
-        }
-        open::close(&lock_connection(&self.writer));
-        // Only the last to have it open can put a database at rest: the reader goes first.
-        if sound && let Ok(nothing) = Connection::open_in_memory() {
-            let reader = self.reader.get_mut();
-            *reader = nothing;
-            open::rest(&lock_connection(&self.writer));
-        }
-        let seal = Seal::of(self.file.path()).filter(|_| sound);
-        self.lock.seal(seal.as_ref());
+        self.close();
     }
 }
 
@@ -368,5 +375,33 @@ impl Store for SqliteStore {
             })?;
         }
         Ok(gone)
+    }
+
+    fn close(&self) {
+        let (Some(mut writer), Some(mut reader)) = (
+            self.writer.try_lock_for(CLOSE_WITHIN),
+            self.reader.try_lock_for(CLOSE_WITHIN),
+        ) else {
+            log::debug!(
+                "state: a transaction is under way at close, the next start checks everything"
+            );
+            return;
+        };
+        let Some(connection) = writer.take() else {
+            return;
+        };
+        let is_sound = !self.damaged.load(Ordering::Relaxed);
+        let stamp_holds = self.stamp_holds.load(Ordering::Relaxed);
+        if !stamp_holds {
+            checkpoint(&connection);
+        }
+        // The last connection to close removes the write-ahead log.
+        drop(reader.take());
+        drop(connection);
+        if !(is_sound && stamp_holds) {
+            let seal = Seal::of(self.file.path()).filter(|_| is_sound);
+            self.lock.seal(seal.as_ref());
+        }
+        self.lock.release();
     }
 }

@@ -1,11 +1,11 @@
-//! What is concluded from a task's not being in the list: nothing, until it was missing for long enough.
+//! Tasks that leave the list: `task.vanished` after three polls, no event for finished tasks or for one empty list.
 
 use ucdn_simulator::{Effect, Fault, ListShape};
 
 use crate::harness::{Scene, only, seconds_ago, task, types};
 
 #[test]
-fn a_task_in_flight_that_is_gone_for_three_polls_has_vanished() {
+fn a_task_in_flight_missing_from_three_polls_has_vanished() {
     let scene = Scene::new();
     scene.api.add_task(task("lost"));
     scene.api.add_task(task("kept"));
@@ -24,7 +24,7 @@ fn a_task_in_flight_that_is_gone_for_three_polls_has_vanished() {
 }
 
 #[test]
-fn a_task_that_is_back_after_two_polls_has_not_vanished() {
+fn a_task_missing_from_two_polls_has_not_vanished() {
     let scene = Scene::new();
     let created = seconds_ago(&scene, 5);
     scene.api.add_task(task("t").created_at(created));
@@ -39,7 +39,7 @@ fn a_task_that_is_back_after_two_polls_has_not_vanished() {
 }
 
 #[test]
-fn one_sudden_empty_list_means_nothing() {
+fn one_sudden_empty_list_reports_nothing() {
     let scene = Scene::new();
     for id in ["a", "b", "c"] {
         scene.api.add_task(task(id));
@@ -61,7 +61,7 @@ fn one_sudden_empty_list_means_nothing() {
 }
 
 #[test]
-fn a_finished_task_that_leaves_the_list_is_no_event() {
+fn a_finished_task_that_leaves_the_list_makes_no_event() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.news();
@@ -74,7 +74,7 @@ fn a_finished_task_that_leaves_the_list_is_no_event() {
 }
 
 #[test]
-fn a_task_that_leaves_the_window_in_flight_is_followed_by_its_id() {
+fn a_task_in_flight_that_leaves_the_window_is_queried_by_id() {
     let scene = Scene::with(|config| config.text("poll", "lookback", "1h"));
     let created = seconds_ago(&scene, 3500);
     scene.api.add_task(task("t").created_at(created));
@@ -88,9 +88,9 @@ fn a_task_that_leaves_the_window_in_flight_is_followed_by_its_id() {
     only(scene.news(), "task.failure");
 }
 
-/// A poll that fails saw nothing, so it counts neither for nor against a task.
+/// A failed poll counts neither for nor against a task.
 #[test]
-fn polls_that_fail_make_no_task_vanish() {
+fn failed_polls_make_no_task_vanish() {
     let scene = Scene::with(|config| config.set("poll", "fail_after", 100));
     scene.api.add_task(task("t"));
     scene.news();

@@ -1,6 +1,5 @@
-//! Every way that the API can fail, on the first page of a walk, on the second and on the last. For each: what had been
-//! seen is kept and told, nothing is concluded from what was not seen, the log says once when it begins and once when it
-//! ends, `--once` ends with 75, and all is well again when the fault is over.
+//! API faults on the first, second and last page of a walk. For each: observed changes are reported, absence concludes
+//! nothing, the log has one line when the fault begins and one when it ends, `--once` exits with 75, and the program recovers.
 
 use std::thread;
 
@@ -9,13 +8,13 @@ use ucdn_simulator::{Effect, Fault, ListShape};
 
 use crate::harness::{Program, Scene, eventually, seconds_ago, task, types};
 
-/// A fault, and what the log says of it.
+/// A fault and the log text that names it.
 struct Case {
     effect: Effect,
     says: &'static str,
 }
 
-/// Which page of the walk it strikes.
+/// The page of the walk that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
     First,
@@ -43,7 +42,7 @@ fn body(text: &str) -> Effect {
     Effect::Body(text.to_owned())
 }
 
-/// All that come at once. No effect of the stand-in is missing here, but for those in the other two lists.
+/// Faults that answer at once. Every fault of the simulator is in one of these lists.
 fn quick_faults() -> Vec<Case> {
     let case = |effect, says| Case { effect, says };
     vec![
@@ -68,8 +67,7 @@ fn quick_faults() -> Vec<Case> {
     ]
 }
 
-/// Answers of nothing with a count of something. Further on in a list that may be how its end looks, and the walk looks
-/// twice.
+/// Answers without tasks whose `TotalCount` is not 0. On a later page this may be the end of the list, so the walk asks twice.
 fn missing_lists() -> Vec<Case> {
     let effects = [
         body("{\"RetCode\":0,\"TotalCount\":5}"),
@@ -84,7 +82,7 @@ fn missing_lists() -> Vec<Case> {
         .into()
 }
 
-/// Bodies beyond what is read.
+/// Bodies over the size limit.
 fn large_faults() -> Vec<Case> {
     [Effect::Oversized(65), Effect::GzipBomb(65)]
         .map(|effect| Case {
@@ -94,7 +92,7 @@ fn large_faults() -> Vec<Case> {
         .into()
 }
 
-/// Those that last longer than the account's patience.
+/// Answers that take longer than the account's timeout.
 fn slow_faults() -> Vec<Case> {
     [Effect::DelayMs(600_000), Effect::DripMs(200)]
         .map(|effect| Case {
@@ -104,7 +102,7 @@ fn slow_faults() -> Vec<Case> {
         .into()
 }
 
-/// A list of six tasks on at least three pages, of which the newest and the oldest have failed since the last poll.
+/// A list of six tasks on at least three pages. The newest and the oldest failed since the last poll.
 fn scene(timeout: &str) -> Scene {
     let scene = Scene::with(|config| {
         config
@@ -123,7 +121,7 @@ fn scene(timeout: &str) -> Scene {
     scene
 }
 
-/// How many requests a poll takes; the last is for the last page.
+/// Requests per poll. The last one reads the last page.
 fn pages(scene: &Scene) -> u32 {
     scene.api.forget_requests();
     scene.once().with_code(0);
@@ -147,7 +145,7 @@ fn count(text: &str, part: &str) -> usize {
     text.matches(part).count()
 }
 
-/// The whole story of one fault.
+/// Runs one fault from start to recovery.
 fn play(case: &Case, page: Page, timeout: &str) {
     let name = format!("{:?} on the {page:?} page", case.effect);
     let scene = scene(timeout);
@@ -178,7 +176,7 @@ fn play(case: &Case, page: Page, timeout: &str) {
     wait_for_event(&scene, "watch.failing");
     scene.wait_for_polls(2);
     assert_eq!(failed(&scene.hook.events()), kept, "{name}");
-    assert_is_told_once(&watcher, "poll failed", &name);
+    assert_logged_once(&watcher, "poll failed", &name);
 
     scene.api.clear_faults();
     wait_for_event(&scene, "watch.recovered");
@@ -195,12 +193,12 @@ fn play(case: &Case, page: Page, timeout: &str) {
     assert_is_all(&scene.hook.events(), &name);
 }
 
-fn assert_is_told_once(watcher: &Program, line: &str, name: &str) {
+fn assert_logged_once(watcher: &Program, line: &str, name: &str) {
     let log = watcher.log();
     assert_eq!(count(&log, line), 1, "{name}: {log}");
 }
 
-/// Six tasks in flight, two that failed, and the trouble itself: each once, and nothing else.
+/// Six tasks in flight, two failures, `watch.failing` and `watch.recovered`: each once, and nothing else.
 fn assert_is_all(events: &[Value], name: &str) {
     let mut types = types(events);
     types.sort_unstable();
@@ -215,7 +213,7 @@ fn assert_is_all(events: &[Value], name: &str) {
     assert_eq!(failed, ["t0", "t5"], "{name}");
 }
 
-/// Some of them at a time: they mostly wait.
+/// Several at a time, because they mostly wait.
 fn play_all(cases: &[Case], page: Page, timeout: &str) {
     for some in cases.chunks(12) {
         thread::scope(|scope| {
@@ -227,31 +225,31 @@ fn play_all(cases: &[Case], page: Page, timeout: &str) {
 }
 
 #[test]
-fn a_fault_on_the_first_page_hides_nothing_for_long() {
+fn after_a_fault_on_the_first_page_everything_is_reported() {
     play_all(&quick_faults(), Page::First, "60s");
     play_all(&missing_lists(), Page::First, "60s");
 }
 
 #[test]
-fn a_fault_on_the_second_page_keeps_what_the_first_showed() {
+fn changes_on_the_first_page_are_reported_though_the_second_fails() {
     play_all(&quick_faults(), Page::Second, "60s");
 }
 
 #[test]
-fn a_fault_on_the_last_page_keeps_what_the_others_showed() {
+fn changes_on_earlier_pages_are_reported_though_the_last_fails() {
     play_all(&quick_faults(), Page::Last, "60s");
 }
 
 #[test]
-fn an_answer_beyond_all_measure_is_a_fault_like_any_other() {
+fn an_answer_over_the_size_limit_is_a_fault() {
     for page in [Page::First, Page::Second, Page::Last] {
         play_all(&large_faults(), page, "60s");
     }
 }
 
-/// A body that comes byte by byte, for minutes: the time limit is on the whole call, however alive it looks.
+/// A body that drips for minutes: the timeout limits the whole call.
 #[test]
-fn an_answer_that_comes_too_slowly_ends_with_the_accounts_timeout() {
+fn a_dripping_answer_ends_with_the_accounts_timeout() {
     thread::scope(|scope| {
         for page in [Page::First, Page::Second, Page::Last] {
             scope.spawn(move || play_all(&slow_faults(), page, "2s"));
@@ -259,11 +257,11 @@ fn an_answer_that_comes_too_slowly_ends_with_the_accounts_timeout() {
     });
 }
 
-/// One request id for each answer, and a message that differs each time, are no news.
+/// Another request id or another message is not another fault.
 #[test]
-fn the_same_refusal_in_other_words_is_told_once() {
+fn the_same_refusal_with_another_message_is_logged_once() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
-    // The first of several refusals is the one that is sent.
+    // The simulator sends the first of several refusals.
     for (times, message) in [(2, "ticket 17"), (4, "ticket 18")] {
         scene.api.add_fault(Fault::next(
             times,
@@ -279,9 +277,9 @@ fn the_same_refusal_in_other_words_is_told_once() {
     assert_eq!(count(&ended.stderr, "poll failed"), 1, "{ended}");
 }
 
-/// A list that is empty all at once, and a page of nothing in the middle of one, end no task.
+/// Neither a suddenly empty list nor an empty page in its middle ends a task.
 #[test]
-fn a_page_of_nothing_ends_no_task() {
+fn an_empty_page_ends_no_task() {
     for shape in [
         ListShape::Empty,
         ListShape::Object,

@@ -1,4 +1,4 @@
-//! What can be held of the Containerfile where no image can be built: that what it copies is there, and is enough.
+//! The Containerfile, checked without building an image: what it copies exists and is enough to build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const CONTAINERFILE: &str = include_str!("../../packaging/Containerfile");
 
-/// What is copied out of the source.
+/// The paths that the Containerfile copies.
 fn sources() -> Vec<&'static str> {
     let copies = CONTAINERFILE
         .lines()
@@ -45,7 +45,7 @@ fn included(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn what_the_containerfile_copies_is_all_that_cargo_wants() {
+fn the_containerfile_copies_everything_that_cargo_needs() {
     let build = tempfile::tempdir().unwrap();
     for source in sources() {
         copy(&Path::new(ROOT).join(source), &build.path().join(source));
@@ -69,7 +69,7 @@ fn what_the_containerfile_copies_is_all_that_cargo_wants() {
 }
 
 #[test]
-fn the_image_runs_what_is_built_as_somebody_who_is_not_root() {
+fn the_image_runs_the_built_program_without_root() {
     let (build, image) = CONTAINERFILE.split_once("\nFROM gcr.io/").unwrap();
     assert!(build.contains("cargo build --locked --release"));
     let program = "COPY --from=build /build/target/release/ucdn-watch /usr/bin/ucdn-watch\n";

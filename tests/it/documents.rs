@@ -1,5 +1,5 @@
-//! Every document is tried: its configs pass `check`, its scripts parse, the commands in them exist, its links lead
-//! somewhere, and the log that it explains is the program's.
+//! The documents: their configs pass `check`, scripts parse, commands exist, links resolve, and quoted log lines are the
+//! program's.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -34,7 +34,7 @@ const ALL: [Document; 6] = [
     document!("docs/recipes.md"),
 ];
 
-/// What a fragment of a config is added to.
+/// Config that fragments are appended to.
 const BASE: &str = "\
 [accounts.main]
 public_key = 'EXAMPLE-public-key'
@@ -43,7 +43,7 @@ private_key = { credential = 'private_key' }
 [targets.shop]
 ";
 
-/// The files that configs name, and what is in them.
+/// Files named by the configs, with their contents.
 const SECRETS: [(&str, &str); 5] = [
     ("private_key", "EXAMPLE-private-key\n"),
     ("ops_url", "https://hooks.example.com/ops\n"),
@@ -52,7 +52,7 @@ const SECRETS: [(&str, &str); 5] = [
     ("heartbeat_url", "https://heartbeats.example.com/EXAMPLE\n"),
 ];
 
-/// Runs the program with what the documents' configs name: credentials, files and variables.
+/// Runs the program with the credentials, files and variables that the documents' configs name.
 fn ucdn_watch(arguments: &[&str], folder: &Path) -> Output {
     for (name, text) in SECRETS {
         let path = folder.join(name);
@@ -83,7 +83,7 @@ fn every_config_is_valid() {
             let base = if block.is_fragment { BASE } else { "" };
             let config = folder.path().join("config.toml");
             fs::write(&config, format!("{base}\n{text}")).unwrap();
-            // As the README asks for: all may read it.
+            // World-readable, as the README describes.
             fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
             let output = ucdn_watch(&["check", "-c", config.to_str().unwrap()], folder.path());
             let complaints = String::from_utf8_lossy(&output.stderr);
@@ -110,7 +110,7 @@ fn every_script_parses() {
     }
 }
 
-/// The arguments of each call of the program in a script, whatever stands before and behind it.
+/// The arguments of each call of the program in a script.
 fn calls(script: &str) -> Vec<Vec<String>> {
     let script = script.replace("\\\n", " ");
     let lines = script.lines().map(|line| match line.find(" #") {
@@ -123,7 +123,7 @@ fn calls(script: &str) -> Vec<Vec<String>> {
     commands.filter_map(arguments).collect()
 }
 
-/// None: the command is another program's.
+/// `None` if the command calls another program.
 fn arguments(command: &str) -> Option<Vec<String>> {
     let mut words = command.split_whitespace().skip_while(|word| {
         let is_setting = word
@@ -148,9 +148,9 @@ fn every_command_exists() {
     let mut tried = 0;
     for document in ALL {
         for block in document.blocks() {
-            let script = match block.language {
+            let script = match block.language.as_str() {
                 "sh" => block.text,
-                // Five times and a user stand before the command.
+                // Five time fields and a user precede the command.
                 "crontab" => block
                     .text
                     .split_whitespace()
@@ -161,7 +161,7 @@ fn every_command_exists() {
             };
             for call in calls(&script) {
                 let mut call: Vec<&str> = call.iter().map(String::as_str).collect();
-                // Unknown arguments before it are refused all the same.
+                // `--help` still refuses unknown arguments before it.
                 call.push("--help");
                 let output = ucdn_watch(&call, folder.path());
                 let complaints = String::from_utf8_lossy(&output.stderr);
@@ -175,7 +175,7 @@ fn every_command_exists() {
 }
 
 #[test]
-fn calls_are_found_wherever_they_stand() {
+fn calls_of_the_program_are_found_in_scripts() {
     let script = "\
 # ucdn-watch no
 sudo env A_B=c /usr/bin/ucdn-watch check --online  # yes
@@ -190,7 +190,7 @@ echo ucdn-watch no
 }
 
 #[test]
-fn no_command_that_is_not_built_is_told_as_missing_once_it_is() {
+fn a_command_listed_as_not_built_does_not_exist() {
     let missing = README.text.split_once("## Not built yet");
     let commands = missing.map_or("", |(_, section)| section.split("\n## ").next().unwrap());
     for command in commands.split('`').skip(1).step_by(2) {
@@ -200,7 +200,7 @@ fn no_command_that_is_not_built_is_told_as_missing_once_it_is() {
 }
 
 #[test]
-fn every_link_leads_to_a_file_or_a_heading() {
+fn every_link_resolves_to_a_file_or_a_heading() {
     let mut count = 0;
     for document in ALL {
         let folder = Path::new(document.name).parent().unwrap();
@@ -208,7 +208,7 @@ fn every_link_leads_to_a_file_or_a_heading() {
             if link.contains("://") {
                 continue;
             }
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let name = document.name;
             let path = if file.is_empty() {
                 Path::new(ROOT).join(name)
@@ -220,7 +220,7 @@ fn every_link_leads_to_a_file_or_a_heading() {
                 let path = path.canonicalize().unwrap();
                 let is_linked =
                     |it: &&Document| Path::new(ROOT).join(it.name).canonicalize().unwrap() == path;
-                let linked = ALL.iter().find(is_linked).expect(link);
+                let linked = ALL.iter().find(is_linked).expect(&link);
                 let anchors = linked.anchors();
                 assert!(anchors.iter().any(|it| it == anchor), "{name}: {link}");
             }
@@ -231,7 +231,7 @@ fn every_link_leads_to_a_file_or_a_heading() {
 }
 
 #[test]
-fn every_unit_that_a_document_names_is_there() {
+fn every_unit_that_a_document_names_exists() {
     let ends = |character: char| character.is_whitespace() || "`,;".contains(character);
     for document in ALL {
         let words = document.text.split(ends);
@@ -279,7 +279,7 @@ fn constant(text: &str) -> String {
 }
 
 #[test]
-fn the_log_that_is_explained_is_the_programs() {
+fn quoted_log_lines_are_the_programs() {
     let source = source();
     let levels = ["INFO", "WARN", "ERROR"];
     let mut count = 0;
@@ -303,14 +303,13 @@ fn the_log_that_is_explained_is_the_programs() {
 }
 
 #[test]
-fn what_is_said_of_each_ret_code_is_what_the_program_concludes() {
-    let rows = OPERATING
-        .text
-        .lines()
-        .skip_while(|line| !line.starts_with("| RetCode |"));
+fn the_ret_code_table_matches_the_program() {
     let mut codes = Vec::new();
-    for row in rows.skip(2).take_while(|line| line.starts_with('|')) {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+    for row in OPERATING.table("RetCode") {
+        let cells: Vec<String> = row
+            .iter()
+            .map(|cell| cell.trim_matches('`').to_owned())
+            .collect();
         let code = cells[0].split(' ').next().unwrap();
         let code = code.parse().unwrap_or(1999);
         let message = String::new();
@@ -319,7 +318,7 @@ fn what_is_said_of_each_ret_code_is_what_the_program_concludes() {
             Remedy::Retry | Remedy::SlowDown => "passes",
             Remedy::Operator => "asks for you",
         };
-        assert_eq!(cells[2], expected, "{row}");
+        assert_eq!(cells[2], expected, "{row:?}");
         codes.push(code);
     }
     let published = [

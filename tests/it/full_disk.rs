@@ -1,5 +1,4 @@
-//! A disk that is full, or can't be written to: polls fail and say so once, go on when that is over, and nothing is lost or
-//! made up meanwhile.
+//! A full or read-only disk: polls fail with one log line, resume later, and lose or invent no event.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit, getuid, prlimit};
 
 use crate::harness::{Answer, Program, Scene, eventually, task, types};
 
-/// From now on no file may be longer than this. What the kernel says then differs from a full disk's words only in the number.
+/// Limits file size (`RLIMIT_FSIZE`). The kernel's error then differs from that of a full disk only in its number.
 fn limit_files(program: &Program, bytes: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(program.id()).unwrap());
     let limit = Rlimit {
@@ -20,7 +19,7 @@ fn limit_files(program: &Program, bytes: Option<u64>) {
     prlimit(pid, Resource::Fsize, limit).unwrap();
 }
 
-/// Another program to start ours by; it finds what it needs, and nothing else is in its environment.
+/// A program that starts ours, with only `PATH` in its environment.
 fn command(name: &str) -> Command {
     let mut command = Command::new(name);
     command.env_clear();
@@ -33,7 +32,7 @@ fn count(log: &str, text: &str) -> usize {
 }
 
 #[test]
-fn polls_fail_while_nothing_can_be_written_and_go_on_afterwards() {
+fn polls_fail_while_the_disk_is_full_and_resume_afterwards() {
     let scene = Scene::new();
     scene.api.add_task(task("a"));
     let mut watcher = scene.watch();
@@ -61,13 +60,13 @@ fn polls_fail_while_nothing_can_be_written_and_go_on_afterwards() {
 }
 
 #[test]
-fn a_delivery_that_can_not_be_recorded_is_not_made_again() {
+fn a_delivery_that_cannot_be_recorded_is_not_repeated() {
     let scene = Scene::new();
     scene.hook.answer_next([Answer::status(500)]);
     scene.api.add_task(task("a"));
     let mut watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
-    // The failed try is on record when it is logged again.
+    // The next log line shows that the failed attempt is recorded.
     watcher.wait_for_log("500");
     eventually("the try's being recorded", || {
         let state = rusqlite::Connection::open(scene.state_path()).ok()?;
@@ -92,7 +91,7 @@ fn a_delivery_that_can_not_be_recorded_is_not_made_again() {
 }
 
 #[test]
-fn a_run_that_can_write_nothing_ends_with_74_and_the_next_one_tells_all() {
+fn a_run_that_cannot_write_exits_with_74_and_the_next_run_reports_everything() {
     let scene = Scene::new();
     scene.once().with_code(0);
     scene.api.add_task(task("a"));
@@ -108,15 +107,15 @@ fn a_run_that_can_write_nothing_ends_with_74_and_the_next_one_tells_all() {
     assert_eq!(types(&scene.news()), ["task.wait"]);
 }
 
-/// A file system of the program's own, in a name space that goes with it.
+/// A small file system in a mount namespace that ends with the program.
 struct OwnDisk<'a> {
     scene: &'a Scene,
-    /// Where it is mounted, for the program.
+    /// Mount point as the program sees it.
     place: PathBuf,
 }
 
 impl<'a> OwnDisk<'a> {
-    /// None where nothing may be mounted.
+    /// `None` where mounting is not permitted.
     fn of(scene: &'a Scene) -> Option<Self> {
         let place = scene.folder().join("disk");
         fs::create_dir(&place).unwrap();
@@ -130,7 +129,7 @@ impl<'a> OwnDisk<'a> {
         may_mount.then_some(Self { scene, place })
     }
 
-    /// Starts the program after `sh` has made the disk with `$D` as its place.
+    /// Starts the program after `sh` mounted the disk at `$D`.
     fn start(&self, prepare: &str, arguments: &[&str]) -> Program {
         let mut command = command("unshare");
         command.args(["--mount", "sh", "-c"]);
@@ -142,7 +141,7 @@ impl<'a> OwnDisk<'a> {
         Program::of(command)
     }
 
-    /// A file on the disk, seen from outside of the name space.
+    /// Path of a file on the disk, from outside the namespace.
     fn file(&self, program: &Program, name: &str) -> PathBuf {
         let root = format!("/proc/{}/root", program.id());
         let inside = self.place.join(name);
@@ -151,23 +150,23 @@ impl<'a> OwnDisk<'a> {
 }
 
 #[test]
-fn a_disk_that_fills_up_costs_nothing_but_time() {
+fn a_disk_that_fills_up_loses_no_event() {
     let scene = Scene::new();
     let Some(disk) = OwnDisk::of(&scene) else {
-        return; // polls_fail_while_nothing_can_be_written_and_go_on_afterwards has to do.
+        return; // polls_fail_while_the_disk_is_full_and_resume_afterwards has to do.
     };
     scene.api.add_task(task("a"));
     let mut watcher = disk.start("mount -t tmpfs -o size=1m tmpfs \"$D\"", &[]);
     scene.hook.wait_for_events(1);
     let filler = disk.file(&watcher, "filler");
-    // To the last page: the journal is written over from its beginning only when it has been folded in.
+    // To the last page: SQLite reuses the WAL only after a checkpoint.
     let _ = fs::write(&filler, vec![7; 1 << 20]);
     let mut added = 0;
     while !watcher.log().contains("poll failed") {
         added += 1;
         scene.api.add_task(task(&format!("b-{added}")));
         scene.wait_for_polls(1);
-        assert!(added < 300, "nothing is full");
+        assert!(added < 300, "the disk never fills up");
     }
     scene.wait_for_polls(5);
     fs::remove_file(filler).unwrap();
@@ -185,10 +184,10 @@ fn a_disk_that_fills_up_costs_nothing_but_time() {
 }
 
 #[test]
-fn a_disk_that_may_only_be_read_is_said_and_nothing_is_set_aside() {
+fn a_read_only_disk_is_reported_and_nothing_is_set_aside() {
     let scene = Scene::new();
     let Some(disk) = OwnDisk::of(&scene) else {
-        return; // a_run_that_can_write_nothing_ends_with_74_and_the_next_one_tells_all has to do.
+        return; // a_run_that_cannot_write_exits_with_74_and_the_next_run_reports_everything has to do.
     };
     scene.once().with_code(0);
     let before = fs::read(disk.place.join("state.db")).unwrap();
@@ -205,7 +204,7 @@ fn a_disk_that_may_only_be_read_is_said_and_nothing_is_set_aside() {
 }
 
 #[test]
-fn a_state_of_another_user_is_said_and_left_alone() {
+fn a_state_of_another_user_is_reported_and_left_alone() {
     let scene = Scene::new();
     scene.once().with_code(0);
     let before = fs::read(scene.state_path()).unwrap();

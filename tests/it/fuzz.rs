@@ -1,5 +1,4 @@
-//! What fuzzing checks, without a fuzzer: each oracle over the corpus that fuzzing has left, over that corpus with
-//! something of it changed, and over chance.
+//! Runs the oracles of the fuzz targets without a fuzzer: over the corpus, over mutated corpus files, and over random bytes.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +8,11 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 
 use crate::oracles::{answers, config, diff, receiver, url_column, walk};
 
-/// An oracle, and the folder of its corpus.
+/// An oracle and its corpus folder.
 struct Target {
     name: &'static str,
     check: fn(&[u8]),
-    /// How many cases of chance.
+    /// Number of random cases.
     cases: u32,
 }
 
@@ -47,7 +46,7 @@ impl Target {
     }
 }
 
-/// One of these, with a few bytes of it replaced by others.
+/// A corpus file with a few bytes replaced.
 fn changed(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let replaced = prop::collection::vec(any::<u8>(), 0..4);
     let input = prop::sample::select(corpus);

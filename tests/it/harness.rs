@@ -1,4 +1,4 @@
-//! The stage of the tests: the real program between a stand-in for the API and a webhook receiver, each test with its own.
+//! Test harness: the real program between a simulator and a webhook receiver, one set per test.
 
 mod config_text;
 mod document;
@@ -12,7 +12,7 @@ mod scene;
 pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
-pub(crate) use document::Document;
+pub(crate) use document::{Document, Section, sections};
 pub(crate) use manner::Manner;
 pub(crate) use patience::{Stopwatch, eventually, pause};
 pub(crate) use program::{Ended, Program, SYNCS, can_trace};

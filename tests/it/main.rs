@@ -1,4 +1,4 @@
-//! The one integration test binary: the real program, driven from outside, and the shape of its source.
+//! Integration tests: the real program over real sockets, and checks of the source and the documents.
 
 #![allow(
     clippy::expect_used,

@@ -1,5 +1,4 @@
-//! What docs/operating.md promises about backups: taken from a running program, put back by the commands that are told
-//! there, and nothing that was owed is lost or gets another id.
+//! The backup commands of docs/operating.md: a backup of a running state, restored, loses no pending delivery and keeps ids.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +13,7 @@ const OPERATING: Document = Document {
     text: include_str!("../../docs/operating.md"),
 };
 
-/// The block with this command in it, made to speak of this scene's files. What is systemd's is the test's to do.
+/// The block with this command, with the scene's paths and without the systemd commands.
 fn script(scene: &Scene, command: &str) -> String {
     let blocks = OPERATING.blocks_in("sh").into_iter();
     let mut blocks = blocks.filter(|block| block.text.contains(command));
@@ -36,7 +35,7 @@ fn ids(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn a_backup_of_a_running_state_is_put_back_with_all_that_was_owed() {
+fn a_restored_backup_keeps_its_pending_deliveries() {
     if Command::new("sqlite3").arg("--version").output().is_err() {
         let is_gate = Environment::of_process().get("CI").is_some();
         assert!(!is_gate, "the gate needs sqlite3");
@@ -52,8 +51,11 @@ fn a_backup_of_a_running_state_is_put_back_with_all_that_was_owed() {
     run(&script(&scene, ".backup"));
     scene.hook.be_well();
     scene.change("a", "success");
-    let told = scene.hook.wait_for_events(3);
-    assert_eq!(types(&told), ["task.wait", "task.process", "task.success"]);
+    let received = scene.hook.wait_for_events(3);
+    assert_eq!(
+        types(&received),
+        ["task.wait", "task.process", "task.success"]
+    );
     drop(watcher);
 
     run(&script(&scene, "cp /var/backups"));
@@ -71,8 +73,11 @@ fn a_backup_of_a_running_state_is_put_back_with_all_that_was_owed() {
         "{ended}"
     );
     let again = &scene.hook.events()[3..];
-    assert_eq!(again[0]["id"], told[1]["id"], "what was owed keeps its id");
-    let known = ids(&told);
+    assert_eq!(
+        again[0]["id"], received[1]["id"],
+        "a pending event keeps its id"
+    );
+    let known = ids(&received);
     let new = &ids(again)[1..];
     assert!(types(again).contains(&"task.success"), "{again:#?}");
     assert!(

@@ -160,7 +160,7 @@ fn a_webhook_gets_all_that_it_is_owed_in_order_though_its_couriers_panic() {
     eventually("a second death", || {
         (watcher.log().matches(told).count() > 1).then_some(())
     });
-    watcher.trace_no_more();
+    watcher.stop_tracing();
     scene.change("t", "failure");
     eventually("the last event", || {
         let events = scene.hook.events();

@@ -1,4 +1,4 @@
-//! The README is run: its receiver tells right from wrong, and its tables are those of the code.
+//! The README: its example receiver verifies signatures, and its tables match the code.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -35,7 +35,7 @@ const EXITS: [Exit; 10] = [
 ];
 
 #[test]
-fn the_unit_expects_what_the_readme_installs() {
+fn the_unit_uses_the_paths_that_the_readme_installs() {
     let unit = include_str!("../../systemd/ucdn-watch.service");
     assert!(unit.contains("ExecStart=/usr/bin/ucdn-watch --config /etc/ucdn-watch/config.toml\n"));
     assert!(unit.contains("LoadCredential=private_key:/etc/ucdn-watch/private_key\n"));
@@ -49,13 +49,13 @@ fn the_unit_expects_what_the_readme_installs() {
 }
 
 #[test]
-fn the_table_of_exits_is_the_programs() {
+fn the_table_of_exit_codes_matches_the_program() {
     // An `ExitCode` can be compared by what it prints alone.
     let shown = |code: ExitCode| format!("{code:?}");
     let table: BTreeSet<String> = README
-        .first_cells("exit")
+        .table("exit")
         .iter()
-        .map(|cell| shown(ExitCode::from(cell.parse::<u8>().unwrap())))
+        .map(|row| shown(ExitCode::from(row[0].parse::<u8>().unwrap())))
         .collect();
     let program: BTreeSet<String> = EXITS
         .iter()
@@ -83,10 +83,11 @@ fn number(exit: Exit) -> u8 {
 }
 
 #[test]
-fn the_table_of_types_is_the_programs() {
-    let cells = README.first_cells("type").join(" ");
-    let table: Vec<&str> = cells
-        .split(' ')
+fn the_table_of_event_types_matches_the_program() {
+    let rows = README.table("type");
+    let table: Vec<&str> = rows
+        .iter()
+        .flat_map(|row| row[0].split(' '))
         .map(|cell| cell.trim_matches('`'))
         .collect();
     let program: Vec<&str> = EventType::ALL.iter().map(|known| known.as_str()).collect();
@@ -94,7 +95,7 @@ fn the_table_of_types_is_the_programs() {
 }
 
 #[test]
-fn the_receiver_takes_what_is_signed_and_refuses_what_is_not() {
+fn the_example_receiver_accepts_signed_requests_and_refuses_others() {
     let Some(receiver) = Receiver::start() else {
         return;
     };
@@ -130,7 +131,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// None where there is no Python: the tests need nothing but Rust and a C compiler. The gate has it.
+    /// `None` without Python: only the gate requires it.
     fn start() -> Option<Self> {
         let code = README.blocks_in("python").remove(0).text;
         let ported = code.replace("8000", "0").replace(

@@ -1,5 +1,4 @@
-//! The recipes of docs/recipes.md work: the deploy script tells apart how a task ended, systemd takes what is added to
-//! the unit, and Alertmanager takes its part.
+//! The recipes of docs/recipes.md: deploy script, systemd drop-ins, Alertmanager route.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +15,7 @@ const RECIPES: Document = Document {
 };
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Runs the deploy script, for which the task with this id is the one that was submitted.
+/// Runs the deploy script. Its submit command prints this task id.
 fn deploy(scene: &Scene, task: &str, timeout: &str) -> Output {
     let script = RECIPES.blocks_in("sh").remove(0).text;
     assert!(script.starts_with("#!/bin/sh\n"));
@@ -44,7 +43,7 @@ fn deploy(scene: &Scene, task: &str, timeout: &str) -> Output {
 }
 
 #[test]
-fn the_deploy_script_tells_apart_how_a_task_ended() {
+fn the_deploy_script_distinguishes_success_failure_and_timeout() {
     let scene = Scene::new();
     for id in ["good", "bad", "slow"] {
         scene.api.add_task(task(id));
@@ -65,9 +64,9 @@ fn the_deploy_script_tells_apart_how_a_task_ended() {
     }
 }
 
-/// What `systemctl edit` adds to the unit.
+/// The drop-ins that `systemctl edit` would add.
 #[test]
-fn systemd_takes_what_is_added_to_the_unit() {
+fn systemd_accepts_the_drop_ins() {
     let unit = fs::read_to_string(Path::new(ROOT).join("systemd/ucdn-watch.service")).unwrap();
     let program = env!("CARGO_BIN_EXE_ucdn-watch");
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +91,7 @@ fn systemd_takes_what_is_added_to_the_unit() {
 
 #[test]
 #[ignore = "needs Debian's prometheus-alertmanager; the gate runs it"]
-fn alertmanager_takes_the_route_of_the_recipe() {
+fn alertmanager_accepts_the_route() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alertmanager.yml");
     fs::write(&path, RECIPES.blocks_in("yaml").remove(0).text).unwrap();

@@ -1,4 +1,4 @@
-//! The JSON Schema that ships with the program, held against what the program sends.
+//! Checks the shipped JSON Schema against the events that the program sends.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn words(list: &Value) -> BTreeSet<&str> {
     list.iter().filter_map(Value::as_str).collect()
 }
 
-/// Every field that was sent is described, and every field that is promised was sent.
+/// The schema describes every sent field, and every required field was sent.
 fn assert_described(sent: &Value, description: &Value) {
     let (sent, described) = (keys(sent), keys(&description["properties"]));
     assert!(
@@ -36,7 +36,7 @@ fn assert_described(sent: &Value, description: &Value) {
 }
 
 #[test]
-fn the_schema_describes_what_is_sent() {
+fn the_schema_describes_the_sent_events() {
     let (schema, scene) = (schema(), Scene::new());
     scene.api.add_task(task("t"));
     scene.once().with_code(0);
@@ -49,7 +49,7 @@ fn the_schema_describes_what_is_sent() {
 }
 
 #[test]
-fn the_schema_names_every_type() {
+fn the_schema_names_every_event_type() {
     let types: BTreeSet<&str> = EventType::ALL.map(EventType::as_str).into();
     assert_eq!(words(&schema()["properties"]["type"]["enum"]), types);
 }

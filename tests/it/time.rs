@@ -1,5 +1,5 @@
-//! Clocks that are wrong: the wall clock is set ahead and back, the machine sleeps, boots in 1970, or meets a server whose
-//! clock is off. Nothing is made up for it, nothing is lost, and nothing storms.
+//! Wrong clocks: the wall clock jumps, the machine sleeps or boots in 1970, the server's clock is off. No event is lost or
+//! invented, and no burst of polls follows.
 
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -20,7 +20,7 @@ const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 
-/// The machine's clock, but somebody sets it.
+/// The machine's clock with an offset that the test sets.
 #[derive(Debug)]
 struct LooseClock {
     machine: SystemClock,
@@ -35,7 +35,7 @@ struct Changes {
 }
 
 impl LooseClock {
-    /// So many seconds wrong when the process begins.
+    /// Off by `seconds` from the start of the process.
     fn off_by(wall_seconds: i64) -> Arc<Self> {
         let machine = SystemClock::start();
         let first = ClockReading {
@@ -60,12 +60,12 @@ impl LooseClock {
         Self::off_by(0)
     }
 
-    /// From now on so many seconds wrong.
+    /// Off by `seconds` from now on.
     fn set_off_by(&self, wall_seconds: i64) {
         self.changes.lock().unwrap().wall_seconds = wall_seconds;
     }
 
-    /// The machine sleeps: wall time goes on, the monotonic clock stands still.
+    /// The machine sleeps: wall time advances, monotonic time stands still.
     fn suspend(&self, span: Duration) {
         let mut changes = self.changes.lock().unwrap();
         changes.wall_seconds += span.as_secs().cast_signed();
@@ -120,14 +120,14 @@ fn state(scene: &Scene, clock: &dyn Clock) -> StoreHandles {
     }
 }
 
-/// A run of `--once` in this process, by this clock.
+/// Runs `--once` in this process with this clock.
 fn once(scene: &Scene, clock: &Arc<LooseClock>) -> OnceReport {
     let clock: Arc<dyn Clock> = clock.clone();
     let state = state(scene, &*clock);
     once::run(&config(scene), &state, &clock, &Control::new(), None).unwrap()
 }
 
-/// The same; what it brought to the receiver.
+/// The same. Returns the types of the events that the receiver got.
 fn news(scene: &Scene, clock: &Arc<LooseClock>) -> Vec<String> {
     let before = scene.hook.events().len();
     for (target, poll) in once(scene, clock).polls {
@@ -138,7 +138,7 @@ fn news(scene: &Scene, clock: &Arc<LooseClock>) -> Vec<String> {
     types(&events).into_iter().map(str::to_owned).collect()
 }
 
-/// The daemon in this process, by a clock of the test's.
+/// The daemon in this process, with the test's clock.
 struct Watching {
     orders: Control,
     thread: Option<JoinHandle<()>>,
@@ -176,12 +176,12 @@ impl Drop for Watching {
     }
 }
 
-/// Polls of which each is one request, or two where the window was made with a wrong clock.
+/// Each poll is one request, or two if the window was computed with a wrong clock.
 fn quick(config: ConfigText) -> ConfigText {
     config.text("poll", "interval", "100ms")
 }
 
-/// Waits for some polls, and sees that they keep their distance: a tenth of the pause is jitter.
+/// Waits for some polls and checks the pause between them. A tenth of the pause is jitter.
 fn let_some_polls_pass(scene: &Scene) {
     let (watch, before) = (Stopwatch::start(), scene.api.request_count());
     scene.wait_for_polls(6);
@@ -193,7 +193,7 @@ fn let_some_polls_pass(scene: &Scene) {
     );
 }
 
-/// Was the request stamped with a clock that is so many seconds wrong?
+/// Whether the request was stamped with a clock that is off by `off_by` seconds.
 fn is_stamped(stamp: &str, off_by: i64) -> bool {
     let stamp: i64 = stamp.parse().unwrap();
     let now = SystemClock::start().now().unix_seconds() + off_by;
@@ -201,7 +201,7 @@ fn is_stamped(stamp: &str, off_by: i64) -> bool {
 }
 
 #[test]
-fn the_wall_clock_is_set_while_watching_and_nothing_comes_of_it() {
+fn setting_the_wall_clock_while_watching_changes_nothing() {
     for date in [DateHeader::True, DateHeader::Off] {
         let scene = Scene::with(|config| {
             quick(config)
@@ -223,7 +223,7 @@ fn the_wall_clock_is_set_while_watching_and_nothing_comes_of_it() {
         let watching = Watching::start(&scene, &clock);
         scene.hook.wait_for_events(2);
         let there_and_back = [HOUR, 0, -HOUR, DAY, -DAY, YEAR, -50 * YEAR, 0];
-        // Without a `Date`, our clock is all there is to tell how old a task is: it must not be ahead.
+        // Without a `Date` header only our clock tells the age of a task, so it must not be ahead.
         let steps = there_and_back
             .into_iter()
             .filter(|step| date == DateHeader::True || *step <= HOUR);
@@ -252,7 +252,7 @@ fn the_wall_clock_is_set_while_watching_and_nothing_comes_of_it() {
 }
 
 #[test]
-fn after_a_night_of_sleep_there_is_one_poll_and_not_a_burst() {
+fn after_a_suspend_there_is_one_poll_and_no_burst() {
     let scene = Scene::with(quick);
     scene.api.add_task(task("t"));
     let clock = LooseClock::right();
@@ -265,12 +265,12 @@ fn after_a_night_of_sleep_there_is_one_poll_and_not_a_burst() {
     let_some_polls_pass(&scene);
     let events = scene.hook.wait_for_events(2);
     watching.stop();
-    // The poll may have been quicker than the night.
+    // The poll may have been quicker than the suspend.
     assert_eq!(types(&events), ["task.wait", "task.success"]);
 }
 
 #[test]
-fn a_boot_in_1970_makes_nothing_up_and_loses_nothing() {
+fn a_boot_in_1970_neither_invents_nor_loses_events() {
     let scene = Scene::with(quick);
     for (id, age) in [("old", 3 * HOUR), ("running", 60)] {
         scene
@@ -290,10 +290,10 @@ fn a_boot_in_1970_makes_nothing_up_and_loses_nothing() {
     assert_eq!(types(&events), ["task.wait", "task.failure"]);
 }
 
-/// What was first read under a clock of the future counted as old until that future came, and its failures were lost; under
-/// one of the past, all that was old was new.
+/// Tasks first read under a clock in the future once counted as old until that future came, and their failures were lost. Under
+/// a clock in the past, old tasks were reported as new.
 #[test]
-fn a_first_poll_that_breaks_off_under_a_wrong_clock_neither_hides_nor_makes_up() {
+fn a_first_poll_that_fails_under_a_wrong_clock_neither_hides_nor_invents_events() {
     for clock in [LooseClock::off_by(YEAR), LooseClock::in_1970()] {
         let scene = Scene::with(|config| config.set("poll", "page_size", 2));
         for number in 0..4 {
@@ -313,10 +313,10 @@ fn a_first_poll_that_breaks_off_under_a_wrong_clock_neither_hides_nor_makes_up()
     }
 }
 
-/// The clean-up once believed the wall clock: what it forgot was reported again when the clock was right again. And what
-/// was new under such a clock was taken for long forgotten, and not reported at all.
+/// Pruning once used the wall clock: pruned tasks were reported again when the clock was right again, and new tasks were taken
+/// for pruned ones and never reported.
 #[test]
-fn a_clock_a_year_ahead_forgets_nothing_and_hides_nothing() {
+fn a_clock_a_year_ahead_prunes_nothing_and_hides_nothing() {
     let scene = Scene::new();
     let right = LooseClock::right();
     for id in ["done", "running"] {
@@ -334,9 +334,9 @@ fn a_clock_a_year_ahead_forgets_nothing_and_hides_nothing() {
     assert!(news(&scene, &right).is_empty());
 }
 
-/// With the default of three days to give up after.
+/// With the default `give_up_after` of three days.
 #[test]
-fn what_is_owed_survives_a_clock_that_is_days_ahead() {
+fn pending_deliveries_survive_a_clock_that_is_days_ahead() {
     let scene = Scene::new();
     scene.hook.answer_always(Answer::status(503));
     scene.api.add_task(task("t"));
@@ -350,7 +350,7 @@ fn what_is_owed_survives_a_clock_that_is_days_ahead() {
 }
 
 #[test]
-fn tasks_of_a_server_whose_clock_is_off_are_seen_and_do_not_stall() {
+fn tasks_of_a_server_with_a_wrong_clock_are_seen_and_do_not_stall() {
     for minutes in [-1440, -12, -7, -3, 3, 7, 12, 1440] {
         let scene = Scene::with(|config| config.text("poll", "stall_after", "2m"));
         let theirs = scene.api.now_seconds() + minutes * 60;
@@ -365,7 +365,7 @@ fn tasks_of_a_server_whose_clock_is_off_are_seen_and_do_not_stall() {
 }
 
 #[test]
-fn tasks_of_the_next_minutes_are_seen_although_the_server_does_not_tell_its_time() {
+fn tasks_created_minutes_ahead_are_seen_though_the_server_sends_no_date() {
     let scene = Scene::new();
     scene
         .api

@@ -1,4 +1,4 @@
-//! HTTPS: whom the program trusts, and what it says of whom it does not.
+//! HTTPS: trusted and untrusted certificates, and the messages about them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -11,13 +11,13 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::harness::Scene;
 
-/// An API with an empty list, whose certificate is for `name` alone. Its thread ends with the tests.
+/// An HTTPS API with an empty list and a certificate for `name`. Its thread ends with the tests.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
     pub(crate) certificate_pem: String,
 }
 
-/// A certificate that vouches for itself.
+/// A self-signed certificate.
 pub(crate) struct Certificate(CertificateParams);
 
 impl Certificate {
@@ -67,7 +67,7 @@ fn serve(listener: &TcpListener, config: &Arc<ServerConfig>) {
         while !String::from_utf8_lossy(&request).contains("Signature=") {
             match stream.read(&mut buffer) {
                 Ok(read @ 1..) => request.extend(&buffer[..read]),
-                // Whoever does not trust the certificate hangs up.
+                // A client that does not trust the certificate hangs up.
                 Ok(0) | Err(_) => break,
             }
         }
@@ -99,14 +99,14 @@ fn check(gateway: &Gateway, ca_file: Option<&str>, code: i32) -> String {
 }
 
 #[test]
-fn an_authority_that_the_config_names_is_trusted() {
+fn a_certificate_authority_from_the_config_is_trusted() {
     let gateway = Gateway::start(&Certificate::of("localhost"));
     let said = check(&gateway, Some("ca.pem"), 0);
     assert!(said.contains("target shop: ok"), "{said}");
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn a_certificate_from_an_unknown_authority_is_refused() {
     let gateway = Gateway::start(&Certificate::of("localhost"));
     let said = check(&gateway, None, 69);
     assert!(said.contains("TLS"), "{said}");

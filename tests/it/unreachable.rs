@@ -1,5 +1,5 @@
-//! An API that can't be reached: nobody listens, nobody knows its name, nobody vouches for it, or it asks for time. Each is
-//! told once, and a stop does not wait for it.
+//! An unreachable API: connection refused, unknown host, bad certificate, `Retry-After`. Each is logged once, and none delays
+//! a stop.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::tls::{Certificate, Gateway};
 /// The longest that a stop may take.
 const STOP: Duration = Duration::from_secs(2);
 
-/// A program that can't reach `endpoint`, and what it says: in `--once`, and while it watches.
+/// Runs the program against `endpoint` with `--once` and as a watcher, and checks what it says.
 fn play(endpoint: &str, ca_file: Option<&Path>, says: &[&str]) {
     let scene = Scene::with(|config| {
         let config = config
@@ -36,7 +36,7 @@ fn play(endpoint: &str, ca_file: Option<&Path>, says: &[&str]) {
     let (ended, took) = watcher.stop();
     let ended = ended.with_code(0);
     assert_eq!(ended.stderr.matches("poll failed").count(), 1, "{ended}");
-    // How long ago a certificate expired, and when that was found, would make each repeat a change.
+    // The time of expiry would make each repetition look like a change.
     assert!(!ended.stderr.contains("(UNIX)"), "{ended}");
     assert!(took < STOP, "{endpoint}: the stop took {took:?}");
 }
@@ -49,13 +49,13 @@ fn trusting(config: ConfigText, ca_file: Option<&Path>) -> ConfigText {
 }
 
 #[test]
-fn an_api_where_nobody_listens() {
+fn a_refused_connection_is_reported_once() {
     play("http://127.0.0.1:1/", None, &["the connection failed"]);
 }
 
-/// Where there is no resolver, the question may hang until the account's timeout.
+/// Without a resolver the look-up may hang until the account's timeout.
 #[test]
-fn an_api_of_which_nobody_knows_the_name() {
+fn an_unknown_host_is_reported_once() {
     let says = [
         "the host name can't be resolved",
         "timed out while the host name",
@@ -64,7 +64,7 @@ fn an_api_of_which_nobody_knows_the_name() {
 }
 
 #[test]
-fn an_api_whose_certificate_is_no_good() {
+fn a_bad_certificate_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
     thread::scope(|scope| {
         for (number, (certificate, trusted, says)) in [
@@ -95,8 +95,8 @@ fn an_api_whose_certificate_is_no_good() {
     });
 }
 
-/// An answer that asks for time in these words, once; then all is well.
-fn scene_that_is_asked_to_wait(retry_after: &str) -> Scene {
+/// An API that answers once with this `Retry-After`.
+fn scene_with_retry_after(retry_after: &str) -> Scene {
     let scene = Scene::with(|config| {
         config
             .text("poll", "interval", "100ms")
@@ -127,13 +127,13 @@ fn polls_of(scene: &Scene, kind: &str) -> usize {
         .count()
 }
 
-/// Evidence without waiting: meanwhile the other target of the same account is polled again and again.
+/// The other target of the account is polled many times meanwhile.
 #[test]
-fn a_target_that_is_asked_to_wait_long_waits_and_the_others_do_not() {
+fn retry_after_delays_its_target_and_no_other() {
     let date =
         httpdate::fmt_http_date((SystemClock::start().now().saturating_add(STOP * 60)).into());
     for asked in ["3600", "99999999999999999999", date.as_str()] {
-        let scene = scene_that_is_asked_to_wait(asked);
+        let scene = scene_with_retry_after(asked);
         let _watcher = scene.watch();
         scene.wait_for_polls(12);
         assert_eq!(polls_of(&scene, "Refresh"), 1, "{asked}");
@@ -142,9 +142,9 @@ fn a_target_that_is_asked_to_wait_long_waits_and_the_others_do_not() {
 }
 
 #[test]
-fn a_retry_after_without_sense_delays_nothing() {
+fn an_invalid_retry_after_delays_nothing() {
     for asked in ["-5", "soon", "", "1.5", "Sun, 06 Nov 1994 08:49:37 GMT"] {
-        let scene = scene_that_is_asked_to_wait(asked);
+        let scene = scene_with_retry_after(asked);
         let watcher = scene.watch();
         watcher.wait_for_log("polls succeed again: target=shop");
     }

@@ -20,6 +20,7 @@ pub(super) struct Reconnecting {
     stop: CancelToken,
     session: Option<Session>,
     again_at: Duration,
+    is_over: bool,
 }
 
 impl Reconnecting {
@@ -36,6 +37,7 @@ impl Reconnecting {
             stop: stop.clone(),
             session: None,
             again_at: Duration::ZERO,
+            is_over: false,
         }
     }
 
@@ -53,7 +55,7 @@ impl Reconnecting {
         if self.sound().is_err() {
             self.session = None;
             let now = self.clock.monotonic();
-            if now < self.again_at {
+            if self.is_over || now < self.again_at {
                 return Err(Fault::Away);
             }
             self.again_at = now.saturating_add(RECONNECT_EVERY);
@@ -64,8 +66,14 @@ impl Reconnecting {
         self.sound()
     }
 
-    /// Gives the session up.
+    /// Gives the session up. The next [`Reconnecting::renewed`] opens another one.
     pub(super) fn close(&mut self) {
         self.session = None;
+    }
+
+    /// Gives the session up for good.
+    pub(super) fn end(&mut self) {
+        self.close();
+        self.is_over = true;
     }
 }

@@ -131,6 +131,10 @@ impl StateQueries for PostgresRecords {
     fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         self.read("count the outbox", async |work| outbox::owed(work).await)
     }
+
+    fn close(&self) {
+        self.session.lock().end();
+    }
 }
 
 impl OutboxAdmin for PostgresRecords {

@@ -5,12 +5,8 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::session::{Session, Work};
 
-/// The n-th makes version n out of version n - 1. Never changed once released: what is wrong is mended by a new one.
-const MIGRATIONS: [&str; 3] = [
-    include_str!("../migrations/postgres/0001.sql"),
-    include_str!("../migrations/postgres/0002.sql"),
-    include_str!("../migrations/postgres/0003.sql"),
-];
+/// Migration n turns version n - 1 into version n. A released migration never changes: a later one corrects it.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 
 /// The version that this program writes.
 pub(super) const LATEST: i64 = MIGRATIONS.len().cast_signed() as i64;
@@ -43,19 +39,28 @@ pub(super) struct Identity {
 
 /// Makes the schema what this program expects.
 pub(super) fn prepare(session: &mut Session, schema: &str) -> Result<Identity, Fault> {
+    migrate(session, schema, MIGRATIONS)
+}
+
+pub(super) fn migrate(
+    session: &mut Session,
+    schema: &str,
+    migrations: &[&str],
+) -> Result<Identity, Fault> {
+    let latest = migrations.len().cast_signed() as i64;
     session.write_within(MIGRATE_WITHIN, async |work| {
         work.batch("SET LOCAL statement_timeout = 0").await?;
         work.query(LOCK, &[&schema]).await?;
         let version = version(work, schema).await?;
-        if version > LATEST {
+        if version > latest {
             return Err(Fault::TooNew(version));
         }
         let done = usize::try_from(version).unwrap_or(0);
-        for migration in MIGRATIONS.iter().skip(done) {
+        for migration in migrations.iter().skip(done) {
             work.batch(migration).await?;
         }
-        if version < LATEST {
-            work.execute(SET_META, &[&VERSION, &LATEST.to_string()])
+        if version < latest {
+            work.execute(SET_META, &[&VERSION, &latest.to_string()])
                 .await?;
         }
         Ok(Identity {

@@ -53,6 +53,12 @@ impl Writer {
         self.session.renewed(enlist).map(|_| ())
     }
 
+    /// Gives the session up for good, and with it all locks.
+    pub(super) fn end(&mut self) {
+        self.lose();
+        self.session.end();
+    }
+
     fn lose(&mut self) {
         self.session.close();
         self.last_look.forget();

@@ -21,7 +21,6 @@ mod write;
 pub struct SqliteSource {
     file: StateFile,
     connection: Connection,
-    /// The last field, for fields are dropped in order.
     _lock: StateLock,
 }
 
@@ -63,7 +62,7 @@ impl SqliteDestination {
             let found = records::connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             check_is_empty(&found).map_err(|fault| fault.into_error(file.said(), COPY_INTO))?;
         }
-        let database = open::open(&file, &last_use)?;
+        let database = open::open(&file, &last_use, open::MIGRATIONS)?;
         // Whatever was here before: what comes has a last sequence of its own.
         lock.note_new();
         Ok(Self(SqliteStore::new(file, database, lock)))

@@ -27,7 +27,7 @@ const LOCKS: &str = "/proc/locks";
 /// The list is told in pieces: where locks come and go in between, one that is held all the time may be passed over.
 const LOOKS: u32 = 10;
 
-/// The right to use a state. Dropped last: the database is closed before somebody else may open it.
+/// The right to use a state. Release it only after the database is closed.
 #[derive(Debug)]
 pub(super) struct StateLock {
     file: File,
@@ -68,6 +68,13 @@ impl StateLock {
             last_sequence: Mutex::new(last_use.last_sequence),
         };
         Ok((lock, last_use))
+    }
+
+    /// Lets another instance take it.
+    pub(super) fn release(&self) {
+        if let Err(error) = self.file.unlock() {
+            log::debug!("state: its lock could not be released before the process ends: {error}");
+        }
     }
 
     /// Notes how far the database has come. Not synced: after a power loss it may say less than was committed, never more.

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fault::Fault;
 use super::file::StateFile;
-use super::{checksum, lock_connection, open, outbox};
+use super::open::{self, MIGRATIONS, version_of};
+use super::{outbox, with_connection};
 use crate::domain::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
 use crate::store::outbox::OutboxCommand;
@@ -38,7 +39,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct SqliteRecords {
     file: StateFile,
-    connection: Mutex<Connection>,
+    /// `None` after [`StateQueries::close`].
+    connection: Mutex<Option<Connection>>,
 }
 
 /// Changes the outbox of the state at `path`, whether or not a daemon has it open.
@@ -52,7 +54,7 @@ impl SqliteRecords {
     /// Opens it read-only. Leaves the database as it is; empty journals that may be left beside it mean nothing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = StateFile::existing(path)?;
-        let connection = Mutex::new(connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+        let connection = Mutex::new(Some(connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)?));
         Ok(Self { file, connection })
     }
 
@@ -61,9 +63,9 @@ impl SqliteRecords {
         action: &'static str,
         query: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut connection = lock_connection(&self.connection);
         let read = |connection: &mut Connection| query(&*connection.transaction()?);
-        read(&mut connection).map_err(|fault| fault.into_error(self.file.said(), action))
+        with_connection(&mut self.connection.lock(), read)
+            .map_err(|fault| fault.into_error(self.file.said(), action))
     }
 }
 
@@ -72,14 +74,14 @@ impl SqliteOutbox {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = StateFile::existing(path)?;
         let connection = connect(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        open::settle_connection(&connection)
+        open::apply_connection_pragmas(&connection)
             .map_err(|fault| fault.into_error(file.said(), "open its database"))?;
         let connection = Mutex::new(connection);
         Ok(Self { file, connection })
     }
 
     fn carry_out(&self, order: OutboxCommand, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        let mut connection = lock_connection(&self.connection);
+        let mut connection = self.connection.lock();
         steps::walk(|after| {
             let mut write = || -> Result<Step, Fault> {
                 let transaction =
@@ -93,26 +95,32 @@ impl SqliteOutbox {
     }
 }
 
-/// Opens what is there, if it is of our version.
+/// Opens what is there, if it is of this program's version.
 pub(super) fn connect(file: &StateFile, mode: OpenFlags) -> Result<Connection, StoreError> {
+    connect_as(file, mode, version_of(MIGRATIONS))
+}
+
+pub(super) fn connect_as(
+    file: &StateFile,
+    mode: OpenFlags,
+    latest: i64,
+) -> Result<Connection, StoreError> {
     let open = || -> Result<(Connection, i64), Fault> {
         let connection =
             Connection::open_with_flags(file.path(), mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        checksum::teach(&connection)?;
         // Whether the journal is sound is the daemon's to find out: it stays as it is.
-        open::fold_at_close(&connection, false)?;
+        open::checkpoint_on_close(&connection, false)?;
         let version = open::user_version(&connection)?;
         Ok((connection, version))
     };
     let (connection, version) =
         open().map_err(|fault| fault.into_error(file.said(), "open its database"))?;
-    file.check_version(version, open::LATEST)?;
-    if version < open::LATEST {
+    file.check_version(version, latest)?;
+    if version < latest {
         let why = format!(
-            "it is of version {version}, and this program reads version {}; the daemon brings it up to date when it \
-             starts",
-            open::LATEST
+            "it is of version {version}, and this program reads version {latest}; the daemon brings it up to date when it \
+             starts"
         );
         return Err(Fault::Refused(why).into_error(file.said(), "read it yet"));
     }
@@ -167,6 +175,10 @@ impl StateQueries for SqliteRecords {
 
     fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         self.read("count the outbox", outbox::owed)
+    }
+
+    fn close(&self) {
+        drop(self.connection.lock().take());
     }
 }
 

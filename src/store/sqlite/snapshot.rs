@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, Statement, params};
 
-use super::checksum::{self, sound};
 use super::fault::Fault;
 use super::footprint::{number, number_column};
 use super::row::{count, optional_time, seconds, time};
@@ -14,25 +13,18 @@ use crate::domain::model::{
 use crate::store::copy::TaskRow;
 use crate::store::{Baseline, FingerprintUpdate, TargetState, TaskInFlight, TaskUpsert};
 
-const TARGET: &str = concat!(
-    "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, ",
-    sound!(target),
-    " FROM target WHERE name = ?1"
-);
+const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
+    FROM target WHERE name = ?1";
 const TARGET_NAMES: &str = "SELECT name FROM target";
 const SET_TARGET: &str = "INSERT OR REPLACE INTO target
     (name, list, first_polled, baseline, failed_polls, failing_reported, paging)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const TASK: &str = concat!(
-    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
-    sound!(task),
-    " FROM task WHERE number = ?2 AND target = ?1"
-);
-const ALL_TASKS: &str = concat!(
-    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
-    sound!(task),
-    " FROM task"
-);
+const TASK: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
+    FROM task WHERE number = ?2 AND target = ?1";
+const ALL_TASKS: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
+    FROM task";
 /// All that may change of a task whose number is known and whose times don't change, in the places of the next: an index is
 /// rewritten if a column of it is named here, whether or not the value is another, and the one of all tasks is in the order of
 /// their times.
@@ -257,7 +249,6 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
 
 /// Reads what [`TARGET`] selects.
 pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
-    checksum::check(row, 6)?;
     let baseline: String = row.get(2)?;
     Ok(TargetState {
         list: row.get(0)?,
@@ -281,7 +272,6 @@ pub(super) fn read_task(row: &Row<'_>) -> Result<KnownTask, Fault> {
 }
 
 fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, Fault> {
-    checksum::check(row, 9)?;
     let status: String = row.get(2)?;
     let urls = row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?;
     Ok(KnownTask {

@@ -1,25 +1,25 @@
-//! A config in the making: tables of keys with TOML values, the later word for a key counting.
+//! Builder of a config text. A later value of a key replaces an earlier one.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Tables by their headers.
+/// Tables by header.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConfigText {
     tables: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl ConfigText {
-    /// Sets a key; `table` is empty for the top, and `value` is TOML.
+    /// Sets a key to a TOML value. An empty `table` is the top level.
     pub(crate) fn set(mut self, table: &str, key: &str, value: impl fmt::Display) -> Self {
         let keys = self.tables.entry(table.to_owned()).or_default();
         keys.insert(key.to_owned(), value.to_string());
         self
     }
 
-    /// Sets a key to a text.
+    /// Sets a key to a string.
     pub(crate) fn text(self, table: &str, key: &str, value: &str) -> Self {
-        // JSON's quoting is TOML's too.
+        // TOML accepts JSON's quoting.
         self.set(table, key, serde_json::Value::from(value))
     }
 
@@ -29,7 +29,7 @@ impl ConfigText {
         self
     }
 
-    /// Takes a table away.
+    /// Removes a table.
     pub(crate) fn without(mut self, table: &str) -> Self {
         self.tables.remove(table);
         self

@@ -1,4 +1,4 @@
-//! How a receiver answers: whole, or in the ways that receivers break.
+//! Ways in which the stub receiver answers: whole, or broken.
 
 use std::io::{self, BufReader, Write as _};
 use std::net::TcpStream;
@@ -9,24 +9,24 @@ use super::patience::pause;
 
 const GIBIBYTE: u64 = 1 << 30;
 
-/// What becomes of an answer on its way.
+/// How an answer is sent.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
-    /// It arrives.
+    /// In full.
     Whole,
-    /// It arrives with this body.
+    /// In full with this body.
     Says(String),
-    /// There is none, ever.
+    /// Never.
     Hang,
-    /// The connection is reset in its place.
+    /// The connection is reset instead.
     Reset,
-    /// These bytes come in its place, and then the end of the connection.
+    /// These bytes instead, then the connection closes.
     Raw(Vec<u8>),
-    /// Its head comes a byte at a time.
+    /// The head, byte by byte.
     DripHead,
-    /// Its head comes, and its body a byte at a time.
+    /// The head, then the body byte by byte.
     DripBody,
-    /// A body of 1 GiB follows its head.
+    /// The head, then a body of 1 GiB.
     Pour,
 }
 
@@ -37,8 +37,7 @@ pub(super) enum After {
     Close,
 }
 
-/// Answers; `head` is the first line and the headers, without the body's length. What of a huge body the other side
-/// takes goes into `poured`.
+/// Answers. `head` is the status line and the headers without `Content-Length`. `poured` counts the bytes sent of a huge body.
 pub(super) fn send(
     reader: &mut BufReader<TcpStream>,
     manner: &Manner,
@@ -72,7 +71,7 @@ fn whole(stream: &mut TcpStream, head: &str, body: &str) -> io::Result<After> {
     Ok(After::Keep)
 }
 
-/// Ends when the other side has had enough.
+/// Returns when the client closes the connection.
 fn wait_for_its_end(reader: &mut BufReader<TcpStream>) -> io::Result<()> {
     io::copy(reader, &mut io::sink()).map(|_| ())
 }

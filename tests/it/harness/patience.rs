@@ -1,4 +1,4 @@
-//! Waiting until something holds, with a deadline that only a hang can reach. Owns the tests' clock.
+//! Waiting for a condition with a generous deadline, and measuring time.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Looks again and again until there is something to see.
+/// Calls `look` until it returns something. Panics after 60 s.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let watch = Stopwatch::start();
     loop {
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(watch.elapsed() < PATIENCE, "waited in vain for: {what}");
+        assert!(watch.elapsed() < PATIENCE, "timed out waiting for: {what}");
         pause(LOOK_EVERY);
     }
 }
 
-/// For those who give other processes time; to wait for something, take [`eventually`].
+/// Gives other processes time. To wait for a condition, use [`eventually`].
 #[expect(
     clippy::disallowed_methods,
-    reason = "the tests wait for other processes, which nothing wakes them for"
+    reason = "nothing wakes a test that waits for another process"
 )]
 pub(crate) fn pause(span: Duration) {
     thread::sleep(span);
 }
 
-/// How long something took.
+/// Measures a duration.
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {

@@ -1,4 +1,4 @@
-//! The real program as a child: its output, its signals, its end.
+//! The real program as a child process: output, signals, exit.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -14,10 +14,10 @@ use super::{Stopwatch, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ucdn-watch");
 
-/// The system calls that wait for the disk, as strace takes them: which of them SQLite makes is a matter of how it was built.
+/// System calls that sync files, in strace's notation. Which one SQLite uses depends on its build.
 pub(crate) const SYNCS: &str = "fsync,fdatasync";
 
-/// Whether there is a strace, and it may trace. Where not, tests that need it hold nothing; the gate has one.
+/// Whether strace is installed and may trace. Tests that need it pass without it. The gate requires it.
 pub(crate) fn can_trace() -> bool {
     let run = Command::new("strace")
         .args(["-f", "-qq", "-e", "trace=none", "true"])
@@ -27,17 +27,17 @@ pub(crate) fn can_trace() -> bool {
     run.is_ok_and(|run| run.status.success())
 }
 
-/// A program under way. Killed if it is still there at the end.
+/// A running program. Killed on drop.
 pub(crate) struct Program {
     child: Child,
     stdout: Capture,
     stderr: Capture,
 }
 
-/// A program that has ended.
+/// Output and exit code of an ended program.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// None: by a signal.
+    /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -49,17 +49,17 @@ struct Capture {
 }
 
 impl Program {
-    /// Starts it with these arguments, and with these variables alone in its environment.
+    /// Starts it with these arguments and only these environment variables.
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: &[S], variables: &[(&str, OsString)]) -> Self {
         let mut command = Command::new(PROGRAM);
         command.args(arguments);
         Self::spawn(command, variables)
     }
 
-    /// The same under strace with these options, which see to it that the process is the program's own.
+    /// Starts it under strace with these options. The child process is the program itself (`-D`).
     pub(crate) fn start_traced<S: AsRef<OsStr>>(options: &[&str], arguments: &[S]) -> Self {
         let mut command = Command::new("strace");
-        // It can be told to go, although it writes to a file.
+        // `-I 2`: SIGTERM ends strace although it writes to a file.
         command.args(["-D", "-f", "-q", "-I", "2"]).args(options);
         command.arg(PROGRAM).args(arguments);
         Self::spawn(command, &[])
@@ -71,7 +71,7 @@ impl Program {
         Self::of(command)
     }
 
-    /// Starts it by way of another program, which must become it.
+    /// Starts it through another program that execs it.
     pub(crate) fn of(mut command: Command) -> Self {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -89,12 +89,12 @@ impl Program {
         self.child.id()
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.stderr.text()
     }
 
-    /// What it has printed so far.
+    /// The standard output so far.
     pub(crate) fn printed(&self) -> String {
         self.stdout.text()
     }
@@ -104,8 +104,8 @@ impl Program {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// Of one that was started traced: strace goes, and it goes on by itself.
-    pub(crate) fn trace_no_more(&self) {
+    /// Detaches strace from a program started by [`Program::start_traced`].
+    pub(crate) fn stop_tracing(&self) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let tracer = status
             .lines()
@@ -121,7 +121,7 @@ impl Program {
         });
     }
 
-    /// Waits for its end.
+    /// Waits for its exit.
     pub(crate) fn wait(&mut self) -> Ended {
         let status = eventually("the end of the program", || self.child.try_wait().unwrap());
         Ended {
@@ -131,7 +131,7 @@ impl Program {
         }
     }
 
-    /// Sends SIGTERM and waits for its end. Also says how long that took.
+    /// Sends SIGTERM, waits for its exit and measures how long that takes.
     pub(crate) fn stop(&mut self) -> (Ended, Duration) {
         let watch = Stopwatch::start();
         self.signal(Signal::TERM);
@@ -139,12 +139,12 @@ impl Program {
         (ended, watch.elapsed())
     }
 
-    /// Whether it has not ended by itself.
+    /// Whether it is still running.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Ends it without any warning, if it has not ended by itself.
+    /// Kills it (SIGKILL).
     pub(crate) fn kill(&mut self) -> Ended {
         self.child.kill().unwrap();
         self.wait()
@@ -154,7 +154,7 @@ impl Program {
 impl Drop for Program {
     #[expect(clippy::print_stderr, reason = "a failed test shows the program's log")]
     fn drop(&mut self) {
-        // It may have ended, which is just as well.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -192,7 +192,7 @@ impl Capture {
 }
 
 impl Ended {
-    /// Fails, and shows all that there is, unless it ended with this code.
+    /// Panics with all output unless it exited with this code.
     #[track_caller]
     pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");

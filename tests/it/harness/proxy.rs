@@ -1,4 +1,4 @@
-//! A way to a server that can be cut: nothing passes any more, and nobody is told.
+//! TCP proxy that can silently stop forwarding.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,7 +18,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Leads to this port of 127.0.0.1.
+    /// Forwards to this port of 127.0.0.1.
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self {
@@ -42,12 +42,12 @@ impl Proxy {
         self.address.port()
     }
 
-    /// From now on nothing passes.
+    /// Stops forwarding.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
     }
 
-    /// What was held up passes, and what comes after it.
+    /// Resumes forwarding, with the bytes held back.
     pub(crate) fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
     }
@@ -65,7 +65,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, cut: &Arc<AtomicBool>) {
                 break;
             }
         }
-        // An end is told at once where the way is open.
+        // Forwards the close once the proxy is not cut.
         while cut.load(Ordering::SeqCst) {
             pause(LOOK_EVERY);
         }

@@ -1,4 +1,4 @@
-//! Somebody who looks in over HTTP: asks well or badly, and reads to the end what comes back.
+//! HTTP client of the tests: sends any bytes and reads the whole answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::{Program, eventually};
 
-/// Only a hang takes so long.
+/// Only a hang reaches this timeout.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What there is to look at without a parameter.
+/// Paths that need no parameter.
 pub(crate) const PAGES: [&str; 6] = [
     "/",
     "/metrics",
@@ -19,11 +19,11 @@ pub(crate) const PAGES: [&str; 6] = [
     "/api/events",
 ];
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
-    /// Names as they came.
+    /// Status line and headers as received.
     head: String,
     pub(crate) body: String,
 }
@@ -38,7 +38,7 @@ impl Page {
     }
 }
 
-/// Where the program says that it listens, by the last word of its log.
+/// The listening address, from the last such log line.
 pub(crate) fn address_of(program: &Program) -> SocketAddr {
     eventually("the address in the log", || {
         let log = program.log();
@@ -47,7 +47,7 @@ pub(crate) fn address_of(program: &Program) -> SocketAddr {
     })
 }
 
-/// A connection that is given up if nothing comes.
+/// A connection with read and write timeouts.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -66,15 +66,15 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Page {
 #[track_caller]
 pub(crate) fn ask(address: SocketAddr, request: &str) -> Page {
     let mut connection = connect(address);
-    // Whoever has heard enough may close before all is sent.
+    // The server may close before the request is sent in full.
     let _ = connection.write_all(request.as_bytes());
     read(connection).unwrap_or_else(|| panic!("no answer to {request:.200}"))
 }
 
-/// None: the connection ended without one.
+/// `None` if the connection closed without an answer.
 fn read(mut connection: TcpStream) -> Option<Page> {
     let mut bytes = Vec::new();
-    // Also what was read before a reset counts.
+    // Keeps what was read before a reset.
     let _ = connection.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n")?;

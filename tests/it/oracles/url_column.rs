@@ -1,12 +1,10 @@
-//! The column in which a state keeps a task's URLs: any bytes, under a checksum that is right for them. They are read as
-//! what they say, or refused as damage; and what was written is found again by every filter that means it.
+//! The column in which a state keeps a task's URLs, with any bytes in it. They are read as what they say, or refused as
+//! damage; and what was written is found again by every filter that means it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rusqlite::functions::{Context, FunctionFlags};
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use ucdn_watch::domain::model::{
@@ -49,12 +47,6 @@ impl Bench {
         let path: PathBuf = folder.path().join("state.db");
         let store = sqlite::open(&path, Timestamp::EPOCH).unwrap().store;
         let beside = Connection::open(&path).unwrap();
-        let flags = FunctionFlags::SQLITE_UTF8
-            | FunctionFlags::SQLITE_DETERMINISTIC
-            | FunctionFlags::SQLITE_INNOCUOUS;
-        let made =
-            beside.create_scalar_function("row_checksum", -1, flags, |row| Ok(checksum(row)));
-        made.unwrap();
         let bench = Self {
             records: SqliteRecords::open(&path).unwrap(),
             store,
@@ -137,29 +129,4 @@ fn task(urls: Urls) -> KnownTask {
         stalled: false,
         absence: Absence::PRESENT,
     }
-}
-
-/// As the state's tables ask for it: over every value with its type and length.
-fn checksum(row: &Context<'_>) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for column in 0..row.len() {
-        let number;
-        let (kind, bytes): (u8, &[u8]) = match row.get_raw(column) {
-            ValueRef::Null => (0, &[]),
-            ValueRef::Integer(value) => {
-                number = value.to_le_bytes();
-                (1, &number)
-            }
-            ValueRef::Real(value) => {
-                number = value.to_le_bytes();
-                (2, &number)
-            }
-            ValueRef::Text(text) => (3, text),
-            ValueRef::Blob(bytes) => (4, bytes),
-        };
-        hasher.update(&[kind]);
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    }
-    hasher.finalize()
 }

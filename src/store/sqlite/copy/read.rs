@@ -1,4 +1,4 @@
-//! Reading everything, each kind of row in the order of its key. Checks each row's checksum.
+//! Reading everything, each kind of row in the order of its key.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,6 @@ use crate::store::copy::{
     COUNTS, Counts, DeliveryRow, EventRow, Origin, PORTION_ROWS, Portion, Receiver, TargetRow,
     TaskRow,
 };
-use crate::store::sqlite::checksum::{self, sound};
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::footprint::number;
 use crate::store::sqlite::records::delivery_state;
@@ -18,32 +17,20 @@ use crate::store::sqlite::row::{count, optional_time, time};
 use crate::store::sqlite::{open, outbox, snapshot};
 
 /// The first columns are what [`snapshot::read_target`] reads.
-const TARGETS: &str = concat!(
-    "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, ",
-    sound!(target),
-    ", name FROM target ORDER BY name"
-);
+const TARGETS: &str =
+    "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging, name
+    FROM target ORDER BY name";
 /// The first columns are what [`snapshot::read_task`] reads.
-const TASKS: &str = concat!(
-    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, ",
-    sound!(task),
-    ", number, target, changed, fingerprint FROM task ORDER BY number"
-);
-const EVENTS: &str = concat!(
-    "SELECT sequence, id, type, time, recorded, target, task, document, ",
-    sound!(event),
-    " FROM event e ORDER BY sequence"
-);
-const WEBHOOKS: &str = concat!(
-    "SELECT name, ",
-    sound!(webhook),
-    " FROM webhook ORDER BY name"
-);
-const DELIVERIES: &str = concat!(
-    "SELECT sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer, ",
-    sound!(delivery),
-    " FROM delivery d ORDER BY sequence, webhook"
-);
+const TASKS: &str =
+    "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls,
+        number, target, changed, fingerprint
+    FROM task ORDER BY number";
+const EVENTS: &str = "SELECT sequence, id, type, time, recorded, target, task, document
+    FROM event ORDER BY sequence";
+const WEBHOOKS: &str = "SELECT name FROM webhook ORDER BY name";
+const DELIVERIES: &str =
+    "SELECT sequence, webhook, state, attempts, next_attempt, last_attempt, last_answer
+    FROM delivery ORDER BY sequence, webhook";
 
 /// Hands out all of it, until the receiver breaks off.
 pub(super) fn all(state: &Connection, receiver: &mut Receiver<'_>) -> Result<(), Fault> {
@@ -109,7 +96,7 @@ fn rows<T>(
 }
 
 fn target(row: &Row<'_>) -> Result<TargetRow, Fault> {
-    let name: String = row.get(7)?;
+    let name: String = row.get(6)?;
     let state = snapshot::read_target(row);
     Ok(TargetRow {
         state: state.map_err(|fault| fault.in_row(|| format!("target {name:?}")))?,
@@ -119,11 +106,11 @@ fn target(row: &Row<'_>) -> Result<TargetRow, Fault> {
 
 fn task(row: &Row<'_>) -> Result<TaskRow, Fault> {
     let task = snapshot::read_task(row)?;
-    let fingerprint: Option<i64> = row.get(13)?;
+    let fingerprint: Option<i64> = row.get(12)?;
     Ok(TaskRow {
-        number: number(row, 10)?,
-        target: TargetName(row.get(11)?),
-        changed: time(row, 12)?,
+        number: number(row, 9)?,
+        target: TargetName(row.get(10)?),
+        changed: time(row, 11)?,
         learned: TaskUpsert {
             fingerprint: fingerprint.map(Fingerprint::from_bits),
             ..task.into()
@@ -134,7 +121,6 @@ fn task(row: &Row<'_>) -> Result<TaskRow, Fault> {
 fn event(row: &Row<'_>) -> Result<EventRow, Fault> {
     let sequence = count(row, 0)?;
     let read = || -> Result<EventRow, Fault> {
-        checksum::check(row, 8)?;
         Ok(EventRow {
             sequence,
             id: row.get(1)?,
@@ -150,14 +136,12 @@ fn event(row: &Row<'_>) -> Result<EventRow, Fault> {
 }
 
 fn webhook(row: &Row<'_>) -> Result<WebhookName, Fault> {
-    checksum::check(row, 1).map_err(|fault| fault.in_row(|| "a webhook's name".to_owned()))?;
     Ok(WebhookName(row.get(0)?))
 }
 
 fn delivery(row: &Row<'_>) -> Result<DeliveryRow, Fault> {
     let sequence = count(row, 0)?;
     let read = || -> Result<DeliveryRow, Fault> {
-        checksum::check(row, 7)?;
         Ok(DeliveryRow {
             sequence,
             webhook: WebhookName(row.get(1)?),

@@ -7,17 +7,13 @@ use super::conditions::{Conditions, seconds, text};
 use crate::domain::model::{Status, TargetName, Timestamp};
 use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::queries::{HourlyCount, TaskCount, TaskPlace, TaskRecord};
-use crate::store::sqlite::checksum::sound;
 use crate::store::sqlite::fault::Fault;
 use crate::store::sqlite::row::{count, time};
 use crate::store::sqlite::snapshot::read_task;
 
 /// What [`read_task`] reads, then the rest of a record.
-const COLUMNS: &str = concat!(
-    "t.id, t.type, t.status, t.created, t.first_seen, t.stalled, t.missed_polls, t.vanished, t.urls, ",
-    sound!(task),
-    ", t.target, t.changed"
-);
+const COLUMNS: &str = "t.id, t.type, t.status, t.created, t.first_seen, t.stalled, t.missed_polls, t.vanished, t.urls,
+    t.target, t.changed";
 const TIME: &str = "coalesce(created, first_seen)";
 const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id DESC";
 /// What the index `task_notable` holds, in its own words: few tasks of most states.
@@ -218,7 +214,7 @@ fn condition(condition: &TaskCondition) -> (String, Vec<Value>) {
 fn read(row: &Row<'_>) -> Result<TaskRecord, Fault> {
     Ok(TaskRecord {
         task: read_task(row)?,
-        target: TargetName(row.get(10)?),
-        changed: time(row, 11)?,
+        target: TargetName(row.get(9)?),
+        changed: time(row, 10)?,
     })
 }

@@ -95,33 +95,6 @@ fn what_is_no_state_is_refused_and_left_as_it_was() {
     );
 }
 
-/// The daemon brings an older version up to date when it starts; a command must not do it under a running one.
-#[test]
-fn an_older_version_is_brought_up_to_date_by_the_daemon_alone() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(include_str!("../../migrations/0001.sql"))
-        .unwrap();
-    old.execute_batch(
-        "INSERT INTO meta VALUES ('state_id', '00000000000000ab'), ('clean_stop', '1');
-         INSERT INTO task VALUES ('shop', 'a', 'file', 'success', 1000, 2000, 2000, 0, 0, 0, 0,
-            '{\"http://example.com/a\":{\"status\":\"success\"}}');
-         PRAGMA user_version = 1;",
-    )
-    .unwrap();
-    drop(old);
-    let error = SqliteRecords::open(&path).unwrap_err();
-    assert!(said(&error).contains("when it starts"), "{}", said(&error));
-    let store = open_sound(&path);
-    assert!(known(&store, "a").is_some());
-    let tasks = SqliteRecords::open(&path).unwrap();
-    assert_eq!(
-        tasks.tasks(&TaskFilter::default(), None, 10).unwrap().len(),
-        1
-    );
-}
-
 #[test]
 fn lists_of_a_million_are_read_within_indexes() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ fn a_database_of_another_program_is_left_alone() {
     for sql in [
         "CREATE TABLE bookmarks (url)",
         "CREATE TABLE bookmarks (url); PRAGMA user_version = 1",
-        "CREATE TABLE bookmarks (url); PRAGMA user_version = 2; PRAGMA application_id = 7",
+        "CREATE TABLE bookmarks (url); PRAGMA user_version = 1; PRAGMA application_id = 7",
         "PRAGMA application_id = 0x47504b47",
         "PRAGMA user_version = 1",
         "PRAGMA journal_mode = WAL; CREATE TABLE bookmarks (url); PRAGMA user_version = 1",
