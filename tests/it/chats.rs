@@ -8,7 +8,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::harness::{Answer, ConfigText, Delivery, Receiver, Scene, task};
+use ucdn_simulator::{Delivery, HttpResponse};
+
+use crate::harness::{ConfigText, Receiver, Scene, task};
 
 /// A chat's word in the config, and how it says yes.
 const CHATS: [(&str, &str); 4] = [
@@ -22,7 +24,7 @@ const CHATS: [(&str, &str); 4] = [
 fn scene(chat: &str, change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
     let scene = Scene::with(|config| change(config.text("webhooks.ops", "format", chat)));
     let yes = CHATS.iter().find(|(word, _)| *word == chat).unwrap().1;
-    scene.hook.answer_always(Answer::says(yes));
+    scene.hook.answer_always(HttpResponse::ok(yes));
     scene
 }
 
@@ -40,7 +42,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 fn two_hundred_failures_are_one_message_in_each_chat() {
     let hooks = CHATS.map(|(word, yes)| {
         let hook = Receiver::start();
-        hook.answer_always(Answer::says(yes));
+        hook.answer_always(HttpResponse::ok(yes));
         (word, hook)
     });
     let scene = Scene::with(|config| {
@@ -219,7 +221,7 @@ fn a_yes_of_the_status_is_none_of_the_body() {
         ("wecom", "", "the answer's body says neither yes nor no"),
     ] {
         let scene = scene(chat, |config| config);
-        scene.hook.answer_always(Answer::says(no));
+        scene.hook.answer_always(HttpResponse::ok(no));
         scene.api.add_task(task("t"));
         let ended = scene.once().with_code(75);
         assert!(ended.stderr.contains(said), "{chat}: {ended}");
@@ -233,7 +235,7 @@ fn a_message_that_a_chat_calls_wrong_is_dead_at_once() {
     let scene = scene("wecom", |config| config);
     scene
         .hook
-        .answer_always(Answer::says(r#"{"errcode":40058,"errmsg":"invalid"}"#));
+        .answer_always(HttpResponse::ok(r#"{"errcode":40058,"errmsg":"invalid"}"#));
     scene.api.add_task(task("t"));
     let ended = scene.once().with_code(75);
     assert!(ended.stderr.contains("delivery is dead"), "{ended}");

@@ -1,8 +1,8 @@
 //! `--once`: one poll of each target, the deliveries that are due, a summary, and an exit code that says how it went.
 
-use ucdn_simulator::{Effect, Fault, WindowField};
+use ucdn_simulator::{Effect, Fault, HttpResponse, WindowField};
 
-use crate::harness::{Answer, Receiver, Scene, eventually, task, types};
+use crate::harness::{Receiver, Scene, eventually, task, types};
 
 #[test]
 fn the_first_run_is_silent_about_what_had_finished() {
@@ -113,7 +113,7 @@ fn an_error_of_the_api_ends_with_75_and_says_what_to_look_at() {
 fn an_owed_delivery_ends_with_75_and_is_made_by_a_later_run_unchanged() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
     let first = scene.hook.deliveries();
     assert_eq!(first.len(), 1);
@@ -133,7 +133,7 @@ fn an_owed_delivery_outranks_a_failed_task() {
     scene.once().with_code(0);
     scene.api.add_task(task("t"));
     scene.change("t", "failure");
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
 }
 
@@ -142,7 +142,7 @@ fn a_refused_delivery_is_dead_at_once() {
     for status in [400, 413, 422] {
         let scene = Scene::new();
         scene.api.add_task(task("t"));
-        scene.hook.answer_next([Answer::status(status)]);
+        scene.hook.answer_next([HttpResponse::status(status)]);
         // Not every due delivery was made, so this is no 0; but nothing is owed to the next run.
         let ended = scene.once().with_code(75);
         let error = format!("{status}");
@@ -232,7 +232,7 @@ fn one_target_that_fails_does_not_keep_the_others_from_being_polled() {
 fn a_delivery_that_is_not_due_yet_is_still_owed() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    let later = Answer::status(503).with_header("Retry-After", "3600");
+    let later = HttpResponse::status(503).with_header("Retry-After", "3600");
     scene.hook.answer_next([later]);
     scene.once().with_code(75);
     scene.once().with_code(75);
@@ -243,7 +243,7 @@ fn a_delivery_that_is_not_due_yet_is_still_owed() {
 fn a_webhook_that_says_gone_is_still_owed_its_events() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(410)]);
+    scene.hook.answer_next([HttpResponse::status(410)]);
     scene.once().with_code(75);
     scene.once().with_code(0);
     assert_eq!(scene.hook.events().len(), 1);
@@ -253,7 +253,7 @@ fn a_webhook_that_says_gone_is_still_owed_its_events() {
 fn what_is_owed_to_a_webhook_that_is_gone_from_the_config_is_no_fault() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
     let other = Receiver::start();
     scene.configure(|config| {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use ucdn_watch::clock::{Clock as _, SystemClock};
 
-use crate::harness::{Answer, Ended, Manner, Receiver, Scene, task, types};
+use ucdn_simulator::{HttpResponse, Sending};
+
+use crate::harness::{Ended, Receiver, Scene, task, types};
 use crate::tls::{Certificate, Gateway};
 
 /// What becomes of an event.
@@ -48,7 +50,7 @@ fn record(scene: &Scene) -> Record {
 }
 
 /// One task, one event, one `--once` with this answer to it.
-fn scene_with(answer: Answer) -> Scene {
+fn scene_with(answer: HttpResponse) -> Scene {
     let scene = Scene::with(|config| config.text("webhooks.ops", "timeout", "3s"));
     scene.api.add_task(task("t"));
     scene.hook.answer_next([answer]);
@@ -70,7 +72,7 @@ fn assert_is_told(ended: &Ended, fate: Fate, name: &str) {
 }
 
 /// Sends, looks, and lets a later run find the receiver well.
-fn play(name: &str, answer: Answer, fate: Fate) {
+fn play(name: &str, answer: HttpResponse, fate: Fate) {
     let scene = scene_with(answer);
     let ended = scene.once();
     let code = if fate == Fate::Delivered { 0 } else { 75 };
@@ -101,7 +103,7 @@ fn play(name: &str, answer: Answer, fate: Fate) {
     );
 }
 
-fn play_all(cases: impl IntoIterator<Item = (String, Answer, Fate)>) {
+fn play_all(cases: impl IntoIterator<Item = (String, HttpResponse, Fate)>) {
     let cases: Vec<_> = cases.into_iter().collect();
     for some in cases.chunks(8) {
         thread::scope(|scope| {
@@ -126,14 +128,18 @@ fn every_class_of_statuses_has_its_fate() {
         (&[410], Fate::Paused),
     ];
     play_all(fates.into_iter().flat_map(|(statuses, fate)| {
-        statuses
-            .iter()
-            .map(move |status| (format!("HTTP {status}"), Answer::status(*status), fate))
+        statuses.iter().map(move |status| {
+            (
+                format!("HTTP {status}"),
+                HttpResponse::status(*status),
+                fate,
+            )
+        })
     }));
 }
 
-fn raw(text: &str) -> Answer {
-    Answer::status(0).sent(Manner::Raw(text.as_bytes().to_vec()))
+fn raw(text: &str) -> HttpResponse {
+    HttpResponse::status(0).sent(Sending::Raw(text.as_bytes().to_vec()))
 }
 
 #[test]
@@ -170,10 +176,10 @@ fn an_interim_answer_is_no_answer_yet() {
 fn an_answer_that_is_none_is_tried_again() {
     let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(1 << 20));
     play_all([
-        ("silence".to_owned(), Answer::hang(), Fate::Retried),
+        ("silence".to_owned(), HttpResponse::hang(), Fate::Retried),
         (
             "a reset after the body was read".to_owned(),
-            Answer::status(0).sent(Manner::Reset),
+            HttpResponse::status(0).sent(Sending::Reset),
             Fate::Retried,
         ),
         ("an end without a word".to_owned(), raw(""), Fate::Retried),
@@ -200,7 +206,7 @@ fn an_answer_that_is_none_is_tried_again() {
         ("endless headers".to_owned(), raw(&long), Fate::Retried),
         (
             "a head that drips".to_owned(),
-            Answer::status(204).sent(Manner::DripHead),
+            HttpResponse::status(204).sent(Sending::DripHeadMs(300)),
             Fate::Retried,
         ),
     ]);
@@ -227,7 +233,7 @@ fn a_body_that_breaks_off_changes_nothing() {
         ),
         (
             "a body that drips".to_owned(),
-            Answer::status(200).sent(Manner::DripBody),
+            HttpResponse::status(200).sent(Sending::DripMs(300)),
             Fate::Delivered,
         ),
     ]);
@@ -236,9 +242,9 @@ fn a_body_that_breaks_off_changes_nothing() {
 #[test]
 fn an_answer_of_a_gibibyte_is_not_read_whole() {
     for (status, code) in [(200, 0), (503, 75)] {
-        let scene = scene_with(Answer::status(status).sent(Manner::Pour));
+        let scene = scene_with(HttpResponse::status(status).sent(Sending::Endless));
         scene.once().with_code(code);
-        let poured = scene.hook.poured();
+        let poured = scene.hook.sent_bytes();
         assert!(poured < 64 << 20, "{status}: {poured} bytes were taken");
     }
 }
@@ -247,7 +253,7 @@ fn an_answer_of_a_gibibyte_is_not_read_whole() {
 fn no_redirection_is_followed() {
     let elsewhere = Receiver::start();
     for status in [300, 301, 302, 303, 307, 308] {
-        let answer = Answer::status(status).with_header("Location", &elsewhere.url());
+        let answer = HttpResponse::status(status).with_header("Location", &elsewhere.url());
         play(&format!("HTTP {status}"), answer, Fate::Retried);
     }
     assert!(elsewhere.deliveries().is_empty());
@@ -280,7 +286,7 @@ fn retry_after_is_heeded_if_it_makes_sense() {
         ),
     ];
     for (asked, date, expected) in cases {
-        let mut answer = Answer::status(503).with_header("Retry-After", &asked);
+        let mut answer = HttpResponse::status(503).with_header("Retry-After", &asked);
         if let Some(date) = &date {
             answer = answer.with_header("Date", date);
         }
@@ -300,7 +306,7 @@ fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
             scope.spawn(move || {
                 let scene = Scene::new();
                 scene.api.add_task(task("t"));
-                scene.hook.answer_next(statuses.map(Answer::status));
+                scene.hook.answer_next(statuses.map(HttpResponse::status));
                 let mut watcher = scene.watch();
                 watcher.wait_for_log("webhook takes events again");
                 scene.change("t", "process");
@@ -319,11 +325,11 @@ fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
 #[test]
 fn whatever_is_wrong_with_one_webhook_the_others_get_their_events() {
     let manners = [
-        Manner::Hang,
-        Manner::Reset,
-        Manner::DripHead,
-        Manner::DripBody,
-        Manner::Pour,
+        Sending::Hang,
+        Sending::Reset,
+        Sending::DripHeadMs(300),
+        Sending::DripMs(300),
+        Sending::Endless,
     ];
     thread::scope(|scope| {
         for manner in manners {
@@ -331,7 +337,7 @@ fn whatever_is_wrong_with_one_webhook_the_others_get_their_events() {
                 let other = Receiver::start();
                 let scene =
                     Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
-                let answer = Answer::status(500).sent(manner);
+                let answer = HttpResponse::status(500).sent(manner);
                 scene.hook.answer_always(answer);
                 scene.api.add_task(task("t"));
                 let _watcher = scene.watch();

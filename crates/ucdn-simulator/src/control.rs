@@ -1,7 +1,7 @@
 //! The control API under `/_control`: arranges tasks, options, faults and the clock, and shows what the simulator saw.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::faults::Fault;
 use super::notation::{self, NotationError, name_and_value};
@@ -56,11 +56,7 @@ impl Content {
     }
 
     fn json(value: &impl Serialize) -> Result<Self, BadRequest> {
-        let text = serde_json::to_string(value);
-        text.map(Self::Json).map_err(|error| BadRequest {
-            status: 500,
-            text: error.to_string(),
-        })
+        Ok(Self::Json(serde_json::to_string(value)?))
     }
 }
 
@@ -76,6 +72,12 @@ impl BadRequest {
             status,
             text: text.to_owned(),
         }
+    }
+}
+
+impl From<serde_json::Error> for BadRequest {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(400, &error.to_string())
     }
 }
 
@@ -147,7 +149,7 @@ fn route(state: &mut SimState, path: &str, request: &HttpRequest) -> Result<Cont
             Ok(Content::Text(lines.collect()))
         }
         ("POST", "faults", None) => {
-            for fault in lines::<Fault>(&text)? {
+            for fault in faults_of(&text)? {
                 state.faults.add(fault);
             }
             Ok(Content::nothing())
@@ -171,8 +173,8 @@ fn route(state: &mut SimState, path: &str, request: &HttpRequest) -> Result<Cont
     }
 }
 
-/// One value per line. Blank lines are skipped.
-fn lines<T: std::str::FromStr<Err = NotationError>>(text: &str) -> Result<Vec<T>, NotationError> {
+/// One fault per line. Blank lines are skipped.
+fn faults_of(text: &str) -> Result<Vec<Fault>, NotationError> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(str::parse).collect()
 }
@@ -203,11 +205,16 @@ fn set_clock(state: &mut SimState, text: &str) -> Result<Content, BadRequest> {
     Ok(Content::nothing())
 }
 
-/// Answers with one id per line.
+/// Adds a task or a list of tasks. Answers with the list of their ids.
 fn add_tasks(state: &mut SimState, text: &str) -> Result<Content, BadRequest> {
-    let specs = lines::<TaskSpec>(text)?.into_iter();
-    let ids = specs.map(|spec| format!("{}\n", state.add(spec)));
-    Ok(Content::Text(ids.collect()))
+    // Not an untagged enum: serde would forget what is wrong with an entry.
+    let specs = match serde_json::from_str(text)? {
+        Value::Array(entries) => entries,
+        entry => vec![entry],
+    };
+    let specs: Result<Vec<TaskSpec>, _> = specs.into_iter().map(serde_json::from_value).collect();
+    let ids: Vec<String> = specs?.into_iter().map(|spec| state.add(spec)).collect();
+    Content::json(&ids)
 }
 
 fn add_steps(state: &mut SimState, id: &str, script: Script) -> Result<Content, BadRequest> {

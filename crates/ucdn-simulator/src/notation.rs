@@ -1,4 +1,4 @@
-//! The one notation of options, faults, scripts and tasks: words separated by blanks, each `NAME=VALUE` or `NAME`.
+//! The one notation of options, faults and scripts: words separated by blanks, each `NAME=VALUE` or `NAME`.
 //!
 //! Command-line flags, the control API and tests read it through `FromStr`. Each type writes itself back with `Display`.
 

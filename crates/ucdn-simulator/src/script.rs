@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::notation::{self, NotationError};
 
 /// What becomes of a task: steps in a row, each at a time after the one before. A task begins as `wait`.
@@ -22,7 +24,8 @@ use super::notation::{self, NotationError};
 ///     .failure(&[1]);
 /// assert_eq!("wait:2s,process:3s,failure+1=failure+*=success".parse(), Ok(second_url_fails));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Script {
     /// In order.
     pub steps: Vec<Step>,
@@ -140,6 +143,14 @@ impl FromStr for Script {
             script.pause_ms = notation::span_ms(span)?;
         }
         Ok(script)
+    }
+}
+
+impl TryFrom<String> for Script {
+    type Error = NotationError;
+
+    fn try_from(text: String) -> Result<Self, NotationError> {
+        text.parse()
     }
 }
 

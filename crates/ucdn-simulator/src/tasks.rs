@@ -1,15 +1,13 @@
 //! Tasks that follow a script: what a task is at a given moment.
 
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
-use serde::Serialize;
-
-use super::notation::{self, NotationError, name_and_value, words};
+use super::notation::words;
 use super::script::{Script, Step};
 
 words! {
     /// Which of the vendor's two lists a task is in.
-    #[derive(Serialize)]
+    #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     TaskKind {
         /// `DescribeNewUcdnRefreshCacheTask`: the CDN drops cached copies.
@@ -22,26 +20,33 @@ words! {
 
 /// A task to be listed.
 ///
-/// In the notation: one or several URLs, and any of `id=ID`, `kind=refresh|prefetch`, `type=WORD`,
-/// `created=UNIX_SECONDS`, `dcdn=yes`, `project=ID` and `script=SCRIPT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The control API reads it as a JSON object with the script as a string. Only `urls` is required.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TaskSpec {
     /// Replaces an existing task of this id. `None` stands for a new id.
+    #[serde(default)]
     pub id: Option<String>,
     /// Which list it is in.
+    #[serde(default)]
     pub kind: TaskKind,
     /// `Type` in responses. `None` leaves it out.
+    #[serde(default)]
     pub r#type: Option<String>,
     /// Unix seconds of the submission by the simulator's clock; the task is not listed before. `None` stands for the
     /// time of the task that it replaces, else for now.
+    #[serde(default)]
     pub created: Option<i64>,
     /// Whether it belongs to whole-site acceleration.
+    #[serde(default)]
     pub is_dcdn: bool,
     /// The only project that sees it. `None` if all do.
+    #[serde(default)]
     pub project_id: Option<String>,
     /// May hold the same URL twice.
     pub urls: Vec<String>,
     /// What becomes of it.
+    #[serde(default)]
     pub script: Script,
 }
 
@@ -80,41 +85,6 @@ impl TaskSpec {
     pub fn created_at(mut self, unix_seconds: i64) -> Self {
         self.created = Some(unix_seconds);
         self
-    }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<(), NotationError> {
-        match name {
-            "id" => self.id = Some(value.to_owned()),
-            "kind" => self.kind = value.parse()?,
-            "type" => self.r#type = Some(value.to_owned()),
-            "created" => self.created = Some(notation::number(value)?),
-            "dcdn" => self.is_dcdn = value == "yes",
-            "project" => self.project_id = Some(value.to_owned()),
-            "script" => self.script = value.parse()?,
-            _ => return Err(NotationError::new("unknown word; URLs contain `://`")),
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for TaskSpec {
-    type Err = NotationError;
-
-    fn from_str(text: &str) -> Result<Self, NotationError> {
-        let mut spec = Self::new([], Script::default());
-        for word in text.split_whitespace() {
-            let (name, value) = name_and_value(word);
-            if name.contains("://") {
-                spec.urls.push(word.to_owned());
-            } else {
-                spec.set(name, value)
-                    .map_err(|error| error.for_name(name))?;
-            }
-        }
-        if spec.urls.is_empty() {
-            return Err(NotationError::new("a task needs a URL"));
-        }
-        Ok(spec)
     }
 }
 
@@ -328,21 +298,5 @@ mod tests {
         assert_eq!(task(end("http://a/ok")).status(99_000), "success");
         assert_eq!(task(end("http://a/fail")).status(99_000), "failure");
         assert_eq!(task(end("http://a/stuck")).status(99_000), "process");
-    }
-
-    #[test]
-    fn a_task_is_read_from_one_line() {
-        let text = "id=t kind=prefetch type=m3u8 created=9 dcdn=yes project=org-x http://a/1?x=1 http://a/2 script=success";
-        let spec: TaskSpec = text.parse().unwrap();
-        let expected = TaskSpec {
-            r#type: Some("m3u8".to_owned()),
-            is_dcdn: true,
-            project_id: Some("org-x".to_owned()),
-            ..TaskSpec::new(["http://a/1?x=1", "http://a/2"], Script::new().success())
-        };
-        assert_eq!(spec, expected.with_id("t").prefetch().created_at(9));
-        for wrong in ["id=t", "http://a/ color=red", "http://a/ kind=other", "a"] {
-            assert!(wrong.parse::<TaskSpec>().is_err(), "{wrong}");
-        }
     }
 }

@@ -308,8 +308,8 @@ fn a_fault_hits_the_page_that_it_is_for() {
 fn the_control_api_arranges_tasks_and_time() {
     let simulator = simulator();
     control(&simulator, "POST", "clock", "freeze now=1600000000");
-    let task = "id=t http://a/ script=wait:1s,process";
-    assert_eq!(control(&simulator, "POST", "tasks", task), "t\n");
+    let task = r#"{"id": "t", "urls": ["http://a/"], "script": "wait:1s,process"}"#;
+    assert_eq!(control(&simulator, "POST", "tasks", task), r#"["t"]"#);
     control(&simulator, "POST", "clock", "advance=1s");
     assert_eq!(control_json(&simulator, "")["now"], 1_600_000_001);
     assert_eq!(control_json(&simulator, "tasks")[0]["status"], "process");
@@ -369,7 +369,7 @@ fn errors_in_control_requests_are_explained() {
     assert!(error("options", "unitt=urls").contains("unitt"));
     assert!(error("options", "unit=bytes").contains("bytes"));
     assert!(error("clock", "stop").contains("freeze"));
-    assert!(error("tasks", "nowhere").contains("nowhere"));
+    assert!(error("tasks", r#"[{"urls": [], "colour": 1}]"#).contains("colour"));
     assert!(error("tasks/x", "success").contains("unknown task"));
     assert!(error("faults", "explode").contains("explode"));
     assert!(error("elsewhere", "").contains("--help"));
