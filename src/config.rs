@@ -72,7 +72,7 @@ pub enum StateLocation {
     File(PathBuf),
     /// A PostgreSQL database that instances share.
     #[cfg(feature = "postgres")]
-    Postgres(Box<crate::store::postgres::Address>),
+    Postgres(Box<crate::store::postgres::ConnectUrl>),
 }
 
 impl fmt::Display for StateLocation {

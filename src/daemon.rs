@@ -1,192 +1,171 @@
-//! The daemon: threads, when to poll, reload and stop. Knows no HTTP, no JSON and no SQL.
+//! The daemon: starts polls when they are due, keeps worker threads running, reloads the config and stops.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Woken};
 use crate::config::Config;
+use crate::domain::model::TargetName;
 use crate::domain::text::with_causes;
 use crate::metrics::ReloadResult;
-use crate::poll::{PollError, Poller};
-use crate::store::queries::StateQueries;
-use crate::store::{Store, StoreError};
+use crate::poll::{PollError, PollReport, Poller};
+use crate::store::StoreError;
 use crate::systemd::SystemdNotifier;
 
-mod background;
-mod backlog;
+mod error;
 mod leases;
 pub mod once;
-mod poll_results;
+mod poll_threads;
 mod reporters;
 mod scheduler;
-mod signals;
-mod slot;
+pub mod signals;
+mod store_handles;
 mod supervisor;
 mod systemd_status;
 mod workers;
 
-use backlog::{Backlog, Waiting};
-use leases::{Held, Holding};
-use poll_results::{Ended, Reports};
-use reporters::Outlets;
-use scheduler::Roster;
+pub use error::SetupError;
+use leases::{LeaseChange, TargetLeases};
+use poll_threads::PollThreads;
+use reporters::Reporters;
+use scheduler::PollScheduler;
 pub use signals::Control;
-use workers::Crew;
-pub use workers::SetupError;
+pub use store_handles::StoreHandles;
+use supervisor::{JOIN_TIMEOUT, join_all};
+use workers::{WorkerBuilder, WorkerSet, conservative_now};
 
-/// Polls under way at the same time, over all targets.
-const MAX_POLLS: usize = 8;
+/// Between two deletions of what is older than the retention.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Between two clean-ups of what is older than the retention.
-const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Longest delay before systemd gets a new status. The status covers all targets, so it is not made anew for each poll.
+const STATUS_DELAY: Duration = Duration::from_secs(1);
 
-/// The service manager hears of news within so long: a line tells of all targets, and is not to be made for each of them.
-const STATUS_WITHIN: Duration = Duration::from_secs(1);
+/// Longest wait of the main loop. `/healthz` reports a longer silence as a hang.
+const MAX_LOOP_WAIT: Duration = Duration::from_secs(15);
 
-/// However long there is nothing to do, the daemon turns so often: whoever asks for its health takes silence for death.
-const TURN_EVERY: Duration = Duration::from_secs(15);
-
-/// What is left of the 2 s that a stop may take, for threads to end by themselves. One that is still resolving a name or
-/// connecting is left behind: what it would have done is done by the next start.
-const JOIN_WITHIN: Duration = Duration::from_millis(1500);
-
-/// A poll that makes no progress for so long beyond what its calls may take is stuck.
+/// A worker that makes no progress for this long, beyond what its call may take, is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The running program.
 #[derive(Debug)]
 pub struct Daemon {
     retention: Duration,
-    store: Arc<dyn Store>,
+    handles: StoreHandles,
     clock: Arc<dyn Clock>,
     control: Control,
-    supervisor: SystemdNotifier,
-    outlets: Outlets,
-    crew: Crew,
-    holding: Holding,
-    roster: Roster,
-    backlog: Backlog,
-    reports: Reports,
-    /// When the service manager is to hear how things are; none: it has.
+    systemd: SystemdNotifier,
+    reporters: Reporters,
+    workers: WorkerSet,
+    leases: TargetLeases,
+    scheduler: PollScheduler,
+    poll_threads: PollThreads,
+    /// When systemd gets a new status. `None` if it has the latest.
     status_due: Option<Duration>,
     last_prune: Option<Duration>,
 }
 
-/// The state, from both sides.
-#[derive(Clone, Debug)]
-pub struct StoreHandles {
-    /// For those who look on. Before the store, for fields are dropped in order: the last to close a file folds its journal in,
-    /// which onlookers don't.
-    pub queries: Arc<dyn StateQueries>,
-    /// For those who work.
-    pub store: Arc<dyn Store>,
-}
-
 impl Daemon {
-    /// Makes everything ready, and starts nothing yet.
+    /// Makes all workers and binds the HTTP listener. Polls and deliveries start in [`Daemon::run`].
     pub fn new(
         config: &Config,
-        StoreHandles { store, queries }: StoreHandles,
+        handles: StoreHandles,
         clock: Arc<dyn Clock>,
         control: Control,
-        supervisor: SystemdNotifier,
+        systemd: SystemdNotifier,
     ) -> Result<Self, SetupError> {
-        let mut outlets = Outlets::new(queries, Arc::clone(&clock));
-        let crew = Crew::of(config, &store, &clock, &control.stop, &outlets.metrics)?;
-        outlets.obey(config)?;
-        outlets.employ(crew.couriers());
+        let mut reporters = Reporters::new(Arc::clone(&handles.queries), Arc::clone(&clock));
+        let workers = WorkerSet::new(WorkerBuilder {
+            config,
+            store: &handles.store,
+            clock: &clock,
+            stop: &control.stop,
+            metrics: reporters.metrics(),
+        })?;
+        reporters.apply_config(config)?;
+        reporters.set_workers(workers.delivery_status());
         let mut daemon = Self {
             retention: config.retention,
-            store,
+            handles,
             clock,
+            poll_threads: PollThreads::new(control.notify.clone()),
             control,
-            supervisor,
-            outlets,
-            crew,
-            holding: Holding::default(),
-            roster: Roster::default(),
-            backlog: Backlog::default(),
-            reports: Reports::new(),
+            systemd,
+            reporters,
+            workers,
+            leases: TargetLeases::default(),
+            scheduler: PollScheduler::default(),
             status_due: None,
             last_prune: None,
         };
-        // In this order: until the state has said which targets are ours, nobody is to hear that none is.
-        daemon.tend();
-        daemon.enlist();
+        // Before anything is reported: until the store has said which targets this instance owns, it does not own none.
+        daemon.renew_leases();
+        daemon.set_targets();
         Ok(daemon)
     }
 
-    /// Says in an event of every target that what was known is lost.
+    /// Commits an event per target that says that the state was lost.
     pub fn report_lost_state(&self, reason: &str) -> Result<(), StoreError> {
-        self.outlets.state_was_lost(reason);
-        self.crew
-            .pollers
-            .values()
-            .try_for_each(|poller| poller.report_lost_state(reason))
+        self.reporters.state_was_lost(reason);
+        let mut pollers = self.workers.pollers.values();
+        pollers.try_for_each(|poller| poller.report_lost_state(reason))
     }
 
-    /// Watches until the stop. `reload` reads the config again; none: it is not valid, and nothing changes.
+    /// Runs until the stop, then closes the state. `reload` reads the config again; it returns `None` if the config is
+    /// invalid, and then nothing changes.
     pub fn run(mut self, mut reload: impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
-        self.tend_couriers();
-        systemd_status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+        self.warn_about_unknown_webhooks();
         log::info!(
             "watching: targets={} webhooks={}",
-            self.crew.pollers.len(),
-            self.crew.webhooks().count()
+            self.workers.pollers.len(),
+            self.workers.webhooks().count()
         );
-        self.supervisor.ready(&self.status());
-        let result = self.turn_until_stopped(&mut reload);
-        self.supervisor.stopping();
+        self.systemd.ready(&self.status());
+        let result = self.run_loop(&mut reload);
+        self.systemd.stopping();
         log::info!("stopping");
-        self.stop();
+        self.shut_down();
         result
     }
 
-    fn turn_until_stopped(
-        &mut self,
-        reload: &mut impl FnMut() -> Option<Config>,
-    ) -> Result<(), StoreError> {
+    fn run_loop(&mut self, reload: &mut impl FnMut() -> Option<Config>) -> Result<(), StoreError> {
         loop {
-            if self.control.take_reload() {
-                self.reload(reload());
-            }
-            self.take_reports()?;
-            if self.tend() == Held::Others {
-                self.enlist();
-            }
-            self.start_due_polls();
-            self.note_backlog();
-            self.tend_couriers();
-            self.report_status();
-            self.prune();
-            if !self.is_stuck() {
-                self.outlets.turned();
-                self.supervisor.keep_alive();
-            }
-            if self.control.bell.wait(Some(self.wait())) == Woken::Stopped {
+            let wait = self.turn(reload)?;
+            if self.control.notify.wait(Some(wait)) == Woken::Stopped {
                 return Ok(());
             }
         }
     }
 
-    /// Works for the targets of this config that are held, and tells the outside how those are.
-    fn enlist(&mut self) {
-        let now = self.clock.monotonic();
-        let pollers = &self.crew.pollers;
-        self.roster.enlist(pollers, self.holding.held(), now);
-        let ours = self.roster.ours();
-        let standing = ours.map(|(name, last)| (name.clone(), last.cloned()));
-        self.outlets
-            .watch_over(standing.collect(), self.holding.fault());
+    /// Does everything that is due, and returns how long to wait for the next turn. Never blocks on the network.
+    fn turn(
+        &mut self,
+        reload: &mut impl FnMut() -> Option<Config>,
+    ) -> Result<Duration, StoreError> {
+        if self.control.take_reload() {
+            self.reload(reload());
+        }
+        self.take_poll_results()?;
+        if self.renew_leases() == LeaseChange::Changed {
+            self.set_targets();
+        }
+        self.restart_exited();
+        self.start_due_polls();
+        self.report_status();
+        self.prune();
+        if !self.is_stuck() {
+            self.reporters.mark_alive();
+            self.systemd.keep_alive();
+        }
+        Ok(self.until_next_turn())
     }
 
     fn reload(&mut self, config: Option<Config>) {
-        self.supervisor.reloading();
-        let mut reload = ReloadResult::Rejected;
+        self.systemd.reloading();
+        let mut outcome = ReloadResult::Rejected;
         if let Some(config) = config {
-            match self.take_over(&config) {
+            match self.apply_config(&config) {
                 Ok(()) => {
-                    reload = ReloadResult::Applied;
+                    outcome = ReloadResult::Applied;
                     log::info!("the config was reloaded");
                 }
                 Err(error) => {
@@ -195,183 +174,208 @@ impl Daemon {
                 }
             }
         }
-        self.outlets.reloaded(reload);
-        self.supervisor.ready(&self.status());
+        self.reporters.config_reloaded(outcome);
+        self.systemd.ready(&self.status());
     }
 
-    /// Sees to it that the targets are ours.
-    fn tend(&mut self) -> Held {
-        let now = self.clock.monotonic();
-        let wanted = self.crew.pollers.keys();
-        let under_way = self.roster.running().map(|(name, _)| name);
-        self.holding.tend(&*self.store, now, wanted, under_way)
-    }
-
-    /// Works for this config from now on, or changes nothing.
-    fn take_over(&mut self, config: &Config) -> Result<(), SetupError> {
-        let metrics = &self.outlets.metrics;
-        let crew = Crew::of(
+    /// Replaces the config, or changes nothing.
+    fn apply_config(&mut self, config: &Config) -> Result<(), SetupError> {
+        let workers = WorkerSet::new(WorkerBuilder {
             config,
-            &self.store,
-            &self.clock,
-            &self.control.stop,
-            metrics,
-        )?;
-        self.outlets.obey(config)?;
-        let old = std::mem::replace(&mut self.crew, crew);
-        self.crew.succeed_to(old);
-        self.outlets.employ(self.crew.couriers());
+            store: &self.handles.store,
+            clock: &self.clock,
+            stop: &self.control.stop,
+            metrics: self.reporters.metrics(),
+        })?;
+        self.reporters.apply_config(config)?;
+        let old = std::mem::replace(&mut self.workers, workers);
+        self.workers.take_over(old);
+        self.reporters.set_workers(self.workers.delivery_status());
         self.retention = config.retention;
-        self.holding.look_again();
-        self.enlist();
-        systemd_status::tell_of_unknown_webhooks(&*self.store, &self.crew);
+        self.leases.renew_soon();
+        self.set_targets();
+        self.warn_about_unknown_webhooks();
         Ok(())
     }
 
-    fn tend_couriers(&mut self) {
+    fn take_poll_results(&mut self) -> Result<(), StoreError> {
+        let mut any = false;
+        while let Some(finished) = self.poll_threads.try_result() {
+            any = true;
+            let target = &finished.target;
+            match finished.report {
+                Some(report) => self.handle_report(target, report)?,
+                None => self.handle_panic(target),
+            }
+        }
+        if any {
+            self.reporters.flush();
+            let soon = self.clock.monotonic().saturating_add(STATUS_DELAY);
+            self.status_due.get_or_insert(soon);
+        }
+        Ok(())
+    }
+
+    fn handle_report(&mut self, target: &TargetName, report: PollReport) -> Result<(), StoreError> {
+        self.scheduler
+            .poll_finished(target, Some(&report), &*self.clock);
+        let last = self.scheduler.last(target);
+        self.reporters.poll_finished(target, &report, last);
+        match report.result {
+            Err(PollError::Store(error @ StoreError::Damaged { .. })) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn handle_panic(&mut self, target: &TargetName) {
+        log::error!("poll panicked, retrying: target={target}");
+        self.scheduler.poll_finished(target, None, &*self.clock);
+        let last = self.scheduler.last(target);
+        self.reporters.poll_panicked(target, last);
+    }
+
+    fn renew_leases(&mut self) -> LeaseChange {
+        let wanted = self.workers.pollers.keys();
+        let polling = self.scheduler.running().map(|(name, _)| name);
         let now = self.clock.monotonic();
-        self.crew.tend_couriers(now, &self.control.bell);
+        self.leases
+            .renew_if_due(&*self.handles.store, now, wanted, polling)
+    }
+
+    /// Schedules and reports the targets that the config has and this instance owns.
+    fn set_targets(&mut self) {
+        let now = self.clock.monotonic();
+        self.scheduler
+            .set_targets(&self.workers.pollers, self.leases.owned(), now);
+        let owned = self.scheduler.owned();
+        let owned = owned.map(|(name, last)| (name.clone(), last.cloned()));
+        self.reporters
+            .set_targets(owned.collect(), self.leases.store_error());
+    }
+
+    fn restart_exited(&mut self) {
+        let now = self.clock.monotonic();
+        self.workers.restart_exited(now, &self.control.notify);
+        self.reporters.restart_exited(now, &self.control.notify);
     }
 
     fn start_due_polls(&mut self) {
         let now = self.clock.monotonic();
-        while self.may_start_polls() {
-            let Some((name, poller)) = self.roster.due(now) else {
-                return;
-            };
-            let bell = self.control.bell.clone();
-            let messenger = self.reports.messenger(name.clone(), bell);
-            let started = std::thread::Builder::new()
-                .name(format!("poll {name}"))
-                .spawn(move || messenger.tell(poller.poll()));
-            match started {
-                Ok(_) => self.roster.poll_began(&name, now),
+        while let Some((target, poller)) = self.scheduler.next_poll(now) {
+            match self.poll_threads.spawn(&target, poller) {
+                Ok(()) => self.scheduler.poll_started(&target, now),
                 Err(error) => {
-                    log::error!("no thread for a poll, trying again later: {error}");
-                    self.roster.note(&name, |slot| slot.put_off(now));
+                    log::error!("can't start a poll, retrying: target={target} reason={error}");
+                    self.scheduler.postpone(&target, now);
                 }
             }
         }
-    }
-
-    fn note_backlog(&mut self) {
-        let now = self.clock.monotonic();
-        let due = self.roster.due(now);
-        let waiting = due.as_ref().map(|(target, poller)| Waiting {
-            target,
-            interval: poller.target().poll.interval,
-        });
-        self.backlog.note(waiting, now);
-    }
-
-    fn may_start_polls(&self) -> bool {
-        self.roster.running().count() < MAX_POLLS
-    }
-
-    fn take_reports(&mut self) -> Result<(), StoreError> {
-        let mut news = false;
-        while let Ok(Ended { target, report }) = self.reports.receiver.try_recv() {
-            news = true;
-            let clock = &*self.clock;
-            let Some(report) = report else {
-                log::error!(
-                    "a poll died of a fault of this program, trying again later: target={target}"
-                );
-                let now = clock.monotonic();
-                self.roster.note(&target, |slot| slot.put_off(now));
-                continue;
-            };
-            self.roster
-                .note(&target, |slot| slot.poll_ended(&report, clock));
-            let last = self.roster.last(&target);
-            self.outlets.polled(&target, &report, last);
-            if let Err(PollError::Store(error @ StoreError::Damaged { .. })) = report.result {
-                return Err(error);
-            }
-        }
-        if news {
-            self.outlets.pass_on();
-            let soon = self.clock.monotonic().saturating_add(STATUS_WITHIN);
-            self.status_due.get_or_insert(soon);
-        }
-        Ok(())
+        self.scheduler.log_overload(now);
     }
 
     fn report_status(&mut self) {
         let now = self.clock.monotonic();
         if self.status_due.is_some_and(|due| due <= now) {
             self.status_due = None;
-            self.supervisor.status(|| self.status());
+            self.systemd.status(|| self.status());
         }
     }
 
+    fn status(&self) -> String {
+        let backlog = self.handles.store.outbox_backlog().unwrap_or_default();
+        let pending = backlog.iter().map(|backlog| backlog.pending).sum();
+        systemd_status::status_line(self.scheduler.owned(), pending)
+    }
+
+    /// Deletes what is older than the retention.
     fn prune(&mut self) {
         let now = self.clock.monotonic();
         if self
             .last_prune
-            .is_some_and(|last| now < last.saturating_add(PRUNE_EVERY))
+            .is_some_and(|last| now < last.saturating_add(PRUNE_INTERVAL))
         {
             return;
         }
-        // Before the first answer, nobody but our own clock says what is old.
-        let Some(present) = self.crew.vouched_now() else {
+        // Before the first answer of an API, only this machine's clock says what is old, and it may be wrong.
+        let Some(present) = conservative_now(self.workers.pollers.values()) else {
             return;
         };
         self.last_prune = Some(now);
-        match self.store.prune(present.saturating_sub(self.retention)) {
+        match self
+            .handles
+            .store
+            .prune(present.saturating_sub(self.retention))
+        {
             Ok(0) => {}
-            Ok(rows) => log::debug!("forgot what is older than the retention: rows={rows}"),
-            Err(error) => log::warn!("can't forget what is older than the retention: {error}"),
+            Ok(rows) => log::debug!("deleted what is older than the retention: rows={rows}"),
+            Err(error) => log::warn!(
+                "can't delete what is older than the retention, retrying in an hour: {error}"
+            ),
         }
     }
 
-    /// Until something is due.
-    fn wait(&self) -> Duration {
-        let now = self.clock.monotonic();
-        // While no other poll may start, the end of one is what to wait for, and that rings the bell.
-        let next_poll = self.roster.next_due().filter(|_| self.may_start_polls());
-        let couriers = self.crew.couriers_due();
-        let due = [next_poll, self.holding.due(), self.status_due, couriers];
-        let due = due.into_iter().flatten().min();
-        let keep_alive = self.supervisor.keep_alive_interval();
-        let at_most = keep_alive.map_or(TURN_EVERY, |often| often.min(TURN_EVERY));
-        due.map_or(at_most, |due| due.saturating_sub(now).min(at_most))
-    }
-
-    /// Whether some loop has not turned for longer than anything it does may take.
+    /// Whether a poll or delivery has made no progress for longer than anything it does may take.
     fn is_stuck(&self) -> bool {
         let now = self.clock.monotonic();
-        let stuck_poll = self
-            .roster
-            .running()
-            .map(|(_, running)| {
-                running.poller.last_turn().max(running.since) + running.poller.patience()
-            })
-            .any(|until| now > until.saturating_add(STUCK_AFTER));
-        stuck_poll || self.crew.has_stuck_courier(now, STUCK_AFTER)
+        let mut polls = self.scheduler.running().map(|(_, running)| {
+            let progress = running.poller.last_turn().max(running.started);
+            progress.saturating_add(running.poller.patience())
+        });
+        polls.any(|until| now > until.saturating_add(STUCK_AFTER))
+            || self.workers.has_stuck_delivery(now, STUCK_AFTER)
     }
 
-    fn status(&self) -> String {
-        let owed = self.store.owed().unwrap_or_default();
-        let pending = owed.iter().map(|owed| owed.pending).sum();
-        systemd_status::line(self.roster.ours(), pending)
+    fn until_next_turn(&self) -> Duration {
+        let due = [
+            self.scheduler.next_due(),
+            self.leases.renewal_due(),
+            self.status_due,
+            self.workers.restart_due(),
+            self.reporters.restart_due(),
+        ];
+        let now = self.clock.monotonic();
+        let wait = due.into_iter().flatten().min();
+        let wait = wait.map_or(MAX_LOOP_WAIT, |due| due.saturating_sub(now));
+        let keep_alive = self.systemd.keep_alive_interval();
+        wait.min(keep_alive.unwrap_or(MAX_LOOP_WAIT))
+            .min(MAX_LOOP_WAIT)
     }
 
-    fn stop(&mut self) {
-        self.roster.pollers().for_each(Poller::cut);
-        self.crew.stop_couriers();
-        let deadline = self.clock.monotonic().saturating_add(JOIN_WITHIN);
-        let told = self.outlets.end();
-        while self.roster.running().next().is_some() {
-            let left = deadline.saturating_sub(self.clock.monotonic());
-            let Ok(Ended { target, .. }) = self.reports.receiver.recv_timeout(left) else {
-                log::warn!("a poll did not end in time, and is left behind");
-                break;
-            };
-            let now = self.clock.monotonic();
-            self.roster.note(&target, |slot| slot.put_off(now));
+    /// The store keeps events for a webhook that the config no longer has, but no worker delivers them.
+    fn warn_about_unknown_webhooks(&self) {
+        for backlog in self.handles.store.outbox_backlog().unwrap_or_default() {
+            let is_known = self
+                .workers
+                .webhooks()
+                .any(|known| *known == backlog.webhook);
+            if backlog.pending > 0 && !is_known {
+                log::warn!(
+                    "undelivered events are kept for a webhook that is not in the config; add it again, or drop them with \
+                     `ucdn-watch deliveries drop`: webhook={} pending={}",
+                    backlog.webhook,
+                    backlog.pending
+                );
+            }
         }
-        let left = deadline.saturating_sub(self.clock.monotonic());
-        self.crew.join_couriers(told, left);
+    }
+
+    /// Stops all threads within [`JOIN_TIMEOUT`].
+    fn shut_down(mut self) {
+        self.scheduler.pollers().for_each(Poller::cut);
+        self.workers.stop();
+        let deadline = self.clock.monotonic().saturating_add(JOIN_TIMEOUT);
+        let clock = Arc::clone(&self.clock);
+        let left = || deadline.saturating_sub(clock.monotonic());
+        let mut threads = self.reporters.stop();
+        threads.extend(self.workers.take_threads());
+        for _ in self.scheduler.running() {
+            if self.poll_threads.wait_for_result(left()).is_none() {
+                log::warn!("a poll did not stop in time; the next start repeats it");
+                break;
+            }
+        }
+        if !join_all(threads, left()) {
+            log::warn!("a delivery or heartbeat did not stop in time; the next start repeats it");
+        }
     }
 }

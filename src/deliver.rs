@@ -1,28 +1,22 @@
-//! Deliveries: one courier a webhook drains what the state owes it, in order. Meets polls in the store alone, and never
-//! looks at the API.
+//! Delivery workers: one per webhook. A worker drains the webhook's rows of the outbox in order, and retries failures with
+//! backoff. [`worker`] has the main path.
 //!
-//! An event is delivered at least once: if the program dies between a receiver's answer and its record, the same bytes go
-//! out again under the same `webhook-id`. How many there can be at a time is the ledger's to say.
+//! An event is delivered at least once. If the program dies between a receiver's response and its record, the next run
+//! sends the same bytes again with the same `webhook-id`. [`ack_buffer`] bounds how many events that concerns.
 
-use std::time::Duration;
-
-mod agenda;
-mod answer;
+mod ack_buffer;
 mod batch;
-mod journal;
-mod ledger;
-mod receiver;
+mod endpoint;
+mod log;
+mod response;
+mod retry;
 mod status;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Verdict};
-pub use receiver::{Receiver, Reply};
-pub use status::{DrainReport, Outcome, Snapshot, WorkerStatus};
+pub use endpoint::{Endpoint, HttpEndpoint};
+pub use response::{Disposition, EndpointResponse};
+pub use status::{AttemptOutcome, DrainReport, WorkerSnapshot, WorkerStatus};
 pub use worker::DeliveryWorker;
-
-/// How long a courier with nothing to do waits, at most, before it looks into the store again: what another process
-/// wrote there rings no bell.
-pub const IDLE_LOOK: Duration = Duration::from_secs(15);

@@ -1,5 +1,4 @@
-//! The heartbeat: tells somebody outside, who raises the alarm when it stays away, that every target was polled. Owns
-//! that one request, and does not decide when.
+//! Heartbeat: a GET request to a dead man's switch, which raises the alarm when the requests stop.
 
 use crate::clock::CancelToken;
 use crate::config;
@@ -7,15 +6,15 @@ use crate::domain::incident::Incident;
 use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest};
 use crate::secret::SecretUrl;
 
-/// As much of an answer as is read, in bytes: its status says it all.
-const ANSWER_LIMIT: u64 = 16 * 1024;
+/// Bytes read of a response, of which only the status counts.
+const MAX_BODY_BYTES: u64 = 16 * 1024;
 
-/// Whom to tell. A fault is logged when it begins, when it changes and when it ends.
+/// Sends the requests. An ongoing failure is logged when it begins, changes and ends.
 #[derive(Debug)]
 pub struct Heartbeat {
     url: SecretUrl,
     client: HttpClient,
-    fault: Incident,
+    failure: Incident,
 }
 
 impl Heartbeat {
@@ -23,34 +22,34 @@ impl Heartbeat {
     pub fn new(settings: &config::HeartbeatSettings) -> Result<Self, HttpError> {
         Ok(Self {
             url: settings.url.clone(),
-            client: HttpClient::new(&settings.http, BodyLimit::CutAt(ANSWER_LIMIT))?,
-            fault: Incident::default(),
+            client: HttpClient::new(&settings.http, BodyLimit::CutAt(MAX_BODY_BYTES))?,
+            failure: Incident::default(),
         })
     }
 
-    /// What cuts a beat under way short. Request the stop first: what is cut by it is no fault.
-    pub fn cut(&self) -> impl Fn() + Send + use<> {
+    /// Ends a request under way. Request the stop first, so that [`Self::ping`] does not take it for a failure.
+    pub fn abort_handle(&self) -> impl Fn() + Send + use<> {
         let client = self.client.clone();
         move || client.shut_down()
     }
 
-    /// Tells it once. Another beat comes soon, so a failed one is not tried again.
-    pub fn beat(&mut self, stop: &CancelToken) {
-        let fault = match self.client.call(&self.url, HttpRequest::Get, &[]) {
-            Ok(answer) if (200..300).contains(&answer.status) => None,
-            Ok(answer) => Some(format!("HTTP {}", answer.status)),
+    /// Sends one request. A failed one is not retried, because the next one follows soon.
+    pub fn ping(&mut self, stop: &CancelToken) {
+        let failure = match self.client.call(&self.url, HttpRequest::Get, &[]) {
+            Ok(response) if response.status.is_success() => None,
+            Ok(response) => Some(format!("HTTP {}", response.status.as_u16())),
             Err(error) => Some(error.to_string()),
         };
-        if fault.is_some() && stop.is_cancelled() {
+        if failure.is_some() && stop.is_cancelled() {
             return;
         }
         let to = &self.url;
-        match fault {
-            Some(reason) if self.fault.failed(&reason).is_news() => {
-                log::warn!("the heartbeat fails: to={to} reason={reason}");
+        match failure {
+            Some(reason) if self.failure.failed(&reason).is_news() => {
+                log::warn!("heartbeat failed: to={to} reason={reason}");
             }
-            None if self.fault.ended().is_some() => {
-                log::info!("the heartbeat gets through again: to={to}");
+            None if self.failure.ended().is_some() => {
+                log::info!("heartbeat succeeds again: to={to}");
             }
             _ => {}
         }

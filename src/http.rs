@@ -1,28 +1,32 @@
-//! HTTP calls: time limits, size caps, proxies, trust, and errors without secrets. The only place that names ureq.
-//! Knows nothing of JSON, and attempts nothing twice.
+//! HTTP client: timeouts, size limits, proxies, trusted certificates, and errors without secrets. The only user of ureq.
+//! Makes each call once and does not parse bodies.
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
+use ureq::config::Config;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::config::HttpSettings;
 use crate::secret::SecretUrl;
 
-mod lookup;
+#[cfg(test)]
+mod tests;
 
-use lookup::{Lookup, NoThread};
-
-/// The longest that a TCP connect may take, however long the whole call may.
+/// Limit of a TCP connect. The whole call may have a longer one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the standard library begins what it says of a failed look-up.
+/// Beginning of the standard library's error for a failed name lookup. The error has no kind of its own.
 const LOOKUP_FAILED: &str = "failed to lookup address information";
 
-/// One peer's client: keeps connections, and can be cut off.
+/// A client for one peer. Keeps connections open between calls. Clones share them.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     agent: ureq::Agent,
@@ -30,21 +34,21 @@ pub struct HttpClient {
     body: BodyLimit,
 }
 
-/// How much of an answer's body is read; counted after unpacking.
+/// How much of a response's body is read, in bytes after decompression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLimit {
-    /// A longer one is [`HttpError::TooLarge`].
+    /// A longer body is [`HttpError::TooLarge`].
     RefuseOver(u64),
-    /// A longer one is cut there: for receivers, whose status says it all.
+    /// A longer body is truncated.
     CutAt(u64),
 }
 
 /// One request. Redirects are not followed.
 #[derive(Clone, Copy, Debug)]
 pub enum HttpRequest<'a> {
-    /// Without a body.
+    /// GET.
     Get,
-    /// With one.
+    /// POST.
     Post {
         /// `Content-Type`.
         content_type: &'static str,
@@ -53,58 +57,58 @@ pub enum HttpRequest<'a> {
     },
 }
 
-/// What came back, whatever its status.
+/// A response with any status.
 #[derive(Clone, Debug)]
-pub struct HttpAnswer {
+pub struct HttpResponse {
     /// The status code.
-    pub status: u16,
+    pub status: StatusCode,
     headers: HeaderMap,
-    /// The body, unpacked, as far as [`BodyLimit`] lets it be read.
+    /// The decompressed body, truncated at [`BodyLimit::CutAt`].
     pub body: Vec<u8>,
 }
 
-impl HttpAnswer {
-    /// A header's value, if it is there once and readable.
+impl HttpResponse {
+    /// A header's first value. `None` if the header is missing or not ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
-/// Why a call brought no whole answer. Says nothing of URL, headers or body.
+/// Why a call has no complete response. Its text contains neither URL nor headers nor body.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The time for this part of the call, or for all of it, was up.
+    /// The timeout of one part of the call, or of the whole call, expired.
     #[error("timed out while {waiting_for}")]
     TimedOut {
-        /// What it was waiting for.
+        /// The part of the call that was under way.
         waiting_for: &'static str,
     },
-    /// The body is longer than we read.
+    /// The body is longer than [`BodyLimit::RefuseOver`].
     #[error("the answer is longer than {limit} bytes")]
     TooLarge {
-        /// The cap, in bytes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// There is no such host, or nobody can say.
+    /// The name lookup failed or found no address.
     #[error("the host name can't be resolved")]
     HostNotFound,
-    /// No connection, or it broke.
+    /// There is no connection, or it broke.
     #[error("the connection failed: {0}")]
     Connection(String),
-    /// No trusted connection.
+    /// The TLS handshake failed, or the certificate is not trusted.
     #[error("TLS: {0}")]
     Tls(String),
-    /// What came back is not HTTP.
+    /// The response is not valid HTTP.
     #[error("the answer is not HTTP: {0}")]
     Protocol(String),
-    /// The settings make no client.
+    /// The settings are invalid.
     #[error("{0}")]
     Settings(String),
 }
 
 impl HttpClient {
-    /// A client for one peer. Proxies come from the settings or, without one there, from the environment.
+    /// Makes a client; connects to nothing yet. Without `proxy` in the settings, the environment's proxy variables apply.
     pub fn new(settings: &HttpSettings, body: BodyLimit) -> Result<Self, HttpError> {
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -120,31 +124,35 @@ impl HttpClient {
             config = config.proxy(Some(proxy));
         }
         Ok(Self {
-            agent: ureq::Agent::with_parts(config.build(), DefaultConnector::default(), Lookup),
+            agent: ureq::Agent::with_parts(
+                config.build(),
+                DefaultConnector::default(),
+                LookupThread,
+            ),
             extra_headers: extra_headers(settings)?,
             body,
         })
     }
 
-    /// Makes one call and reads its answer to the end (or to [`BodyLimit`]).
+    /// Makes one call and reads the body up to [`BodyLimit`].
     pub fn call(
         &self,
         url: &SecretUrl,
         request: HttpRequest<'_>,
         headers: &[(&'static str, &str)],
-    ) -> Result<HttpAnswer, HttpError> {
+    ) -> Result<HttpResponse, HttpError> {
         self.call_into(url, request, headers, Vec::new())
     }
 
-    /// The same; the answer's body takes the place of these bytes. Whoever reads one long answer after the other hands
-    /// in an earlier one's: memory that the system has to give anew costs more than what is read into it.
+    /// [`Self::call`] that reads the body into `buffer`. A caller that reads many long bodies passes the previous one:
+    /// fresh memory from the system costs more CPU than reading into it.
     pub fn call_into(
         &self,
         url: &SecretUrl,
         request: HttpRequest<'_>,
         headers: &[(&'static str, &str)],
-        memory: Vec<u8>,
-    ) -> Result<HttpAnswer, HttpError> {
+        buffer: Vec<u8>,
+    ) -> Result<HttpResponse, HttpError> {
         let mut all = self.extra_headers.clone();
         for (name, value) in headers {
             let value = HeaderValue::from_str(value)
@@ -167,11 +175,11 @@ impl HttpClient {
                 builder.send(body)
             }
         };
-        self.read(response.map_err(without_secrets)?, memory)
+        self.read(response.map_err(without_secrets)?, buffer)
     }
 
-    /// Ends every call under way, also those of clones, and fails all later ones. A name look-up or a connect under
-    /// way goes on to its own time limit.
+    /// Aborts every call under way, also those of clones, and fails all later ones. A name lookup or a connect under
+    /// way continues until its timeout.
     pub fn shut_down(&self) {
         self.agent.clone().shutdown();
     }
@@ -179,12 +187,12 @@ impl HttpClient {
     fn read(
         &self,
         response: http::Response<ureq::Body>,
-        memory: Vec<u8>,
-    ) -> Result<HttpAnswer, HttpError> {
+        buffer: Vec<u8>,
+    ) -> Result<HttpResponse, HttpError> {
         let (parts, body) = response.into_parts();
         let (BodyLimit::RefuseOver(limit) | BodyLimit::CutAt(limit)) = self.body;
-        let mut bytes = memory;
-        // One byte over the limit is asked for: only its arrival tells a body that fits from one that was cut.
+        let mut bytes = buffer;
+        // Reads one byte over the limit: only its arrival shows that the body does not fit.
         let reader = body.into_with_config().limit(u64::MAX).reader();
         let read = read_over(reader.take(limit.saturating_add(1)), &mut bytes);
         match (read, self.body) {
@@ -200,22 +208,22 @@ impl HttpClient {
                 }
             }
         }
-        Ok(HttpAnswer {
-            status: parts.status.as_u16(),
+        Ok(HttpResponse {
+            status: parts.status,
             headers: parts.headers,
             body: bytes,
         })
     }
 }
 
-/// Reads to the end, or to the first error, in the place of what the bytes were. Unlike `read_to_end` it does not clear
-/// them first, so what lies in them already need not be written a second time.
+/// Overwrites `bytes` with everything up to the end or the first error. Unlike `read_to_end` after `clear`, it does not
+/// initialise memory that is initialised already.
 fn read_over(mut reader: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> {
     const GROWTH: usize = 8 << 10;
     let mut length = 0;
     let result = loop {
         if length == bytes.len() {
-            // Grows as vectors do, by doubling its memory; only as much of it is written as may be read soon.
+            // The capacity doubles. Only the part that the next reads may fill is initialised.
             bytes.resize(length + GROWTH.max(length / 8), 0);
         }
         match reader.read(bytes.get_mut(length..).unwrap_or_default()) {
@@ -227,6 +235,42 @@ fn read_over(mut reader: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> 
     };
     bytes.truncate(length);
     result
+}
+
+/// Resolves host names on a thread of its own. A lookup (`getaddrinfo`) can't be interrupted, and a stop must not wait for
+/// it, so the call leaves the thread behind at its timeout. ureq's resolver does the same but panics if the system has no
+/// thread left.
+#[derive(Debug)]
+struct LookupThread;
+
+/// The system has no thread left.
+#[derive(Debug, thiserror::Error)]
+#[error("no thread to look the host name up with")]
+struct NoThread;
+
+impl Resolver for LookupThread {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let (sender, receiver) = sync_channel(1);
+        let (uri, config) = (uri.clone(), config.clone());
+        let builder = thread::Builder::new().name("lookup".to_owned());
+        let thread = builder.spawn(move || {
+            let without_timeout = NextTimeout::default();
+            let result = DefaultResolver::default().resolve(&uri, &config, without_timeout);
+            // Fails if the call has timed out.
+            let _ = sender.send(result);
+        });
+        thread.map_err(|_| ureq::Error::Other(Box::new(NoThread)))?;
+        match receiver.recv_timeout(*timeout.after) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(ureq::Error::Timeout(timeout.reason)),
+            Err(RecvTimeoutError::Disconnected) => Err(ureq::Error::HostNotFound),
+        }
+    }
 }
 
 fn roots(settings: &HttpSettings) -> Result<RootCerts, HttpError> {
@@ -264,7 +308,7 @@ fn extra_headers(settings: &HttpSettings) -> Result<HeaderMap, HttpError> {
     Ok(headers)
 }
 
-/// Says what went wrong in words of ours: some of ureq's errors quote the URL.
+/// Replaces ureq's texts: some of them quote the URL.
 fn without_secrets(error: ureq::Error) -> HttpError {
     match error {
         ureq::Error::Timeout(timeout) => HttpError::TimedOut {
@@ -301,8 +345,7 @@ fn without_secrets(error: ureq::Error) -> HttpError {
     }
 }
 
-/// TLS failures come wrapped in I/O errors when they happen in a handshake, and a failed look-up of a name has no kind of
-/// its own.
+/// A TLS failure in a handshake and a failed name lookup arrive as I/O errors.
 fn io_error(error: &std::io::Error) -> HttpError {
     if error.to_string().starts_with(LOOKUP_FAILED) {
         return HttpError::HostNotFound;
@@ -313,59 +356,9 @@ fn io_error(error: &std::io::Error) -> HttpError {
     }
 }
 
-/// Without the moment at which a certificate was found out of date, and by how many seconds: the fault is the same one
-/// when the next call finds it.
+/// Drops the time at which a certificate was found to be expired. The text of a lasting fault must not change with each
+/// call, or each call would be logged.
 fn tls_error(what: &str) -> HttpError {
     let lasting = what.split(": verification time").next();
     HttpError::Tls(lasting.unwrap_or(what).to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secret::Secret;
-
-    #[test]
-    fn what_is_read_takes_the_place_of_what_was_there() {
-        for before in [0, 3, 9_000, 200_000] {
-            for length in [0, 1, 8_192, 100_000] {
-                let body: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
-                let mut bytes = vec![7; before];
-                read_over(&*body, &mut bytes).unwrap();
-                assert!(bytes == body, "{length} bytes over {before}");
-            }
-        }
-    }
-
-    /// A receiver's answer that broke off is shown as far as it came.
-    #[test]
-    fn what_was_read_before_an_error_is_kept() {
-        struct Broken;
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-                Err(std::io::ErrorKind::ConnectionReset.into())
-            }
-        }
-        let mut bytes = vec![7; 90];
-        let error = read_over(b"begun".chain(Broken), &mut bytes).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-        assert_eq!(bytes, b"begun");
-    }
-
-    /// A panic's message, or a line of a debugger's, may hold one.
-    #[test]
-    fn a_client_prints_neither_headers_nor_the_proxys_password() {
-        let secret = |text: &str| Secret::new(text.to_owned());
-        let settings = HttpSettings {
-            timeout: Duration::from_secs(1),
-            headers: vec![("x-channel".to_owned(), secret("canary-header"))],
-            proxy: Some(secret("http://canary-user:canary-password@127.0.0.1:1")),
-            ca_certificates: None,
-        };
-        let client = HttpClient::new(&settings, BodyLimit::CutAt(1)).unwrap();
-        for printed in [format!("{client:?} {client:#?}"), format!("{settings:?}")] {
-            assert!(printed.contains("x-channel"), "{printed}");
-            assert!(!printed.contains("canary"), "{printed}");
-        }
-    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::{Age, Clock};
 use crate::config::Config;
-use crate::deliver::Outcome;
+use crate::deliver::AttemptOutcome;
 use crate::domain::model::{AccountName, TargetName, Timestamp, WebhookName};
 use crate::poll::{PollError, PollReport};
 use crate::store::queries::{StateQueries, TaskCount};
@@ -114,7 +114,7 @@ impl Metrics {
             }
         }
         for webhook in config.webhooks.keys() {
-            for outcome in Outcome::ALL {
+            for outcome in AttemptOutcome::ALL {
                 drop(
                     families
                         .deliveries
@@ -215,7 +215,7 @@ impl Metrics {
     }
 
     /// A try of a delivery ended.
-    pub fn record_delivery(&self, webhook: &WebhookName, outcome: Outcome) {
+    pub fn record_delivery(&self, webhook: &WebhookName, outcome: AttemptOutcome) {
         self.families
             .deliveries
             .get_or_create(&Delivered::of(webhook, outcome))
@@ -307,7 +307,7 @@ impl Metrics {
         for gauge in [&families.pending, &families.dead, &families.oldest_pending] {
             gauge.clear();
         }
-        let Ok(owed) = self.records.owed() else {
+        let Ok(owed) = self.records.outbox_backlog() else {
             return;
         };
         for webhook in &self.watched().webhooks {

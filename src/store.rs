@@ -11,17 +11,17 @@ use crate::domain::model::{
     TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 
+mod batched;
 #[cfg(test)]
 mod contract_tests;
-pub mod copy;
-pub mod documents;
 pub mod filter;
+pub mod json;
 mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod queries;
 pub mod sqlite;
-mod steps;
+pub mod transfer;
 
 /// What every state does, whatever engine holds it. The promise of the program rests on these lines.
 ///
@@ -108,7 +108,7 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Of a target's tasks that were created at `from` or later, how far back the newest of them reach that fit into
     /// `room`. Tasks without a `created` are not looked at.
-    fn reach(
+    fn recent_span(
         &self,
         target: &TargetName,
         room: PageCapacity,
@@ -135,7 +135,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<(), StoreError>;
 
     /// What each webhook that was ever owed anything is owed now, by name; also when all of it was pruned.
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
 
     /// Forgets finished and vanished tasks that were created and last changed before `before`, and events of before it
     /// of which nothing is pending or dead. A task without a `created` stays. Returns how many tasks and events went.
@@ -209,7 +209,7 @@ pub enum PageCapacity {
     Urls(u64),
 }
 
-/// What [`Store::reach`] found.
+/// What [`Store::recent_span`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecentSpan {
     /// All of them fit.

@@ -13,8 +13,8 @@ use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::{ago, counted};
 use crate::store::StoreError;
-use crate::store::filter::{DeliveryFilter, EventName};
-use crate::store::queries::{DeliveryPlace, DeliveryRecord, DeliveryState, StateQueries};
+use crate::store::filter::{DeliveryFilter, EventRef};
+use crate::store::queries::{DeliveryCursor, DeliveryRecord, DeliveryState, StateQueries};
 
 mod orders;
 
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     chosen: Chosen,
     /// Only of these events, by sequence or id (repeatable)
     #[arg(long, value_name = "EVENT")]
-    event: Vec<EventName>,
+    event: Vec<EventRef>,
     #[command(flatten)]
     limit: Limit,
     #[command(flatten)]
@@ -92,7 +92,7 @@ impl From<State> for DeliveryState {
 }
 
 impl Chosen {
-    fn filter(&self, states: Vec<DeliveryState>, events: &[EventName]) -> DeliveryFilter {
+    fn filter(&self, states: Vec<DeliveryState>, events: &[EventRef]) -> DeliveryFilter {
         DeliveryFilter {
             webhooks: self
                 .webhook
@@ -123,7 +123,7 @@ fn list(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let filter = arguments.chosen.filter(states, &arguments.event);
     let limit = arguments.limit.or(50);
     let page = |last: Option<&DeliveryRecord>, wanted| {
-        let after: Option<DeliveryPlace> = last.map(DeliveryRecord::place);
+        let after: Option<DeliveryCursor> = last.map(DeliveryRecord::cursor);
         records.deliveries(&filter, after.as_ref(), wanted)
     };
     if arguments.json.output() == Output::Programs {
@@ -154,7 +154,7 @@ fn list(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
 
 /// What is owed in all, on stderr.
 fn tell_owed(records: &dyn StateQueries, now: Timestamp) -> Result<(), StoreError> {
-    for owed in records.owed()? {
+    for owed in records.outbox_backlog()? {
         let oldest = owed.oldest_pending.map_or_else(String::new, |time| {
             format!(" (the oldest of {})", ago(time, now))
         });

@@ -59,7 +59,7 @@ impl Filters {
     }
 
     pub(super) fn url(&self) -> Option<UrlFilter> {
-        let below = self.domain.clone().map(UrlFilter::Below);
+        let below = self.domain.clone().map(UrlFilter::UnderDomain);
         below.or_else(|| self.url.clone().map(UrlFilter::Containing))
     }
 

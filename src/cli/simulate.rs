@@ -5,14 +5,29 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use ucdn_simulator::{Fault, MANUAL, Options, Script, Settings, Simulator, TaskSpec};
 
 use super::{Context, Exit, Failure};
+use crate::clock::{CancelToken, Notify};
+use crate::daemon::signals;
+
+/// Names only the flags of this command, so that the help fits a page. Those of all commands are in `ucdn-watch --help`.
+const HELP_TEMPLATE: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+  --fault FAULT     add a fault (repeatable)
+  --tasks N         begin with N finished tasks, every tenth failed [default: 0]
+  --listen ADDR     loopback address [default: 127.0.0.1:0, a free port]
+  --public-key KEY --private-key KEY --security-token TOKEN
+                    what to accept [default: the vendor's published example]
+
+{after-help}";
 
 /// The arguments of `simulate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = MANUAL)]
+#[command(after_help = MANUAL, help_template = HELP_TEMPLATE)]
 pub(super) struct Arguments {
     /// Options, see below
     #[arg(value_name = "NAME=VALUE", value_parser = option)]
@@ -57,14 +72,16 @@ fn option(text: &str) -> Result<String, ucdn_simulator::NotationError> {
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
     // Before the first output, so that a signal after it ends the process with status 0.
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failure)?;
+    let stop = CancelToken::default();
+    let stopped = stop.clone();
+    signals::install(&[SIGINT, SIGTERM], move |_| stop.cancel()).map_err(failure)?;
     let simulator = Simulator::start(settings(arguments)?).map_err(failure)?;
     for fault in &arguments.fault {
         simulator.add_fault(fault.clone());
     }
     add_tasks(&simulator, arguments.tasks);
     announce(&simulator);
-    signals.forever().next();
+    Notify::new(&stopped).wait(None);
     Ok(Exit::Done)
 }
 
@@ -178,10 +195,8 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_page() {
-        let help = Line::command()
-            .term_width(80)
-            .render_long_help()
-            .to_string();
+        let mut command = Line::command();
+        let help = command.render_long_help().to_string();
         assert!(
             help.lines().count() <= 50,
             "{}: {help}",
@@ -189,6 +204,10 @@ mod tests {
         );
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{line}");
+        }
+        let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+        for flag in flags.filter(|flag| *flag != "help") {
+            assert!(help.contains(&format!("--{flag} ")), "{flag}");
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{ConfigSummary, StateLocation};
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
-use crate::store::postgres::{Address, PostgresRecords};
+use crate::store::postgres::{ConnectUrl, PostgresQueries};
 use crate::store::queries::{OutboxAdmin, StateQueries};
-use crate::store::sqlite::{SqliteOutbox, SqliteRecords};
+use crate::store::sqlite::{SqliteOutboxAdmin, SqliteQueries};
 
 mod copy;
 
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
 /// The state, to look at.
 pub(super) fn records(config: &ConfigSummary) -> Result<Box<dyn StateQueries>, StoreError> {
     Ok(match &config.state {
-        StateLocation::File(path) => Box::new(SqliteRecords::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteQueries::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => Box::new(beside(address)?),
     })
@@ -47,14 +47,14 @@ pub(super) fn records(config: &ConfigSummary) -> Result<Box<dyn StateQueries>, S
 /// Its outbox, for orders.
 pub(super) fn outbox(config: &ConfigSummary) -> Result<Box<dyn OutboxAdmin>, StoreError> {
     Ok(match &config.state {
-        StateLocation::File(path) => Box::new(SqliteOutbox::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteOutboxAdmin::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => Box::new(beside(address)?),
     })
 }
 
 #[cfg(feature = "postgres")]
-fn beside(address: &Address) -> Result<PostgresRecords, StoreError> {
+fn beside(address: &ConnectUrl) -> Result<PostgresQueries, StoreError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    PostgresRecords::open(address, &clock, &CancelToken::default())
+    PostgresQueries::open(address, &clock, &CancelToken::default())
 }

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::ConfigSummary;
 use crate::domain::model::Timestamp;
 use crate::store::filter::{TaskCondition, TaskFilter};
-use crate::store::queries::{StateQueries, TaskPlace, TaskRecord};
+use crate::store::queries::{StateQueries, TaskCursor, TaskRecord};
 
 mod one;
 mod rows;
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     }
     let limit = arguments.limit.or(50);
     let page = |last: Option<&TaskRecord>, wanted| {
-        let after: Option<TaskPlace> = last.map(TaskRecord::place);
+        let after: Option<TaskCursor> = last.map(TaskRecord::cursor);
         records.tasks(&filter, after.as_ref(), wanted)
     };
     if arguments.json.output() == Output::Programs {

@@ -6,11 +6,10 @@ use std::io::{self, Write};
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Webhook;
-use crate::deliver::{Answer, Receiver, Reply, Verdict};
+use crate::deliver::{Disposition, Endpoint as _, EndpointResponse, HttpEndpoint};
 use crate::domain::event::EventDraft;
 use crate::domain::model::WebhookName;
 use crate::formats::OutgoingEvent;
-use crate::http::HttpError;
 
 /// The arguments of `test-webhook`.
 #[derive(Debug, clap::Args)]
@@ -73,17 +72,19 @@ fn nothing_to_test(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>
 /// One line for people, and whether all is well.
 fn send(name: &WebhookName, webhook: &Webhook, clock: &dyn Clock) -> (String, Reached) {
     let begun = clock.monotonic();
-    let result = Receiver::new(webhook).and_then(|receiver| post(&receiver, clock));
-    let latency = clock.monotonic().saturating_sub(begun).as_millis();
-    let answer = Answer::of(&result);
-    let reached = match answer.verdict(clock.now()) {
-        Verdict::Delivered => Reached::Yes,
-        Verdict::Retry { .. } | Verdict::Refused | Verdict::Gone => Reached::No,
+    let response = match HttpEndpoint::new(webhook) {
+        Ok(endpoint) => post(&endpoint, clock),
+        Err(error) => EndpointResponse::NoResponse(error),
     };
-    (format!("{name}: {answer} in {latency} ms"), reached)
+    let latency = clock.monotonic().saturating_sub(begun).as_millis();
+    let reached = match response.disposition(clock.now()) {
+        Disposition::Delivered => Reached::Yes,
+        Disposition::Retry { .. } | Disposition::Rejected | Disposition::Gone => Reached::No,
+    };
+    (format!("{name}: {response} in {latency} ms"), reached)
 }
 
-fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<Reply, HttpError> {
+fn post(endpoint: &HttpEndpoint, clock: &dyn Clock) -> EndpointResponse {
     let id = format!("evt_test_{:032x}", fastrand::u128(..));
     let now = clock.now();
     let document = EventDraft::test(now).document(&id, 0);
@@ -91,7 +92,7 @@ fn post(receiver: &Receiver, clock: &dyn Clock) -> Result<Reply, HttpError> {
         id: &id,
         document: &document,
     };
-    receiver.post(&[event], now)
+    endpoint.send(&[event], now)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The default command: watch, or with `--once` do one round.
+//! The default command: watch until a signal, or poll once with `--once`.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::daemon::{Control, Daemon, SetupError, StoreHandles};
 use crate::domain::text::sanitize;
 use crate::store::StoreError;
 #[cfg(feature = "postgres")]
-use crate::store::postgres::{self, PostgresRecords};
-use crate::store::sqlite::{self, Loss, SqliteRecords};
+use crate::store::postgres::{self, PostgresQueries};
+use crate::store::sqlite::{self, DataLoss, SqliteQueries};
 use crate::systemd::SystemdNotifier;
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Poll every target once, make the deliveries that are due, print a line a target, and exit
+    /// Poll every target once, send due deliveries, print one line per target and exit
     #[arg(long)]
     once: bool,
 }
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let control = Control::new();
     control.install().map_err(|error| Failure {
         exit: Exit::State,
-        error: format!("signals can't be received: {error}").into(),
+        error: format!("signal handlers can't be installed: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let (state, loss) = open_state(&config, &clock, &control.stop)?;
@@ -41,8 +41,8 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         print_summary(&report);
         return Ok(exit_of(&report));
     }
-    let supervisor = SystemdNotifier::of(&context.environment);
-    let daemon = Daemon::new(&config, state, clock, control, supervisor)?;
+    let systemd = SystemdNotifier::of(&context.environment);
+    let daemon = Daemon::new(&config, state, clock, control, systemd)?;
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
@@ -50,22 +50,25 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// Opens the state for whoever watches.
+/// Opens the state of the config, to read and to write.
 #[cfg_attr(
     not(feature = "postgres"),
-    expect(unused_variables, reason = "a file's state waits for nobody")
+    expect(
+        unused_variables,
+        reason = "only a PostgreSQL state needs a clock that waits"
+    )
 )]
 pub(super) fn open_state(
     config: &Config,
     clock: &Arc<dyn Clock>,
     stop: &CancelToken,
-) -> Result<(StoreHandles, Option<Loss>), StoreError> {
+) -> Result<(StoreHandles, Option<DataLoss>), StoreError> {
     match &config.state {
         StateLocation::File(path) => {
             let opened = sqlite::open(path, clock.now())?;
             let state = StoreHandles {
                 store: Arc::new(opened.store),
-                queries: Arc::new(SqliteRecords::open(path)?),
+                queries: Arc::new(SqliteQueries::open(path)?),
             };
             Ok((state, opened.loss))
         }
@@ -73,7 +76,7 @@ pub(super) fn open_state(
         StateLocation::Postgres(address) => {
             let state = StoreHandles {
                 store: Arc::new(postgres::open(address, Arc::clone(clock), stop)?),
-                queries: Arc::new(PostgresRecords::open(address, clock, stop)?),
+                queries: Arc::new(PostgresQueries::open(address, clock, stop)?),
             };
             Ok((state, None))
         }
@@ -81,7 +84,7 @@ pub(super) fn open_state(
 }
 
 impl Context {
-    /// Reads the config again. What is wrong with it is logged, and nothing changes.
+    /// Reads the config again. Logs the errors of an invalid config and returns `None`.
     fn reload_config(&self, running: &Config) -> Option<Config> {
         match self.read_config(&self.config_path()) {
             Ok(loaded) => {
@@ -89,7 +92,7 @@ impl Context {
                     log::warn!("{warning}");
                 }
                 if loaded.config.state != running.state {
-                    log::warn!("`state` was changed: that takes effect at the next start");
+                    log::warn!("`state` was changed: the new one takes effect at the next start");
                 }
                 Some(loaded.config)
             }
@@ -115,18 +118,18 @@ fn print_summary(report: &OnceReport) {
             Ok(()) => format!("{name}: polled: {counts}"),
             Err(error) => format!("{name}: not polled: {error} ({counts})"),
         };
-        // Whoever closes the pipe has read enough; the exit code still tells.
+        // A closed pipe is no error: its reader has read enough.
         let _ = writeln!(stdout, "{}", sanitize(&line));
     }
-    for name in &report.held_elsewhere {
-        let _ = writeln!(stdout, "{name}: not polled: another instance holds it");
+    for name in &report.owned_elsewhere {
+        let _ = writeln!(stdout, "{name}: not polled: another instance owns it");
     }
     for name in &report.unfinished {
-        let _ = writeln!(stdout, "{name}: not polled to an end: the log says why");
+        let _ = writeln!(stdout, "{name}: the poll did not finish; the log says why");
     }
 }
 
-/// Where several hold, the contract's order: the state, then what is incomplete, then failed tasks.
+/// If several codes apply: first the state, then an incomplete run, then failed tasks.
 fn exit_of(report: &OnceReport) -> Exit {
     let state_failed = report.polls.iter().any(|(_, poll)| poll.has_state_failed())
         || report
@@ -135,7 +138,7 @@ fn exit_of(report: &OnceReport) -> Exit {
             .any(|(_, drained)| drained.is_err())
         || report.owed.is_err();
     let not_polled = report.was_stopped
-        || !report.held_elsewhere.is_empty()
+        || !report.owned_elsewhere.is_empty()
         || !report.unfinished.is_empty()
         || report.polls.iter().any(|(_, poll)| poll.result.is_err());
     let given_up = report

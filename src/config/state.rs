@@ -44,7 +44,7 @@ pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLoca
 
 #[cfg(feature = "postgres")]
 fn postgres(url: &Secret) -> Result<StateLocation, String> {
-    crate::store::postgres::Address::parse(url)
+    crate::store::postgres::ConnectUrl::parse(url)
         .map(|address| StateLocation::Postgres(Box::new(address)))
         .map_err(|why| why.to_string())
 }

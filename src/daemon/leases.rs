@@ -1,4 +1,4 @@
-//! Which targets are this instance's to poll. Asks the state, and remembers what it said.
+//! Target leases: which targets this instance owns, as the store last said. Decides when to renew them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,124 +8,122 @@ use crate::domain::model::TargetName;
 use crate::domain::text::with_causes;
 use crate::store::{LeaseStatus, Store};
 
-/// When to ask again after an error.
-const AGAIN_AFTER_ERROR: Duration = Duration::from_secs(1);
+/// Delay before the next attempt after an error.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What the state last said. At first: nothing.
+/// Targets that this instance owns. Owns none before the first renewal.
 #[derive(Debug, Default)]
-pub(super) struct Holding {
-    held: BTreeSet<TargetName>,
-    asked: Asked,
-    fault: Incident,
+pub(super) struct TargetLeases {
+    owned: BTreeSet<TargetName>,
+    next_renewal: NextRenewal,
+    store_error: Incident,
     capacity_error: Incident,
 }
 
-/// When to ask, by the monotonic clock.
+/// When to renew.
 #[derive(Clone, Copy, Debug, Default)]
-enum Asked {
-    /// As soon as can be.
+enum NextRenewal {
     #[default]
+    Now,
+    /// At this time of the monotonic clock.
+    At(Duration),
+    /// Only when the config changes: a state of one instance leases everything for good.
     Never,
-    /// Then.
-    Until(Duration),
-    /// Not until something changes here.
-    ForGood,
 }
 
-/// What came of asking.
+/// Whether the owned targets, or the error that hides which they are, differ from before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
-    /// The same targets as before, and the same fault, if any.
-    Same,
-    /// Others than before: other targets, or another fault.
-    Others,
+pub(super) enum LeaseChange {
+    Unchanged,
+    Changed,
 }
 
-impl Holding {
-    /// The targets that are ours.
-    pub(super) fn held(&self) -> &BTreeSet<TargetName> {
-        &self.held
+impl TargetLeases {
+    /// The targets that this instance owns.
+    pub(super) fn owned(&self) -> &BTreeSet<TargetName> {
+        &self.owned
     }
 
-    /// Why the state does not say which they are; none: it does.
-    pub(super) fn fault(&self) -> Option<&str> {
-        self.fault.current()
+    /// Why the store can't say which targets this instance owns. `None` if it can.
+    pub(super) fn store_error(&self) -> Option<&str> {
+        self.store_error.current()
     }
 
-    /// When the state is to be asked again.
-    pub(super) fn due(&self) -> Option<Duration> {
-        match self.asked {
-            Asked::Never => Some(Duration::ZERO),
-            Asked::Until(due) => Some(due),
-            Asked::ForGood => None,
+    /// When the next renewal is due, by the monotonic clock. `None` if none is.
+    pub(super) fn renewal_due(&self) -> Option<Duration> {
+        match self.next_renewal {
+            NextRenewal::Now => Some(Duration::ZERO),
+            NextRenewal::At(due) => Some(due),
+            NextRenewal::Never => None,
         }
     }
 
-    /// Other targets are wanted now.
-    pub(super) fn look_again(&mut self) {
-        self.asked = Asked::Never;
+    /// Makes a renewal due, because the config has other targets now.
+    pub(super) fn renew_soon(&mut self) {
+        self.next_renewal = NextRenewal::Now;
     }
 
-    /// Asks the state if it is time to.
-    pub(super) fn tend<'a>(
+    /// Renews the leases of the `wanted` targets if that is due. The store does not give the `polling` ones away. After an
+    /// error this instance owns no target.
+    pub(super) fn renew_if_due<'a>(
         &mut self,
         store: &dyn Store,
         now: Duration,
         wanted: impl Iterator<Item = &'a TargetName>,
-        under_way: impl Iterator<Item = &'a TargetName>,
-    ) -> Held {
-        if self.due().is_none_or(|due| due > now) {
-            return Held::Same;
+        polling: impl Iterator<Item = &'a TargetName>,
+    ) -> LeaseChange {
+        if self.renewal_due().is_none_or(|due| due > now) {
+            return LeaseChange::Unchanged;
         }
-        let mut came = Held::Same;
-        let tended =
-            match store.renew_leases(&wanted.cloned().collect(), &under_way.cloned().collect()) {
-                Ok(tended) => {
-                    if self.fault.ended().is_some() {
-                        came = Held::Others;
+        let mut change = LeaseChange::Unchanged;
+        let status =
+            match store.renew_leases(&wanted.cloned().collect(), &polling.cloned().collect()) {
+                Ok(status) => {
+                    if self.store_error.ended().is_some() {
+                        change = LeaseChange::Changed;
                         log::info!("the state can be reached again");
                     }
-                    self.note_shortage(tended.capacity_error.as_deref());
-                    tended
+                    self.log_capacity(status.capacity_error.as_deref());
+                    status
                 }
                 Err(error) => {
-                    let fault = with_causes(&error);
-                    if self.fault.failed(&fault).is_news() {
-                        came = Held::Others;
-                        log::error!("nothing is polled while the state can't be reached: {fault}");
+                    let reason = with_causes(&error);
+                    if self.store_error.failed(&reason).is_news() {
+                        change = LeaseChange::Changed;
+                        log::error!("nothing is polled while the state can't be reached: {reason}");
                     }
                     LeaseStatus {
-                        renew_within: Some(AGAIN_AFTER_ERROR),
+                        renew_within: Some(RETRY_DELAY),
                         ..LeaseStatus::default()
                     }
                 }
             };
-        self.asked = match tended.renew_within {
-            Some(within) => Asked::Until(now.saturating_add(within)),
-            None => Asked::ForGood,
+        self.next_renewal = match status.renew_within {
+            Some(within) => NextRenewal::At(now.saturating_add(within)),
+            None => NextRenewal::Never,
         };
-        if tended.owned != self.held {
-            if tended.renew_within.is_some() {
-                log::info!("targets held by this instance: {}", tended.owned.len());
+        if status.owned != self.owned {
+            if status.renew_within.is_some() {
+                log::info!("targets owned by this instance: {}", status.owned.len());
             }
-            self.held = tended.owned;
-            came = Held::Others;
+            self.owned = status.owned;
+            change = LeaseChange::Changed;
         }
-        came
+        change
     }
 
-    fn note_shortage(&mut self, capacity_error: Option<&str>) {
-        if let Some(capacity_error) = capacity_error {
-            if self.capacity_error.failed(capacity_error).is_news() {
-                tell_of(capacity_error);
+    fn log_capacity(&mut self, error: Option<&str>) {
+        match error {
+            Some(error) if self.capacity_error.failed(error).is_news() => log_capacity_error(error),
+            None if self.capacity_error.ended().is_some() => {
+                log::info!("every target can be polled again");
             }
-        } else if self.capacity_error.ended().is_some() {
-            log::info!("all targets can be held again");
+            _ => {}
         }
     }
 }
 
-/// Says why some targets are held by nobody.
-pub(super) fn tell_of(capacity_error: &str) {
-    log::error!("some targets are polled by nobody: {capacity_error}");
+/// Logs why no instance can lease some of the targets.
+pub(super) fn log_capacity_error(error: &str) {
+    log::error!("some targets are not polled by any instance: {error}");
 }

@@ -1,14 +1,16 @@
-//! Those who tell the outside how things are: the HTTP listener, the textfile, the heartbeat. Owns what a round is.
+//! Reporters: the HTTP listener, the metrics textfile and the heartbeat. They report on polls and deliveries, each on a
+//! thread of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use super::background::Errand;
-use super::workers::SetupError;
-use crate::clock::Clock;
+use super::error::SetupError;
+use super::supervisor::{Worker, WorkerId, WorkerSupervisor};
+use crate::clock::{Clock, Notify, Woken};
 use crate::config::{self, Config, Listen};
 use crate::deliver::WorkerStatus;
 use crate::domain::model::{TargetName, WebhookName};
@@ -19,195 +21,238 @@ use crate::poll::PollReport;
 use crate::store::queries::StateQueries;
 use crate::web::{AppState, ConfigStatus, DaemonHealth, LastPoll, OverviewCache, Server};
 
-/// Everybody who tells. What a reload does not change goes on as it is.
+/// All reporters of the running config. A reload keeps those whose settings did not change.
 #[derive(Debug)]
-pub(super) struct Outlets {
-    pub(super) metrics: Arc<Metrics>,
+pub(super) struct Reporters {
+    metrics: Arc<Metrics>,
     health: Arc<DaemonHealth>,
-    records: Arc<dyn StateQueries>,
+    queries: Arc<dyn StateQueries>,
     clock: Arc<dyn Clock>,
-    listening: Option<Kept<Listen, Server>>,
-    textfile: Option<Kept<PathBuf, Errand>>,
-    heartbeat: Option<Kept<config::HeartbeatSettings, Errand>>,
-    round: Round,
+    listener: Option<Listener>,
+    textfile: Option<Supervised<PathBuf>>,
+    heartbeat: Option<Supervised<config::HeartbeatSettings>>,
+    polled: PolledTargets,
 }
 
-/// What is to be polled well between two heartbeats.
-#[derive(Debug, Default)]
-struct Round {
-    targets: BTreeSet<TargetName>,
-    /// Those of them that were, since the last heartbeat, and have not failed after that.
-    polled: BTreeSet<TargetName>,
-}
-
-/// Something at work, and the settings that made it.
 #[derive(Debug)]
-struct Kept<S, T> {
+struct Listener {
+    settings: Listen,
+    server: Server,
+}
+
+/// A supervised thread and the settings that it was made from.
+#[derive(Debug)]
+struct Supervised<S> {
     settings: S,
-    at_work: T,
+    supervisor: WorkerSupervisor,
 }
 
-/// What new settings ask for.
-enum Change<K> {
-    Nothing,
-    To(Option<K>),
+/// What a reload makes of a [`Supervised`] thread.
+enum Change<S> {
+    Keep,
+    Replace(Option<Supervised<S>>),
 }
 
-impl Outlets {
-    /// Nobody tells anything yet; see [`Outlets::obey`].
-    pub(super) fn new(records: Arc<dyn StateQueries>, clock: Arc<dyn Clock>) -> Self {
+impl Reporters {
+    /// Reports nothing yet; see [`Self::apply_config`].
+    pub(super) fn new(queries: Arc<dyn StateQueries>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            metrics: Arc::new(Metrics::new(Arc::clone(&records), Arc::clone(&clock))),
+            metrics: Arc::new(Metrics::new(Arc::clone(&queries), Arc::clone(&clock))),
             health: Arc::default(),
-            records,
+            queries,
             clock,
-            listening: None,
+            listener: None,
             textfile: None,
             heartbeat: None,
-            round: Round::default(),
+            polled: PolledTargets::default(),
         }
     }
 
-    /// Does what this config says from now on, or changes nothing.
-    pub(super) fn obey(&mut self, config: &Config) -> Result<(), SetupError> {
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Reports as `config` says, or changes nothing.
+    pub(super) fn apply_config(&mut self, config: &Config) -> Result<(), SetupError> {
         let heartbeat = change(
             self.heartbeat.as_ref(),
             config.heartbeat.as_ref(),
-            start_heartbeat,
+            supervise_heartbeat,
         )?;
         let textfile = change(self.textfile.as_ref(), config.textfile.as_ref(), |path| {
-            start_textfile(path, &self.metrics)
+            Ok(supervise_textfile(path, &self.metrics))
         })?;
-        // The last one that may fail.
+        // The last step that may fail.
         self.listen(config.http.as_ref())?;
-        heartbeat.make(&mut self.heartbeat);
-        textfile.make(&mut self.textfile);
+        heartbeat.apply(&mut self.heartbeat);
+        textfile.apply(&mut self.textfile);
         self.metrics.set_config(config);
         self.health.set_config(config);
-        if let Some(textfile) = &config.textfile {
+        if let Some(path) = &config.textfile {
+            let textfile = Textfile::new(path.clone());
             self.metrics
-                .restore_last_successes(&Textfile::new(textfile.clone()).last_successes());
+                .restore_last_successes(&textfile.last_successes());
         }
         Ok(())
     }
 
-    /// Has these couriers looked at from now on.
-    pub(super) fn employ(&self, couriers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
-        self.health.set_workers(couriers);
+    /// Replaces the delivery workers that are reported on.
+    pub(super) fn set_workers(&self, workers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
+        self.health.set_workers(workers);
+    }
+
+    /// Replaces the targets that this instance owns, with the last poll of each. `store_error` says why the store can't
+    /// name them.
+    pub(super) fn set_targets(
+        &mut self,
+        targets: BTreeMap<TargetName, Option<LastPoll>>,
+        store_error: Option<&str>,
+    ) {
+        self.metrics.set_owned_targets(targets.keys());
+        self.polled.set_targets(targets.keys().cloned().collect());
+        self.health.set_targets(targets, store_error);
+        self.flush();
     }
 
     /// A config was read again.
-    pub(super) fn reloaded(&mut self, reload: ReloadResult) {
+    pub(super) fn config_reloaded(&mut self, reload: ReloadResult) {
         self.metrics.record_reload(reload);
         self.health.set_config_status(match reload {
             ReloadResult::Applied => ConfigStatus::Current,
             ReloadResult::Rejected => ConfigStatus::Outdated,
         });
-        self.pass_on();
+        self.flush();
     }
 
-    /// A damaged state was set aside at the start of this process.
+    /// A damaged state was set aside when this process started.
     pub(super) fn state_was_lost(&self, reason: &str) {
         self.metrics.record_state_loss();
         self.health.record_state_loss(reason);
     }
 
-    /// All loops turn.
-    pub(super) fn turned(&self) {
-        self.health.mark_alive(self.clock.monotonic());
-    }
-
-    /// A poll ended, and its target now stands so; none: it is not this instance's any more.
-    pub(super) fn polled(
+    /// A poll ended. `last` is `None` if this instance no longer owns the target.
+    pub(super) fn poll_finished(
         &mut self,
-        name: &TargetName,
+        target: &TargetName,
         report: &PollReport,
         last: Option<&LastPoll>,
     ) {
-        self.metrics.record_poll(name, report);
-        if let Some(last) = last {
-            self.health.record_poll(name, last);
-        }
+        self.metrics.record_poll(target, report);
         if report.result.is_ok() {
-            self.round.succeeded(name);
+            self.polled.succeeded(target);
         } else {
-            self.round.failed(name);
+            self.polled.failed(target);
+        }
+        self.set_last_poll(target, last);
+    }
+
+    /// A poll panicked: its target is reported as failing.
+    pub(super) fn poll_panicked(&mut self, target: &TargetName, last: Option<&LastPoll>) {
+        self.polled.failed(target);
+        self.set_last_poll(target, last);
+    }
+
+    fn set_last_poll(&self, target: &TargetName, last: Option<&LastPoll>) {
+        if let Some(last) = last {
+            self.health.record_poll(target, last);
         }
     }
 
-    /// These targets are this instance's from now on, and stand so; with a `fault`, the state does not say which are.
-    pub(super) fn watch_over(
-        &mut self,
-        targets: BTreeMap<TargetName, Option<LastPoll>>,
-        fault: Option<&str>,
-    ) {
-        self.metrics.set_owned_targets(targets.keys());
-        self.round.watch_over(targets.keys().cloned().collect());
-        self.health.set_targets(targets, fault);
-        self.pass_on();
+    /// Every worker makes progress; `/healthz` counts the time since the last call.
+    pub(super) fn mark_alive(&self) {
+        self.health.mark_alive(self.clock.monotonic());
     }
 
-    /// Has what was noted here passed on to those who wait for it.
-    pub(super) fn pass_on(&mut self) {
-        let is_over = self.round.take_if_over();
+    /// Has the textfile written with what was reported since the last call. Sends the heartbeat if all targets were polled.
+    pub(super) fn flush(&mut self) {
         if let Some(textfile) = &self.textfile {
-            textfile.at_work.notify();
+            textfile.supervisor.notifier().notify();
         }
-        if let Some(heartbeat) = self.heartbeat.as_ref().filter(|_| is_over) {
-            heartbeat.at_work.notify();
+        if self.polled.take_if_complete()
+            && let Some(heartbeat) = &self.heartbeat
+        {
+            heartbeat.supervisor.notifier().notify();
         }
     }
 
-    /// Stops listening, tells the others to end, and gives the threads that are to be waited for.
-    pub(super) fn end(&mut self) -> Vec<JoinHandle<()>> {
-        self.listening = None;
-        let textfile = self.textfile.take().and_then(|kept| kept.at_work.end());
-        let heartbeat = self.heartbeat.take().and_then(|kept| kept.at_work.end());
-        textfile.into_iter().chain(heartbeat).collect()
+    /// Starts threads that are not running; see [`WorkerSupervisor::ensure_running`].
+    pub(super) fn restart_exited(&mut self, now: Duration, daemon: &Notify) {
+        for supervisor in self.supervisors_mut() {
+            supervisor.ensure_running(now, daemon);
+        }
+    }
+
+    /// When to call [`Self::restart_exited`] next, if no thread exits before.
+    pub(super) fn restart_due(&self) -> Option<Duration> {
+        let textfile = self.textfile.as_ref().map(|it| &it.supervisor);
+        let heartbeat = self.heartbeat.as_ref().map(|it| &it.supervisor);
+        let supervisors = textfile.into_iter().chain(heartbeat);
+        supervisors.filter_map(WorkerSupervisor::restart_due).min()
+    }
+
+    /// Stops all reporters. Returns the threads to be joined.
+    pub(super) fn stop(&mut self) -> Vec<JoinHandle<()>> {
+        self.listener = None;
+        let supervisors = self.supervisors_mut();
+        let threads = supervisors.filter_map(|supervisor| {
+            supervisor.stop_now();
+            supervisor.take_thread()
+        });
+        threads.collect()
+    }
+
+    fn supervisors_mut(&mut self) -> impl Iterator<Item = &mut WorkerSupervisor> {
+        let textfile = self.textfile.as_mut().map(|it| &mut it.supervisor);
+        let heartbeat = self.heartbeat.as_mut().map(|it| &mut it.supervisor);
+        textfile.into_iter().chain(heartbeat)
     }
 
     fn listen(&mut self, settings: Option<&Listen>) -> Result<(), SetupError> {
         let Some(settings) = settings else {
-            self.listening = None;
+            self.listener = None;
             return Ok(());
         };
-        let server = match &self.listening {
+        let server = match &self.listener {
             Some(old) if old.settings == *settings => return Ok(()),
-            Some(old) if old.at_work.address() == settings.address => {
-                old.at_work.hand_over(self.app_state(settings))
+            Some(old) if old.server.address() == settings.address => {
+                old.server.hand_over(self.app_state(settings))
             }
-            _ => self.open(settings),
+            _ => self.bind(settings),
         };
         let server = server.map_err(|error| cannot_listen(settings, &error))?;
         log::info!("listening: address={}", server.address());
-        self.listening = Some(Kept {
+        self.listener = Some(Listener {
             settings: settings.clone(),
-            at_work: server,
+            server,
         });
         Ok(())
     }
 
-    /// Listens at a new address. The old one stays until that is done, unless it is what is in the way: 127.0.0.1 and
-    /// 0.0.0.0 can't share a port.
-    fn open(&mut self, settings: &Listen) -> io::Result<Server> {
+    /// Listens at a new address. The old listener stays until that has succeeded, unless it occupies the new address:
+    /// 127.0.0.1 and 0.0.0.0 can't share a port.
+    fn bind(&mut self, settings: &Listen) -> io::Result<Server> {
         let address = settings.address;
-        let opened = Server::listen(address, self.app_state(settings));
-        if !matches!(&opened, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
-            return opened;
+        let bound = Server::listen(address, self.app_state(settings));
+        if !matches!(&bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
+            return bound;
         }
-        let is_in_the_way =
-            |old: &mut Kept<Listen, Server>| old.at_work.address().port() == address.port();
-        let Some(old) = self.listening.take_if(is_in_the_way) else {
-            return opened;
+        let shares_port = |old: &mut Listener| old.server.address().port() == address.port();
+        let Some(old) = self.listener.take_if(shares_port) else {
+            return bound;
         };
-        let old_address = old.at_work.address();
-        drop(old.at_work);
+        let old_address = old.server.address();
+        drop(old.server);
         Server::listen(address, self.app_state(settings)).inspect_err(|_| {
-            self.listening = Server::listen(old_address, self.app_state(&old.settings))
-                .inspect_err(|error| log::error!("nothing is listened to any more: {error}"))
-                .map(|at_work| Kept {
+            self.listener = Server::listen(old_address, self.app_state(&old.settings))
+                .inspect_err(|error| {
+                    log::error!(
+                        "the HTTP listener is down until the next reload: its old address can't be bound again: \
+                         address={old_address} reason={error}"
+                    );
+                })
+                .map(|server| Listener {
                     settings: old.settings,
-                    at_work,
+                    server,
                 })
                 .ok();
         })
@@ -219,82 +264,118 @@ impl Outlets {
             hosts: settings.hosts.clone(),
             health: Arc::clone(&self.health),
             clock: Arc::clone(&self.clock),
-            records: Arc::clone(&self.records),
+            records: Arc::clone(&self.queries),
             overview: OverviewCache::default(),
             metrics: Box::new(move || metrics.text()),
         }
     }
 }
 
-impl Round {
-    fn watch_over(&mut self, targets: BTreeSet<TargetName>) {
-        self.polled.retain(|target| targets.contains(target));
-        self.targets = targets;
+/// Targets that were polled since the last heartbeat.
+#[derive(Debug, Default)]
+struct PolledTargets {
+    all: BTreeSet<TargetName>,
+    /// Those whose last poll since then succeeded.
+    succeeded: BTreeSet<TargetName>,
+}
+
+impl PolledTargets {
+    fn set_targets(&mut self, targets: BTreeSet<TargetName>) {
+        self.succeeded.retain(|target| targets.contains(target));
+        self.all = targets;
     }
 
     fn succeeded(&mut self, target: &TargetName) {
-        if self.targets.contains(target) {
-            self.polled.insert(target.clone());
+        if self.all.contains(target) {
+            self.succeeded.insert(target.clone());
         }
     }
 
     fn failed(&mut self, target: &TargetName) {
-        self.polled.remove(target);
+        self.succeeded.remove(target);
     }
 
-    /// Whether it held all targets, and at least one: then the next one begins.
-    fn take_if_over(&mut self) -> bool {
-        let is_over = !self.polled.is_empty() && self.polled.len() == self.targets.len();
-        if is_over {
-            self.polled.clear();
+    /// Whether every target was polled successfully, and there is at least one. If so, counting starts again.
+    fn take_if_complete(&mut self) -> bool {
+        let is_complete = !self.succeeded.is_empty() && self.succeeded.len() == self.all.len();
+        if is_complete {
+            self.succeeded.clear();
         }
-        is_over
+        is_complete
     }
 }
 
-impl<K> Change<K> {
-    fn make(self, slot: &mut Option<K>) {
-        if let Self::To(new) = self {
-            *slot = new;
+impl<S> Change<S> {
+    fn apply(self, slot: &mut Option<Supervised<S>>) {
+        if let Self::Replace(new) = self
+            && let Some(old) = std::mem::replace(slot, new)
+        {
+            old.supervisor.stop_now();
         }
     }
 }
 
-fn change<S: Clone + PartialEq, T>(
-    old: Option<&Kept<S, T>>,
+fn change<S: Clone + PartialEq>(
+    old: Option<&Supervised<S>>,
     new: Option<&S>,
-    start: impl FnOnce(&S) -> Result<T, SetupError>,
-) -> Result<Change<Kept<S, T>>, SetupError> {
+    supervise: impl FnOnce(&S) -> Result<WorkerSupervisor, SetupError>,
+) -> Result<Change<S>, SetupError> {
     match (old, new) {
-        (Some(old), Some(new)) if old.settings == *new => Ok(Change::Nothing),
-        (_, Some(new)) => Ok(Change::To(Some(Kept {
+        (Some(old), Some(new)) if old.settings == *new => Ok(Change::Keep),
+        (_, Some(new)) => Ok(Change::Replace(Some(Supervised {
             settings: new.clone(),
-            at_work: start(new)?,
+            supervisor: supervise(new)?,
         }))),
-        (_, None) => Ok(Change::To(None)),
+        (_, None) => Ok(Change::Replace(None)),
     }
 }
 
-fn start_heartbeat(settings: &config::HeartbeatSettings) -> Result<Errand, SetupError> {
-    let failed = |source| SetupError {
-        what: "the heartbeat".to_owned(),
-        source,
+fn supervise_heartbeat(
+    settings: &config::HeartbeatSettings,
+) -> Result<WorkerSupervisor, SetupError> {
+    let settings = settings.clone();
+    let make = move || {
+        let mut heartbeat = new_heartbeat(&settings)?;
+        Ok(Worker {
+            abort: Box::new(heartbeat.abort_handle()),
+            run: Box::new(move |notify| {
+                while notify.wait(None) != Woken::Stopped {
+                    heartbeat.ping(notify.stop());
+                }
+            }),
+        })
     };
-    let mut heartbeat = Heartbeat::new(settings).map_err(|error| failed(error.into()))?;
-    let cut = heartbeat.cut();
-    Errand::start("heartbeat", cut, move |stop| heartbeat.beat(stop))
-        .map_err(|error| failed(error.into()))
+    let first = make()?;
+    Ok(WorkerSupervisor::new(
+        WorkerId::Heartbeat,
+        first,
+        Box::new(make),
+    ))
 }
 
-fn start_textfile(path: &Path, metrics: &Arc<Metrics>) -> Result<Errand, SetupError> {
-    let mut textfile = Textfile::new(path.to_owned());
-    let metrics = Arc::clone(metrics);
-    Errand::start("textfile", || {}, move |_| textfile.write(&metrics.text())).map_err(|error| {
-        SetupError {
-            what: "the textfile".to_owned(),
-            source: error.into(),
-        }
+pub(super) fn new_heartbeat(settings: &config::HeartbeatSettings) -> Result<Heartbeat, SetupError> {
+    Heartbeat::new(settings).map_err(|error| SetupError {
+        what: "the heartbeat".to_owned(),
+        source: error.into(),
     })
+}
+
+fn supervise_textfile(path: &Path, metrics: &Arc<Metrics>) -> WorkerSupervisor {
+    let (path, metrics) = (path.to_owned(), Arc::clone(metrics));
+    let make = move || {
+        let (mut textfile, metrics) = (Textfile::new(path.clone()), Arc::clone(&metrics));
+        Worker {
+            abort: Box::new(|| {}),
+            run: Box::new(move |notify| {
+                while notify.wait(None) != Woken::Stopped {
+                    textfile.write(&metrics.text());
+                }
+            }),
+        }
+    };
+    let first = make();
+    let factory = Box::new(move || Ok(make()));
+    WorkerSupervisor::new(WorkerId::Textfile, first, factory)
 }
 
 fn cannot_listen(settings: &Listen, error: &io::Error) -> SetupError {
@@ -320,25 +401,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_is_over_when_each_target_was_polled_well_and_has_not_failed_since() {
+    fn targets_are_complete_when_the_last_poll_of_each_succeeded() {
         let [a, b] = ["a", "b"].map(TargetName::from);
-        let mut round = Round::default();
-        round.watch_over(BTreeSet::from([a.clone(), b.clone()]));
-        round.succeeded(&a);
-        assert!(!round.take_if_over());
-        round.failed(&a);
-        round.succeeded(&b);
-        assert!(!round.take_if_over());
-        round.succeeded(&a);
-        assert!(round.take_if_over());
-        assert!(!round.take_if_over());
-        round.succeeded(&a);
-        // A reload took `b` away, whose last poll ends after that.
-        round.watch_over(BTreeSet::from([a]));
-        round.succeeded(&b);
-        assert!(round.take_if_over());
-        // An instance that holds no target has nothing to say.
-        round.watch_over(BTreeSet::new());
-        assert!(!round.take_if_over());
+        let mut polled = PolledTargets::default();
+        polled.set_targets(BTreeSet::from([a.clone(), b.clone()]));
+        polled.succeeded(&a);
+        assert!(!polled.take_if_complete());
+        polled.failed(&a);
+        polled.succeeded(&b);
+        assert!(!polled.take_if_complete());
+        polled.succeeded(&a);
+        assert!(polled.take_if_complete());
+        assert!(!polled.take_if_complete());
+        polled.succeeded(&a);
+        // The last poll of `b` ends after a reload removed it.
+        polled.set_targets(BTreeSet::from([a]));
+        polled.succeeded(&b);
+        assert!(polled.take_if_complete());
+        // An instance that owns no target reports nothing.
+        polled.set_targets(BTreeSet::new());
+        assert!(!polled.take_if_complete());
     }
 }

@@ -1,118 +1,261 @@
-//! The targets, and which of them is to be polled next. Polls nothing itself, and asks no clock.
+//! Poll scheduler: when each target is polled next. Polls nothing itself.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::slot::{Running, Slot};
+use crate::clock::Clock;
 use crate::domain::model::TargetName;
-use crate::poll::Poller;
+use crate::domain::schedule::poll_delay;
+use crate::poll::{PollReport, Poller};
 use crate::web::LastPoll;
 
-/// Every target of the config, and those that a reload took away while they were polled. Times are monotonic.
-///
-/// What a turn of the daemon asks costs the same for one target as for a thousand: all of them are walked only when the
-/// config or what is held changes.
+/// Polls under way at the same time, over all targets.
+pub(super) const MAX_CONCURRENT_POLLS: usize = 8;
+
+/// Due times of all targets of the config, and of those that a reload removed while they were polled. Times are monotonic.
 #[derive(Debug, Default)]
-pub(super) struct Roster {
-    slots: BTreeMap<TargetName, Slot>,
-    /// Those that may be polled, by when they are due: this instance's, with no poll under way.
-    queue: BTreeSet<(Duration, TargetName)>,
-    under_way: BTreeSet<TargetName>,
+pub(super) struct PollScheduler {
+    targets: BTreeMap<TargetName, ScheduledTarget>,
+    overload: OverloadMonitor,
 }
 
-impl Roster {
-    /// Has these targets from now on, and polls those of them that are held. One that is new, or newly held, is due at
-    /// once: nobody may have polled it for a while. The others keep their times.
-    pub(super) fn enlist(
+/// One target's schedule.
+#[derive(Debug)]
+struct ScheduledTarget {
+    poller: Arc<Poller>,
+    due: Duration,
+    running: Option<RunningPoll>,
+    last: Option<LastPoll>,
+    /// Whether the config has this target and this instance owns it.
+    owned: bool,
+}
+
+/// A poll under way.
+#[derive(Debug)]
+pub(super) struct RunningPoll {
+    /// After a reload, perhaps the poller of the previous config.
+    pub(super) poller: Arc<Poller>,
+    pub(super) started: Duration,
+}
+
+impl PollScheduler {
+    /// Replaces the targets: polls those of `pollers` that are `owned`. A new or newly owned target is due at once, because
+    /// it may not have been polled for a while. The others keep their due times.
+    pub(super) fn set_targets(
         &mut self,
         pollers: &BTreeMap<TargetName, Arc<Poller>>,
-        held: &BTreeSet<TargetName>,
+        owned: &BTreeSet<TargetName>,
         now: Duration,
     ) {
-        self.slots
-            .retain(|name, slot| pollers.contains_key(name) || slot.running.is_some());
+        self.targets
+            .retain(|name, target| pollers.contains_key(name) || target.running.is_some());
         for (name, poller) in pollers {
-            match self.slots.entry(name.clone()) {
-                Entry::Vacant(vacant) => _ = vacant.insert(Slot::new(Arc::clone(poller), now)),
-                Entry::Occupied(mut slot) => slot.get_mut().obey(poller, now),
+            match self.targets.entry(name.clone()) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(ScheduledTarget::new(Arc::clone(poller), now));
+                }
+                Entry::Occupied(mut target) => target.get_mut().set_poller(poller, now),
             }
         }
-        for (name, slot) in &mut self.slots {
-            let was_ours = slot.is_ours;
-            slot.is_ours = pollers.contains_key(name) && held.contains(name);
-            if slot.is_ours && !was_ours {
-                slot.due = slot.due.min(now);
+        for (name, target) in &mut self.targets {
+            let was_owned = target.owned;
+            target.owned = pollers.contains_key(name) && owned.contains(name);
+            if target.owned && !was_owned {
+                target.due = target.due.min(now);
             }
         }
-        let queue = self.slots.iter();
-        let queue = queue.filter(|(_, slot)| slot.is_free());
-        self.queue = queue.map(|(name, slot)| (slot.due, name.clone())).collect();
     }
 
-    /// When the next poll is due; may be past.
+    /// When the next poll is due, which may be in the past. `None` while no further poll may start: the end of one
+    /// notifies the daemon.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.queue.first().map(|(due, _)| *due)
+        let (_, next) = self.longest_due().filter(|_| self.may_start())?;
+        Some(next.due)
     }
 
-    /// The target that is due, the longest overdue first.
-    pub(super) fn due(&self, now: Duration) -> Option<(TargetName, Arc<Poller>)> {
-        let (due, name) = self.queue.first()?;
-        let slot = self.slots.get(name).filter(|_| *due <= now)?;
-        Some((name.clone(), Arc::clone(&slot.poller)))
+    /// The target to poll now: the one that has been due the longest.
+    pub(super) fn next_poll(&self, now: Duration) -> Option<(TargetName, Arc<Poller>)> {
+        let (name, next) = self.longest_due().filter(|_| self.may_start())?;
+        (next.due <= now).then(|| (name.clone(), Arc::clone(&next.poller)))
     }
 
-    /// Its poll has begun.
-    pub(super) fn poll_began(&mut self, name: &TargetName, now: Duration) {
-        if let Some(slot) = self.slots.get_mut(name) {
-            self.queue.remove(&(slot.due, name.clone()));
-            self.under_way.insert(name.clone());
-            slot.running = Some(Running {
-                poller: Arc::clone(&slot.poller),
-                since: now,
+    /// Records that the target's poll has started.
+    pub(super) fn poll_started(&mut self, name: &TargetName, now: Duration) {
+        if let Some(target) = self.targets.get_mut(name) {
+            target.running = Some(RunningPoll {
+                poller: Arc::clone(&target.poller),
+                started: now,
             });
         }
     }
 
-    /// Its poll has not begun, or is over: notes what that means for the next one.
-    pub(super) fn note(&mut self, name: &TargetName, note: impl FnOnce(&mut Slot)) {
-        let Some(slot) = self.slots.get_mut(name) else {
-            return;
-        };
-        self.queue.remove(&(slot.due, name.clone()));
-        self.under_way.remove(name);
-        note(slot);
-        slot.running = None;
-        if slot.is_free() {
-            self.queue.insert((slot.due, name.clone()));
+    /// Records how the target's poll ended, and schedules the next one. `None` if the poll panicked.
+    pub(super) fn poll_finished(
+        &mut self,
+        name: &TargetName,
+        report: Option<&PollReport>,
+        clock: &dyn Clock,
+    ) {
+        if let Some(target) = self.targets.get_mut(name) {
+            match report {
+                Some(report) => target.update(report, clock),
+                None => target.handle_panic(clock),
+            }
         }
     }
 
-    /// How the last poll of a target ended that is ours; none also before the first.
+    /// Puts a poll that could not be started off by one interval.
+    pub(super) fn postpone(&mut self, name: &TargetName, now: Duration) {
+        if let Some(target) = self.targets.get_mut(name) {
+            target.due = now.saturating_add(target.poller.target().poll.interval);
+        }
+    }
+
+    /// Logs when polls start late for long, and when they no longer do. To be called after the polls that may start have
+    /// started.
+    pub(super) fn log_overload(&mut self, now: Duration) {
+        let waiting = self.longest_due().filter(|(_, target)| target.due <= now);
+        let waiting = waiting.map(|(name, target)| {
+            let interval = target.poller.target().poll.interval;
+            (name.clone(), interval)
+        });
+        self.overload.update(waiting, now);
+    }
+
+    /// How the last poll of an owned target ended. `None` also before the first poll.
     pub(super) fn last(&self, name: &TargetName) -> Option<&LastPoll> {
-        let slot = self.slots.get(name).filter(|slot| slot.is_ours)?;
-        slot.last.as_ref()
+        let target = self.targets.get(name).filter(|target| target.owned)?;
+        target.last.as_ref()
     }
 
-    /// What is under way.
-    pub(super) fn running(&self) -> impl Iterator<Item = (&TargetName, &Running)> {
-        let slots = self.under_way.iter();
-        slots.filter_map(|name| Some((name, self.slots.get(name)?.running.as_ref()?)))
+    /// Polls under way.
+    pub(super) fn running(&self) -> impl Iterator<Item = (&TargetName, &RunningPoll)> {
+        let targets = self.targets.iter();
+        targets.filter_map(|(name, target)| Some((name, target.running.as_ref()?)))
     }
 
-    /// The targets that are this instance's, and how the last poll of each ended.
-    pub(super) fn ours(&self) -> impl Iterator<Item = (&TargetName, Option<&LastPoll>)> {
-        let ours = self.slots.iter().filter(|(_, slot)| slot.is_ours);
-        ours.map(|(name, slot)| (name, slot.last.as_ref()))
+    /// The targets that this instance owns, and how the last poll of each ended.
+    pub(super) fn owned(&self) -> impl Iterator<Item = (&TargetName, Option<&LastPoll>)> {
+        let owned = self.targets.iter().filter(|(_, target)| target.owned);
+        owned.map(|(name, target)| (name, target.last.as_ref()))
     }
 
-    /// All pollers, also those that are at work for a config of before.
+    /// All pollers, with those of a previous config that are still polling.
     pub(super) fn pollers(&self) -> impl Iterator<Item = &Poller> {
-        self.slots.values().flat_map(|slot| {
-            let at_work = slot.running.as_ref().map(|running| &*running.poller);
-            at_work.into_iter().chain([&*slot.poller])
+        self.targets.values().flat_map(|target| {
+            let running = target.running.as_ref().map(|running| &*running.poller);
+            running.into_iter().chain([&*target.poller])
         })
+    }
+
+    fn may_start(&self) -> bool {
+        self.running().count() < MAX_CONCURRENT_POLLS
+    }
+
+    /// Of the targets that may be polled, the one with the earliest due time.
+    fn longest_due(&self) -> Option<(&TargetName, &ScheduledTarget)> {
+        let ready = |target: &ScheduledTarget| target.owned && target.running.is_none();
+        let ready = self.targets.iter().filter(|(_, target)| ready(target));
+        ready.min_by_key(|(_, target)| target.due)
+    }
+}
+
+impl ScheduledTarget {
+    /// A target that was never polled.
+    fn new(poller: Arc<Poller>, due: Duration) -> Self {
+        Self {
+            poller,
+            due,
+            running: None,
+            last: None,
+            owned: false,
+        }
+    }
+
+    /// Takes the poller of the current config. A backoff or `Retry-After` may exceed the interval, so only new settings cut
+    /// it short.
+    fn set_poller(&mut self, poller: &Arc<Poller>, now: Duration) {
+        if !Arc::ptr_eq(&self.poller, poller) {
+            self.poller = Arc::clone(poller);
+            let interval = poller.target().poll.interval;
+            self.due = self.due.min(now.saturating_add(interval));
+        }
+    }
+
+    fn update(&mut self, report: &PollReport, clock: &dyn Clock) {
+        let now = clock.monotonic();
+        let started = self.running.take().map_or(now, |running| running.started);
+        self.last = Some(LastPoll {
+            at: clock.now(),
+            in_flight: report.in_flight,
+            failed_polls: report.failed_polls,
+            fault: report.result.as_ref().err().map(ToString::to_string),
+        });
+        let settings = &self.poller.target().poll;
+        let pause = if report.in_flight > 0 {
+            settings.active_interval
+        } else {
+            settings.interval
+        };
+        self.due = match &report.result {
+            // Counted from the start of the poll, so that slow answers don't stretch the interval. After a poll that took
+            // longer than the interval one poll follows at once, not each missed one.
+            Ok(()) => started
+                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
+                .max(now),
+            Err(error) => {
+                let failed = report.failed_polls;
+                let delay = poll_delay(pause, settings.interval, failed, fastrand::f64());
+                now.saturating_add(delay.max(error.retry_after().unwrap_or_default()))
+            }
+        };
+    }
+
+    /// Backs off as after a failed poll.
+    fn handle_panic(&mut self, clock: &dyn Clock) {
+        self.running = None;
+        let last = self.last.as_ref();
+        let failed_polls = last.map_or(0, |last| last.failed_polls).saturating_add(1);
+        self.last = Some(LastPoll {
+            at: clock.now(),
+            in_flight: last.map_or(0, |last| last.in_flight),
+            failed_polls,
+            fault: Some("the poll panicked; the log says where".to_owned()),
+        });
+        let interval = self.poller.target().poll.interval;
+        let delay = poll_delay(interval, interval, failed_polls, fastrand::f64());
+        self.due = clock.monotonic().saturating_add(delay);
+    }
+}
+
+/// Notices when polls start late because [`MAX_CONCURRENT_POLLS`] are under way.
+#[derive(Debug, Default)]
+struct OverloadMonitor {
+    /// Since when some target has been due without a poll, by the monotonic clock.
+    since: Option<Duration>,
+    logged: bool,
+}
+
+impl OverloadMonitor {
+    /// `waiting` is the target that has been due the longest and can't be polled yet, with its interval.
+    fn update(&mut self, waiting: Option<(TargetName, Duration)>, now: Duration) {
+        let Some((target, interval)) = waiting else {
+            if std::mem::take(self).logged {
+                log::info!("poll workers are no longer saturated");
+            }
+            return;
+        };
+        let since = *self.since.get_or_insert(now);
+        // After a suspension or an outage all targets are due at once, but not for long.
+        if !self.logged && now > since.saturating_add(interval) {
+            self.logged = true;
+            log::warn!(
+                "poll workers are saturated, so polls start late: configure fewer targets, raise the intervals or check the \
+                 API's latency: target={target}"
+            );
+        }
     }
 }
 
@@ -137,7 +280,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Pollers that never poll, an hour being their interval.
+    /// Pollers with an interval of an hour, whose `poll` is never called.
     fn pollers<const N: usize>(targets: [&str; N]) -> BTreeMap<TargetName, Arc<Poller>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
@@ -151,7 +294,7 @@ mod tests {
         let client = ApiClient::new(account, clock.clone(), CancelToken::default()).unwrap();
         let now = Timestamp::from_unix_seconds(1_700_000_000).unwrap();
         let state = sqlite::open(&folder.path().join("state.db"), now).unwrap();
-        let surroundings = PollContext {
+        let context = PollContext {
             client: Arc::new(client),
             store: Arc::new(state.store),
             routes: Arc::new(Router::new(&config.webhooks, Vec::new())),
@@ -159,99 +302,143 @@ mod tests {
             retention: config.retention,
         };
         let poller = |(name, target): (&TargetName, &config::Target)| {
-            let poller = Poller::new(name.clone(), target.clone(), surroundings.clone());
+            let poller = Poller::new(name.clone(), target.clone(), context.clone());
             (name.clone(), Arc::new(poller))
         };
         config.targets.iter().map(poller).collect()
     }
 
-    fn roster(
+    fn scheduler(
         pollers: &BTreeMap<TargetName, Arc<Poller>>,
-        held: &BTreeSet<TargetName>,
+        owned: &BTreeSet<TargetName>,
         now: Duration,
-    ) -> Roster {
-        let mut roster = Roster::default();
-        roster.enlist(pollers, held, now);
-        roster
+    ) -> PollScheduler {
+        let mut scheduler = PollScheduler::default();
+        scheduler.set_targets(pollers, owned, now);
+        scheduler
     }
 
-    fn due(roster: &Roster, now: Duration) -> Option<TargetName> {
-        roster.due(now).map(|(name, _)| name)
+    fn set_due(scheduler: &mut PollScheduler, target: &str, due: Duration) {
+        scheduler.targets.get_mut(&name(target)).unwrap().due = due;
+    }
+
+    /// The target's poll ends, and the next one is due an interval later.
+    fn finish(scheduler: &mut PollScheduler, target: &str, now: Duration) {
+        scheduler.targets.get_mut(&name(target)).unwrap().running = None;
+        scheduler.postpone(&name(target), now);
+    }
+
+    fn next(scheduler: &PollScheduler, now: Duration) -> Option<TargetName> {
+        scheduler.next_poll(now).map(|(name, _)| name)
     }
 
     #[test]
-    fn the_longest_overdue_goes_first_and_one_under_way_is_not_due() {
+    fn the_target_that_is_due_the_longest_goes_first_and_a_running_one_is_not_due() {
         let pollers = pollers(["a", "b", "c"]);
-        let held = pollers.keys().cloned().collect();
-        let mut roster = roster(&pollers, &held, seconds(10));
-        roster.note(&name("a"), |slot| slot.due = seconds(8));
-        roster.note(&name("c"), |slot| slot.due = seconds(7));
-        assert_eq!(due(&roster, seconds(6)), None);
-        let mut begun = Vec::new();
-        while let Some(name) = due(&roster, seconds(10)) {
-            roster.poll_began(&name, seconds(10));
-            begun.push(name);
+        let owned = pollers.keys().cloned().collect();
+        let mut scheduler = scheduler(&pollers, &owned, seconds(10));
+        set_due(&mut scheduler, "a", seconds(8));
+        set_due(&mut scheduler, "c", seconds(7));
+        assert_eq!(next(&scheduler, seconds(6)), None);
+        let mut started = Vec::new();
+        while let Some(name) = next(&scheduler, seconds(10)) {
+            scheduler.poll_started(&name, seconds(10));
+            started.push(name);
         }
-        assert_eq!(begun, ["c", "a", "b"].map(name));
-        assert_eq!(roster.next_due(), None);
-        roster.note(&name("b"), |slot| slot.put_off(seconds(20)));
-        assert_eq!(roster.next_due(), Some(seconds(3620)));
-        assert_eq!(roster.running().count(), 2);
+        assert_eq!(started, ["c", "a", "b"].map(name));
+        assert_eq!(scheduler.next_due(), None);
+        finish(&mut scheduler, "b", seconds(20));
+        assert_eq!(scheduler.next_due(), Some(seconds(3620)));
+        assert_eq!(scheduler.running().count(), 2);
     }
 
     #[test]
-    fn one_that_is_newly_held_is_due_at_once_and_the_others_keep_their_times() {
+    fn no_poll_starts_while_the_most_are_under_way() {
+        let pollers = pollers(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+        let owned = pollers.keys().cloned().collect();
+        let mut scheduler = scheduler(&pollers, &owned, seconds(0));
+        while let Some(name) = next(&scheduler, seconds(0)) {
+            scheduler.poll_started(&name, seconds(0));
+        }
+        assert_eq!(scheduler.running().count(), MAX_CONCURRENT_POLLS);
+        assert_eq!(scheduler.next_due(), None, "the end of a poll notifies");
+        finish(&mut scheduler, "a", seconds(1));
+        assert_eq!(next(&scheduler, seconds(1)), Some(name("i")));
+    }
+
+    #[test]
+    fn a_newly_owned_target_is_due_at_once_and_the_others_keep_their_times() {
         let pollers = pollers(["a", "b"]);
         let (one, both) = (
             BTreeSet::from([name("a")]),
             pollers.keys().cloned().collect(),
         );
-        let mut roster = roster(&pollers, &one, seconds(0));
-        roster.note(&name("a"), |slot| slot.put_off(seconds(1)));
-        assert_eq!(due(&roster, seconds(5)), None, "`b` is not ours");
-        roster.enlist(&pollers, &both, seconds(5));
-        assert_eq!(due(&roster, seconds(5)), Some(name("b")));
-        roster.note(&name("b"), |slot| slot.put_off(seconds(5)));
-        roster.enlist(&pollers, &both, seconds(6));
-        assert_eq!(roster.next_due(), Some(seconds(3601)));
-        roster.enlist(&pollers, &BTreeSet::new(), seconds(7));
-        assert_eq!(roster.next_due(), None);
-        roster.enlist(&pollers, &both, seconds(8));
+        let mut scheduler = scheduler(&pollers, &one, seconds(0));
+        finish(&mut scheduler, "a", seconds(1));
+        assert_eq!(next(&scheduler, seconds(5)), None, "`b` is not owned");
+        scheduler.set_targets(&pollers, &both, seconds(5));
+        assert_eq!(next(&scheduler, seconds(5)), Some(name("b")));
+        finish(&mut scheduler, "b", seconds(5));
+        scheduler.set_targets(&pollers, &both, seconds(6));
+        assert_eq!(scheduler.next_due(), Some(seconds(3601)));
+        scheduler.set_targets(&pollers, &BTreeSet::new(), seconds(7));
+        assert_eq!(scheduler.next_due(), None);
+        scheduler.set_targets(&pollers, &both, seconds(8));
         assert_eq!(
-            due(&roster, seconds(8)),
+            next(&scheduler, seconds(8)),
             Some(name("a")),
             "taken back after a loss"
         );
     }
 
     #[test]
-    fn one_that_the_config_lost_is_let_finish_and_then_forgotten() {
+    fn a_removed_target_finishes_its_poll_and_is_then_forgotten() {
         let pollers = pollers(["a", "b"]);
-        let held = pollers.keys().cloned().collect();
-        let mut roster = roster(&pollers, &held, seconds(0));
-        roster.poll_began(&name("a"), seconds(0));
+        let owned = pollers.keys().cloned().collect();
+        let mut scheduler = scheduler(&pollers, &owned, seconds(0));
+        scheduler.poll_started(&name("a"), seconds(0));
         let fewer = BTreeMap::from([(name("b"), Arc::clone(&pollers[&name("b")]))]);
-        roster.enlist(&fewer, &held, seconds(1));
-        assert_eq!(roster.running().count(), 1);
-        assert_eq!(roster.ours().count(), 1);
-        roster.note(&name("a"), |slot| slot.put_off(seconds(2)));
-        assert!(roster.last(&name("a")).is_none());
-        roster.poll_began(&name("b"), seconds(2));
-        assert_eq!(roster.next_due(), None);
-        roster.enlist(&fewer, &held, seconds(3));
-        assert_eq!(roster.slots.len(), 1);
+        scheduler.set_targets(&fewer, &owned, seconds(1));
+        assert_eq!(scheduler.running().count(), 1);
+        assert_eq!(scheduler.owned().count(), 1);
+        finish(&mut scheduler, "a", seconds(2));
+        assert!(scheduler.last(&name("a")).is_none());
+        scheduler.poll_started(&name("b"), seconds(2));
+        assert_eq!(scheduler.next_due(), None);
+        scheduler.set_targets(&fewer, &owned, seconds(3));
+        assert_eq!(scheduler.targets.len(), 1);
     }
 
-    /// A back-off outlives the end of another target's poll, and a reload that changes nothing of its own.
+    /// A backoff lasts over the end of another target's poll, and over a reload that changes nothing of its target.
     #[test]
-    fn new_settings_bring_the_next_poll_no_later_than_their_interval() {
+    fn after_new_settings_the_next_poll_is_at_most_an_interval_away() {
         let old = pollers(["a"]);
-        let held = old.keys().cloned().collect();
-        let mut roster = roster(&old, &held, seconds(0));
-        roster.note(&name("a"), |slot| slot.due = seconds(9_000));
-        roster.enlist(&old, &held, seconds(10));
-        assert_eq!(roster.next_due(), Some(seconds(9_000)));
-        roster.enlist(&pollers(["a"]), &held, seconds(10));
-        assert_eq!(roster.next_due(), Some(seconds(3_610)));
+        let owned = old.keys().cloned().collect();
+        let mut scheduler = scheduler(&old, &owned, seconds(0));
+        set_due(&mut scheduler, "a", seconds(9_000));
+        scheduler.set_targets(&old, &owned, seconds(10));
+        assert_eq!(scheduler.next_due(), Some(seconds(9_000)));
+        scheduler.set_targets(&pollers(["a"]), &owned, seconds(10));
+        assert_eq!(scheduler.next_due(), Some(seconds(3_610)));
+    }
+
+    #[test]
+    fn polls_that_panic_are_failed_polls_with_backoff() {
+        let pollers = pollers(["a"]);
+        let owned = pollers.keys().cloned().collect();
+        let mut scheduler = scheduler(&pollers, &owned, seconds(0));
+        let clock = SystemClock::start();
+        for failed_polls in 1..=3 {
+            scheduler.poll_started(&name("a"), seconds(0));
+            scheduler.poll_finished(&name("a"), None, &clock);
+            let last = scheduler.last(&name("a")).unwrap();
+            assert_eq!(last.failed_polls, failed_polls);
+            assert!(last.fault.as_ref().unwrap().contains("panicked"));
+        }
+        let delay = scheduler
+            .next_due()
+            .unwrap()
+            .saturating_sub(clock.monotonic());
+        assert!(delay > seconds(3 * 3600), "{delay:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the program is told to do from outside: stop, reload. Signals become control here.
+//! Signals: SIGTERM and SIGINT stop the program, a second one ends it at once, SIGHUP reloads the config.
 
 use std::io;
 use std::sync::Arc;
@@ -10,13 +10,34 @@ use signal_hook::iterator::Signals;
 
 use crate::clock::{CancelToken, Notify};
 
-/// Shared by whoever gives control and whoever obeys.
+/// Calls `on_signal` with the number of each of these `signals`, on a thread of its own. A second SIGTERM or SIGINT ends the
+/// process at once, with exit code 128 + its number.
+pub fn install(signals: &[i32], mut on_signal: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
+    }
+    let mut signals = Signals::new(signals)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if matches!(signal, SIGTERM | SIGINT) {
+                    stopping.store(true, Ordering::SeqCst);
+                }
+                on_signal(signal);
+            }
+        })?;
+    Ok(())
+}
+
+/// Controls a running daemon from other threads: stop, reload, wake.
 #[derive(Clone, Debug)]
 pub struct Control {
-    /// Ends everything.
+    /// Stops the daemon and everything that waits.
     pub stop: CancelToken,
-    /// Wakes the daemon.
-    pub(super) bell: Notify,
+    /// Wakes the daemon's main loop.
+    pub(super) notify: Notify,
     reload: Arc<AtomicBool>,
 }
 
@@ -27,49 +48,38 @@ impl Default for Control {
 }
 
 impl Control {
-    /// No control yet.
+    /// Nothing is requested yet.
     #[must_use]
     pub fn new() -> Self {
         let stop = CancelToken::default();
         Self {
-            bell: Notify::new(&stop),
+            notify: Notify::new(&stop),
             stop,
             reload: Arc::default(),
         }
     }
 
-    /// Control a reload. Several before the first is obeyed are one.
+    /// Requests a reload. Several requests before the daemon takes the first one count as one.
     pub fn request_reload(&self) {
         self.reload.store(true, Ordering::SeqCst);
-        self.bell.notify();
+        self.notify.notify();
     }
 
     pub(super) fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::SeqCst)
     }
 
-    /// From now on SIGTERM and SIGINT stop, a second one of them ends the process at once, and SIGHUP reloads.
+    /// Connects the daemon's signals: SIGTERM and SIGINT stop, SIGHUP reloads. See [`install`].
     pub fn install(&self) -> io::Result<()> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
-        }
-        // A file that may not grow (`ulimit -f`) is a failed write like any other, and not the end.
+        // Without a handler SIGXFSZ ends the process. With one, a file that may not grow (`ulimit -f`) is a failed write.
         register(SIGXFSZ, Arc::default())?;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let control = self.clone();
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                for signal in signals.forever() {
-                    if signal == SIGHUP {
-                        control.request_reload();
-                    } else {
-                        stopping.store(true, Ordering::SeqCst);
-                        control.stop.cancel();
-                    }
-                }
-            })?;
-        Ok(())
+        install(&[SIGTERM, SIGINT, SIGHUP], move |signal| {
+            if signal == SIGHUP {
+                control.request_reload();
+            } else {
+                control.stop.cancel();
+            }
+        })
     }
 }

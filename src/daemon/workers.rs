@@ -1,12 +1,12 @@
-//! Those who do the work of one config: a poller a target, a courier a webhook.
+//! Workers of one config: a poller per target, a supervised delivery thread per webhook.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::sync::{Arc, mpsc};
-use std::thread::{Builder, JoinHandle};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::supervisor::{Desk, Hire};
+use super::error::SetupError;
+use super::supervisor::{Worker, WorkerId, WorkerSupervisor};
 use crate::clock::{CancelToken, Clock, Notify};
 use crate::config::{Config, Webhook};
 use crate::deliver::{DeliveryWorker, WorkerStatus};
@@ -17,201 +17,228 @@ use crate::poll::{PollContext, Poller};
 use crate::store::Store;
 use crate::ucdn::client::ApiClient;
 
-/// Why a valid config makes no program: a proxy or a certificate that can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{what} can't be set up")]
-pub struct SetupError {
-    pub(super) what: String,
-    pub(super) source: Box<dyn Error + Send + Sync>,
+/// Makes the workers of a config.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WorkerBuilder<'a> {
+    pub(super) config: &'a Config,
+    pub(super) store: &'a Arc<dyn Store>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) stop: &'a CancelToken,
+    pub(super) metrics: &'a Arc<Metrics>,
 }
 
-/// Everybody who works for one config.
+/// Pollers and delivery threads.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct WorkerSet {
     pub(super) pollers: BTreeMap<TargetName, Arc<Poller>>,
-    desks: BTreeMap<WebhookName, Desk>,
-    /// Of webhooks that the config has no longer, until their couriers have ended: a reload may bring one back before that.
-    leaving: BTreeMap<WebhookName, Desk>,
+    deliveries: BTreeMap<WebhookName, DeliveryThread>,
+    /// Threads of removed webhooks, until they exit. A reload may bring a webhook back before that.
+    leaving: BTreeMap<WebhookName, WorkerSupervisor>,
 }
 
-impl Crew {
-    /// Everybody that the config asks for. Nobody works yet.
-    pub(super) fn of(
-        config: &Config,
-        store: &Arc<dyn Store>,
-        clock: &Arc<dyn Clock>,
-        stop: &CancelToken,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Self, SetupError> {
-        let desks = desks(config, store, clock, metrics)?;
-        let bells = desks.values().map(|desk| desk.bell.clone()).collect();
-        let routes = Arc::new(Router::new(&config.webhooks, bells));
-        let clients = clients(config, clock, stop, metrics)?;
-        let mut pollers = BTreeMap::new();
-        for (name, target) in &config.targets {
-            let Some(client) = clients.get(&target.account) else {
-                continue;
-            };
-            let surroundings = PollContext {
-                client: Arc::clone(client),
-                store: Arc::clone(store),
-                routes: Arc::clone(&routes),
-                clock: Arc::clone(clock),
-                retention: config.retention,
-            };
-            let poller = Poller::new(name.clone(), target.clone(), surroundings);
-            pollers.insert(name.clone(), Arc::new(poller));
-        }
+#[derive(Debug)]
+struct DeliveryThread {
+    supervisor: WorkerSupervisor,
+    /// Shared by the delivery workers that follow each other here.
+    status: Arc<WorkerStatus>,
+}
+
+impl WorkerSet {
+    /// Makes all workers, and starts none.
+    pub(super) fn new(builder: WorkerBuilder<'_>) -> Result<Self, SetupError> {
+        let thread = |(name, worker): (WebhookName, DeliveryWorker)| {
+            let thread = builder.delivery_thread(&name, worker)?;
+            Some((name, thread))
+        };
+        let workers = builder.delivery_workers()?;
+        let deliveries: BTreeMap<_, _> = workers.into_iter().filter_map(thread).collect();
+        let notifiers = deliveries.values();
+        let notifiers = notifiers.map(|thread| thread.supervisor.notifier().clone());
         Ok(Self {
-            pollers,
-            desks,
+            pollers: builder.pollers(notifiers.collect())?,
+            deliveries,
             leaving: BTreeMap::new(),
         })
     }
 
-    /// What each courier is doing.
-    pub(super) fn couriers(&self) -> BTreeMap<WebhookName, Arc<WorkerStatus>> {
-        let desks = self.desks.iter();
-        desks
-            .map(|(name, desk)| (name.clone(), Arc::clone(&desk.status)))
-            .collect()
+    /// Replaces the workers of the previous config. A delivery thread of `old` ends after the call under way, and only then
+    /// the new one of the same webhook starts: two at once would break the order of events.
+    pub(super) fn take_over(&mut self, old: Self) {
+        for (name, poller) in &self.pollers {
+            if let Some(previous) = old.pollers.get(name) {
+                poller.succeed_to(previous);
+            }
+        }
+        let previous = old.deliveries.into_iter();
+        let previous = previous.map(|(name, thread)| (name, thread.supervisor));
+        for (name, previous) in previous.chain(old.leaving) {
+            if let Some(thread) = self.deliveries.get_mut(&name) {
+                thread.supervisor.take_over(previous);
+            } else {
+                previous.request_stop();
+                self.leaving.insert(name, previous);
+            }
+        }
     }
 
-    pub(super) fn webhooks(&self) -> impl Iterator<Item = &WebhookName> {
-        self.desks.keys()
+    /// Starts delivery threads that are not running; see [`WorkerSupervisor::ensure_running`].
+    pub(super) fn restart_exited(&mut self, now: Duration, daemon: &Notify) {
+        for thread in self.deliveries.values_mut() {
+            thread.supervisor.ensure_running(now, daemon);
+        }
+        self.leaving.retain(|_, leaving| !leaving.has_exited());
     }
 
-    /// The earliest of the pollers' [`Poller::vouched_now`]; none before any API's first answer.
-    pub(super) fn vouched_now(&self) -> Option<Timestamp> {
-        self.pollers
-            .values()
-            .filter_map(|poller| poller.vouched_now())
+    /// When to call [`Self::restart_exited`] next, if no thread exits before.
+    pub(super) fn restart_due(&self) -> Option<Duration> {
+        let threads = self.deliveries.values();
+        threads
+            .filter_map(|thread| thread.supervisor.restart_due())
             .min()
     }
 
-    /// Lets couriers begin where there is none at work; see [`Desk::tend`].
-    pub(super) fn tend_couriers(&mut self, now: Duration, daemon: &Notify) {
-        for desk in self.desks.values_mut() {
-            desk.tend(now, daemon);
-        }
-        self.leaving.retain(|_, desk| !desk.is_left());
+    pub(super) fn webhooks(&self) -> impl Iterator<Item = &WebhookName> {
+        self.deliveries.keys()
     }
 
-    /// When to tend them again, at the latest.
-    pub(super) fn couriers_due(&self) -> Option<Duration> {
-        self.desks.values().filter_map(Desk::due).min()
-    }
-
-    /// Takes over from the crew of the config before.
-    pub(super) fn succeed_to(&mut self, old: Self) {
-        for (name, poller) in &self.pollers {
-            if let Some(predecessor) = old.pollers.get(name) {
-                poller.succeed_to(predecessor);
-            }
-        }
-        for (name, old) in old.desks.into_iter().chain(old.leaving) {
-            old.dismiss();
-            if let Some(desk) = self.desks.get_mut(&name) {
-                desk.succeed_to(old);
-            } else {
-                self.leaving.insert(name, old);
-            }
-        }
-    }
-
-    /// Hands the couriers out, for whoever lets each of them work once.
-    pub(super) fn take_couriers(&mut self) -> Vec<(WebhookName, DeliveryWorker)> {
-        self.desks
-            .iter_mut()
-            .filter_map(|(name, desk)| Some((name.clone(), desk.take_courier()?)))
+    /// Status of each delivery worker.
+    pub(super) fn delivery_status(&self) -> BTreeMap<WebhookName, Arc<WorkerStatus>> {
+        let threads = self.deliveries.iter();
+        threads
+            .map(|(name, thread)| (name.clone(), Arc::clone(&thread.status)))
             .collect()
     }
 
-    pub(super) fn stop_couriers(&self) {
-        let desks = self.desks.values().chain(self.leaving.values());
-        desks.for_each(Desk::stop);
+    /// Whether a delivery worker has made no progress for `limit` beyond what its call may take.
+    pub(super) fn has_stuck_delivery(&self, now: Duration, limit: Duration) -> bool {
+        let mut threads = self.deliveries.values();
+        threads.any(|thread| thread.is_stuck(now, limit))
     }
 
-    /// Waits for couriers that were told to stop, and for these others, but not for longer than this.
-    pub(super) fn join_couriers(&mut self, others: Vec<JoinHandle<()>>, within: Duration) {
-        let desks = self.desks.values_mut().chain(self.leaving.values_mut());
-        let couriers = desks.flat_map(Desk::take_threads);
-        let threads: Vec<_> = couriers.chain(others).collect();
-        let (sender, joined) = mpsc::channel();
-        let waiter = Builder::new().name("join".to_owned()).spawn(move || {
-            for thread in threads {
-                // A courier that panicked has said so on stderr.
-                let _ = thread.join();
-            }
-            let _ = sender.send(());
-        });
-        if waiter.is_err() || joined.recv_timeout(within).is_err() {
-            log::warn!("a delivery or a heartbeat did not end in time, and is left behind");
-        }
+    /// Stops all delivery threads and ends their calls.
+    pub(super) fn stop(&self) {
+        let current = self.deliveries.values().map(|thread| &thread.supervisor);
+        current
+            .chain(self.leaving.values())
+            .for_each(WorkerSupervisor::stop_now);
     }
 
-    pub(super) fn has_stuck_courier(&self, now: Duration, after: Duration) -> bool {
-        self.desks.values().any(|desk| desk.is_stuck(now, after))
+    /// The delivery threads, to be joined after [`Self::stop`].
+    pub(super) fn take_threads(&mut self) -> Vec<JoinHandle<()>> {
+        let current = self.deliveries.values_mut();
+        let current = current.map(|thread| &mut thread.supervisor);
+        current
+            .chain(self.leaving.values_mut())
+            .filter_map(WorkerSupervisor::take_thread)
+            .collect()
     }
 }
 
-fn desks(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
-    metrics: &Arc<Metrics>,
-) -> Result<BTreeMap<WebhookName, Desk>, SetupError> {
-    let desk = |(name, webhook): (&WebhookName, &Webhook)| {
-        let desk = Desk::new(name.clone(), hire(name, webhook, store, clock))?;
-        let (metrics, webhook) = (Arc::clone(metrics), name.clone());
-        desk.status
-            .tell(move |outcome| metrics.record_delivery(&webhook, outcome));
-        Ok((name.clone(), desk))
-    };
-    config.webhooks.iter().map(desk).collect()
+impl DeliveryThread {
+    fn is_stuck(&self, now: Duration, limit: Duration) -> bool {
+        let status = self.status.snapshot();
+        let until = status.last_turn.max(status.busy_until.unwrap_or_default());
+        // Zero until the first turn of a worker that has just started.
+        let has_turned = !self.supervisor.has_exited() && !status.last_turn.is_zero();
+        has_turned && now > until.saturating_add(limit)
+    }
 }
 
-fn hire(
+impl WorkerBuilder<'_> {
+    /// A poller per target. Each commit of events wakes `delivery_notifiers`.
+    pub(super) fn pollers(
+        &self,
+        delivery_notifiers: Vec<Notify>,
+    ) -> Result<BTreeMap<TargetName, Arc<Poller>>, SetupError> {
+        let router = Arc::new(Router::new(&self.config.webhooks, delivery_notifiers));
+        let clients = self.api_clients()?;
+        let poller = |(name, target): (&TargetName, &crate::config::Target)| {
+            let context = PollContext {
+                client: Arc::clone(clients.get(&target.account)?),
+                store: Arc::clone(self.store),
+                routes: Arc::clone(&router),
+                clock: Arc::clone(self.clock),
+                retention: self.config.retention,
+            };
+            let poller = Poller::new(name.clone(), target.clone(), context);
+            Some((name.clone(), Arc::new(poller)))
+        };
+        Ok(self.config.targets.iter().filter_map(poller).collect())
+    }
+
+    /// A delivery worker per webhook.
+    pub(super) fn delivery_workers(
+        &self,
+    ) -> Result<BTreeMap<WebhookName, DeliveryWorker>, SetupError> {
+        let worker = |(name, webhook): (&WebhookName, &Webhook)| {
+            let worker = delivery_worker(name, webhook, self.store, self.clock)?;
+            let (metrics, counted) = (Arc::clone(self.metrics), name.clone());
+            worker
+                .status()
+                .on_attempt(move |outcome| metrics.record_delivery(&counted, outcome));
+            Ok((name.clone(), worker))
+        };
+        self.config.webhooks.iter().map(worker).collect()
+    }
+
+    /// Supervises `first` and those that follow it after a panic. `None` if the config has no such webhook.
+    fn delivery_thread(&self, name: &WebhookName, first: DeliveryWorker) -> Option<DeliveryThread> {
+        let webhook = self.config.webhooks.get(name)?.clone();
+        let (store, clock) = (Arc::clone(self.store), Arc::clone(self.clock));
+        let status = first.status();
+        let (next_name, next_status) = (name.clone(), Arc::clone(&status));
+        let factory = move || {
+            let next = delivery_worker(&next_name, &webhook, &store, &clock)?;
+            Ok(supervised(next.resume_from(&next_status)))
+        };
+        let id = WorkerId::Delivery(name.clone());
+        Some(DeliveryThread {
+            supervisor: WorkerSupervisor::new(id, supervised(first), Box::new(factory)),
+            status,
+        })
+    }
+
+    fn api_clients(&self) -> Result<BTreeMap<AccountName, Arc<ApiClient>>, SetupError> {
+        let client = |(name, account)| {
+            let name: &AccountName = name;
+            let client = ApiClient::new(account, Arc::clone(self.clock), self.stop.clone());
+            let client = client.map_err(|error| SetupError {
+                what: format!("account `{name}`"),
+                source: error.into(),
+            })?;
+            let (metrics, account) = (Arc::clone(self.metrics), name.clone());
+            let client = client.told_to(move |outcome| metrics.record_request(&account, outcome));
+            Ok((name.clone(), Arc::new(client)))
+        };
+        self.config.accounts.iter().map(client).collect()
+    }
+}
+
+/// The earliest of the pollers' [`Poller::vouched_now`]. `None` before the first answer of any API.
+pub(super) fn conservative_now<'a>(
+    pollers: impl Iterator<Item = &'a Arc<Poller>>,
+) -> Option<Timestamp> {
+    pollers.filter_map(|poller| poller.vouched_now()).min()
+}
+
+fn delivery_worker(
     name: &WebhookName,
     webhook: &Webhook,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
-) -> Hire {
-    let (name, webhook) = (name.clone(), webhook.clone());
-    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-    Box::new(move || {
-        DeliveryWorker::new(
-            name.clone(),
-            &webhook,
-            Arc::clone(&store),
-            Arc::clone(&clock),
-        )
-        .map_err(|error| SetupError {
+) -> Result<DeliveryWorker, SetupError> {
+    DeliveryWorker::new(name.clone(), webhook, Arc::clone(store), Arc::clone(clock)).map_err(
+        |error| SetupError {
             what: format!("webhook `{name}`"),
             source: error.into(),
-        })
-    })
+        },
+    )
 }
 
-fn clients(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    stop: &CancelToken,
-    metrics: &Arc<Metrics>,
-) -> Result<BTreeMap<AccountName, Arc<ApiClient>>, SetupError> {
-    let client = |(name, account)| {
-        let name: &AccountName = name;
-        ApiClient::new(account, Arc::clone(clock), stop.clone())
-            .map(|client| {
-                let (metrics, account) = (Arc::clone(metrics), name.clone());
-                let client =
-                    client.told_to(move |outcome| metrics.record_request(&account, outcome));
-                (name.clone(), Arc::new(client))
-            })
-            .map_err(|error| SetupError {
-                what: format!("account `{name}`"),
-                source: error.into(),
-            })
-    };
-    config.accounts.iter().map(client).collect()
+fn supervised(mut worker: DeliveryWorker) -> Worker {
+    let endpoint = worker.endpoint();
+    Worker {
+        run: Box::new(move |notify| worker.run(notify)),
+        abort: Box::new(move || endpoint.abort()),
+    }
 }

@@ -1,5 +1,4 @@
-//! What goes out in one request: the next pending deliveries of a queue, and how many of them. Owns no decision about
-//! a delivery's end.
+//! Batches: the deliveries that go out in one request, and their number.
 
 use std::iter;
 
@@ -7,16 +6,16 @@ use crate::config::Format;
 use crate::formats;
 use crate::store::Delivery;
 
-/// Pending deliveries of one webhook in the order of their sequences; never empty.
+/// Pending deliveries of one webhook, ordered by sequence. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// The queue's head: it says when the batch is due.
+    /// The queue's head. The batch is due when the head is.
     pub(super) head: Delivery,
     rest: Vec<Delivery>,
 }
 
 impl Batch {
-    /// None without deliveries.
+    /// `None` without deliveries.
     pub(super) fn new(pending: Vec<Delivery>) -> Option<Self> {
         let mut pending = pending.into_iter();
         Some(Self {
@@ -34,34 +33,34 @@ impl Batch {
     }
 }
 
-/// How many events the next request carries at the most.
+/// Most events in the next request.
 ///
-/// One event that a receiver refuses must not take those beside it along. So a batch that is refused goes out again in
-/// halves, until the one event that is at fault stands alone; then batches grow again.
+/// A rejected batch is split in half until the bad event is isolated, so that the events beside it are delivered. Then
+/// batches grow again.
 #[derive(Debug)]
-pub(super) struct Width {
-    now: usize,
-    most: usize,
+pub(super) struct BatchSize {
+    current: usize,
+    max: usize,
 }
 
-impl Width {
+impl BatchSize {
     pub(super) fn of(format: &Format) -> Self {
-        let most = formats::events_a_request(format);
-        Self { now: most, most }
+        let max = formats::max_events(format);
+        Self { current: max, max }
     }
 
-    pub(super) fn now(&self) -> usize {
-        self.now
+    pub(super) fn get(&self) -> usize {
+        self.current
     }
 
-    /// A batch of this many events was refused.
-    pub(super) fn narrow(&mut self, refused: usize) {
-        self.now = (refused / 2).max(1);
+    /// A batch of this many events was rejected.
+    pub(super) fn halve(&mut self, rejected: usize) {
+        self.current = (rejected / 2).max(1);
     }
 
-    /// A request came to an end that has nothing to do with its width.
-    pub(super) fn widen(&mut self) {
-        self.now = self.now.saturating_mul(2).min(self.most);
+    /// A batch was delivered, or a single event rejected.
+    pub(super) fn double(&mut self) {
+        self.current = self.current.saturating_mul(2).min(self.max);
     }
 }
 
@@ -70,19 +69,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_width_halves_down_to_one_and_doubles_up_to_the_formats() {
-        let mut width = Width { now: 50, most: 50 };
-        let mut widths = Vec::new();
-        for refused in [50, 25, 12, 6, 3, 1] {
-            width.narrow(refused);
-            widths.push(width.now());
+    fn a_batch_size_halves_down_to_one_and_doubles_up_to_the_maximum() {
+        let mut size = BatchSize {
+            current: 50,
+            max: 50,
+        };
+        let mut sizes = Vec::new();
+        for rejected in [50, 25, 12, 6, 3, 1] {
+            size.halve(rejected);
+            sizes.push(size.get());
         }
-        assert_eq!(widths, [25, 12, 6, 3, 1, 1]);
+        assert_eq!(sizes, [25, 12, 6, 3, 1, 1]);
         for _ in 0..5 {
-            width.widen();
+            size.double();
         }
-        assert_eq!(width.now(), 32);
-        width.widen();
-        assert_eq!(width.now(), 50);
+        assert_eq!(size.get(), 32);
+        size.double();
+        assert_eq!(size.get(), 50);
     }
 }

@@ -1,18 +1,19 @@
-//! What one courier is doing, for those who watch it from other threads. Owns no decision.
+//! Status of a delivery worker, for other threads: health checks, the status page and metrics.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::store::AttemptResult;
 
-/// Shared by a courier and its onlookers. Cheap to read at any time.
+/// Shared by a worker and the threads that watch it.
 #[derive(Default)]
 pub struct WorkerStatus {
-    current: Mutex<Snapshot>,
-    /// Told of each try's end.
-    listener: OnceLock<Box<dyn Fn(Outcome) + Send + Sync>>,
+    current: Mutex<WorkerSnapshot>,
+    /// Called after each attempt.
+    listener: OnceLock<Box<dyn Fn(AttemptOutcome) + Send + Sync>>,
 }
 
 impl fmt::Debug for WorkerStatus {
@@ -21,37 +22,37 @@ impl fmt::Debug for WorkerStatus {
     }
 }
 
-/// What [`WorkerStatus::snapshot`] saw. Times are of [`crate::clock::Clock::monotonic`].
+/// Result of [`WorkerStatus::snapshot`]. Times are from [`crate::clock::Clock::monotonic`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Whether the receiver answered 410: nothing is sent until reload or restart.
+pub struct WorkerSnapshot {
+    /// Whether the receiver answered 410: nothing is sent until a reload or restart.
     pub paused: bool,
-    /// What is wrong with the receiver, in short and without secrets; none: the last try got through, or there was none.
+    /// Last error of the receiver, in short and without secrets. `None` if the last attempt succeeded or there was none.
     pub fault: Option<String>,
-    /// How the last try ended.
-    pub last_outcome: Option<Outcome>,
-    /// Tries since the courier began, by how they ended.
+    /// Outcome of the last attempt.
+    pub last_outcome: Option<AttemptOutcome>,
+    /// Attempts since the worker started, by outcome.
     pub attempts: DrainReport,
-    /// When the loop last turned. It turns at least every [`super::IDLE_LOOK`] unless a call is under way.
+    /// When the worker's last step began. Steps are at most 15 s apart unless a call is under way.
     pub last_turn: Duration,
-    /// When the call under way will have ended at the latest; none: no call.
+    /// Latest end of the call under way. `None` without a call.
     pub busy_until: Option<Duration>,
 }
 
-/// How a try ended.
+/// Outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The receiver has the event.
+pub enum AttemptOutcome {
+    /// The receiver accepted the event.
     Delivered,
-    /// It will be tried again.
+    /// The event will be retried.
     Failed,
-    /// It was given up.
+    /// The event is dead.
     Dead,
-    /// The webhook was paused; the event waits.
+    /// The webhook is paused, and the event waits.
     Paused,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// Every outcome.
     pub const ALL: [Self; 4] = [Self::Delivered, Self::Failed, Self::Dead, Self::Paused];
 
@@ -63,7 +64,7 @@ impl Outcome {
         }
     }
 
-    /// In a word, such as `delivered`: for metrics.
+    /// The name in metrics, such as `delivered`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -75,21 +76,21 @@ impl Outcome {
     }
 }
 
-/// Tries of one webhook's deliveries, counted by how they ended.
+/// Attempts of one webhook, counted by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainReport {
-    /// The receiver has them.
+    /// Accepted by the receiver.
     pub delivered: u64,
-    /// To be tried again.
+    /// To be retried.
     pub failed: u64,
-    /// Newly given up.
+    /// Newly dead.
     pub dead: u64,
-    /// Answered 410: 1 at the most, for nothing is sent after it.
+    /// Answered with 410. At most 1, because nothing is sent after it.
     pub paused: u64,
 }
 
 impl DrainReport {
-    pub(super) fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+    pub(super) fn of(outcomes: impl IntoIterator<Item = AttemptOutcome>) -> Self {
         let mut report = Self::default();
         outcomes
             .into_iter()
@@ -104,33 +105,33 @@ impl DrainReport {
         self.paused += other.paused;
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    fn count(&mut self, outcome: AttemptOutcome) {
         *match outcome {
-            Outcome::Delivered => &mut self.delivered,
-            Outcome::Failed => &mut self.failed,
-            Outcome::Dead => &mut self.dead,
-            Outcome::Paused => &mut self.paused,
+            AttemptOutcome::Delivered => &mut self.delivered,
+            AttemptOutcome::Failed => &mut self.failed,
+            AttemptOutcome::Dead => &mut self.dead,
+            AttemptOutcome::Paused => &mut self.paused,
         } += 1;
     }
 }
 
 impl WorkerStatus {
-    /// The state of things now.
+    /// The status now.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> WorkerSnapshot {
         self.lock().clone()
     }
 
-    /// Has each try's end told to this listener; to the first one, if it is called again.
-    pub fn tell(&self, listener: impl Fn(Outcome) + Send + Sync + 'static) {
+    /// Calls `listener` after each attempt. Only the first call of this method has an effect.
+    pub fn on_attempt(&self, listener: impl Fn(AttemptOutcome) + Send + Sync + 'static) {
         let _ = self.listener.set(Box::new(listener));
     }
 
-    pub(super) fn turned(&self, now: Duration) {
+    pub(super) fn step_starts(&self, now: Duration) {
         self.lock().last_turn = now;
     }
 
-    pub(super) fn call_begins(&self, until: Duration) {
+    pub(super) fn call_starts(&self, until: Duration) {
         self.lock().busy_until = Some(until);
     }
 
@@ -138,11 +139,11 @@ impl WorkerStatus {
         self.lock().busy_until = None;
     }
 
-    pub(super) fn try_ended(&self, outcome: Outcome, fault: Option<String>) {
+    pub(super) fn attempt_ended(&self, outcome: AttemptOutcome, fault: Option<String>) {
         let mut current = self.lock();
         current.attempts.count(outcome);
         current.last_outcome = Some(outcome);
-        current.paused |= outcome == Outcome::Paused;
+        current.paused |= outcome == AttemptOutcome::Paused;
         current.fault = fault;
         drop(current);
         if let Some(listener) = self.listener.get() {
@@ -150,8 +151,7 @@ impl WorkerStatus {
         }
     }
 
-    /// Each change is one assignment: whoever panicked can't have left it half-written.
-    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+    fn lock(&self) -> MutexGuard<'_, WorkerSnapshot> {
         self.current.lock()
     }
 }

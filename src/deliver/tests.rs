@@ -1,70 +1,70 @@
-//! The courier against a real socket, a store in memory and a clock that tests turn.
+//! Tests of the delivery worker with a real socket, a store in memory and a manual clock.
 
 mod batches;
-mod courier;
+mod captured_log;
 mod fake_store;
+mod fixtures;
 mod give_up;
-mod heard;
-mod journal;
-mod outside;
+mod log;
 mod running;
 mod stub_receiver;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fake_store::FakeStore;
-use outside::{ManualClock, webhook};
-use stub_receiver::{Reply, StubReceiver};
+use fixtures::{ManualClock, webhook};
+use stub_receiver::{StubReceiver, StubReply};
 
 use super::DeliveryWorker;
 use crate::clock::{CancelToken, Clock};
 use crate::config::Webhook;
 use crate::domain::model::WebhookName;
 
-/// A courier and everything that it touches.
-struct Scene {
+/// A worker, its store, clock and receiver.
+struct Fixture {
     store: Arc<FakeStore>,
     clock: Arc<ManualClock>,
     receiver: StubReceiver,
     webhook: Webhook,
-    courier: DeliveryWorker,
+    worker: DeliveryWorker,
     stop: CancelToken,
 }
 
-/// The name of a scene's webhook.
+/// The webhook's name.
 const OPS: &str = "ops";
 
-impl Scene {
-    /// With `events` owed, answered by `replies` in order; the last one goes on for ever.
-    fn new(events: u64, replies: &[Reply]) -> Self {
+impl Fixture {
+    /// With `events` pending. The receiver answers with `replies` in order and repeats the last one.
+    fn new(events: u64, replies: &[StubReply]) -> Self {
         Self::with(events, replies, |_| ())
     }
 
-    fn with(events: u64, replies: &[Reply], adjust: impl FnOnce(&mut Webhook)) -> Self {
+    fn with(events: u64, replies: &[StubReply], adjust: impl FnOnce(&mut Webhook)) -> Self {
         let receiver = StubReceiver::start(replies);
         let mut webhook = webhook(&receiver.url());
         adjust(&mut webhook);
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(ManualClock::default());
-        store.owe(OPS, events, clock.now());
-        let courier = courier(&webhook, &store, &clock);
+        store.commit_events(OPS, events, clock.now());
+        let worker = worker(&webhook, &store, &clock);
         Self {
             store,
             clock,
             receiver,
             webhook,
-            courier,
+            worker,
             stop: CancelToken::default(),
         }
     }
 
-    /// Another process takes over, with the clock at hand.
+    /// A new process starts, with the same clock.
     fn restart(&mut self) {
-        self.courier = courier(&self.webhook, &self.store, &self.clock);
+        self.worker = worker(&self.webhook, &self.store, &self.clock);
     }
 
-    /// The same after so many seconds in which nothing ran.
+    /// A new process starts after so many seconds in which none ran.
     fn reboot(&mut self, seconds: u64) {
         let wall = self
             .clock
@@ -74,22 +74,22 @@ impl Scene {
         self.restart();
     }
 
-    /// So many more events are owed as of now.
-    fn owe(&self, events: u64) {
-        self.store.owe(OPS, events, self.clock.now());
+    /// Commits more events.
+    fn commit_events(&self, events: u64) {
+        self.store.commit_events(OPS, events, self.clock.now());
     }
 
     fn drain(&mut self) -> super::DrainReport {
-        self.courier.drain_once(&self.stop).unwrap()
+        self.worker.drain_once(&self.stop).unwrap()
     }
 
-    /// Lets so many seconds pass on both clocks.
-    fn pass(&self, seconds: u64) {
-        self.clock.pass(Duration::from_secs(seconds));
+    /// Both clocks advance.
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Somebody sets the wall clock ahead.
-    fn step(&self, seconds: u64) {
+    /// The wall clock is set ahead.
+    fn set_ahead(&self, seconds: u64) {
         let ahead = self
             .clock
             .now()
@@ -97,8 +97,8 @@ impl Scene {
         self.clock.set_wall(ahead);
     }
 
-    /// Somebody sets the wall clock back.
-    fn step_back(&self, seconds: u64) {
+    /// The wall clock is set back.
+    fn set_back(&self, seconds: u64) {
         let back = self
             .clock
             .now()
@@ -107,7 +107,7 @@ impl Scene {
     }
 }
 
-fn courier(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<ManualClock>) -> DeliveryWorker {
+fn worker(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<ManualClock>) -> DeliveryWorker {
     let name = WebhookName::from(OPS);
     DeliveryWorker::new(name, webhook, store.clone(), clock.clone()).unwrap()
 }

@@ -1,230 +1,246 @@
-//! Draining one webhook's queue: as many of its head as a request takes, and nothing past them until they are delivered
-//! or dead. Owns the decision what comes next; what an answer means is [`super::answer`]'s, and when to try again [`crate::domain::schedule`]'s.
+//! Delivery worker: drains the outbox of one webhook in order. An event is sent after all earlier ones are delivered or dead.
+//!
+//! [`DeliveryWorker::turn`] is the main path: it takes the due batch from the store, sends it, and handles the response. It
+//! blocks only in [`Endpoint::send`], so a test can drive it without threads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agenda::Agenda;
-use super::batch::{Batch, Width};
-use super::journal::Journal;
-use super::ledger::{Ledger, UNRECORDED_AT_MOST};
-use super::{Answer, DrainReport, IDLE_LOOK, Outcome, Receiver, Reply, Verdict, WorkerStatus};
+use super::ack_buffer::{AckBuffer, MAX_UNRECORDED};
+use super::batch::{Batch, BatchSize};
+use super::endpoint::{Endpoint, HttpEndpoint};
+use super::log::DeliveryLog;
+use super::response::{Disposition, EndpointResponse};
+use super::retry::RetryState;
+use super::status::{AttemptOutcome, DrainReport, WorkerStatus};
 use crate::clock::{CancelToken, Clock, Notify, Woken};
 use crate::config::Webhook;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::schedule::delivery::delivery_delay;
 use crate::domain::schedule::renewal_delay;
 use crate::formats::OutgoingEvent;
-use crate::http::{HttpClient, HttpError};
+use crate::http::HttpError;
 use crate::store::{Attempt, AttemptResult, Delivery, Store, StoreError};
 
-/// How long a courier waits that is not sure to hold what it has in hand.
-const HOLD_LOOK: Duration = Duration::from_secs(1);
+/// Longest wait of an idle worker. Other processes change the outbox (`deliveries retry`) without notifying it.
+const MAX_IDLE_WAIT: Duration = Duration::from_secs(15);
 
-/// Brings one webhook's events to its receiver, in the order of their sequences.
+/// Wait of a worker that is not sure to hold the leases of the targets whose events are due.
+const LEASE_WAIT: Duration = Duration::from_secs(1);
+
+/// Sends one webhook's events to its endpoint, in the order of their sequences.
 #[derive(Debug)]
 pub struct DeliveryWorker {
     name: WebhookName,
-    receiver: Receiver,
+    endpoint: Arc<dyn Endpoint>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     status: Arc<WorkerStatus>,
-    /// The receiver answered 410. Kept here alone: a reload or a restart makes a new courier.
+    /// The receiver answered 410. Not stored: a reload or a restart starts with a new worker.
     paused: bool,
-    width: Width,
-    journal: Journal,
-    agenda: Agenda,
-    /// What is pending behind the last request, as of the last time that the ledger was written down.
-    ahead: VecDeque<Delivery>,
-    /// Tries that are made but not written down yet. They go first: trying again what was delivered would be worse.
-    ledger: Ledger,
+    batch_size: BatchSize,
+    retry: RetryState,
+    /// Attempts without a record. They are recorded before anything else is sent, because sending a delivered event again
+    /// would be worse than a delay.
+    unrecorded: AckBuffer,
+    /// Pending deliveries that are read but not sent. Valid until the next record: see [`Self::next_batch`].
+    read_ahead: VecDeque<Delivery>,
+    log: DeliveryLog,
+    /// Turns in a row in which the store failed.
+    store_failures: u32,
 }
 
-/// How long a courier rests before the next look, and what for.
+/// Result of one step.
+enum Step {
+    /// Some deliveries were attempted or given up.
+    Progress(DrainReport),
+    /// Nothing can be sent now.
+    Pause(Pause),
+}
+
+/// Why a worker pauses, and for how long at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// For its pace: the queue's head is due.
-    Pace(Duration),
-    /// Because there is nothing due.
+pub(super) enum Pause {
+    /// The queue's head is due, but the rate limit does not allow a request yet.
+    RateLimit(Duration),
+    /// Nothing is due.
     Queue(Duration),
 }
 
-/// What one look at the queue came to.
-enum Turn {
-    /// Some of it was tried, or given up.
-    Ended(DrainReport),
-    /// Its head is not due for this long; never zero.
-    NotDue(Duration),
-    /// Its head is due, but the last request was made too short a time ago: not for this long; never zero.
-    Paced(Duration),
-    /// Nothing to do: empty, paused, or stopped.
-    Idle,
-}
-
 impl DeliveryWorker {
-    /// A courier with nothing in hand. Connects to nothing yet.
+    /// A worker that sends to the webhook's receiver. Connects to nothing yet.
     pub fn new(
         name: WebhookName,
         webhook: &Webhook,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, HttpError> {
-        let journal = Journal::new(name.clone());
-        Ok(Self {
-            name,
-            receiver: Receiver::new(webhook)?,
-            agenda: Agenda::new(webhook, Arc::clone(&clock)),
-            store,
-            clock,
-            status: Arc::default(),
-            paused: false,
-            journal,
-            ahead: VecDeque::new(),
-            ledger: Ledger::default(),
-            width: Width::of(&webhook.format),
-        })
+        let endpoint = Arc::new(HttpEndpoint::new(webhook)?);
+        Ok(Self::with_endpoint(name, webhook, endpoint, store, clock))
     }
 
-    /// Goes on in the place of another courier of this webhook: reports where that one did, and is paused if that one was.
+    /// A worker that sends to another endpoint, under the webhook's rules.
     #[must_use]
-    pub fn in_place_of(mut self, other: &Arc<WorkerStatus>) -> Self {
-        other.call_ended();
-        self.paused = other.snapshot().paused;
-        self.status = Arc::clone(other);
+    pub fn with_endpoint(
+        name: WebhookName,
+        webhook: &Webhook,
+        endpoint: Arc<dyn Endpoint>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            endpoint,
+            status: Arc::default(),
+            paused: false,
+            batch_size: BatchSize::of(&webhook.format),
+            retry: RetryState::new(webhook, Arc::clone(&clock)),
+            unrecorded: AckBuffer::default(),
+            read_ahead: VecDeque::new(),
+            log: DeliveryLog::new(name.clone()),
+            store_failures: 0,
+            name,
+            store,
+            clock,
+        }
+    }
+
+    /// Takes over from a worker of the same webhook that panicked: uses its status, and is paused if it was.
+    #[must_use]
+    pub fn resume_from(mut self, previous: &Arc<WorkerStatus>) -> Self {
+        previous.call_ended();
+        self.paused = previous.snapshot().paused;
+        self.status = Arc::clone(previous);
         self
     }
 
-    /// For onlookers on other threads.
+    /// The status, for other threads.
     #[must_use]
     pub fn status(&self) -> Arc<WorkerStatus> {
         Arc::clone(&self.status)
     }
 
-    /// A clone of the client. To stop a courier: request the bell's stop **first**, then
-    /// [`HttpClient::shut_down`] this, so that the call cut off is not taken for a failed try.
+    /// The endpoint, for a stop: cancel the worker's token **first**, then call [`Endpoint::abort`]. In the other order the
+    /// aborted call would count as a failed attempt.
     #[must_use]
-    pub fn http_client(&self) -> HttpClient {
-        self.receiver.http_client().clone()
+    pub fn endpoint(&self) -> Arc<dyn Endpoint> {
+        Arc::clone(&self.endpoint)
     }
 
-    /// Delivers until the bell's stop. Ring the bell when events have been committed.
-    ///
-    /// Outlives faults of the state: it logs them once and goes on.
-    pub fn run(&mut self, bell: &Notify) {
-        let mut store_failures: u32 = 0;
+    /// Runs until the stop. Notify the worker when events are committed.
+    pub fn run(&mut self, notify: &Notify) {
         loop {
-            let wait = match self.drain(bell.stop(), &mut DrainReport::default()) {
-                Ok(Rest::Pace(wait) | Rest::Queue(wait)) => {
-                    store_failures = 0;
-                    self.journal.store_works();
-                    wait
-                }
-                Err(error) => {
-                    store_failures = store_failures.saturating_add(1);
-                    self.journal.store_failed(&error);
-                    renewal_delay(store_failures)
-                }
-            };
-            if bell.wait(Some(wait)) == Woken::Stopped {
+            let wait = self.turn(notify.stop());
+            if notify.wait(Some(wait)) == Woken::Stopped {
                 return;
             }
         }
     }
 
-    /// Makes every delivery that is due, at the format's pace, and returns when the head of the queue is not due, when the queue is empty, when
-    /// the webhook is paused, or at the stop. Goes on past those given up.
-    pub fn drain_once(&mut self, stop: &CancelToken) -> Result<DrainReport, StoreError> {
+    /// Sends every delivery that is due, and returns how long to wait before the next turn. A fault of the store is logged
+    /// once and ends the turn.
+    pub fn turn(&mut self, cancel: &CancelToken) -> Duration {
+        match self.drain(cancel, &mut DrainReport::default()) {
+            Ok(Pause::RateLimit(wait) | Pause::Queue(wait)) => {
+                self.store_failures = 0;
+                self.log.store_works();
+                wait
+            }
+            Err(error) => {
+                self.store_failures = self.store_failures.saturating_add(1);
+                self.log.store_failed(&error);
+                renewal_delay(self.store_failures)
+            }
+        }
+    }
+
+    /// Sends every delivery that is due and waits for the rate limit between requests. Returns when the queue is empty, its
+    /// head is not due, the webhook is paused, or at the stop. For `--once`.
+    pub fn drain_once(&mut self, cancel: &CancelToken) -> Result<DrainReport, StoreError> {
         let mut report = DrainReport::default();
-        while let Rest::Pace(wait) = self.drain(stop, &mut report)? {
-            if stop.sleep(wait) == Woken::Stopped {
+        while let Pause::RateLimit(wait) = self.drain(cancel, &mut report)? {
+            if cancel.sleep(wait) == Woken::Stopped {
                 break;
             }
         }
         Ok(report)
     }
 
+    /// Takes steps until there is nothing to do, and records their attempts.
     pub(super) fn drain(
         &mut self,
-        stop: &CancelToken,
+        cancel: &CancelToken,
         report: &mut DrainReport,
-    ) -> Result<Rest, StoreError> {
-        let rest = loop {
-            match self.turn(stop)? {
-                Turn::Ended(ended) => report.add(ended),
-                Turn::Paced(wait) => break Rest::Pace(wait),
-                Turn::NotDue(wait) => break Rest::Queue(wait.min(IDLE_LOOK)),
-                Turn::Idle => break Rest::Queue(IDLE_LOOK),
+    ) -> Result<Pause, StoreError> {
+        let pause = loop {
+            match self.step(cancel)? {
+                Step::Progress(progress) => report.add(progress),
+                Step::Pause(pause) => break pause,
             }
         };
-        self.write_down()?;
-        Ok(rest)
+        self.record()?;
+        Ok(pause)
     }
 
-    fn turn(&mut self, stop: &CancelToken) -> Result<Turn, StoreError> {
-        self.status.turned(self.clock.monotonic());
-        if self.paused || stop.is_cancelled() {
-            return Ok(Turn::Idle);
+    /// Sends the batch at the queue's head if it is due.
+    fn step(&mut self, cancel: &CancelToken) -> Result<Step, StoreError> {
+        self.status.step_starts(self.clock.monotonic());
+        if self.paused || cancel.is_cancelled() {
+            return Ok(Step::idle(MAX_IDLE_WAIT));
         }
         let Some(batch) = self.next_batch()? else {
-            return Ok(Turn::Idle);
+            return Ok(Step::idle(MAX_IDLE_WAIT));
         };
-        let wait = self.agenda.until_due(&batch.head);
-        if wait.is_zero() && !self.store.lease_is_valid() {
-            // Somebody else may be delivering them by now. The next look shows what is still ours.
-            return Ok(Turn::NotDue(HOLD_LOOK));
+        let until_due = self.retry.until_due(&batch.head);
+        if !until_due.is_zero() {
+            return Ok(self.give_up_or_wait(&batch.head, until_due));
         }
-        if wait.is_zero() {
-            let pause = self.agenda.until_pace_allows();
-            if !pause.is_zero() {
-                return Ok(Turn::Paced(pause));
-            }
-            return self.try_batch(&batch, stop);
+        if !self.store.lease_is_valid() {
+            // Another instance may be delivering the batch. The next read shows what this instance still owns.
+            return Ok(Step::idle(LEASE_WAIT));
         }
-        let left = self.agenda.until_given_up(&batch.head, batch.head.attempts);
-        if left.is_zero() && batch.head.attempts > 0 {
-            return Ok(self.give_up_waiting(&batch.head));
+        let until_allowed = self.retry.until_rate_allows();
+        if !until_allowed.is_zero() {
+            return Ok(Step::Pause(Pause::RateLimit(until_allowed)));
         }
-        // Wall time is whole seconds: a shorter wait would only turn the loop.
-        Ok(Turn::NotDue(wait.min(left.max(Duration::from_secs(1)))))
+        let response = self.send(&batch);
+        if matches!(response, EndpointResponse::NoResponse(_)) && cancel.is_cancelled() {
+            // The stop most likely aborted the call. If the receiver is at fault, the next run finds out.
+            self.log.aborted(&batch);
+            return Ok(Step::idle(MAX_IDLE_WAIT));
+        }
+        self.handle_response(&batch, &response)
     }
 
-    /// Reads ahead, so that the store is asked once for as many deliveries as are written down at once. What is read is
-    /// of use only until then: what was written down is no longer pending, and may not be the only change.
+    /// Takes the next batch from the deliveries that were read ahead, or reads more of them.
+    ///
+    /// One read returns as many deliveries as one commit records. A record ends the validity of what was read ahead: the
+    /// recorded deliveries are no longer pending, and other processes may have changed the rest.
     fn next_batch(&mut self) -> Result<Option<Batch>, StoreError> {
-        if self.ahead.is_empty() || !self.ledger.may_wait(self.clock.monotonic()) {
-            self.write_down()?;
-            let limit = self.width.now().max(UNRECORDED_AT_MOST);
-            self.ahead = self.store.pending(&self.name, limit)?.into();
+        if self.read_ahead.is_empty() || !self.unrecorded.may_grow(self.clock.monotonic()) {
+            self.record()?;
+            let limit = self.batch_size.get().max(MAX_UNRECORDED);
+            self.read_ahead = self.store.pending(&self.name, limit)?.into();
         }
-        let count = self.width.now().min(self.ahead.len());
-        Ok(Batch::new(self.ahead.drain(..count).collect()))
+        let count = self.batch_size.get().min(self.read_ahead.len());
+        Ok(Batch::new(self.read_ahead.drain(..count).collect()))
     }
 
-    fn try_batch(&mut self, batch: &Batch, stop: &CancelToken) -> Result<Turn, StoreError> {
-        let result = self.post(batch);
-        if result.is_err() && stop.is_cancelled() {
-            // Most likely we cut it off ourselves. If not, the next start finds out what is wrong with the receiver.
-            self.journal.cut_off(batch);
-            return Ok(Turn::Idle);
+    /// The head's next attempt is in the future. The head dies before it if it is too old and was attempted.
+    fn give_up_or_wait(&mut self, head: &Delivery, until_due: Duration) -> Step {
+        let left = self.retry.until_given_up(head, head.attempts);
+        if left.is_zero() && head.attempts > 0 {
+            let fault = self.log.receiver_fault();
+            let answer = fault.unwrap_or("given up while waiting").to_owned();
+            let dead = self.dead(head, &answer, self.clock.now());
+            return self.finish([dead]);
         }
-        let answer = Answer::of(&result);
-        let now = self.clock.now();
-        match answer.verdict(now) {
-            Verdict::Delivered => Ok(self.delivered(batch, &answer, now)),
-            Verdict::Refused if batch.len() > 1 => {
-                self.width.narrow(batch.len());
-                self.journal.narrowed(batch, &answer);
-                self.write_down()?;
-                Ok(Turn::Ended(DrainReport::default()))
-            }
-            Verdict::Refused => Ok(self.refused(&batch.head, &answer, now)),
-            Verdict::Gone => Ok(self.pause(batch, &answer)),
-            Verdict::Retry { retry_after } => Ok(self.failed(batch, &answer, now, retry_after)),
-        }
+        // Wall time has whole seconds. A shorter wait would only repeat the step.
+        let wait = until_due.min(left.max(Duration::from_secs(1)));
+        Step::idle(wait.min(MAX_IDLE_WAIT))
     }
 
-    fn post(&mut self, batch: &Batch) -> Result<Reply, HttpError> {
+    fn send(&mut self, batch: &Batch) -> EndpointResponse {
         let events: Vec<OutgoingEvent<'_>> = batch
             .iter()
             .map(|delivery| OutgoingEvent {
@@ -232,23 +248,54 @@ impl DeliveryWorker {
                 document: &delivery.document,
             })
             .collect();
-        let begun = self.clock.monotonic();
-        self.ledger.request_begins(begun);
+        let started = self.clock.monotonic();
+        self.unrecorded.request_starts(started);
         self.status
-            .call_begins(begun.saturating_add(self.receiver.timeout()));
-        let result = self.receiver.post(&events, self.clock.now());
+            .call_starts(started.saturating_add(self.endpoint.timeout()));
+        let response = self.endpoint.send(&events, self.clock.now());
         self.status.call_ended();
         let ended = self.clock.monotonic();
-        self.agenda.request_ended(ended);
-        let latency = ended.saturating_sub(begun);
-        self.journal.tried(batch, &Answer::of(&result), latency);
-        result
+        self.retry.request_ended(ended);
+        self.log
+            .attempted(batch, &response, ended.saturating_sub(started));
+        response
     }
 
-    fn delivered(&mut self, batch: &Batch, answer: &Answer<'_>, at: Timestamp) -> Turn {
-        self.journal.delivered(batch);
-        self.width.widen();
-        let answer = answer.to_string();
+    fn handle_response(
+        &mut self,
+        batch: &Batch,
+        response: &EndpointResponse,
+    ) -> Result<Step, StoreError> {
+        let now = self.clock.now();
+        match response.disposition(now) {
+            Disposition::Delivered => Ok(self.handle_delivered(batch, response, now)),
+            Disposition::Retry { retry_after } => {
+                Ok(self.handle_failed_attempt(batch, response, now, retry_after))
+            }
+            Disposition::Rejected if batch.len() > 1 => {
+                self.batch_size.halve(batch.len());
+                self.log.batch_rejected(batch, response);
+                self.record()?;
+                Ok(Step::Progress(DrainReport::default()))
+            }
+            Disposition::Rejected => {
+                self.batch_size.double();
+                let dead = self.dead(&batch.head, &response.to_string(), now);
+                Ok(self.finish([dead]))
+            }
+            Disposition::Gone => Ok(self.pause(batch, response)),
+        }
+    }
+
+    fn handle_delivered(
+        &mut self,
+        batch: &Batch,
+        response: &EndpointResponse,
+        at: Timestamp,
+    ) -> Step {
+        self.log.delivered(batch);
+        self.batch_size.double();
+        let answer = response.to_string();
         self.finish(batch.iter().map(|delivery| Attempt {
             sequence: delivery.sequence,
             result: AttemptResult::Delivered {
@@ -258,33 +305,26 @@ impl DeliveryWorker {
         }))
     }
 
-    fn refused(&mut self, delivery: &Delivery, answer: &Answer<'_>, at: Timestamp) -> Turn {
-        self.width.widen();
-        let dead = self.dead(delivery, &answer.to_string(), at);
-        self.finish([dead])
-    }
-
-    /// All of them are put off by the same delay, except those that have become too old.
-    fn failed(
+    /// Schedules the retry: the same delay for the whole batch. Deliveries that are too old are dead.
+    fn handle_failed_attempt(
         &mut self,
         batch: &Batch,
-        answer: &Answer<'_>,
+        response: &EndpointResponse,
         at: Timestamp,
         retry_after: Option<Duration>,
-    ) -> Turn {
+    ) -> Step {
         let attempts = batch.head.attempts.saturating_add(1);
         let delay = delivery_delay(attempts, retry_after, fastrand::f64());
         let next_attempt = at.saturating_add(in_whole_seconds(delay));
-        self.agenda.put_off(next_attempt, delay);
-        let answer = answer.to_string();
+        self.retry.schedule(next_attempt, delay);
+        let answer = response.to_string();
         let (old, young): (Vec<_>, Vec<_>) = batch.iter().partition(|delivery| {
-            self.agenda
-                .until_given_up(delivery, delivery.attempts.saturating_add(1))
-                .is_zero()
+            let attempts = delivery.attempts.saturating_add(1);
+            self.retry.until_given_up(delivery, attempts).is_zero()
         });
         match young.first() {
-            Some(first) => self.journal.failed(first, &answer, next_attempt),
-            None => self.journal.failed_for_good(&answer),
+            Some(first) => self.log.failed(first, &answer, next_attempt),
+            None => self.log.failed_finally(&answer),
         }
         let old = old
             .into_iter()
@@ -301,19 +341,8 @@ impl DeliveryWorker {
         self.finish(attempts)
     }
 
-    /// The head is too old and has had its attempts, and the next one lies ahead.
-    fn give_up_waiting(&mut self, head: &Delivery) -> Turn {
-        let answer = self
-            .journal
-            .fault()
-            .unwrap_or("given up while waiting")
-            .to_owned();
-        let dead = self.dead(head, &answer, self.clock.now());
-        self.finish([dead])
-    }
-
     fn dead(&self, delivery: &Delivery, answer: &str, at: Timestamp) -> Attempt {
-        self.journal.dead(delivery, answer);
+        self.log.dead(delivery, answer);
         Attempt {
             sequence: delivery.sequence,
             result: AttemptResult::Dead {
@@ -323,41 +352,49 @@ impl DeliveryWorker {
         }
     }
 
-    /// Nothing is written: the events wait as they were, and the next start attempts them again.
-    fn pause(&mut self, batch: &Batch, answer: &Answer<'_>) -> Turn {
+    /// Records nothing: the events stay as they were, and the next run attempts them again.
+    fn pause(&mut self, batch: &Batch, response: &EndpointResponse) -> Step {
         self.paused = true;
         self.status
-            .try_ended(Outcome::Paused, Some(answer.to_string()));
-        self.journal.paused(batch, answer);
-        Turn::Ended(DrainReport::of([Outcome::Paused]))
+            .attempt_ended(AttemptOutcome::Paused, Some(response.to_string()));
+        self.log.paused(batch, response);
+        Step::Progress(DrainReport::of([AttemptOutcome::Paused]))
     }
 
-    fn finish(&mut self, attempts: impl IntoIterator<Item = Attempt>) -> Turn {
+    /// Buffers the attempts for the next record, and reports them.
+    fn finish(&mut self, attempts: impl IntoIterator<Item = Attempt>) -> Step {
         let attempts: Vec<Attempt> = attempts.into_iter().collect();
-        let outcomes = attempts.iter().map(|one| Outcome::of(&one.result));
+        let outcomes = attempts.iter().map(|one| AttemptOutcome::of(&one.result));
         for outcome in outcomes.clone() {
-            let fault = self.journal.fault().map(ToOwned::to_owned);
-            self.status.try_ended(outcome, fault);
+            let fault = self.log.receiver_fault().map(ToOwned::to_owned);
+            self.status.attempt_ended(outcome, fault);
         }
         let report = DrainReport::of(outcomes);
-        self.ledger.add(attempts);
-        Turn::Ended(report)
+        self.unrecorded.add(attempts);
+        Step::Progress(report)
     }
 
-    /// What was read ahead is forgotten with it: see [`Self::next_batch`].
-    fn write_down(&mut self) -> Result<(), StoreError> {
-        // First, so that nothing of it is used if the record fails: it may lack what a request was just made with.
-        self.ahead.clear();
-        if !self.ledger.attempts().is_empty() {
+    /// Records the buffered attempts in one commit. Drops what was read ahead: see [`Self::next_batch`].
+    fn record(&mut self) -> Result<(), StoreError> {
+        // First, so that a failed record leaves none of it: it may lack the batch of the last request.
+        self.read_ahead.clear();
+        if !self.unrecorded.attempts().is_empty() {
             self.store
-                .record_attempts(&self.name, self.ledger.attempts())?;
-            self.ledger.clear();
+                .record_attempts(&self.name, self.unrecorded.attempts())?;
+            self.unrecorded.clear();
         }
         Ok(())
     }
 }
 
-/// Moments are whole seconds, cut off. One more makes up for it: a restart must not try sooner than `Retry-After` said.
+impl Step {
+    fn idle(wait: Duration) -> Self {
+        Self::Pause(Pause::Queue(wait))
+    }
+}
+
+/// Stored times are truncated to whole seconds. One more second makes up for it: after a restart, a retry must not be sooner
+/// than `Retry-After`.
 fn in_whole_seconds(delay: Duration) -> Duration {
     Duration::from_secs(delay.as_secs().saturating_add(1))
 }

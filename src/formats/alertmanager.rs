@@ -1,39 +1,39 @@
-//! `format = "alertmanager"`: alerts for its v2 API. What fails fires an alert, and what is good again resolves it. Nothing
-//! is remembered: labels say which alert it is, and all that an alert is called by comes from the event alone.
+//! `format = "alertmanager"`: alerts for the v2 API. A failure fires an alert, and a later success resolves it. Stateless:
+//! an alert is identified by its labels, and they come from the event alone.
 //!
-//! | alert | which | fires | resolved by |
+//! | alert | labels | fires | resolved by |
 //! |---|---|---|---|
 //! | `UcdnUrlFailed` | target, kind, url | each URL that failed | the same URL's success, in this task or a later one |
-//! | `UcdnTaskFailed` | target, kind, task | `task.failure` of which not all failed URLs are listed | `task.success` |
-//! | `UcdnTaskStalled` | target, kind, task | `task.stalled` | the task's end, either way |
-//! | `UcdnTaskVanished` | target, kind, task | `task.vanished` | the task's end, either way |
+//! | `UcdnTaskFailed` | target, kind, task | `task.failure` that does not list all failed URLs | `task.success` |
+//! | `UcdnTaskStalled` | target, kind, task | `task.stalled` | the task's end, success or failure |
+//! | `UcdnTaskVanished` | target, kind, task | `task.vanished` | the task's end, success or failure |
 //! | `UcdnWatchFailing` | target | `watch.failing` | `watch.recovered` |
-//! | `UcdnTest` | | `test` | a minute |
+//! | `UcdnTest` | | `test` | ends after a minute |
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::outgoing::OutgoingEvent;
 use crate::config::Alerts;
 use crate::domain::event::{EventDocument, EventTask, EventType, UrlChange};
 use crate::domain::model::{Status, Timestamp};
-use crate::formats::OutgoingEvent;
 
-/// Alertmanager sets no limit; this keeps a request to a few megabytes, if each event has its hundred URLs.
-pub(super) const EVENTS_A_REQUEST: usize = 50;
+/// Alertmanager has no limit. This keeps a request to a few megabytes if each event lists a hundred URLs.
+pub(super) const MAX_EVENTS: usize = 50;
 
-/// Resolved is what ended before Alertmanager's own now. Its clock may be behind ours: an end that lies ahead of it would
-/// be overruled by the far end that the alert was fired with (its `Alert.Merge`), and the alert would stay.
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// An alert is resolved if it ended before Alertmanager's current time. Its clock may be behind ours by up to this. An end
+/// in its future would lose against the later end of the firing alert (`Alert.Merge`), and the alert would stay.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-const TEST_LASTS: Duration = Duration::from_secs(60);
+const TEST_DURATION: Duration = Duration::from_secs(60);
 
-/// What an alert is called by, and found again by: the same for its firing and its end.
-type Labels = BTreeMap<String, String>;
+/// Identity of an alert: the same when it fires and when it is resolved.
+type AlertLabels = BTreeMap<String, String>;
 
 #[derive(Clone, Copy)]
-enum Name {
+enum AlertName {
     UrlFailed,
     TaskFailed,
     TaskStalled,
@@ -42,40 +42,39 @@ enum Name {
     Test,
 }
 
-/// What one event says of one alert.
-struct Statement {
-    labels: Labels,
-    state: State,
+/// One alert, as one event leaves it.
+struct Alert {
+    labels: AlertLabels,
+    state: AlertState,
 }
 
-enum State {
-    Fires {
+enum AlertState {
+    Firing {
         summary: String,
-        /// Of a URL's alert: the task that it failed in. No label, for the next task resolves it.
+        /// The task in which the URL failed, for a URL's alert. Not a label, because another task may resolve it.
         task: Option<String>,
     },
     Resolved,
 }
 
-pub(super) fn body(alerts: &Alerts, events: &[OutgoingEvent<'_>]) -> Value {
-    // Of several statements on one alert the last holds: Alertmanager would merge them as if they overlapped.
-    let mut last: BTreeMap<Labels, Value> = BTreeMap::new();
+pub(super) fn body(settings: &Alerts, events: &[OutgoingEvent<'_>]) -> Value {
+    // Only the last state of each alert is sent: Alertmanager would merge several as if they overlapped.
+    let mut last: BTreeMap<AlertLabels, Value> = BTreeMap::new();
     for outgoing in events {
         let event = outgoing.read();
-        for statement in (Source {
-            alerts,
+        let builder = AlertBuilder {
+            settings,
             event: &event,
-        })
-        .statements()
-        {
-            let alert = statement.alert(alerts, &event);
-            last.insert(statement.labels, alert);
+        };
+        for alert in builder.alerts() {
+            let json = builder.json(&alert);
+            last.insert(alert.labels, json);
         }
     }
     last.into_values().collect()
 }
 
-impl Name {
+impl AlertName {
     fn as_str(self) -> &'static str {
         match self {
             Self::UrlFailed => "UcdnUrlFailed",
@@ -87,7 +86,7 @@ impl Name {
         }
     }
 
-    /// A label too, so it depends on the name alone.
+    /// Depends on the name alone, because it is a label.
     fn severity(self) -> &'static str {
         match self {
             Self::UrlFailed | Self::TaskFailed | Self::TaskVanished | Self::WatchFailing => {
@@ -99,134 +98,137 @@ impl Name {
     }
 }
 
-/// One event, and the settings that its labels depend on.
-struct Source<'a> {
-    alerts: &'a Alerts,
+/// Builds the alerts of one event.
+struct AlertBuilder<'a> {
+    settings: &'a Alerts,
     event: &'a EventDocument,
 }
 
-impl Source<'_> {
-    fn statements(&self) -> Vec<Statement> {
+impl AlertBuilder<'_> {
+    fn alerts(&self) -> Vec<Alert> {
         match &self.event.task {
-            Some(task) => self.of_task(task),
-            None => vec![self.of_target()],
+            Some(task) => self.task_alerts(task),
+            None => vec![self.target_alert()],
         }
     }
 
-    fn of_target(&self) -> Statement {
+    fn target_alert(&self) -> Alert {
         match self.event.event_type() {
-            Some(EventType::WatchFailing) => self.fires(self.labels(Name::WatchFailing, &[])),
+            Some(EventType::WatchFailing) => self.firing(self.labels(AlertName::WatchFailing, &[])),
             Some(EventType::WatchRecovered) => {
-                Statement::resolved(self.labels(Name::WatchFailing, &[]))
+                Alert::resolved(self.labels(AlertName::WatchFailing, &[]))
             }
-            _ => self.fires(self.labels(Name::Test, &[])),
+            _ => self.firing(self.labels(AlertName::Test, &[])),
         }
     }
 
-    fn of_task(&self, task: &EventTask) -> Vec<Statement> {
+    fn task_alerts(&self, task: &EventTask) -> Vec<Alert> {
         let labels = |name| {
             let (kind, id) = (task.kind.as_str(), task.id.as_str());
             self.labels(name, &[("kind", kind), ("task", id)])
         };
         let changes = &self.event.changes;
-        let mut statements: Vec<Statement> = changes
+        let mut alerts: Vec<Alert> = changes
             .iter()
-            .filter_map(|change| self.of_url(task, change))
+            .filter_map(|change| self.url_alert(task, change))
             .collect();
         let failed = |change: &&UrlChange| change.status == Status::Failure;
         let listed = changes.iter().filter(failed).count();
         match self.event.event_type() {
             Some(EventType::TaskVanished) => {
-                statements.push(self.fires(labels(Name::TaskVanished)));
+                alerts.push(self.firing(labels(AlertName::TaskVanished)));
             }
             Some(EventType::TaskStalled) => {
-                statements.push(self.fires(labels(Name::TaskStalled)));
+                alerts.push(self.firing(labels(AlertName::TaskStalled)));
             }
             Some(EventType::TaskFailure) if listed < task.urls.failure.max(1) => {
-                statements.push(self.fires(labels(Name::TaskFailed)));
+                alerts.push(self.firing(labels(AlertName::TaskFailed)));
             }
             Some(EventType::TaskSuccess) => {
-                statements.push(Statement::resolved(labels(Name::TaskFailed)));
+                alerts.push(Alert::resolved(labels(AlertName::TaskFailed)));
             }
             _ => {}
         }
         if task.status.is_finished() {
-            statements.push(Statement::resolved(labels(Name::TaskStalled)));
-            statements.push(Statement::resolved(labels(Name::TaskVanished)));
+            alerts.push(Alert::resolved(labels(AlertName::TaskStalled)));
+            alerts.push(Alert::resolved(labels(AlertName::TaskVanished)));
         }
-        statements
+        alerts
     }
 
-    fn of_url(&self, task: &EventTask, change: &UrlChange) -> Option<Statement> {
+    fn url_alert(&self, task: &EventTask, change: &UrlChange) -> Option<Alert> {
         let kind = task.kind.as_str();
-        let labels = self.labels(Name::UrlFailed, &[("kind", kind), ("url", &change.url)]);
+        let labels = self.labels(
+            AlertName::UrlFailed,
+            &[("kind", kind), ("url", &change.url)],
+        );
         match change.status {
             Status::Failure => {
                 let target = &self.event.target;
-                let state = State::Fires {
+                let state = AlertState::Firing {
                     summary: format!("{target}: the {kind} of {} failed", change.url),
                     task: Some(task.id.as_str().to_owned()),
                 };
-                Some(Statement { labels, state })
+                Some(Alert { labels, state })
             }
-            Status::Success => Some(Statement::resolved(labels)),
+            Status::Success => Some(Alert::resolved(labels)),
             _ => None,
         }
     }
 
-    fn fires(&self, labels: Labels) -> Statement {
+    fn firing(&self, labels: AlertLabels) -> Alert {
         let summary = self.event.summary.clone();
-        let state = State::Fires {
+        let state = AlertState::Firing {
             summary,
             task: None,
         };
-        Statement { labels, state }
+        Alert { labels, state }
     }
 
-    fn labels(&self, name: Name, more: &[(&str, &str)]) -> Labels {
+    fn labels(&self, name: AlertName, more: &[(&str, &str)]) -> AlertLabels {
         let own = [
             ("alertname", name.as_str()),
             ("target", &self.event.target),
             ("severity", name.severity()),
         ];
         let own = own.iter().chain(more);
-        let mut labels: Labels = own
+        let mut labels: AlertLabels = own
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        labels.extend(self.alerts.labels.clone());
+        labels.extend(self.settings.labels.clone());
         labels
+    }
+
+    fn json(&self, alert: &Alert) -> Value {
+        let time = self.event.time.unwrap_or(Timestamp::EPOCH);
+        match &alert.state {
+            AlertState::Resolved => json!({
+                "labels": alert.labels,
+                "endsAt": time.saturating_sub(MAX_CLOCK_SKEW),
+            }),
+            AlertState::Firing { summary, task } => {
+                let mut annotations = BTreeMap::from([("summary", summary)]);
+                annotations.extend(task.as_ref().map(|task| ("task", task)));
+                let duration = match self.event.event_type() {
+                    Some(EventType::Test) => TEST_DURATION,
+                    _ => self.settings.expire_after,
+                };
+                json!({
+                    "labels": alert.labels,
+                    "annotations": annotations,
+                    "startsAt": time,
+                    "endsAt": time.saturating_add(duration),
+                })
+            }
+        }
     }
 }
 
-impl Statement {
-    fn resolved(labels: Labels) -> Self {
+impl Alert {
+    fn resolved(labels: AlertLabels) -> Self {
         Self {
             labels,
-            state: State::Resolved,
-        }
-    }
-
-    fn alert(&self, alerts: &Alerts, event: &EventDocument) -> Value {
-        let time = event.time.unwrap_or(Timestamp::EPOCH);
-        match &self.state {
-            State::Resolved => json!({
-                "labels": self.labels,
-                "endsAt": time.saturating_sub(CLOCKS_APART),
-            }),
-            State::Fires { summary, task } => {
-                let mut annotations = BTreeMap::from([("summary", summary)]);
-                annotations.extend(task.as_ref().map(|task| ("task", task)));
-                let lasts = match event.event_type() {
-                    Some(EventType::Test) => TEST_LASTS,
-                    _ => alerts.expire_after,
-                };
-                json!({
-                    "labels": self.labels,
-                    "annotations": annotations,
-                    "startsAt": time,
-                    "endsAt": time.saturating_add(lasts),
-                })
-            }
+            state: AlertState::Resolved,
         }
     }
 }

@@ -1,21 +1,21 @@
-//! `format = "cloudevents"`: a `CloudEvents` 1.0 envelope in structured mode; its `data` is the event's own document.
+//! `format = "cloudevents"`: a `CloudEvents` 1.0 envelope in structured mode; `data` is the event's document.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::outgoing::OutgoingEvent;
 use crate::domain::event::EventType;
 use crate::domain::model::Timestamp;
-use crate::formats::OutgoingEvent;
 
 pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json; charset=utf-8";
 
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct CloudEvent<'a> {
     specversion: &'static str,
     id: &'a str,
-    /// With `id` it names the event for ever: a path, for the watcher has no address of its own.
+    /// Unique together with `id`. A path, because the watcher has no public address.
     source: String,
     r#type: String,
     /// The task's id.
@@ -35,7 +35,7 @@ pub(super) fn body<'a>(events: &[OutgoingEvent<'_>]) -> Cow<'a, [u8]> {
 fn envelope(outgoing: &OutgoingEvent<'_>) -> String {
     let event = outgoing.read();
     let task = event.task.as_ref().map(|task| task.id.as_str());
-    let envelope = Envelope {
+    let envelope = CloudEvent {
         specversion: "1.0",
         id: outgoing.id,
         source: format!("/ucdn-watch/targets/{}", event.target),
@@ -49,7 +49,7 @@ fn envelope(outgoing: &OutgoingEvent<'_>) -> String {
         data: serde_json::from_str(outgoing.document).unwrap_or(RawValue::NULL),
     };
     serde_json::to_string(&envelope).unwrap_or_else(|error| {
-        // Strings and a value that was JSON before: serde_json has no way to refuse these.
+        // serde_json refuses only maps with keys that are no strings, and there are no maps here.
         unreachable!("an envelope is always JSON: {error}")
     })
 }

@@ -1,32 +1,29 @@
-//! `format = "feishu"`: a card for a custom bot of Feishu or Lark. All its texts are plain ones, in which nothing from
-//! outside can be markup. Signed in the body.
+//! `format = "feishu"`: a card for a custom bot of Feishu or Lark. All texts have the type `plain_text`, in which text from
+//! outside can't be markup. The signature is in the body.
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use super::digest::{Digest, Mood};
-use super::refusal::{Codes, Meaning, Refusal};
-use super::text;
-use super::words::{self, Role, Words};
+use super::i18n::{self, LineRole, Messages};
+use super::outgoing::OutgoingEvent;
+use super::render;
+use super::sign::hmac_base64;
+use super::summary::{MessageSeverity, Summary};
+use super::vendor_error::{ErrorClass, VendorCodes, VendorError};
 use crate::config::Chat;
 use crate::domain::model::Timestamp;
-use crate::formats::OutgoingEvent;
 use crate::secret::SecretBytes;
 
-/// A bot may send 100 messages a minute and 5 a second (open.feishu.cn, "Custom bot usage guide"). One a second stays
-/// below both, and below what other senders through the same bot may want.
-pub(super) const PACE: Duration = Duration::from_secs(1);
+/// The limit of a bot is 100 messages per minute and 5 per second (open.feishu.cn, "Custom bot usage guide"). One per second
+/// leaves room for other senders that use the same bot.
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A body has 20 KB at the most (same guide). The rest is for what is around the lines.
+/// The limit of a body is 20 KB (same guide). The rest is for the card around the lines.
 const LINES_BYTES: usize = 18_000;
 
-/// At full and half hours everybody's bots are busy (code 11232): it passes within a minute or so.
-const BUSY: Duration = Duration::from_secs(60);
+/// At full and half hours the bots of all users are busy (code 11232). This passes within about a minute.
+const RATE_LIMITED: Duration = Duration::from_secs(60);
 
 pub(super) fn body(
     chat: &Chat,
@@ -43,53 +40,52 @@ pub(super) fn body(
     message
 }
 
-pub(super) fn refusal(body: &[u8]) -> Option<Refusal> {
-    let Some(codes) = Codes::read(body) else {
-        return Some(Refusal::UNREADABLE);
+pub(super) fn error(body: &[u8]) -> Option<VendorError> {
+    let Some(codes) = VendorCodes::read(body) else {
+        return Some(VendorError::UNKNOWN_BODY);
     };
-    Refusal::of_code(codes.feishu(), |code| match code {
-        11232 => Meaning::Busy(BUSY),
-        // The gateway before the bots uses one code for two things.
-        9499 if codes.says("too many") => Meaning::Busy(BUSY),
-        9499 => Meaning::BadBody,
-        19001 => Meaning::Operator("look at `url`"),
-        19021 => Meaning::Operator("look at `secret`, and at this machine's clock"),
-        19022 => Meaning::Operator("the bot does not take messages from this machine's address"),
-        19024 => Meaning::Operator("the bot wants a keyword: give it in `title`"),
-        _ => Meaning::Unknown,
+    VendorError::of_code(codes.feishu(), |code| match code {
+        11232 => ErrorClass::RateLimited(RATE_LIMITED),
+        // The gateway before the bots uses one code for two errors.
+        9499 if codes.message_contains("too many") => ErrorClass::RateLimited(RATE_LIMITED),
+        9499 => ErrorClass::BadMessage,
+        19001 => ErrorClass::Misconfigured("check `url`"),
+        19021 => ErrorClass::Misconfigured("check `secret` and this machine's clock"),
+        19022 => ErrorClass::Misconfigured(
+            "the bot does not accept messages from this machine's address",
+        ),
+        19024 => ErrorClass::Misconfigured("the bot requires a keyword: put it into `title`"),
+        _ => ErrorClass::Unknown,
     })
 }
 
-/// The key is the time and the secret, and nothing is signed with it.
+/// The key is `timestamp\nsecret`, and the signed message is empty.
 fn signature(secret: &SecretBytes, seconds: &str) -> String {
     let key = SecretBytes::new([seconds.as_bytes(), b"\n", secret.expose()].concat());
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.expose()) else {
-        unreachable!("HMAC takes keys of any length");
-    };
-    STANDARD.encode(mac.finalize().into_bytes())
+    hmac_base64(key.expose(), &[])
 }
 
 fn card(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
-    let words = Words(chat.language);
-    let digest = Digest::of(events);
-    let lines = text::render(&digest.lines(words), text::safe, layout);
-    let fitted = text::fit(lines, LINES_BYTES, words, text::json_bytes);
+    let messages = Messages(chat.language);
+    let summary = Summary::of(events);
+    let lines = render::render(&render::lines(&summary, messages), render::escaped, layout);
+    let fitted = render::fit(lines, LINES_BYTES, messages, render::json_bytes);
     let mut elements = vec![json!({ "tag": "div", "text": plain(&fitted.join("\n")) })];
     elements.extend(chat.link.as_ref().map(|link| {
         json!({
             "tag": "action",
             "actions": [{
-                "tag": "button", "type": "default", "url": link, "text": plain(words.link()),
+                "tag": "button", "type": "default", "url": link, "text": plain(messages.link()),
             }],
         })
     }));
-    let color = match digest.mood() {
-        Mood::Bad => "red",
-        Mood::Worrying => "orange",
-        Mood::Good => "green",
-        Mood::Plain => "blue",
+    let color = match summary.severity() {
+        MessageSeverity::Critical => "red",
+        MessageSeverity::Warning => "orange",
+        MessageSeverity::Good => "green",
+        MessageSeverity::Neutral => "blue",
     };
-    let first_line = words::first_line(chat, &digest.headline(words));
+    let first_line = i18n::first_line(chat, &render::headline(&summary, messages));
     json!({
         "config": { "wide_screen_mode": true },
         "header": { "template": color, "title": plain(&first_line) },
@@ -101,11 +97,11 @@ fn plain(text: &str) -> Value {
     json!({ "tag": "plain_text", "content": text })
 }
 
-fn layout(role: Role, parts: String) -> String {
+fn layout(role: LineRole, parts: String) -> String {
     match role {
-        Role::Head(_) => format!("▍{parts}"),
-        Role::Url => format!("  {parts}"),
-        Role::Detail | Role::Note => parts,
+        LineRole::Head(_) => format!("▍{parts}"),
+        LineRole::Url => format!("  {parts}"),
+        LineRole::Detail | LineRole::Note => parts,
     }
 }
 
@@ -115,7 +111,7 @@ mod tests {
 
     /// Made with Python: `base64.b64encode(hmac.new(b"1599360473\nsecret", b"", "sha256").digest())`
     #[test]
-    fn a_signature_is_what_another_program_makes_of_it() {
+    fn the_signature_equals_that_of_another_program() {
         let secret = SecretBytes::new(b"secret".to_vec());
         assert_eq!(
             signature(&secret, "1599360473"),

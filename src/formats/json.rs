@@ -1,8 +1,8 @@
-//! `format = "json"`: the event's own document, as the state keeps it.
+//! `format = "json"`: the event's document as stored.
 
 use std::borrow::Cow;
 
-use crate::formats::OutgoingEvent;
+use super::outgoing::OutgoingEvent;
 
 pub(super) const CONTENT_TYPE: &str = "application/json";
 
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stored_bytes_are_sent() {
+    fn the_body_is_the_stored_bytes() {
         let document = r#"{"version":1, "summary":"刷新"}"#;
         let body = body(&[OutgoingEvent {
             id: "evt_1",

@@ -1,4 +1,4 @@
-//! What proves to a receiver who sent a request: the signature of Standard Webhooks, version 1. Pure; keeps no key.
+//! Signatures: HMAC-SHA256 in base64, and the `webhook-signature` header of Standard Webhooks.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,22 @@ use sha2::Sha256;
 use crate::domain::model::Timestamp;
 use crate::secret::SecretBytes;
 
-/// The value of `webhook-signature`: one signature a secret, in the order given; none without secrets.
+/// HMAC-SHA256 over the joined `parts`, in base64. Takes parts so that no buffer holds key or content.
+pub(super) fn hmac_base64(key: &[u8], parts: &[&[u8]]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        unreachable!("HMAC takes keys of any length");
+    };
+    for part in parts {
+        mac.update(part);
+    }
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// Value of `webhook-signature`: one `v1` signature per secret, in the given order. `None` without secrets.
 ///
-/// `time` is that of this try, as `webhook-timestamp` says it in unix seconds. `event_id` must be free of dots:
-/// the specification joins the three parts with them.
-#[must_use]
-pub fn signature(
+/// `time` is the attempt's time, sent as `webhook-timestamp`. `event_id` must not contain dots: the specification joins
+/// the three parts with them.
+pub(super) fn webhook_signature(
     secrets: &[SecretBytes],
     event_id: &str,
     time: Timestamp,
@@ -26,17 +36,10 @@ pub fn signature(
     (!signatures.is_empty()).then(|| signatures.join(" "))
 }
 
-/// Feeds the hash piece by piece: no buffer holds key or content.
 fn one_signature(secret: &SecretBytes, event_id: &str, time: Timestamp, body: &[u8]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose()) else {
-        unreachable!("HMAC takes keys of any length");
-    };
-    mac.update(event_id.as_bytes());
-    mac.update(b".");
-    mac.update(time.unix_seconds().to_string().as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    let seconds = time.unix_seconds().to_string();
+    let parts = [event_id.as_bytes(), b".", seconds.as_bytes(), b".", body];
+    format!("v1,{}", hmac_base64(secret.expose(), &parts))
 }
 
 #[cfg(test)]
@@ -50,9 +53,9 @@ mod tests {
     }
 
     #[test]
-    fn the_specifications_example_comes_out() {
+    fn the_example_of_the_specification_is_reproduced() {
         let key = STANDARD.decode("C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
-        let signed = signature(
+        let signed = webhook_signature(
             &[SecretBytes::new(key)],
             "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
             at(1_649_367_553),
@@ -66,14 +69,14 @@ mod tests {
 
     #[test]
     fn no_secret_makes_no_signature() {
-        assert_eq!(signature(&[], "evt_1", at(1), b"{}"), None);
+        assert_eq!(webhook_signature(&[], "evt_1", at(1), b"{}"), None);
     }
 
     #[test]
     fn each_secret_signs_in_the_order_given() {
         let secrets = [b"new".to_vec(), b"old".to_vec()].map(SecretBytes::new);
         let [new, old] = &secrets;
-        let both = signature(&secrets, "evt_1", at(7), b"{}").unwrap();
+        let both = webhook_signature(&secrets, "evt_1", at(7), b"{}").unwrap();
         let one = |secret: &SecretBytes| one_signature(secret, "evt_1", at(7), b"{}");
         assert_eq!(both, format!("{} {}", one(new), one(old)));
     }
@@ -87,7 +90,7 @@ mod tests {
             body in ".*",
         ) {
             let oracle = standardwebhooks::Webhook::from_bytes(key.clone()).unwrap();
-            let ours = signature(&[SecretBytes::new(key)], &id, at(seconds), body.as_bytes());
+            let ours = webhook_signature(&[SecretBytes::new(key)], &id, at(seconds), body.as_bytes());
             prop_assert_eq!(ours.unwrap(), oracle.sign(&id, seconds, body.as_bytes()).unwrap());
         }
     }

@@ -1,32 +1,31 @@
-//! `format = "slack"`: blocks for an incoming webhook. What comes from outside stands in code spans, in which Slack looks
-//! for no markup, and its three special characters are escaped, so that no link or mention can begin.
+//! `format = "slack"`: blocks for an incoming webhook of Slack. Text from outside is in code spans, in which Slack does not
+//! look for markup, and its three special characters are escaped, so that no link or mention can begin.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::digest::{Category, Digest, Mood};
-use super::refusal::{Meaning, Refusal};
-use super::text;
-use super::words::{self, Part, Role, Words};
+use super::i18n::{self, LinePart, LineRole, Messages};
+use super::outgoing::OutgoingEvent;
+use super::render;
+use super::summary::{Category, MessageSeverity, Summary};
+use super::vendor_error::{ErrorClass, VendorError};
 use crate::config::Chat;
-use crate::formats::OutgoingEvent;
 
-/// Slack takes about one message a second (docs.slack.dev, "Rate limits").
-pub(super) const PACE: Duration = Duration::from_millis(1_100);
+/// Slack accepts about one message per second (docs.slack.dev, "Rate limits").
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(1_100);
 
-/// A section's text has 3000 characters at the most (docs.slack.dev, "Text object"); ours are counted in bytes, of which
-/// there are never fewer.
-const SECTION_BYTES: usize = 2_950;
+/// The limit of a section's text is 3000 characters (docs.slack.dev, "Text object"). We count bytes, which are never fewer.
+const MAX_SECTION_BYTES: usize = 2_950;
 
-/// A message has 50 blocks at the most (docs.slack.dev, "Blocks"). Nobody reads as far as that.
-const SECTIONS: usize = 6;
+/// Slack's limit is 50 blocks (docs.slack.dev, "Blocks"). A message that long would not be read.
+const MAX_SECTIONS: usize = 6;
 
-/// A header's text has 150 characters at the most.
-const HEADER_CHARACTERS: usize = 150;
+/// The limit of a header's text.
+const MAX_HEADER_CHARACTERS: usize = 150;
 
-/// For the config's eyes: bad URL, or a webhook that was switched off.
-const OPERATORS_WORDS: [&str; 10] = [
+/// Errors of a wrong URL or a disabled webhook.
+const MISCONFIGURED: [&str; 10] = [
     "invalid_token",
     "no_service",
     "no_service_id",
@@ -39,7 +38,8 @@ const OPERATORS_WORDS: [&str; 10] = [
     "user_not_found",
 ];
 
-const BAD_BODY_WORDS: [&str; 4] = [
+/// Errors of the message itself.
+const BAD_MESSAGE: [&str; 4] = [
     "invalid_payload",
     "invalid_blocks",
     "no_text",
@@ -47,14 +47,17 @@ const BAD_BODY_WORDS: [&str; 4] = [
 ];
 
 pub(super) fn body(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
-    let words = Words(chat.language);
-    let digest = Digest::of(events);
-    let first_line = words::first_line(chat, &digest.headline(words));
-    let lines = text::render(&digest.lines(words), part, layout);
-    // A section that is not filled to its end leaves as much as its longest line's room: a URL's.
-    let fitted = text::fit(lines, SECTIONS * SECTION_BYTES / 2, words, |line| {
-        line.len() + 1
-    });
+    let messages = Messages(chat.language);
+    let summary = Summary::of(events);
+    let first_line = i18n::first_line(chat, &render::headline(&summary, messages));
+    let lines = render::render(&render::lines(&summary, messages), part, layout);
+    // Half of the room, because a section may stay half empty: its next line may be a long URL.
+    let fitted = render::fit(
+        lines,
+        MAX_SECTIONS * MAX_SECTION_BYTES / 2,
+        messages,
+        |line| line.len() + 1,
+    );
     let mut blocks = vec![json!({
         "type": "header",
         "text": { "type": "plain_text", "text": shortened(&first_line), "emoji": false },
@@ -67,23 +70,26 @@ pub(super) fn body(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
     blocks.extend(
         chat.link
             .as_ref()
-            .map(|link| section_block(&format!("<{}|{}>", entities(link), words.link()))),
+            .map(|link| section_block(&format!("<{}|{}>", entities(link), messages.link()))),
     );
     json!({ "text": entities(&first_line), "blocks": blocks })
 }
 
-/// What a webhook says against a message: one word. `ok` is its yes.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Option<Refusal> {
-    let said = std::str::from_utf8(body).unwrap_or_default().trim();
-    let known = |words: &[&'static str]| words.iter().find(|word| **word == said).copied();
-    if let Some(word) = known(&OPERATORS_WORDS) {
-        let what = "look at `url`, and whether the app and its channel still are there";
-        return Some(Refusal::of_word(word, Meaning::Operator(what)));
+/// The body is one word. `ok` means success.
+pub(super) fn error(body: &[u8]) -> Option<VendorError> {
+    let word = std::str::from_utf8(body).unwrap_or_default().trim();
+    let known = |words: &[&'static str]| words.iter().find(|known| **known == word).copied();
+    if let Some(word) = known(&MISCONFIGURED) {
+        let advice = "check `url`, and whether the app and its channel still exist";
+        return Some(VendorError::of_word(
+            word,
+            ErrorClass::Misconfigured(advice),
+        ));
     }
-    if let Some(word) = known(&BAD_BODY_WORDS) {
-        return Some(Refusal::of_word(word, Meaning::BadBody));
+    if let Some(word) = known(&BAD_MESSAGE) {
+        return Some(VendorError::of_word(word, ErrorClass::BadMessage));
     }
-    (said != "ok" && status != 429).then_some(Refusal::UNREADABLE)
+    (word != "ok").then_some(VendorError::UNKNOWN_BODY)
 }
 
 fn section_block(text: &str) -> Value {
@@ -93,37 +99,37 @@ fn section_block(text: &str) -> Value {
     })
 }
 
-fn layout(role: Role, parts: String) -> String {
+fn layout(role: LineRole, parts: String) -> String {
     match role {
-        Role::Head(category) => format!("{} *{parts}*", sign(category)),
-        Role::Url => format!("• {parts}"),
-        Role::Detail | Role::Note => parts,
+        LineRole::Head(category) => format!("{} *{parts}*", symbol(category)),
+        LineRole::Url => format!("• {parts}"),
+        LineRole::Detail | LineRole::Note => parts,
     }
 }
 
-fn part(part: &Part) -> String {
+fn part(part: &LinePart) -> String {
     match part {
-        Part::Ours(text) => entities(text),
-        Part::Theirs(text) => format!("`{}`", entities(&text::plain(text))),
-        Part::Url(url) => format!("`{}`", entities(&text::url(url))),
+        LinePart::Trusted(own) => entities(own),
+        LinePart::Untrusted(raw) => format!("`{}`", entities(&render::text(raw))),
+        LinePart::Url(url) => format!("`{}`", entities(&render::url(url))),
     }
 }
 
-fn sign(category: Category) -> &'static str {
-    match category.mood() {
-        Mood::Bad => "🔴",
-        Mood::Worrying => "🟠",
-        Mood::Good => "🟢",
-        Mood::Plain => "⚪",
+fn symbol(category: Category) -> &'static str {
+    match category.severity() {
+        MessageSeverity::Critical => "🔴",
+        MessageSeverity::Warning => "🟠",
+        MessageSeverity::Good => "🟢",
+        MessageSeverity::Neutral => "⚪",
     }
 }
 
-/// As many lines a section as it holds.
+/// Fills sections with as many lines as fit into each.
 fn sections(lines: &[String]) -> Vec<String> {
     let mut sections: Vec<String> = Vec::new();
     for line in lines {
         match sections.last_mut() {
-            Some(last) if last.len() + 1 + line.len() <= SECTION_BYTES => {
+            Some(last) if last.len() + 1 + line.len() <= MAX_SECTION_BYTES => {
                 last.push('\n');
                 last.push_str(line);
             }
@@ -134,10 +140,10 @@ fn sections(lines: &[String]) -> Vec<String> {
 }
 
 fn shortened(text: &str) -> String {
-    if text.chars().count() <= HEADER_CHARACTERS {
+    if text.chars().count() <= MAX_HEADER_CHARACTERS {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(HEADER_CHARACTERS - 1).collect();
+    let kept: String = text.chars().take(MAX_HEADER_CHARACTERS - 1).collect();
     format!("{kept}…")
 }
 

@@ -1,20 +1,19 @@
-//! Requests as receivers and people get them, of events as polls make them.
+//! Tests of the formats: requests for events as polls make them.
 
 mod alerts;
 mod hostile;
 mod messages;
 mod sizes;
-mod words_of_vendors;
+mod vendor_errors;
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Request, request};
+use super::{OutgoingEvent, WebhookRequest, request};
 use crate::config::{Alerts, Chat, Format, Language, Vendor};
 use crate::domain::event::{EventDraft, EventTask, EventType, UrlChange, UrlCounts};
 use crate::domain::model::{Status, TargetName, TaskId, TaskKind, Timestamp};
-use crate::formats::OutgoingEvent;
 use crate::secret::SecretBytes;
 
 const VENDORS: [Vendor; 4] = [
@@ -44,7 +43,7 @@ fn alertmanager() -> Format {
     })
 }
 
-/// A failed refresh of these URLs; whatever else, a test changes.
+/// A failed refresh of these URLs.
 fn failure(task: &str, urls: &[&str]) -> EventDraft {
     let changes = urls.iter().map(|url| change(url, Status::Failure));
     EventDraft {
@@ -81,7 +80,7 @@ fn change(url: &str, status: Status) -> UrlChange {
     }
 }
 
-/// The same task, later and in another status, without any URL having changed.
+/// The same task ten minutes later in another status, without URL changes.
 fn later(event: &EventDraft, r#type: EventType, status: Status) -> EventDraft {
     let mut event = event.clone();
     event.r#type = r#type;
@@ -94,7 +93,7 @@ fn later(event: &EventDraft, r#type: EventType, status: Status) -> EventDraft {
     event
 }
 
-/// A task in this status that has nothing to do with the others.
+/// Another task in this status.
 fn task(id: &str, r#type: EventType, status: Status) -> EventDraft {
     later(&failure(id, &[]), r#type, status)
 }
@@ -110,7 +109,7 @@ fn watch(r#type: EventType, target: &str, reason: &str) -> EventDraft {
     }
 }
 
-/// The request of these events, unsigned.
+/// The body of the unsigned request for these events.
 fn sent(format: &Format, events: &[EventDraft]) -> Value {
     with_secrets(format, &[], events, |request| {
         assert_eq!(request.content_type, "application/json");
@@ -123,7 +122,7 @@ fn with_secrets<T>(
     format: &Format,
     secrets: &[SecretBytes],
     events: &[EventDraft],
-    look: impl FnOnce(Request<'_>) -> T,
+    look: impl FnOnce(WebhookRequest<'_>) -> T,
 ) -> T {
     let documents: Vec<(String, String)> = events
         .iter()
@@ -141,7 +140,7 @@ fn with_secrets<T>(
     look(request(format, secrets, &outgoing, at(100)))
 }
 
-/// All that a person reads of a message, or that a client could take for markup.
+/// All strings of a message: what people read and what a client could take for markup.
 fn texts(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text}\n"),

@@ -1,37 +1,41 @@
-//! `format = "wecom"`: markdown for a group robot. Its URL is its secret: nothing is signed.
+//! `format = "wecom"`: markdown for a group robot of WeCom. Nothing is signed: the key is in the URL.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::digest::{Digest, Mood};
-use super::refusal::{Codes, Meaning, Refusal};
-use super::text;
-use super::words::{self, Role, Words};
+use super::i18n::{self, LineRole, Messages};
+use super::outgoing::OutgoingEvent;
+use super::render;
+use super::summary::{MessageSeverity, Summary};
+use super::vendor_error::{ErrorClass, VendorCodes, VendorError};
 use crate::config::Chat;
-use crate::formats::OutgoingEvent;
 
-/// A robot may send 20 messages a minute (developer.work.weixin.qq.com, "Group robot configuration"). This is 17.
-pub(super) const PACE: Duration = Duration::from_millis(3_500);
+/// The limit of a robot is 20 messages per minute (developer.work.weixin.qq.com, "Group robot configuration"). This is 17
+/// per minute.
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(3_500);
 
-/// A markdown text has 4096 bytes at the most (same page).
+/// The limit of a markdown text, in bytes (same page).
 const CONTENT_BYTES: usize = 4_096;
 
-/// The minute that the limit counts over.
-const BUSY: Duration = Duration::from_secs(60);
+/// The rate limit counts per minute.
+const RATE_LIMITED: Duration = Duration::from_secs(60);
 
 pub(super) fn body(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
-    let words = Words(chat.language);
-    let digest = Digest::of(events);
-    let heading = format!("### {}", words::first_line(chat, &digest.headline(words)));
+    let messages = Messages(chat.language);
+    let summary = Summary::of(events);
+    let heading = format!(
+        "### {}",
+        i18n::first_line(chat, &render::headline(&summary, messages))
+    );
     let link = chat
         .link
         .as_ref()
-        .map(|link| format!("[{}]({link})", words.link()));
+        .map(|link| format!("[{}]({link})", messages.link()));
     let around = heading.len() + 1 + link.as_ref().map_or(0, |link| link.len() + 1);
-    let lines = text::render(&digest.lines(words), text::safe, layout);
+    let lines = render::render(&render::lines(&summary, messages), render::escaped, layout);
     let budget = CONTENT_BYTES.saturating_sub(around);
-    let fitted = text::fit(lines, budget, words, |line| line.len() + 1);
+    let fitted = render::fit(lines, budget, messages, |line| line.len() + 1);
     let content: Vec<String> = [heading].into_iter().chain(fitted).chain(link).collect();
     json!({
         "msgtype": "markdown",
@@ -39,27 +43,29 @@ pub(super) fn body(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
     })
 }
 
-pub(super) fn refusal(body: &[u8]) -> Option<Refusal> {
-    let code = Codes::read(body).and_then(|codes| codes.errcode());
-    Refusal::of_code(code, |code| match code {
-        45_009 | 45_033 => Meaning::Busy(BUSY),
+pub(super) fn error(body: &[u8]) -> Option<VendorError> {
+    let code = VendorCodes::read(body).and_then(|codes| codes.errcode());
+    VendorError::of_code(code, |code| match code {
+        45_009 | 45_033 => ErrorClass::RateLimited(RATE_LIMITED),
         93_000 => {
-            Meaning::Operator("look at the key in `url`, and whether the robot still is there")
+            ErrorClass::Misconfigured("check the key in `url`, and whether the robot still exists")
         }
-        40_058 | 40_008 | 44_004 => Meaning::BadBody,
-        _ => Meaning::Unknown,
+        40_058 | 40_008 | 44_004 => ErrorClass::BadMessage,
+        _ => ErrorClass::Unknown,
     })
 }
 
-fn layout(role: Role, parts: String) -> String {
+fn layout(role: LineRole, parts: String) -> String {
     match role {
-        Role::Head(category) => match category.mood() {
-            Mood::Bad | Mood::Worrying => format!("<font color=\"warning\">{parts}</font>"),
-            Mood::Good => format!("<font color=\"info\">{parts}</font>"),
-            Mood::Plain => format!("**{parts}**"),
+        LineRole::Head(category) => match category.severity() {
+            MessageSeverity::Critical | MessageSeverity::Warning => {
+                format!("<font color=\"warning\">{parts}</font>")
+            }
+            MessageSeverity::Good => format!("<font color=\"info\">{parts}</font>"),
+            MessageSeverity::Neutral => format!("**{parts}**"),
         },
-        Role::Url => format!("> {parts}"),
-        Role::Detail => format!("<font color=\"comment\">{parts}</font>"),
-        Role::Note => parts,
+        LineRole::Url => format!("> {parts}"),
+        LineRole::Detail => format!("<font color=\"comment\">{parts}</font>"),
+        LineRole::Note => parts,
     }
 }

@@ -3,7 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 
 use super::PollOutcome;
-use crate::deliver::Outcome;
+use crate::deliver::AttemptOutcome;
 use crate::domain::event::EventType;
 use crate::domain::model::{AccountName, Status, TargetName, WebhookName};
 use crate::ucdn::error::CallOutcome;
@@ -137,7 +137,7 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    pub(super) fn of(webhook: &WebhookName, outcome: Outcome) -> Self {
+    pub(super) fn of(webhook: &WebhookName, outcome: AttemptOutcome) -> Self {
         Self {
             webhook: webhook.0.clone(),
             outcome: outcome.as_str(),

@@ -6,7 +6,7 @@ use super::Metrics;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Environment, load};
 use crate::domain::model::TargetName;
-use crate::store::sqlite::{SqliteRecords, open};
+use crate::store::sqlite::{SqliteQueries, open};
 
 const CONFIG: &str = "\
 state = 'state.db'
@@ -27,7 +27,7 @@ fn of_a_target_that_another_instance_polls_nothing_is_said_of_its_polls() {
     let clock = Arc::new(SystemClock::start());
     let state = folder.path().join("state.db");
     let _store = open(&state, clock.now()).unwrap().store;
-    let records = Arc::new(SqliteRecords::open(&state).unwrap());
+    let records = Arc::new(SqliteQueries::open(&state).unwrap());
     let metrics = Metrics::new(records, clock);
     metrics.set_config(&config);
     let told = |name: &str| {

@@ -149,7 +149,7 @@ impl<'a> Round<'a> {
         let reach = |fill| {
             let room = room(self.paging(), self.poller.target.poll.page_size.get(), fill);
             let store = &self.poller.store;
-            store.reach(&self.poller.name, room, whole.begin)
+            store.recent_span(&self.poller.name, room, whole.begin)
         };
         if reach(Fill::Full)? == RecentSpan::Everything {
             return Ok(None);

@@ -113,19 +113,19 @@ pub struct DeliveryFilter {
     /// Of events of one of these types; empty: of any.
     pub types: Vec<EventType>,
     /// Of one of these events; empty: of any.
-    pub events: Vec<EventName>,
+    pub events: Vec<EventRef>,
 }
 
 /// How an operator calls an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventName {
+pub enum EventRef {
     /// By its place in the order.
     Sequence(u64),
     /// By its `evt_…`.
     Id(String),
 }
 
-impl FromStr for EventName {
+impl FromStr for EventRef {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -143,7 +143,7 @@ pub enum UrlFilter {
     /// Those that hold this text, in its very spelling.
     Containing(String),
     /// Those whose host is this or below it.
-    Below(Domain),
+    UnderDomain(Domain),
 }
 
 impl UrlFilter {
@@ -152,7 +152,7 @@ impl UrlFilter {
     pub fn matches(&self, url: &str) -> bool {
         match self {
             Self::Containing(text) => url.contains(text),
-            Self::Below(domain) => domain.holds(host(url)),
+            Self::UnderDomain(domain) => domain.holds(host(url)),
         }
     }
 }
@@ -160,13 +160,13 @@ impl UrlFilter {
 impl UrlFilter {
     /// Whether an event's document names such a URL. One that can't be read names none.
     #[must_use]
-    pub fn is_named_in(&self, document: &str) -> bool {
+    pub fn matches_document(&self, document: &str) -> bool {
         let changes = EventDocument::read(document).changes;
         changes.iter().any(|change| self.matches(&change.url))
     }
 
     /// Whether such a URL is among a task's, which are told as a state keeps them.
-    pub(super) fn is_among(&self, urls: &str) -> serde_json::Result<bool> {
+    pub(super) fn matches_urls(&self, urls: &str) -> serde_json::Result<bool> {
         let urls: BTreeMap<String, UrlState> = serde_json::from_str(urls)?;
         Ok(urls.keys().any(|one| self.matches(one)))
     }
@@ -175,7 +175,7 @@ impl UrlFilter {
     pub(super) fn needle(&self) -> String {
         let text = match self {
             Self::Containing(text) => text,
-            Self::Below(domain) => domain.as_str(),
+            Self::UnderDomain(domain) => domain.as_str(),
         };
         // As it is written between the quotes of a JSON string. A text can't fail to be one.
         let json = serde_json::to_string(text).unwrap_or_default();
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn below(domain: &str) -> UrlFilter {
-        UrlFilter::Below(domain.parse().unwrap())
+        UrlFilter::UnderDomain(domain.parse().unwrap())
     }
 
     #[test]
@@ -285,10 +285,10 @@ mod tests {
 
     #[test]
     fn an_event_is_called_by_its_sequence_or_its_id() {
-        assert_eq!("1042".parse(), Ok(EventName::Sequence(1042)));
-        assert_eq!("evt_1f".parse(), Ok(EventName::Id("evt_1f".to_owned())));
+        assert_eq!("1042".parse(), Ok(EventRef::Sequence(1042)));
+        assert_eq!("evt_1f".parse(), Ok(EventRef::Id("evt_1f".to_owned())));
         for text in ["", "-1", "task", "1042x"] {
-            assert!(text.parse::<EventName>().is_err(), "{text:?}");
+            assert!(text.parse::<EventRef>().is_err(), "{text:?}");
         }
     }
 }

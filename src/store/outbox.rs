@@ -40,7 +40,7 @@ impl OutboxCommand {
 
 /// What a try makes of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TryRow<'a> {
+pub(super) struct AttemptRow<'a> {
     pub(super) state: DeliveryState,
     /// By how much [`super::Delivery::attempts`] grows.
     pub(super) failed: i64,
@@ -50,7 +50,7 @@ pub(super) struct TryRow<'a> {
 }
 
 impl AttemptResult {
-    pub(super) fn row(&self) -> TryRow<'_> {
+    pub(super) fn row(&self) -> AttemptRow<'_> {
         let (state, failed, next_attempt, at, answer) = match self {
             Self::Delivered { at, answer } => (DeliveryState::Delivered, 0, None, at, answer),
             Self::Failed {
@@ -60,7 +60,7 @@ impl AttemptResult {
             } => (DeliveryState::Pending, 1, Some(*next_attempt), at, answer),
             Self::Dead { at, answer } => (DeliveryState::Dead, 1, None, at, answer),
         };
-        TryRow {
+        AttemptRow {
             state,
             failed,
             next_attempt,

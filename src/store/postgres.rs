@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::fault::Fault;
-use self::last_look::LastLook;
-use self::reconnecting::Reconnecting;
+use self::error::PostgresError;
+use self::lease_heartbeat::LeaseHeartbeat;
+use self::leases::POOLED;
+use self::reconnect::Reconnect;
 use self::schema::Identity;
-use self::session::{Role, Work};
-use self::tenure::POOLED;
+use self::session::{Role, Transaction};
 use self::writer::Writer;
 use super::{
     Attempt, Commit, Delivery, LeaseStatus, OutboxBacklog, PageCapacity, RecentSpan, Store,
-    StoreError, TargetState, TaskInFlight, steps,
+    StoreError, TargetState, TaskInFlight, batched,
 };
 use crate::clock::{CancelToken, Clock};
 use crate::domain::model::{
@@ -26,31 +26,31 @@ use crate::domain::model::{
     Timestamp, WebhookName,
 };
 
-mod address;
-mod copy;
-mod fault;
+mod balance;
+mod error;
 mod footprint;
-mod last_look;
-mod lock_table;
-mod occupancy;
+mod lease_heartbeat;
+mod leases;
+mod lock_capacity;
 mod outbox;
 mod prune;
-mod reconnecting;
-mod records;
-mod row;
+mod queries;
+mod reconnect;
 mod schema;
 mod session;
-mod share;
 mod snapshot;
-mod tenure;
+mod state_lock;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod transfer;
+mod url;
+mod values;
 mod writer;
 
-pub use address::{Address, NotAnAddress};
-pub use copy::{PostgresDestination, PostgresSource};
-pub use records::PostgresRecords;
+pub use queries::PostgresQueries;
+pub use transfer::{PostgresExport, PostgresImport};
+pub use url::{ConnectUrl, ConnectUrlError};
 
 /// Between two looks at the lock table. They keep the session from being ended as silent, and are how long a free target waits
 /// for somebody to take it.
@@ -62,34 +62,35 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 /// A state that instances share.
 #[derive(Debug)]
 pub struct PostgresStore {
-    address: Address,
+    address: ConnectUrl,
     identity: Identity,
     clock: Arc<dyn Clock>,
-    last_look: Arc<LastLook>,
+    last_look: Arc<LeaseHeartbeat>,
     writer: Mutex<Writer>,
-    reader: Mutex<Reconnecting>,
+    reader: Mutex<Reconnect>,
 }
 
 /// Connects, and brings the schema up to date. Holds no target yet: see [`Store::renew_leases`]. After `stop` no call waits long.
 pub fn open(
-    address: &Address,
+    address: &ConnectUrl,
     clock: Arc<dyn Clock>,
     stop: &CancelToken,
 ) -> Result<PostgresStore, StoreError> {
-    let error =
-        |fault: Fault| fault.into_error(address.said(), "open its database", schema::LATEST);
+    let error = |error: PostgresError| {
+        error.into_error(address.said(), "open its database", schema::LATEST)
+    };
     let [mut session, mut reader] =
-        [Role::Writer, Role::Reader].map(|role| Reconnecting::new(address, role, &clock, stop));
+        [Role::Writer, Role::Reader].map(|role| Reconnect::new(address, role, &clock, stop));
     let (first, second) = (
         session.renewed(|_| Ok(())).map_err(error)?,
         reader.renewed(|_| Ok(())).map_err(error)?,
     );
     // Before anything is written: a pool could give our locks to others.
     if first.shares_backend_with(second) {
-        return Err(error(Fault::Refused(POOLED.to_owned())));
+        return Err(error(PostgresError::Refused(POOLED.to_owned())));
     }
     let identity = schema::prepare(first, address.schema()).map_err(error)?;
-    let last_look = Arc::new(LastLook::default());
+    let last_look = Arc::new(LeaseHeartbeat::default());
     let writer = Writer::begin(session, Arc::clone(&last_look)).map_err(error)?;
     Ok(PostgresStore {
         address: address.clone(),
@@ -110,24 +111,24 @@ impl PostgresStore {
     fn write<T>(
         &self,
         action: &'static str,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
+        tx: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
     ) -> Result<T, StoreError> {
-        let result = self.writer().write(work);
+        let result = self.writer().write(tx);
         result.map_err(|fault| self.error(fault, action))
     }
 
     fn read<T>(
         &self,
         action: &'static str,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
+        tx: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
     ) -> Result<T, StoreError> {
         let mut reader = self.reader.lock();
         let session = reader.renewed(|_| Ok(()));
-        let result = session.and_then(|session| session.read(work));
+        let result = session.and_then(|session| session.read(tx));
         result.map_err(|fault| self.error(fault, action))
     }
 
-    fn error(&self, fault: Fault, action: &'static str) -> StoreError {
+    fn error(&self, fault: PostgresError, action: &'static str) -> StoreError {
         fault.into_error(self.address.said(), action, schema::LATEST)
     }
 }
@@ -168,8 +169,8 @@ impl Store for PostgresStore {
             None => writer.polls.remove(target),
         };
         drop(writer);
-        self.read("read a target", async |work| {
-            snapshot::target(work, target).await
+        self.read("read a target", async |tx| {
+            snapshot::target(tx, target).await
         })
     }
 
@@ -178,8 +179,8 @@ impl Store for PostgresStore {
         target: &TargetName,
         numbers: &[TaskRowId],
     ) -> Result<BTreeMap<TaskRowId, KnownTask>, StoreError> {
-        self.read("read tasks", async |work| {
-            snapshot::known_tasks(work, target, numbers).await
+        self.read("read tasks", async |tx| {
+            snapshot::known_tasks(tx, target, numbers).await
         })
     }
 
@@ -188,8 +189,8 @@ impl Store for PostgresStore {
         target: &TargetName,
         sought: &[TaskLookup<'_>],
     ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
-        self.read("look tasks up", async |work| {
-            footprint::task_summaries(work, target, sought).await
+        self.read("look tasks up", async |tx| {
+            footprint::task_summaries(tx, target, sought).await
         })
     }
 
@@ -200,8 +201,8 @@ impl Store for PostgresStore {
         beyond: Option<&ListPosition>,
         at_most: usize,
     ) -> Result<Vec<Remembered>, StoreError> {
-        self.read("remember tasks", async |work| {
-            footprint::remembered(work, target, order, beyond, at_most).await
+        self.read("remember tasks", async |tx| {
+            footprint::remembered(tx, target, order, beyond, at_most).await
         })
     }
 
@@ -211,31 +212,31 @@ impl Store for PostgresStore {
         after: TaskRowId,
         at_most: u32,
     ) -> Result<Vec<TaskInFlight>, StoreError> {
-        self.read("read the tasks in flight", async |work| {
-            snapshot::in_flight_after(work, target, after, at_most).await
+        self.read("read the tasks in flight", async |tx| {
+            snapshot::in_flight_after(tx, target, after, at_most).await
         })
     }
 
     fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError> {
-        self.read("count the tasks in flight", async |work| {
-            snapshot::count_in_flight(work, target).await
+        self.read("count the tasks in flight", async |tx| {
+            snapshot::count_in_flight(tx, target).await
         })
     }
 
     fn last_task_row_id(&self) -> Result<TaskRowId, StoreError> {
-        self.read("read the last task's number", async |work| {
-            footprint::last_number(work).await
+        self.read("read the last task's number", async |tx| {
+            footprint::last_number(tx).await
         })
     }
 
-    fn reach(
+    fn recent_span(
         &self,
         target: &TargetName,
         room: PageCapacity,
         from: Timestamp,
     ) -> Result<RecentSpan, StoreError> {
-        self.read("see how far tasks reach", async |work| {
-            footprint::reach(work, target, room, from).await
+        self.read("see how far tasks reach", async |tx| {
+            footprint::recent_span(tx, target, room, from).await
         })
     }
 
@@ -246,14 +247,14 @@ impl Store for PostgresStore {
         let state_id = self.identity.state_id;
         let mut writer = self.writer();
         let written = writer.check_hold(target).and_then(|()| {
-            writer.write(async |work| {
-                snapshot::set_tasks(work, target, &commit.tasks, commit.time).await?;
-                snapshot::retouch(work, target, &commit.fingerprints).await?;
+            writer.write(async |tx| {
+                snapshot::set_tasks(tx, target, &commit.tasks, commit.time).await?;
+                snapshot::retouch(tx, target, &commit.fingerprints).await?;
                 if let Some(state) = &commit.target {
-                    snapshot::set_target(work, target, state).await?;
+                    snapshot::set_target(tx, target, state).await?;
                 }
                 // Last: other instances' events wait from here to the commit.
-                outbox::add_events(work, state_id, &commit.events, commit.time).await
+                outbox::add_events(tx, state_id, &commit.events, commit.time).await
             })
         });
         written.map_err(|fault| self.error(fault, "commit what a poll saw"))
@@ -263,15 +264,15 @@ impl Store for PostgresStore {
         let mut writer = self.writer();
         let written = writer
             .check_hold(target)
-            .and_then(|()| writer.write(async |work| snapshot::forget_target(work, target).await));
+            .and_then(|()| writer.write(async |tx| snapshot::forget_target(tx, target).await));
         written.map_err(|fault| self.error(fault, "forget a target"))
     }
 
     fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let held: Vec<TargetName> = self.writer().tenure.held().keys().cloned().collect();
         let names: Vec<&str> = held.iter().map(TargetName::as_str).collect();
-        let pending = self.read("read the outbox", async |work| {
-            outbox::pending(work, webhook, &names, limit).await
+        let pending = self.read("read the outbox", async |tx| {
+            outbox::pending(tx, webhook, &names, limit).await
         })?;
         let mut writer = self.writer();
         // What was let go meanwhile is another's to deliver.
@@ -290,21 +291,23 @@ impl Store for PostgresStore {
         attempts: &[Attempt],
     ) -> Result<(), StoreError> {
         // No hold is asked for: what was delivered was, whoever holds the target now.
-        self.write("record deliveries", async |work| {
-            outbox::record_attempts(work, webhook, attempts).await
+        self.write("record deliveries", async |tx| {
+            outbox::record_attempts(tx, webhook, attempts).await
         })
     }
 
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
-        self.read("count the outbox", async |work| outbox::owed(work).await)
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
+        self.read("count the outbox", async |tx| {
+            outbox::outbox_backlog(tx).await
+        })
     }
 
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut gone = 0;
         for sql in [prune::TASKS, prune::EVENTS] {
-            gone += steps::delete(|| {
-                self.write("forget what is old", async |work| {
-                    prune::batch(work, sql, before).await
+            gone += batched::delete(|| {
+                self.write("forget what is old", async |tx| {
+                    prune::batch(tx, sql, before).await
                 })
             })?;
         }

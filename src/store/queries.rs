@@ -21,7 +21,7 @@ pub trait StateQueries: Send + Sync + fmt::Debug {
     fn tasks(
         &self,
         filter: &TaskFilter,
-        after: Option<&TaskPlace>,
+        after: Option<&TaskCursor>,
         limit: usize,
     ) -> Result<Vec<TaskRecord>, StoreError>;
 
@@ -46,12 +46,12 @@ pub trait StateQueries: Send + Sync + fmt::Debug {
     fn deliveries(
         &self,
         filter: &DeliveryFilter,
-        after: Option<&DeliveryPlace>,
+        after: Option<&DeliveryCursor>,
         limit: usize,
     ) -> Result<Vec<DeliveryRecord>, StoreError>;
 
-    /// See [`super::Store::owed`].
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
+    /// See [`super::Store::outbox_backlog`].
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
 
     /// Ends its connection; later reads fail. To be called before [`super::Store::close`] of the same state, which is the
     /// last to close it.
@@ -85,8 +85,8 @@ pub struct TaskRecord {
 impl TaskRecord {
     /// Where it stands in the list.
     #[must_use]
-    pub fn place(&self) -> TaskPlace {
-        TaskPlace {
+    pub fn cursor(&self) -> TaskCursor {
+        TaskCursor {
             time: self.time(),
             target: self.target.clone(),
             id: self.task.id.clone(),
@@ -121,7 +121,7 @@ impl TaskRecord {
 
 /// A task's place in the list of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskPlace {
+pub struct TaskCursor {
     /// See [`TaskRecord::time`].
     pub time: Timestamp,
     /// Of tasks of one time, by target and id.
@@ -238,8 +238,8 @@ pub struct DeliveryRecord {
 impl DeliveryRecord {
     /// Where it stands in the list.
     #[must_use]
-    pub fn place(&self) -> DeliveryPlace {
-        DeliveryPlace {
+    pub fn cursor(&self) -> DeliveryCursor {
+        DeliveryCursor {
             sequence: self.event.sequence,
             webhook: self.webhook.clone(),
         }
@@ -248,7 +248,7 @@ impl DeliveryRecord {
 
 /// A delivery's place in the list of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryPlace {
+pub struct DeliveryCursor {
     /// The event's.
     pub sequence: u64,
     /// Of one event's deliveries, by name.

@@ -10,7 +10,7 @@ use crate::config::Account;
 use crate::domain::model::{TaskKind, Timestamp};
 use crate::domain::schedule::{Budget, retry_after};
 use crate::domain::text::sanitize;
-use crate::http::{BodyLimit, HttpAnswer, HttpClient, HttpError, HttpRequest};
+use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::secret::{Secret, SecretUrl};
 use crate::ucdn::ListRequest;
 use crate::ucdn::error::{ApiError, CallOutcome, Fault};
@@ -176,12 +176,12 @@ impl ApiClient {
 
     fn read(
         &self,
-        answer: &HttpAnswer,
+        answer: &HttpResponse,
         body: Vec<u8>,
         recall: &mut Recall,
     ) -> Result<Answer, Fault> {
-        if !(200..300).contains(&answer.status) {
-            return Err(Fault::Http(answer.status));
+        if !answer.status.is_success() {
+            return Err(Fault::Http(answer.status.as_u16()));
         }
         let page = read_expected_page(body, recall).map_err(|error| match error {
             WireError::Refused { code, message } => Fault::Refused {

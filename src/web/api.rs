@@ -20,13 +20,13 @@ pub(super) fn tasks(state: &AppState, query: &str) -> Result<Answer, Refusal> {
     let limit = parameters.one("limit")?.unwrap_or(USUAL_LIMIT);
     let after: Option<Cursor> = parameters.one("after")?;
     let chunk = |end: Option<&TaskRecord>, wanted| {
-        let place = end.map(TaskRecord::place);
+        let place = end.map(TaskRecord::cursor);
         let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
         state.records.tasks(&filter, place, wanted)
     };
     let is_meant = |record: &TaskRecord| Ok(url.as_ref().is_none_or(|url| has(record, url)));
     let page = read(limit, chunk, is_meant, json)?;
-    let next = page.end.map(|record| Cursor(record.place()).text());
+    let next = page.end.map(|record| Cursor(record.cursor()).text());
     document("tasks", &page.items, next.as_ref())
 }
 
@@ -53,7 +53,7 @@ pub(super) fn events(state: &AppState, query: &str) -> Result<Answer, Refusal> {
     };
     let mut tasks = TasksLookedAt::default();
     let is_meant = |event: &EventRecord| match &url {
-        Some(url) if !url.is_named_in(&event.document) => {
+        Some(url) if !url.matches_document(&event.document) => {
             tasks.one_has(&*state.records, event, url)
         }
         _ => Ok(true),

@@ -62,7 +62,7 @@ fn url(parameters: &Parameters) -> Result<Option<UrlFilter>, Mistake> {
     let domain: Option<Domain> = parameters.one("domain")?;
     let text: Option<String> = parameters.one("url")?;
     Ok(domain
-        .map(UrlFilter::Below)
+        .map(UrlFilter::UnderDomain)
         .or_else(|| text.map(UrlFilter::Containing)))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::deliver::{Snapshot, WorkerStatus};
+use crate::deliver::{WorkerSnapshot, WorkerStatus};
 use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 
 /// Shared by the daemon and those who ask.
@@ -22,7 +22,7 @@ pub struct HealthSnapshot {
     /// When all loops last turned, by the monotonic clock.
     pub last_progress: Duration,
     /// Every webhook of the config, and what its worker is doing.
-    pub webhooks: BTreeMap<WebhookName, Snapshot>,
+    pub webhooks: BTreeMap<WebhookName, WorkerSnapshot>,
     /// Whether the config that was read last is in effect.
     pub config: ConfigStatus,
     /// What was lost when the state was opened, if it was damaged.

@@ -147,7 +147,7 @@ impl Overview {
             stalled: tasks(&[TaskCondition::Stalled], None, MOST_TROUBLES)?,
             in_flight: tasks(&[TaskCondition::InFlight], None, MOST_IN_FLIGHT)?,
             events: records.events(&EventFilter::default(), newest, MOST_EVENTS)?,
-            owed: records.owed()?,
+            owed: records.outbox_backlog()?,
         })
     }
 

@@ -95,7 +95,7 @@ pub(super) fn tasks(state: &AppState, query: &str) -> Answer {
         let limit = parameters.one("limit")?.unwrap_or(USUAL_LIMIT);
         let now = state.clock.now();
         let chunk = |end: Option<&TaskRecord>, wanted| {
-            let place = end.map(TaskRecord::place);
+            let place = end.map(TaskRecord::cursor);
             let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
             state.records.tasks(&filter, place, wanted)
         };

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::model::{TargetName, TaskId, Timestamp};
 use crate::store::StoreError;
 use crate::store::filter::{TaskFilter, UrlFilter};
-use crate::store::queries::{EventRecord, StateQueries, TaskPlace, TaskRecord};
+use crate::store::queries::{EventRecord, StateQueries, TaskCursor, TaskRecord};
 use crate::web::refusal::Refusal;
 
 /// Rows of a page, unless `limit` says otherwise.
@@ -46,11 +46,11 @@ impl FromStr for Limit {
 }
 
 /// A task's place, as `next` tells it: for us alone, in letters that no URL has to escape.
-pub(super) struct Cursor(pub(super) TaskPlace);
+pub(super) struct Cursor(pub(super) TaskCursor);
 
 impl Cursor {
     pub(super) fn text(&self) -> String {
-        let TaskPlace { time, target, id } = &self.0;
+        let TaskCursor { time, target, id } = &self.0;
         let place = (time.unix_seconds(), target, id);
         // Numbers and strings can't fail to be JSON.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place).unwrap_or_default())
@@ -61,12 +61,12 @@ impl FromStr for Cursor {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let read = || -> Option<TaskPlace> {
+        let read = || -> Option<TaskCursor> {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
             let (seconds, target, id): (i64, TargetName, TaskId) =
                 serde_json::from_slice(&bytes).ok()?;
             let time = Timestamp::from_unix_seconds(seconds)?;
-            Some(TaskPlace { time, target, id })
+            Some(TaskCursor { time, target, id })
         };
         read()
             .map(Self)
@@ -162,7 +162,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_comes_back_as_it_went_and_needs_no_escaping(seconds in 0..253_402_300_799_i64, target in ".*", id in ".*") {
-            let place = TaskPlace {
+            let place = TaskCursor {
                 time: Timestamp::from_unix_seconds(seconds).unwrap(),
                 target: TargetName(target),
                 id: TaskId(id),

@@ -11,7 +11,7 @@ use super::{AppState, DaemonHealth, LastPoll, OverviewCache, Server};
 use crate::clock::{Age, Clock, SystemClock};
 use crate::config::AllowedHosts;
 use crate::domain::model::{TargetName, Timestamp};
-use crate::store::sqlite::{self, SqliteRecords};
+use crate::store::sqlite::{self, SqliteQueries};
 
 /// Only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,11 +28,11 @@ fn state(page: impl Fn() -> String + Send + Sync + 'static) -> AppState {
 }
 
 /// Its file is gone; what is open of it stays.
-fn empty_state() -> SqliteRecords {
+fn empty_state() -> SqliteQueries {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     drop(sqlite::open(&path, Timestamp::EPOCH).unwrap());
-    SqliteRecords::open(&path).unwrap()
+    SqliteQueries::open(&path).unwrap()
 }
 
 fn listen(state: AppState) -> Server {

@@ -201,7 +201,7 @@ fn a_yes_of_the_status_is_none_of_the_body() {
         (
             "feishu",
             r#"{"code":19024,"msg":"Key Words Not Found"}"#,
-            "code 19024: refused; the bot wants a keyword",
+            "code 19024: refused; the bot requires a keyword",
         ),
         (
             "dingtalk",
@@ -211,14 +211,14 @@ fn a_yes_of_the_status_is_none_of_the_body() {
         (
             "wecom",
             r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#,
-            "code 93000: refused; look at the key",
+            "code 93000: refused; check the key",
         ),
         (
             "slack",
             "<html>moved</html>",
-            "the answer's body says neither yes nor no",
+            "the response's body is not understood",
         ),
-        ("wecom", "", "the answer's body says neither yes nor no"),
+        ("wecom", "", "the response's body is not understood"),
     ] {
         let scene = scene(chat, |config| config);
         scene.hook.answer_always(HttpResponse::ok(no));

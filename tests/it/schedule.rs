@@ -132,10 +132,13 @@ fn that_more_polls_are_due_than_end_is_said_when_it_lasts_and_when_it_is_over() 
     });
     scene.api.add_fault(Fault::always(Effect::DelayMs(300)));
     let watcher = scene.watch();
-    watcher.wait_for_log("polls begin late");
+    watcher.wait_for_log("poll workers are saturated");
     scene.api.clear_faults();
-    watcher.wait_for_log("polls begin in time again");
-    assert_eq!(watcher.log().matches("polls begin late").count(), 1);
+    watcher.wait_for_log("poll workers are no longer saturated");
+    assert_eq!(
+        watcher.log().matches("poll workers are saturated").count(),
+        1
+    );
 }
 
 /// What a process has used of the processors, in hundredths of a second.

@@ -110,7 +110,7 @@ impl Cluster {
     fn held(&self, at: usize) -> usize {
         let log = self.instances[at].log();
         let said = log.lines().rev().find_map(|line| {
-            let (_, count) = line.split_once("targets held by this instance: ")?;
+            let (_, count) = line.split_once("targets owned by this instance: ")?;
             count.trim().parse().ok()
         });
         said.unwrap_or(0)

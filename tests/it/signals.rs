@@ -323,7 +323,7 @@ fn what_a_webhook_is_owed_is_kept_while_the_config_has_it_not_and_the_log_says_s
     let first = scene.hook.wait_for_deliveries(1);
     scene.configure(|config| config.without("webhooks.ops"));
     watcher.signal(Signal::HUP);
-    watcher.wait_for_log("events are owed to a webhook that the config no longer has");
+    watcher.wait_for_log("undelivered events are kept for a webhook that is not in the config");
     watcher.wait_for_log("webhook=ops pending=1");
     scene.hook.accept_all();
     scene.configure(|config| config);

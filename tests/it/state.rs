@@ -68,14 +68,14 @@ impl Copy {
         set_aside(self.folder.path())
     }
 
-    fn assert_begun_anew(&self, ended: &Ended, damaged: &[u8]) {
+    fn assert_started_anew(&self, ended: &Ended, damaged: &[u8]) {
         let aside = self.set_aside();
         assert_eq!(aside.len(), 1, "{ended}");
         assert!(
             fs::read(&aside[0]).unwrap() == damaged,
             "what is set aside is changed"
         );
-        assert_begun_anew(ended, &self.hook, &aside[0]);
+        assert_started_anew(ended, &self.hook, &aside[0]);
     }
 }
 
@@ -90,8 +90,8 @@ fn set_aside(folder: &Path) -> Vec<PathBuf> {
 
 /// Said in the log and to the receiver; the finished task is old news, the other one is told of.
 #[track_caller]
-fn assert_begun_anew(ended: &Ended, hook: &Receiver, aside: &Path) {
-    let said = "the state was damaged and is begun anew";
+fn assert_started_anew(ended: &Ended, hook: &Receiver, aside: &Path) {
+    let said = "the state was damaged and a new one was started";
     assert!(ended.stderr.contains(said), "{ended}");
     assert!(
         ended.stderr.contains(aside.to_str().unwrap()),
@@ -127,7 +127,7 @@ impl Damage {
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Unharmed,
-    BegunAnew,
+    StartedAnew,
     Refused,
 }
 
@@ -144,8 +144,8 @@ fn outcome(scene: &Scene, damage: Damage) -> Outcome {
             Outcome::Unharmed
         }
         Some(0) => {
-            copy.assert_begun_anew(&ended, &content);
-            Outcome::BegunAnew
+            copy.assert_started_anew(&ended, &content);
+            Outcome::StartedAnew
         }
         Some(74) => {
             // The version's own bytes: a later version for all that we know.
@@ -190,8 +190,8 @@ fn a_damaged_state_neither_panics_nor_makes_anything_up() {
     damages.push(Damage::Cut(chance.usize(1..length / 512) * 512));
     let outcomes = outcomes(&scene, damages);
     assert!(outcomes.contains(&Outcome::Refused), "{outcomes:?}");
-    let begun_anew = outcomes.iter().filter(|it| **it == Outcome::BegunAnew);
-    assert!(begun_anew.count() >= 3, "{outcomes:?}");
+    let started_anew = outcomes.iter().filter(|it| **it == Outcome::StartedAnew);
+    assert!(started_anew.count() >= 3, "{outcomes:?}");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_state_that_is_no_database_is_set_aside() {
         let copy = Copy::of(&scene);
         fs::write(copy.state_path(), content).unwrap();
         let ended = copy.once().with_code(0);
-        copy.assert_begun_anew(&ended, content.as_bytes());
+        copy.assert_started_anew(&ended, content.as_bytes());
     }
 }
 
@@ -227,7 +227,7 @@ fn a_daemon_says_that_its_state_was_damaged() {
     let mut watcher = Program::start(&["--config", config.to_str().unwrap()], &[]);
     copy.hook.wait_for_events(3);
     let (ended, _) = watcher.stop();
-    copy.assert_begun_anew(&ended.with_code(0), b"garbage");
+    copy.assert_started_anew(&ended.with_code(0), b"garbage");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ucdn_watch::config::{Config, Environment, load};
 use ucdn_watch::daemon::once::{self, OnceReport};
 use ucdn_watch::daemon::{Control, Daemon, StoreHandles};
 use ucdn_watch::domain::model::Timestamp;
-use ucdn_watch::store::sqlite::{SqliteRecords, open};
+use ucdn_watch::store::sqlite::{SqliteQueries, open};
 use ucdn_watch::systemd::SystemdNotifier;
 
 use crate::harness::{ConfigText, Scene, Stopwatch, seconds_ago, task, types};
@@ -116,7 +116,7 @@ fn state(scene: &Scene, clock: &dyn Clock) -> StoreHandles {
     let path = scene.state_path();
     StoreHandles {
         store: Arc::new(open(&path, clock.now()).unwrap().store),
-        queries: Arc::new(SqliteRecords::open(&path).unwrap()),
+        queries: Arc::new(SqliteQueries::open(&path).unwrap()),
     }
 }
 

@@ -308,14 +308,18 @@ fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
                 scene.api.add_task(task("t"));
                 scene.hook.answer_next(statuses.map(HttpResponse::status));
                 let mut watcher = scene.watch();
-                watcher.wait_for_log("webhook takes events again");
+                watcher.wait_for_log("webhook accepts events again");
                 scene.change("t", "process");
                 scene.hook.wait_for_events(2);
                 let (ended, _) = watcher.stop();
                 let count = |line| ended.stderr.matches(line).count();
                 assert_eq!(count("WARN  delivery failed: "), 1, "{ended}");
-                assert_eq!(count("delivery fails in another way"), changes, "{ended}");
-                assert_eq!(count("webhook takes events again"), 1, "{ended}");
+                assert_eq!(
+                    count("delivery failed with another error"),
+                    changes,
+                    "{ended}"
+                );
+                assert_eq!(count("webhook accepts events again"), 1, "{ended}");
                 assert_eq!(scene.hook.deliveries().len(), 4, "{ended}");
             });
         }

@@ -5,7 +5,7 @@ use crate::cli::listing::usage;
 use crate::cli::{Context, Exit, Failure, state};
 use crate::config::ConfigSummary;
 use crate::domain::model::WebhookName;
-use crate::store::filter::{DeliveryFilter, EventName};
+use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::queries::{DeliveryState, StateQueries};
 
 /// The arguments of `retry`.
@@ -13,7 +13,7 @@ use crate::store::queries::{DeliveryState, StateQueries};
 pub(super) struct Retry {
     /// Of these events, by sequence or id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    event: Vec<EventName>,
+    event: Vec<EventRef>,
     /// Of every event
     #[arg(long)]
     all: bool,
@@ -26,7 +26,7 @@ pub(super) struct Retry {
 pub(super) struct Drop {
     /// Of these events, by sequence or id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    event: Vec<EventName>,
+    event: Vec<EventRef>,
     /// Of every event
     #[arg(long)]
     all: bool,
@@ -85,7 +85,7 @@ pub(super) fn check_webhooks(
     config: &ConfigSummary,
     records: &dyn StateQueries,
 ) -> Result<(), Failure> {
-    let owed = records.owed()?;
+    let owed = records.outbox_backlog()?;
     for name in names {
         let is = |known: &WebhookName| known.as_str() == name;
         if !config.webhooks.iter().any(is) && !owed.iter().any(|one| is(&one.webhook)) {
@@ -108,8 +108,8 @@ fn check_events(filter: &DeliveryFilter, records: &dyn StateQueries) -> Result<(
         };
         if records.deliveries(&of_event, None, 1)?.is_empty() {
             let called = match event {
-                EventName::Sequence(sequence) => sequence.to_string(),
-                EventName::Id(id) => id.clone(),
+                EventRef::Sequence(sequence) => sequence.to_string(),
+                EventRef::Id(id) => id.clone(),
             };
             return Err(usage(format!("no webhook is or was owed event {called:?}")));
         }
@@ -130,7 +130,7 @@ fn leave_unknown_webhooks(
         )));
     }
     let left = records
-        .owed()?
+        .outbox_backlog()?
         .into_iter()
         .filter(|owed| !is_known(&owed.webhook) && owed.dead > 0);
     for owed in left {

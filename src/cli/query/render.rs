@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::table::{self, Column, failures_cell, status_cell, text_cell};
 use crate::domain::model::{Status, TargetName, Task, TaskKind, Timestamp};
 use crate::domain::text::{ago, sanitize_json};
-use crate::store::documents::UrlDocument;
+use crate::store::json::UrlDocument;
 
 const COLUMNS: [Column; 8] = [
     Column::text("STATUS"),

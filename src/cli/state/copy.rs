@@ -9,10 +9,10 @@ use crate::clock::CancelToken;
 use crate::config::{InvalidStateArgument, StateLocation, parse_state_argument};
 use crate::domain::text::counted;
 use crate::store::StoreError;
-use crate::store::copy::{Counts, Destination, Source, copy};
 #[cfg(feature = "postgres")]
-use crate::store::postgres::{PostgresDestination, PostgresSource};
-use crate::store::sqlite::{SqliteDestination, SqliteSource};
+use crate::store::postgres::{PostgresExport, PostgresImport};
+use crate::store::sqlite::{SqliteExport, SqliteImport};
+use crate::store::transfer::{ExportSource, ImportTarget, RowCounts, copy};
 
 const PLACES: &str = "\
 FROM and TO are each the path of a file, or a postgres:// URL without a password; or env:NAME or file:PATH, for the \
@@ -54,22 +54,22 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn source(location: &StateLocation) -> Result<Box<dyn Source>, StoreError> {
+fn source(location: &StateLocation) -> Result<Box<dyn ExportSource>, StoreError> {
     Ok(match location {
-        StateLocation::File(path) => Box::new(SqliteSource::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteExport::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            Box::new(PostgresSource::open(address, &CancelToken::default())?)
+            Box::new(PostgresExport::open(address, &CancelToken::default())?)
         }
     })
 }
 
-fn destination(location: &StateLocation) -> Result<Box<dyn Destination>, StoreError> {
+fn destination(location: &StateLocation) -> Result<Box<dyn ImportTarget>, StoreError> {
     Ok(match location {
-        StateLocation::File(path) => Box::new(SqliteDestination::open(path)?),
+        StateLocation::File(path) => Box::new(SqliteImport::open(path)?),
         #[cfg(feature = "postgres")]
         StateLocation::Postgres(address) => {
-            Box::new(PostgresDestination::open(address, &CancelToken::default())?)
+            Box::new(PostgresImport::open(address, &CancelToken::default())?)
         }
     })
 }
@@ -83,7 +83,7 @@ fn is_same(from: &StateLocation, to: &StateLocation) -> bool {
     from == to || path(from).is_some_and(|from| path(to) == Some(from))
 }
 
-fn list(counts: Counts) -> String {
+fn list(counts: RowCounts) -> String {
     [
         counted(counts.targets, "target", "targets"),
         counted(counts.tasks, "task", "tasks"),

@@ -2,15 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
-use signal_hook::iterator::Signals;
 
 use crate::clock::{CancelToken, Woken};
+use crate::daemon::signals;
 use crate::ucdn::client::ApiClient;
 
 /// No signal's number.
@@ -40,20 +39,8 @@ pub(super) struct Ending {
 impl Ending {
     /// From now on the time runs and signals count; a second signal ends the process at once.
     pub(super) fn watch(&self, client: &Arc<ApiClient>, timeout: Duration) -> io::Result<()> {
-        let again = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            register_conditional_shutdown(signal, 128 + signal, Arc::clone(&again))?;
-        }
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
         let (ending, cut) = (self.clone(), Arc::clone(client));
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                for signal in signals.forever() {
-                    again.store(true, Ordering::SeqCst);
-                    ending.end(signal, &cut);
-                }
-            })?;
+        signals::install(&[SIGTERM, SIGINT], move |signal| ending.end(signal, &cut))?;
         let (ending, cut) = (self.clone(), Arc::clone(client));
         thread::Builder::new()
             .name("timer".to_owned())

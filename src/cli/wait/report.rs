@@ -15,7 +15,7 @@ use crate::domain::event::UrlCounts;
 use crate::domain::model::{KnownTask, Status, TaskId, Timestamp};
 use crate::domain::text::sanitize;
 use crate::domain::text::{sanitize_json, span};
-use crate::store::documents::UrlDocument;
+use crate::store::json::UrlDocument;
 
 /// Prints the final state on stdout, and on stderr why it is not all that was waited for. `fault` is why the last look failed.
 pub(super) fn conclude(

@@ -1,16 +1,16 @@
-//! Several events in one request, at their format's pace: order, ends, refusals.
+//! Tests of batches and rate limits: order, results, rejections.
 
 use std::time::Duration;
 
-use super::super::worker::Rest;
-use super::super::{DrainReport, Outcome};
-use super::{Reply, Scene};
+use super::super::worker::Pause;
+use super::super::{AttemptOutcome, DrainReport};
+use super::{Fixture, StubReply};
 use crate::config::{Alerts, Chat, Format, Language, Vendor};
 use crate::store::AttemptResult;
 
-/// Fifty events a request, at any pace.
-fn alerts(events: u64, replies: &[Reply]) -> Scene {
-    Scene::with(events, replies, |webhook| {
+/// Fifty events per request, no rate limit.
+fn alerts(events: u64, replies: &[StubReply]) -> Fixture {
+    Fixture::with(events, replies, |webhook| {
         webhook.format = Format::Alertmanager(Alerts {
             expire_after: Duration::from_secs(86_400),
             labels: [].into(),
@@ -18,9 +18,9 @@ fn alerts(events: u64, replies: &[Reply]) -> Scene {
     })
 }
 
-/// Two hundred events a request, 1.1 s apart for Slack and 3.5 s for the others.
-fn chat(vendor: Vendor, events: u64, replies: &[Reply]) -> Scene {
-    Scene::with(events, replies, |webhook| {
+/// Two hundred events per request, rate-limited.
+fn chat(vendor: Vendor, events: u64, replies: &[StubReply]) -> Fixture {
+    Fixture::with(events, replies, |webhook| {
         webhook.format = Format::Chat(Chat {
             vendor,
             title: "UCDN".to_owned(),
@@ -30,9 +30,9 @@ fn chat(vendor: Vendor, events: u64, replies: &[Reply]) -> Scene {
     })
 }
 
-/// The tasks that each request tells of.
-fn tasks(scene: &Scene) -> Vec<Vec<u64>> {
-    let requests = scene.receiver.seen();
+/// The tasks that each request names.
+fn tasks(fixture: &Fixture) -> Vec<Vec<u64>> {
+    let requests = fixture.receiver.requests();
     let tasks_of = |body: &[u8]| {
         let text = String::from_utf8(body.to_vec()).unwrap();
         (1..=300)
@@ -45,45 +45,45 @@ fn tasks(scene: &Scene) -> Vec<Vec<u64>> {
         .collect()
 }
 
-/// One pass of a courier that doesn't wait for its pace.
-fn pass(scene: &mut Scene) -> (Rest, DrainReport) {
+/// One drain that does not wait for the rate limit.
+fn drain(fixture: &mut Fixture) -> (Pause, DrainReport) {
     let mut report = DrainReport::default();
-    let rest = scene.courier.drain(&scene.stop, &mut report).unwrap();
-    (rest, report)
+    let pause = fixture.worker.drain(&fixture.stop, &mut report).unwrap();
+    (pause, report)
 }
 
 #[test]
 fn events_go_out_together_in_order_and_each_is_recorded() {
-    let mut scene = alerts(60, &[Reply::Status(200)]);
-    assert_eq!(scene.drain().delivered, 60);
+    let mut fixture = alerts(60, &[StubReply::Status(200)]);
+    assert_eq!(fixture.drain().delivered, 60);
     let expected: [Vec<u64>; 2] = [(1..=50).collect(), (51..=60).collect()];
-    assert_eq!(tasks(&scene), expected);
-    assert!((1..=60).all(|sequence| scene.store.row(sequence).is_delivered()));
-    assert_eq!(scene.courier.status().snapshot().attempts.delivered, 60);
+    assert_eq!(tasks(&fixture), expected);
+    assert!((1..=60).all(|sequence| fixture.store.row(sequence).is_delivered()));
+    assert_eq!(fixture.worker.status().snapshot().attempts.delivered, 60);
 }
 
 #[test]
 fn a_failed_request_fails_all_of_them_and_later_ones_join() {
-    let mut scene = alerts(3, &[Reply::Status(503), Reply::Status(200)]);
-    assert_eq!(scene.drain().failed, 3);
+    let mut fixture = alerts(3, &[StubReply::Status(503), StubReply::Status(200)]);
+    assert_eq!(fixture.drain().failed, 3);
     for sequence in 1..=3 {
-        assert_eq!(scene.store.row(sequence).delivery.attempts, 1);
+        assert_eq!(fixture.store.row(sequence).delivery.attempts, 1);
     }
-    scene.owe(2);
+    fixture.commit_events(2);
     assert_eq!(
-        scene.drain(),
+        fixture.drain(),
         DrainReport::default(),
-        "the head holds the others up"
+        "the queue waits for its head"
     );
-    scene.pass(2);
-    assert_eq!(scene.drain().delivered, 5);
-    assert_eq!(tasks(&scene), [vec![1, 2, 3], vec![1, 2, 3, 4, 5]]);
+    fixture.advance(2);
+    assert_eq!(fixture.drain().delivered, 5);
+    assert_eq!(tasks(&fixture), [vec![1, 2, 3], vec![1, 2, 3, 4, 5]]);
 }
 
 #[test]
-fn one_refused_event_takes_none_of_those_beside_it_along() {
-    let mut scene = alerts(10, &[Reply::Refuses("task-4.")]);
-    let report = scene.drain();
+fn a_rejected_event_is_isolated_and_the_others_are_delivered() {
+    let mut fixture = alerts(10, &[StubReply::Refuses("task-4.")]);
+    let report = fixture.drain();
     assert_eq!((report.delivered, report.dead, report.failed), (9, 1, 0));
     let expected: [Vec<u64>; 10] = [
         (1..=10).collect(),
@@ -97,55 +97,59 @@ fn one_refused_event_takes_none_of_those_beside_it_along() {
         vec![5, 6],
         vec![7, 8, 9, 10],
     ];
-    assert_eq!(tasks(&scene), expected);
-    assert!(scene.store.row(4).is_dead());
+    assert_eq!(tasks(&fixture), expected);
+    assert!(fixture.store.row(4).is_dead());
     assert_eq!(
-        scene.store.row(5).results.len(),
+        fixture.store.row(5).results.len(),
         1,
-        "a refused batch is no try of its events"
+        "a rejected batch is no attempt of its events"
     );
 }
 
 #[test]
-fn gone_pauses_a_batch_and_changes_nothing_that_is_owed() {
-    let mut scene = alerts(3, &[Reply::Status(410)]);
-    assert_eq!(scene.drain().paused, 1);
-    assert!((1..=3).all(|sequence| scene.store.row(sequence).results.is_empty()));
+fn a_410_pauses_the_webhook_and_records_nothing_of_the_batch() {
+    let mut fixture = alerts(3, &[StubReply::Status(410)]);
+    assert_eq!(fixture.drain().paused, 1);
+    assert!((1..=3).all(|sequence| fixture.store.row(sequence).results.is_empty()));
     assert_eq!(
-        scene.courier.status().snapshot().last_outcome,
-        Some(Outcome::Paused)
+        fixture.worker.status().snapshot().last_outcome,
+        Some(AttemptOutcome::Paused)
     );
 }
 
 #[test]
-fn of_a_batch_only_the_old_events_die() {
-    let mut scene = alerts(
+fn only_the_old_events_of_a_batch_die() {
+    let mut fixture = alerts(
         2,
-        &[Reply::Status(503), Reply::Status(503), Reply::Status(200)],
+        &[
+            StubReply::Status(503),
+            StubReply::Status(503),
+            StubReply::Status(200),
+        ],
     );
-    scene.pass(3 * 86_400);
-    scene.owe(1);
-    let report = scene.drain();
+    fixture.advance(3 * 86_400);
+    fixture.commit_events(1);
+    let report = fixture.drain();
     assert_eq!((report.dead, report.failed), (2, 1));
-    scene.pass(60);
-    let report = scene.drain();
+    fixture.advance(60);
+    let report = fixture.drain();
     assert_eq!(report.failed + report.delivered, 1);
-    assert!(!scene.store.row(3).is_dead());
+    assert!(!fixture.store.row(3).is_dead());
 }
 
 #[test]
-fn what_could_not_be_recorded_of_a_batch_is_recorded_before_anything_is_sent_again() {
-    let mut scene = alerts(3, &[Reply::Status(200)]);
-    scene.store.fail_records(1);
-    scene.courier.drain_once(&scene.stop).unwrap_err();
-    scene.owe(1);
-    assert_eq!(scene.drain().delivered, 1);
-    assert_eq!(tasks(&scene), [vec![1, 2, 3], vec![4]]);
-    assert!((1..=4).all(|sequence| scene.store.row(sequence).is_delivered()));
+fn a_batch_without_a_record_is_recorded_before_anything_else_is_sent() {
+    let mut fixture = alerts(3, &[StubReply::Status(200)]);
+    fixture.store.fail_records(1);
+    fixture.worker.drain_once(&fixture.stop).unwrap_err();
+    fixture.commit_events(1);
+    assert_eq!(fixture.drain().delivered, 1);
+    assert_eq!(tasks(&fixture), [vec![1, 2, 3], vec![4]]);
+    assert!((1..=4).all(|sequence| fixture.store.row(sequence).is_delivered()));
 }
 
 #[test]
-fn a_chat_waits_between_messages_and_then_tells_of_all_that_came_meanwhile() {
+fn a_chat_waits_between_messages_and_the_next_one_has_all_new_events() {
     for (vendor, milliseconds, yes) in [
         (Vendor::Slack, 1_100, "ok"),
         (Vendor::Feishu, 1_000, r#"{"code":0}"#),
@@ -153,66 +157,70 @@ fn a_chat_waits_between_messages_and_then_tells_of_all_that_came_meanwhile() {
         (Vendor::WeCom, 3_500, r#"{"errcode":0}"#),
     ] {
         let pace = Duration::from_millis(milliseconds);
-        let mut scene = chat(vendor, 1, &[Reply::Says(yes)]);
-        assert_eq!(pass(&mut scene).1.delivered, 1, "{vendor:?}");
-        scene.owe(1);
+        let mut fixture = chat(vendor, 1, &[StubReply::Says(yes)]);
+        assert_eq!(drain(&mut fixture).1.delivered, 1, "{vendor:?}");
+        fixture.commit_events(1);
         assert_eq!(
-            pass(&mut scene),
-            (Rest::Pace(pace), DrainReport::default()),
+            drain(&mut fixture),
+            (Pause::RateLimit(pace), DrainReport::default()),
             "{vendor:?}"
         );
-        scene
+        fixture
             .clock
-            .pass(pace.saturating_sub(Duration::from_millis(1)));
-        scene.owe(1);
-        let rest = Rest::Pace(Duration::from_millis(1));
+            .advance(pace.saturating_sub(Duration::from_millis(1)));
+        fixture.commit_events(1);
+        let pause = Pause::RateLimit(Duration::from_millis(1));
         assert_eq!(
-            pass(&mut scene),
-            (rest, DrainReport::default()),
+            drain(&mut fixture),
+            (pause, DrainReport::default()),
             "{vendor:?}"
         );
-        scene.clock.pass(Duration::from_millis(1));
-        assert_eq!(pass(&mut scene).1.delivered, 2, "{vendor:?}");
-        assert_eq!(tasks(&scene), [vec![1], vec![2, 3]], "{vendor:?}");
-        let row = scene.store.row(2);
-        assert_eq!(row.results.len(), 1, "waiting is no failed try: {row:?}");
+        fixture.clock.advance(Duration::from_millis(1));
+        assert_eq!(drain(&mut fixture).1.delivered, 2, "{vendor:?}");
+        assert_eq!(tasks(&fixture), [vec![1], vec![2, 3]], "{vendor:?}");
+        let row = fixture.store.row(2);
+        assert_eq!(
+            row.results.len(),
+            1,
+            "waiting is no failed attempt: {row:?}"
+        );
     }
 }
 
 #[test]
 fn a_long_backlog_goes_out_in_messages_of_two_hundred() {
-    let mut scene = chat(Vendor::Slack, 201, &[Reply::Says("ok")]);
-    let (rest, report) = pass(&mut scene);
+    let mut fixture = chat(Vendor::Slack, 201, &[StubReply::Says("ok")]);
+    let (pause, report) = drain(&mut fixture);
     assert_eq!(report.delivered, 200);
-    assert!(matches!(rest, Rest::Pace(_)));
-    scene.pass(2);
-    assert_eq!(pass(&mut scene).1.delivered, 1);
+    assert!(matches!(pause, Pause::RateLimit(_)));
+    fixture.advance(2);
+    assert_eq!(drain(&mut fixture).1.delivered, 1);
 }
 
 #[test]
 fn a_success_is_read_from_the_body() {
-    let mut scene = chat(
+    let mut fixture = chat(
         Vendor::WeCom,
         1,
         &[
-            Reply::Says("<html>moved</html>"),
-            Reply::Says(r#"{"errcode":0}"#),
+            StubReply::Says("<html>moved</html>"),
+            StubReply::Says(r#"{"errcode":0}"#),
         ],
     );
-    assert_eq!(pass(&mut scene).1.failed, 1);
-    scene.pass(5);
-    assert_eq!(pass(&mut scene).1.delivered, 1);
+    assert_eq!(drain(&mut fixture).1.failed, 1);
+    fixture.advance(5);
+    assert_eq!(drain(&mut fixture).1.delivered, 1);
 }
 
 #[test]
-fn what_an_operator_must_mend_is_put_off_for_minutes_and_said() {
-    let mut scene = chat(
+fn an_error_that_only_an_operator_can_fix_is_retried_after_minutes() {
+    let mut fixture = chat(
         Vendor::WeCom,
         1,
-        &[Reply::Says(r#"{"errcode":93000,"errmsg":"@all"}"#)],
+        &[StubReply::Says(r#"{"errcode":93000,"errmsg":"@all"}"#)],
     );
-    assert_eq!(pass(&mut scene).1.failed, 1);
-    let row = scene.store.row(1);
+    assert_eq!(drain(&mut fixture).1.failed, 1);
+    let row = fixture.store.row(1);
     let [
         AttemptResult::Failed {
             at,
@@ -232,7 +240,7 @@ fn what_an_operator_must_mend_is_put_off_for_minutes_and_said() {
 }
 
 #[test]
-fn a_message_that_a_vendor_refuses_is_dead_at_once() {
-    let mut scene = chat(Vendor::WeCom, 1, &[Reply::Says(r#"{"errcode":40058}"#)]);
-    assert_eq!(pass(&mut scene).1.dead, 1);
+fn a_message_that_the_vendor_refuses_is_dead_at_once() {
+    let mut fixture = chat(Vendor::WeCom, 1, &[StubReply::Says(r#"{"errcode":40058}"#)]);
+    assert_eq!(drain(&mut fixture).1.dead, 1);
 }

@@ -1,4 +1,4 @@
-//! An outbox in memory, which can be told to fail.
+//! A store in memory with an outbox, which can be made to fail.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -14,12 +14,12 @@ use crate::store::{
 
 #[derive(Debug, Default)]
 pub(super) struct FakeStore {
-    inner: Mutex<Inner>,
+    inner: Mutex<FakeOutbox>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    rows: Vec<Row>,
+struct FakeOutbox {
+    rows: Vec<OutboxRow>,
     failing_records: u32,
     failing_reads: u32,
     /// How many attempts each commit held.
@@ -27,13 +27,13 @@ struct Inner {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(super) struct OutboxRow {
     pub(super) webhook: String,
     pub(super) delivery: Delivery,
     pub(super) results: Vec<AttemptResult>,
 }
 
-impl Row {
+impl OutboxRow {
     pub(super) fn is_pending(&self) -> bool {
         matches!(
             self.results.last(),
@@ -51,11 +51,11 @@ impl Row {
 }
 
 impl FakeStore {
-    pub(super) fn owe(&self, webhook: &str, events: u64, recorded: Timestamp) {
+    pub(super) fn commit_events(&self, webhook: &str, events: u64, recorded: Timestamp) {
         let mut inner = self.inner.lock().unwrap();
         for _ in 0..events {
             let sequence = u64::try_from(inner.rows.len()).unwrap() + 1;
-            inner.rows.push(Row {
+            inner.rows.push(OutboxRow {
                 webhook: webhook.to_owned(),
                 delivery: Delivery {
                     sequence,
@@ -80,25 +80,25 @@ impl FakeStore {
         self.inner.lock().unwrap().failing_reads = times;
     }
 
-    /// How many attempts were recorded at a time.
+    /// The number of attempts in each record.
     pub(super) fn commits(&self) -> Vec<usize> {
         self.inner.lock().unwrap().commits.clone()
     }
 
     /// The row of this sequence.
-    pub(super) fn row(&self, sequence: usize) -> Row {
+    pub(super) fn row(&self, sequence: usize) -> OutboxRow {
         self.inner.lock().unwrap().rows[sequence - 1].clone()
     }
 
-    /// Writes into a row as another process would.
-    pub(super) fn set_next_try(&self, sequence: usize, next_attempt: Option<Timestamp>) {
+    /// Changes a row as another process would.
+    pub(super) fn set_next_attempt(&self, sequence: usize, next_attempt: Option<Timestamp>) {
         self.inner.lock().unwrap().rows[sequence - 1]
             .delivery
             .next_attempt = next_attempt;
     }
 }
 
-/// A failed task of its own for each event.
+/// An event about a failed task of its own.
 fn document(sequence: u64) -> String {
     format!(
         r#"{{"type": "task.failure", "target": "shop", "summary": "刷新", "task": {{"id": "task-{sequence}.", "kind": "refresh", "status": "failure", "urls": {{"total": 1, "failure": 1}}}}}}"#
@@ -211,7 +211,7 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn reach(
+    fn recent_span(
         &self,
         _: &TargetName,
         _: PageCapacity,
@@ -228,7 +228,7 @@ impl Store for FakeStore {
         unreachable!()
     }
 
-    fn owed(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
+    fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
         unreachable!()
     }
 

@@ -1,4 +1,4 @@
-//! A webhook receiver on port 0 that answers by a script and keeps what it was sent.
+//! A webhook receiver on port 0 that answers with scripted replies and keeps the requests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use crate::clock::CancelToken;
 
-/// What it does with one request.
+/// What the receiver does with one request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Reply {
+pub(super) enum StubReply {
     Status(u16),
     /// 200 with this body.
     Says(&'static str),
@@ -28,14 +28,14 @@ pub(super) enum Reply {
     Close,
 }
 
-/// A request as it came.
+/// A request that arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct ReceivedRequest {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
 }
 
-impl Seen {
+impl ReceivedRequest {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
@@ -43,19 +43,19 @@ impl Seen {
 
 pub(super) struct StubReceiver {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     bytes_sent: Arc<AtomicU64>,
 }
 
 impl StubReceiver {
-    pub(super) fn start(replies: &[Reply]) -> Self {
+    pub(super) fn start(replies: &[StubReply]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
-            seen: Arc::default(),
+            requests: Arc::default(),
             bytes_sent: Arc::default(),
         };
-        let (seen, bytes_sent) = (receiver.seen.clone(), receiver.bytes_sent.clone());
+        let (requests, bytes_sent) = (receiver.requests.clone(), receiver.bytes_sent.clone());
         let replies = replies.to_vec();
         thread::spawn(move || {
             let mut hanging = Vec::new();
@@ -66,18 +66,18 @@ impl StubReceiver {
                 };
                 let body = String::from_utf8(request.body.clone()).unwrap();
                 let number = {
-                    let mut seen = seen.lock().unwrap();
-                    seen.push(request);
-                    seen.len() - 1
+                    let mut requests = requests.lock().unwrap();
+                    requests.push(request);
+                    requests.len() - 1
                 };
                 match replies[number.min(replies.len() - 1)] {
-                    Reply::Status(status) => answer(&mut connection, status, "", ""),
-                    Reply::Says(body) => answer(&mut connection, 200, "", body),
-                    Reply::Refuses(text) => {
+                    StubReply::Status(status) => answer(&mut connection, status, "", ""),
+                    StubReply::Says(body) => answer(&mut connection, 200, "", body),
+                    StubReply::Refuses(text) => {
                         let status = if body.contains(text) { 400 } else { 200 };
                         answer(&mut connection, status, "", "");
                     }
-                    Reply::Later(when) => {
+                    StubReply::Later(when) => {
                         answer(
                             &mut connection,
                             503,
@@ -85,9 +85,9 @@ impl StubReceiver {
                             "",
                         );
                     }
-                    Reply::Hang => hanging.push(connection),
-                    Reply::Huge => pour(&mut connection, &bytes_sent),
-                    Reply::Close => (),
+                    StubReply::Hang => hanging.push(connection),
+                    StubReply::Huge => pour(&mut connection, &bytes_sent),
+                    StubReply::Close => (),
                 }
             }
         });
@@ -98,29 +98,30 @@ impl StubReceiver {
         format!("http://{}/hook?key=s3cret", self.address)
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// The ids in the order that they came in, repeats included.
+    /// The ids in order of arrival, with repeats.
     pub(super) fn ids(&self) -> Vec<String> {
-        let seen = self.seen();
-        seen.iter()
+        let requests = self.requests();
+        requests
+            .iter()
             .map(|request| request.header("webhook-id").to_owned())
             .collect()
     }
 
-    /// Of a huge answer, as far as anybody read.
+    /// Bytes of a huge response that the client read.
     pub(super) fn bytes_sent(&self) -> u64 {
         self.bytes_sent.load(Ordering::Relaxed)
     }
 
     pub(super) fn wait_for_requests(&self, count: usize) {
-        wait_until(|| self.seen.lock().unwrap().len() >= count);
+        wait_until(|| self.requests.lock().unwrap().len() >= count);
     }
 }
 
-/// Looks again and again for ten seconds.
+/// Checks the condition for up to ten seconds.
 pub(super) fn wait_until(condition: impl Fn() -> bool) {
     for _ in 0..1000 {
         if condition() {
@@ -131,7 +132,7 @@ pub(super) fn wait_until(condition: impl Fn() -> bool) {
     panic!("it did not happen in time");
 }
 
-fn read_request(connection: &TcpStream) -> Option<Seen> {
+fn read_request(connection: &TcpStream) -> Option<ReceivedRequest> {
     let mut reader = BufReader::new(connection);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -146,7 +147,7 @@ fn read_request(connection: &TcpStream) -> Option<Seen> {
     }
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    Some(Seen { headers, body })
+    Some(ReceivedRequest { headers, body })
 }
 
 fn answer(connection: &mut TcpStream, status: u16, header: &str, body: &str) {

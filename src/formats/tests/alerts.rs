@@ -1,10 +1,10 @@
-//! Which alerts fire, and that what is good again resolves the very same ones.
+//! Tests of Alertmanager alerts: which fire, and that a success resolves the same ones.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// By their labels: whether each alert of the request fires.
+/// Whether each alert of the request fires, by labels.
 fn firing(events: &[EventDraft]) -> BTreeMap<String, bool> {
     let alerts = sent(&alertmanager(), events);
     let alerts = alerts.as_array().unwrap();
@@ -14,7 +14,7 @@ fn firing(events: &[EventDraft]) -> BTreeMap<String, bool> {
         .collect()
 }
 
-/// What is still firing after the requests, one an event.
+/// The alerts that fire after one request per event.
 fn still_firing(events: &[EventDraft]) -> Vec<String> {
     let mut alerts = BTreeMap::new();
     for event in events {
@@ -30,7 +30,7 @@ fn name(labels: &str) -> String {
 }
 
 #[test]
-fn alerts_read_as_they_should() {
+fn alerts_match_their_snapshots() {
     let event = failure("20190121141137_4d8031d5", &["http://example.com/a.jpg"]);
     insta::assert_snapshot!(
         "alerts_of_a_failure",
@@ -44,9 +44,9 @@ fn alerts_read_as_they_should() {
 }
 
 #[test]
-fn what_fires_is_resolved_by_the_tasks_success() {
+fn a_tasks_success_resolves_its_alerts() {
     let mut failed = failure("t", &["http://example.com/a", "http://example.com/b"]);
-    // One of them was told of before.
+    // An earlier event listed one of them.
     failed.changes.pop();
     let stalled = later(&failed, EventType::TaskStalled, Status::Process);
     let vanished = later(&failed, EventType::TaskVanished, Status::Process);
@@ -63,7 +63,7 @@ fn what_fires_is_resolved_by_the_tasks_success() {
 }
 
 #[test]
-fn a_urls_success_in_a_later_task_resolves_it() {
+fn a_success_in_a_later_task_resolves_the_alert_of_the_url() {
     let failed = failure("first", &["http://example.com/a"]);
     assert_eq!(still_firing(std::slice::from_ref(&failed)).len(), 1);
     let mut second = task("second", EventType::TaskSuccess, Status::Success);
@@ -73,7 +73,7 @@ fn a_urls_success_in_a_later_task_resolves_it() {
     assert_eq!(
         still_firing(&[failed, second]).len(),
         1,
-        "another target's success says nothing"
+        "another target's success resolves nothing"
     );
 }
 
@@ -87,7 +87,7 @@ fn a_failure_without_a_listed_url_fires_for_the_task() {
 }
 
 #[test]
-fn what_is_stalled_or_vanished_is_so_until_its_end() {
+fn alerts_of_stalled_and_vanished_tasks_fire_until_the_tasks_end() {
     let [vanished, stalled, process, failed] = [
         (EventType::TaskVanished, Status::Wait),
         (EventType::TaskStalled, Status::Wait),
@@ -107,7 +107,7 @@ fn what_is_stalled_or_vanished_is_so_until_its_end() {
 }
 
 #[test]
-fn failing_polls_are_resolved_by_their_recovery() {
+fn a_recovery_resolves_the_alert_of_failing_polls() {
     let failing = watch(EventType::WatchFailing, "blog", "no answer");
     let recovered = watch(EventType::WatchRecovered, "blog", "polls succeed again");
     assert_eq!(still_firing(std::slice::from_ref(&failing)).len(), 1);
@@ -115,7 +115,7 @@ fn failing_polls_are_resolved_by_their_recovery() {
 }
 
 #[test]
-fn of_several_statements_in_one_request_the_last_holds() {
+fn the_last_state_of_an_alert_in_one_request_is_sent() {
     let failed = failure("t", &["http://example.com/a"]);
     let mut success = later(&failed, EventType::TaskSuccess, Status::Success);
     success.changes = vec![change("http://example.com/a", Status::Success)];
@@ -138,7 +138,7 @@ fn a_test_fires_for_a_minute() {
 }
 
 #[test]
-fn a_configured_label_overrides_the_severity_also_where_it_is_resolved() {
+fn a_configured_label_overrides_the_severity_also_of_resolved_alerts() {
     let Format::Alertmanager(mut alerts) = alertmanager() else {
         unreachable!();
     };

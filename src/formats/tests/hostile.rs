@@ -1,4 +1,4 @@
-//! Text from outside that would be markup, a mention, or a link to somewhere else.
+//! Tests with hostile text from outside: markup, mentions, links to other places.
 
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ const ATTACKS: [&str; 12] = [
     "&lt;!channel&gt; &#60;@all&#62;",
 ];
 
-/// Every place of an event that holds text from outside.
+/// Events with the text in every field that comes from outside.
 fn poisoned(text: &str) -> Vec<EventDraft> {
     let mut odd = task(text, EventType::TaskUnknown, Status::Other(text.to_owned()));
     odd.summary = text.to_owned();
@@ -35,7 +35,7 @@ fn poisoned(text: &str) -> Vec<EventDraft> {
     ]
 }
 
-/// What a message may hold of each vendor's markup: what we put there ourselves.
+/// Fails if the message contains markup other than our own.
 fn stays_text(vendor: Vendor, body: &Value) -> Result<(), String> {
     let text = texts(body);
     let without = |own: &[&str]| {
@@ -66,7 +66,7 @@ fn stays_text(vendor: Vendor, body: &Value) -> Result<(), String> {
     }
 }
 
-/// In Slack's messages all of it stands between backticks, of which there are as many as we put there.
+/// In Slack's messages text from outside is between backticks, which must be balanced.
 fn spans_are_closed(body: &Value) {
     for line in texts(body).lines() {
         assert_eq!(line.matches('`').count() % 2, 0, "{line}");
@@ -101,7 +101,7 @@ fn an_attack_adds_no_line() {
 }
 
 #[test]
-fn what_leaves_no_mark_is_shown_or_replaced() {
+fn invisible_characters_are_escaped_or_replaced() {
     let body = sent(&chat(Vendor::Feishu, Language::En), &poisoned(ATTACKS[9]));
     let text = texts(&body);
     assert!(
@@ -112,7 +112,7 @@ fn what_leaves_no_mark_is_shown_or_replaced() {
 }
 
 #[test]
-fn slacks_entities_are_escaped_once() {
+fn entities_for_slack_are_escaped_once() {
     let url = "http://example.com/?a=1&b=2&lt;";
     let body = sent(&chat(Vendor::Slack, Language::En), &[failure("t", &[url])]);
     assert!(texts(&body).contains("`http://example.com/?a=1&amp;b=2&amp;lt;`"));

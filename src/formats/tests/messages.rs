@@ -1,4 +1,4 @@
-//! What stands in messages and envelopes: looked at as a person would, in `snapshots/`.
+//! Snapshot tests of messages and envelopes, readable in `snapshots/`.
 
 use super::*;
 
@@ -98,7 +98,7 @@ fn a_backlog_is_told_in_one_message_the_worst_first() {
 }
 
 #[test]
-fn a_test_is_told_to_be_one() {
+fn a_test_message_says_that_it_is_one() {
     for vendor in VENDORS {
         let body = sent(&chat(vendor, Language::Zh), &[EventDraft::test(at(0))]);
         let text = texts(&body);
@@ -112,7 +112,7 @@ fn a_test_is_told_to_be_one() {
 }
 
 #[test]
-fn a_damaged_document_and_a_type_of_a_later_version_are_told_of() {
+fn a_damaged_document_and_an_unknown_type_are_reported() {
     let document = r#"{"id": "evt_2", "type": "task.evaporated", "time": "2026-11-24T05:00:00Z", "target": "shop", "summary": "shop: it evaporated"}"#;
     let events = [
         OutgoingEvent {
@@ -134,7 +134,7 @@ fn a_damaged_document_and_a_type_of_a_later_version_are_told_of() {
 }
 
 #[test]
-fn an_envelope_holds_the_events_own_bytes() {
+fn an_envelope_contains_the_stored_bytes() {
     let event = failure("20190121141137_4d8031d5", &["http://example.com/a.jpg"]);
     let secrets = [SecretBytes::new(b"a key".to_vec())];
     with_secrets(
@@ -174,7 +174,7 @@ fn an_envelope_without_a_task_has_no_subject() {
 }
 
 #[test]
-fn an_envelope_of_a_damaged_document_is_json_all_the_same() {
+fn an_envelope_of_a_damaged_document_is_valid_json() {
     let events = [OutgoingEvent {
         id: "evt_1",
         document: "{",

@@ -1,10 +1,10 @@
-//! What no vendor takes more of: bytes, characters, blocks.
+//! Tests of the vendors' size limits: bytes, characters, blocks.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// As much as a vendor's page allows; see the constants of its file.
+/// Fails if the body exceeds the limits in the vendor's documentation.
 fn within_limits(vendor: Vendor, body: &Value) {
     let bytes = body.to_string().len();
     match vendor {
@@ -30,7 +30,7 @@ fn within_limits(vendor: Vendor, body: &Value) {
 }
 
 #[test]
-fn what_does_not_fit_is_counted() {
+fn lines_that_do_not_fit_are_counted() {
     let long = "x".repeat(150);
     let urls: Vec<String> = (0..300)
         .map(|n| format!("https://example.com/{long}/{n}"))
@@ -79,7 +79,7 @@ fn two_hundred_failures_are_one_message() {
 }
 
 #[test]
-fn a_url_is_cut_only_if_it_is_longer_than_any_browser_takes() {
+fn a_url_is_truncated_only_beyond_what_browsers_accept() {
     let whole = format!("https://example.com/{}", "x".repeat(1_900));
     let endless = format!("https://example.com/{}", "&".repeat(5_000));
     for vendor in VENDORS {
@@ -98,7 +98,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn no_message_is_too_large_whatever_is_in_it(
+    fn no_message_is_too_large(
         urls in proptest::collection::vec("\\PC{0,400}", 0..30),
         ids in proptest::collection::vec("\\PC{0,60}", 1..20),
         title in "\\PC{1,60}",

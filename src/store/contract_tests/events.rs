@@ -134,7 +134,7 @@ pub(in crate::store) fn events_are_chosen_by_the_urls_of_their_task(beside: &Bes
         2_000,
     );
     let of = |domain: &str| {
-        let url = Some(UrlFilter::Below(domain.parse().unwrap()));
+        let url = Some(UrlFilter::UnderDomain(domain.parse().unwrap()));
         newest(
             beside.records,
             &EventFilter {

@@ -161,7 +161,7 @@ pub(in crate::store) fn a_retouch_changes_the_fingerprint_and_nothing_else(store
 }
 
 pub(in crate::store) fn the_newest_tasks_that_fit_are_found(store: &dyn Store) {
-    let reach = |room, from| store.reach(&shop(), room, at(from)).unwrap();
+    let reach = |room, from| store.recent_span(&shop(), room, at(from)).unwrap();
     assert_eq!(reach(PageCapacity::Tasks(0), 0), RecentSpan::Everything);
     // Two URLs each, but for the last, which has none.
     let mut tasks: Vec<_> = [1_000, 1_001, 1_001, 1_002]
@@ -197,7 +197,7 @@ pub(in crate::store) fn the_newest_tasks_that_fit_are_found(store: &dyn Store) {
     assert_eq!(reach(PageCapacity::Urls(7), 0), RecentSpan::Everything);
     assert_eq!(
         store
-            .reach(&"blog".into(), PageCapacity::Tasks(0), at(0))
+            .recent_span(&"blog".into(), PageCapacity::Tasks(0), at(0))
             .unwrap(),
         RecentSpan::Everything
     );

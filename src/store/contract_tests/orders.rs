@@ -3,7 +3,7 @@
 use super::{Beside, at, commit_events, dead, delivered, drain, event, failed, next, ops, record};
 use crate::domain::event::EventType;
 use crate::store::Store;
-use crate::store::filter::{DeliveryFilter, EventName};
+use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::queries::{DeliveryRecord, DeliveryState, StateQueries};
 
 /// Of `ops`: 1 is dead, 2 delivered, 3 failed once, 4 untouched; `chat` is owed 4 too.
@@ -71,7 +71,7 @@ pub(in crate::store) fn deliveries_come_page_by_page(beside: &Beside<'_>) {
                 .unwrap();
             assert!(page.len() <= limit);
             let Some(end) = page.last() else { break };
-            last = Some(end.place());
+            last = Some(end.cursor());
             read.extend(page);
         }
         assert_eq!(read, all, "pages of {limit}");
@@ -102,14 +102,14 @@ pub(in crate::store) fn deliveries_are_chosen_by_all_that_a_filter_says(beside: 
     let id = all(beside.records)[3].event.id.clone();
     let of_another_state = format!("evt_{}{}", "0".repeat(16), &id[20..]);
     for (events, expected) in [
-        (vec![EventName::Id(id)], &["ops 2 delivered"][..]),
-        (vec![EventName::Id(of_another_state)], &[]),
-        (vec![EventName::Id("evt_é".to_owned())], &[]),
+        (vec![EventRef::Id(id)], &["ops 2 delivered"][..]),
+        (vec![EventRef::Id(of_another_state)], &[]),
+        (vec![EventRef::Id("evt_é".to_owned())], &[]),
         (
-            vec![EventName::Sequence(1), EventName::Sequence(3)],
+            vec![EventRef::Sequence(1), EventRef::Sequence(3)],
             &["ops 3 pending", "ops 1 dead"],
         ),
-        (vec![EventName::Sequence(u64::MAX)], &[]),
+        (vec![EventRef::Sequence(u64::MAX)], &[]),
     ] {
         assert_eq!(chosen(DeliveryFilter { events, ..any() }), expected);
     }
@@ -157,7 +157,7 @@ pub(in crate::store) fn a_discarded_delivery_is_not_owed_any_more(beside: &Besid
     assert!(
         beside
             .store
-            .owed()
+            .outbox_backlog()
             .unwrap()
             .iter()
             .all(|owed| owed.pending == 0 && owed.dead == 0)
@@ -190,9 +190,9 @@ pub(in crate::store) fn orders_reach_what_the_filter_says_and_no_more(beside: &B
         1_100,
         "more than one step"
     );
-    let owed = beside.store.owed().unwrap();
+    let owed = beside.store.outbox_backlog().unwrap();
     let counts: Vec<_> = owed.iter().map(|one| (one.pending, one.dead)).collect();
     assert_eq!(counts, [(1_199, 1), (1_200, 0)]);
     assert_eq!(beside.orders.discard(&of_ops).unwrap(), 1_200);
-    assert_eq!(beside.store.owed().unwrap()[0].pending, 1_199);
+    assert_eq!(beside.store.outbox_backlog().unwrap()[0].pending, 1_199);
 }

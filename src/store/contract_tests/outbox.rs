@@ -50,7 +50,7 @@ pub(in crate::store) fn tasks_events_and_deliveries_appear_together(store: &dyn 
         let writer =
             scope.spawn(|| (1..=20).for_each(|n| store.commit(&shop(), &commit(n)).unwrap()));
         while !writer.is_finished() {
-            let owed = store.owed().unwrap();
+            let owed = store.outbox_backlog().unwrap();
             let pending = |name: &str| {
                 let of_name = owed.iter().find(|owed| owed.webhook.as_str() == name);
                 of_name.map_or(0, |owed| owed.pending)
@@ -121,7 +121,7 @@ pub(in crate::store) fn tries_are_recorded_together(store: &dyn Store) {
     let pending = store.pending(&ops(), 9).unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!((pending[0].sequence, pending[0].attempts), (4, 1));
-    assert_eq!(store.owed().unwrap()[0].dead, 1);
+    assert_eq!(store.outbox_backlog().unwrap()[0].dead, 1);
 }
 
 pub(in crate::store) fn several_tries_of_one_delivery_count_in_their_order(store: &dyn Store) {
@@ -139,7 +139,7 @@ pub(in crate::store) fn several_tries_of_one_delivery_count_in_their_order(store
     assert_eq!(pending.len(), 1);
     assert_eq!((pending[0].sequence, pending[0].attempts), (1, 2));
     assert_eq!(
-        store.owed().unwrap()[0].dead,
+        store.outbox_backlog().unwrap()[0].dead,
         0,
         "what is delivered stays so"
     );
@@ -175,14 +175,14 @@ pub(in crate::store) fn a_try_of_what_is_not_pending_changes_nothing(store: &dyn
     commit_events(store, &[event("a", &["ops"]), event("b", &["ops"])], 2_000);
     record(store, "ops", &[1], &delivered());
     record(store, "ops", &[2], &dead());
-    let before = store.owed().unwrap();
+    let before = store.outbox_backlog().unwrap();
     for sequence in [0, 1, 2, 3, u64::MAX] {
         for result in [delivered(), failed(), dead()] {
             record(store, "ops", &[sequence], &result);
             record(store, "nobody", &[sequence], &result);
         }
     }
-    assert_eq!(store.owed().unwrap(), before);
+    assert_eq!(store.outbox_backlog().unwrap(), before);
     assert_eq!(next(store, "ops"), None);
 }
 
@@ -206,7 +206,7 @@ pub(in crate::store) fn what_is_owed_is_counted_by_webhook(store: &dyn Store) {
         row("chat", 0, 0, None),
         row("ops", 2, 1, Some(3_000)),
     ];
-    assert_eq!(store.owed().unwrap(), expected);
+    assert_eq!(store.outbox_backlog().unwrap(), expected);
 }
 
 pub(in crate::store) fn a_webhook_is_owed_an_event_once(store: &dyn Store) {

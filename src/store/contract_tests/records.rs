@@ -57,7 +57,7 @@ pub(in crate::store) fn an_empty_state_shows_nothing(beside: &Beside<'_>) {
         []
     );
     assert_eq!(records.task_counts().unwrap(), []);
-    assert_eq!(records.owed().unwrap(), []);
+    assert_eq!(records.outbox_backlog().unwrap(), []);
     assert_eq!(records.last_sequence().unwrap(), 0);
 }
 
@@ -120,7 +120,7 @@ pub(in crate::store) fn tasks_come_newest_first_page_by_page(beside: &Beside<'_>
                 .unwrap();
             assert!(page.len() <= limit);
             let Some(end) = page.last() else { break };
-            last = Some(end.place());
+            last = Some(end.cursor());
             read.extend(page);
         }
         assert_eq!(read, all, "pages of {limit}");
@@ -247,7 +247,7 @@ pub(in crate::store) fn tasks_are_chosen_by_their_urls(beside: &Beside<'_>) {
     };
     let containing = |text: &str| of(UrlFilter::Containing(text.to_owned()));
     assert_eq!(
-        of(UrlFilter::Below("example.com".parse().unwrap())),
+        of(UrlFilter::UnderDomain("example.com".parse().unwrap())),
         ["a", "b"]
     );
     assert_eq!(containing("example.com"), ["a", "b", "c"]);

@@ -12,7 +12,7 @@ pub(in crate::store) fn a_new_state_is_empty(store: &dyn Store) {
     assert_eq!(known(store, "a"), None);
     assert_eq!(in_flight(store, &shop()), []);
     assert_eq!(next(store, "ops"), None);
-    assert_eq!(store.owed().unwrap(), []);
+    assert_eq!(store.outbox_backlog().unwrap(), []);
     assert_eq!(store.prune(at(9_000)).unwrap(), 0);
     store.forget_target(&shop()).unwrap();
 }
@@ -66,7 +66,7 @@ pub(in crate::store) fn prune_keeps_events_that_are_pending_or_dead(store: &dyn 
         "`delivered` and `owed to nobody`"
     );
     assert_eq!(next_sequence(store, "ops"), Some(1));
-    let owed = store.owed().unwrap();
+    let owed = store.outbox_backlog().unwrap();
     let counts: Vec<_> = owed.iter().map(|owed| (owed.pending, owed.dead)).collect();
     assert_eq!(counts, [(0, 0), (1, 1)]);
     assert_eq!(store.prune(at(5_001)).unwrap(), 1);
@@ -102,7 +102,7 @@ pub(in crate::store) fn a_webhook_that_is_owed_nothing_any_more_is_still_named(s
     commit_events(store, &[event("a", &["ops"])], 1_000);
     drain(store, "ops");
     store.prune(at(5_000)).unwrap();
-    let owed = store.owed().unwrap();
+    let owed = store.outbox_backlog().unwrap();
     assert_eq!(owed.len(), 1);
     assert_eq!((owed[0].pending, owed[0].oldest_pending), (0, None));
 }

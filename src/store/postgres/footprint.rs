@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use super::fault::Fault;
-use super::row::{as_it_came, count, kept, number, optional_time, text, time};
-use super::session::Work;
+use super::error::PostgresError;
+use super::session::Transaction;
 use super::snapshot::Parameter;
+use super::values::{as_it_came, count, kept, number, optional_time, text, time};
 use crate::domain::model::{
     Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
     TaskSummary, Timestamp,
@@ -47,12 +47,12 @@ const NEWEST: &str = "SELECT max(created) FROM task WHERE target = $1 AND create
 
 /// See [`crate::store::Store::task_summaries`].
 pub(super) async fn task_summaries(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     target: &TargetName,
     sought: &[TaskLookup<'_>],
-) -> Result<Vec<Option<TaskSummary>>, Fault> {
+) -> Result<Vec<Option<TaskSummary>>, PostgresError> {
     let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
-    let rows = work.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
+    let rows = tx.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
     let mut known = HashMap::with_capacity(rows.len());
     for row in &rows {
         known.insert(row.try_get::<_, String>(0)?, read_footprint(row)?);
@@ -62,12 +62,12 @@ pub(super) async fn task_summaries(
 
 /// See [`crate::store::Store::remembered`].
 pub(super) async fn remembered(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     target: &TargetName,
     order: ListOrder,
     beyond: Option<&ListPosition>,
     at_most: usize,
-) -> Result<Vec<Remembered>, Fault> {
+) -> Result<Vec<Remembered>, PostgresError> {
     let (sql, end) = match order {
         ListOrder::NewestFirst => (REMEMBERED_NEWEST_FIRST, i64::MAX),
         ListOrder::OldestFirst => (REMEMBERED_OLDEST_FIRST, i64::MIN),
@@ -75,7 +75,7 @@ pub(super) async fn remembered(
     let created = beyond.map_or(end, |place| place.created.unix_seconds());
     let id = beyond.map_or_else(String::new, |place| text(place.id.as_str()));
     let parameters: [Parameter<'_>; 4] = [&target.as_str(), &created, &id, &kept(at_most as u64)];
-    let rows = work.query(sql, &parameters).await?;
+    let rows = tx.query(sql, &parameters).await?;
     rows.iter()
         .map(|row| {
             Ok(Remembered {
@@ -88,31 +88,31 @@ pub(super) async fn remembered(
 }
 
 /// See [`crate::store::Store::last_task_row_id`].
-pub(super) async fn last_number(work: &Work<'_>) -> Result<TaskRowId, Fault> {
-    let row = work.query_first(LAST_NUMBER, &[]).await?;
+pub(super) async fn last_number(tx: &Transaction<'_>) -> Result<TaskRowId, PostgresError> {
+    let row = tx.query_first(LAST_NUMBER, &[]).await?;
     row.map_or(Ok(TaskRowId::default()), |row| number(&row, 0))
 }
 
-/// See [`crate::store::Store::reach`].
-pub(super) async fn reach(
-    work: &Work<'_>,
+/// See [`crate::store::Store::recent_span`].
+pub(super) async fn recent_span(
+    tx: &Transaction<'_>,
     target: &TargetName,
     room: PageCapacity,
     from: Timestamp,
-) -> Result<RecentSpan, Fault> {
+) -> Result<RecentSpan, PostgresError> {
     let (counts_urls, entries) = match room {
         PageCapacity::Tasks(tasks) => (false, tasks),
         PageCapacity::Urls(urls) => (true, urls),
     };
     let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
-    let row = work
+    let row = tx
         .query_first(REACH, &[&target, &from, &entries, &counts_urls])
         .await?;
     let Some(row) = row else {
         return Ok(RecentSpan::Everything);
     };
     let fits = time(&row, 0)?.saturating_add(Duration::from_secs(1));
-    let newest = work.query_first(NEWEST, &[&target, &from]).await?;
+    let newest = tx.query_first(NEWEST, &[&target, &from]).await?;
     let newest = newest.map_or(Ok(None), |row| optional_time(&row, 0))?;
     Ok(
         newest.map_or(RecentSpan::Everything, |newest| RecentSpan::Since {
@@ -122,7 +122,7 @@ pub(super) async fn reach(
     )
 }
 
-fn read_footprint(row: &Row) -> Result<TaskSummary, Fault> {
+fn read_footprint(row: &Row) -> Result<TaskSummary, PostgresError> {
     Ok(TaskSummary {
         number: number(row, 1)?,
         fingerprint: row

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::Row;
 
-use super::fault::Fault;
-use super::row::{count, kept, optional_time, seconds, small_count, text, time};
-use super::session::Work;
+use super::error::PostgresError;
+use super::session::Transaction;
+use super::values::{count, kept, optional_time, seconds, small_count, text, time};
 use crate::domain::model::{TargetName, Timestamp, WebhookName};
-use crate::store::copy::EventRow;
-use crate::store::outbox::TryRow;
+use crate::store::outbox::AttemptRow;
+use crate::store::transfer::EventRow;
 use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
 /// Holds the row until the commit: the next one to add events waits for us.
@@ -27,7 +27,7 @@ const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, 
     FROM delivery d JOIN event e ON e.sequence = d.sequence
     WHERE d.webhook = $1 AND d.state = 'pending' AND d.target = ANY($2)
     ORDER BY d.sequence LIMIT $3";
-const RECORD_TRIES: &str = "UPDATE delivery AS d
+const RECORD_ATTEMPTS: &str = "UPDATE delivery AS d
     SET state = t.state, attempts = d.attempts + t.failed, next_attempt = t.next_attempt, last_attempt = t.at, last_answer = t.answer
     FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
         AS t (sequence, state, failed, next_attempt, at, answer)
@@ -48,11 +48,11 @@ pub(super) struct Pending {
 /// Gives events their places, ids and documents, and writes down who is owed them: however many there are, in as many
 /// statements, for other instances' events wait meanwhile.
 pub(super) async fn add_events(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     state_id: u64,
     events: &[NewEvent],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     if events.is_empty() {
         return Ok(());
     }
@@ -63,18 +63,18 @@ pub(super) async fn add_events(
         .collect();
     if !webhooks.is_empty() {
         let webhooks: Vec<&str> = webhooks.into_iter().collect();
-        add_webhooks(work, &webhooks).await?;
+        add_webhooks(tx, &webhooks).await?;
     }
     let added = kept(events.len() as u64);
-    let row = work.query_first(NEXT_SEQUENCES, &[&added]).await?;
-    let row = row.ok_or_else(|| Fault::Damage("no last sequence is kept".to_owned()))?;
+    let row = tx.query_first(NEXT_SEQUENCES, &[&added]).await?;
+    let row = row.ok_or_else(|| PostgresError::Damage("no last sequence is kept".to_owned()))?;
     let first = count(&row, 0)? + 1;
     let rows: Vec<EventRow> = (first..)
         .zip(events)
         .map(|(sequence, event)| event_row(state_id, sequence, event, now))
         .collect();
-    insert_events(work, &rows).await?;
-    add_deliveries(work, (first..).zip(events)).await
+    insert_events(tx, &rows).await?;
+    add_deliveries(tx, (first..).zip(events)).await
 }
 
 fn event_row(state_id: u64, sequence: u64, event: &NewEvent, now: Timestamp) -> EventRow {
@@ -93,7 +93,10 @@ fn event_row(state_id: u64, sequence: u64, event: &NewEvent, now: Timestamp) -> 
 }
 
 /// Adds events as they are.
-pub(super) async fn insert_events(work: &Work<'_>, rows: &[EventRow]) -> Result<(), Fault> {
+pub(super) async fn insert_events(
+    tx: &Transaction<'_>,
+    rows: &[EventRow],
+) -> Result<(), PostgresError> {
     let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
@@ -103,7 +106,7 @@ pub(super) async fn insert_events(work: &Work<'_>, rows: &[EventRow]) -> Result<
     let task = |row: &EventRow| row.task.as_ref().map(|id| text(id.as_str()));
     let tasks: Vec<Option<String>> = rows.iter().map(task).collect();
     let documents: Vec<&str> = rows.iter().map(|row| row.document.as_str()).collect();
-    work.execute(
+    tx.execute(
         ADD_EVENTS,
         &[
             &sequences, &ids, &types, &times, &recorded, &targets, &tasks, &documents,
@@ -114,9 +117,9 @@ pub(super) async fn insert_events(work: &Work<'_>, rows: &[EventRow]) -> Result<
 }
 
 async fn add_deliveries(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     events: impl Iterator<Item = (u64, &NewEvent)>,
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     let (mut sequences, mut webhooks, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for (sequence, event) in events {
         for webhook in &event.subscribers {
@@ -128,20 +131,20 @@ async fn add_deliveries(
     if sequences.is_empty() {
         return Ok(());
     }
-    work.execute(ADD_DELIVERIES, &[&sequences, &webhooks, &targets])
+    tx.execute(ADD_DELIVERIES, &[&sequences, &webhooks, &targets])
         .await
         .map(|_| ())
 }
 
 /// See [`crate::store::Store::pending`]: those of the targets that this instance holds.
 pub(super) async fn pending(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     webhook: &WebhookName,
     held: &[&str],
     limit: usize,
-) -> Result<Vec<Pending>, Fault> {
+) -> Result<Vec<Pending>, PostgresError> {
     let limit = kept(limit as u64);
-    let rows = work
+    let rows = tx
         .query(PENDING, &[&webhook.as_str(), &held, &limit])
         .await?;
     rows.iter().map(read_pending).collect()
@@ -149,17 +152,17 @@ pub(super) async fn pending(
 
 /// See [`crate::store::Store::record_attempts`].
 pub(super) async fn record_attempts(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     webhook: &WebhookName,
     attempts: &[Attempt],
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     let mut rest = attempts;
     while !rest.is_empty() {
         // A statement changes a row once, whatever it is joined with.
         let mut met = BTreeSet::new();
         let repeat = rest.iter().position(|one| !met.insert(one.sequence));
         let (once, again) = rest.split_at(repeat.unwrap_or(rest.len()));
-        record_once(work, webhook, once).await?;
+        record_once(tx, webhook, once).await?;
         rest = again;
     }
     Ok(())
@@ -167,19 +170,19 @@ pub(super) async fn record_attempts(
 
 /// At most one try of each delivery.
 async fn record_once(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     webhook: &WebhookName,
     attempts: &[Attempt],
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     let sequences: Vec<i64> = attempts.iter().map(|one| kept(one.sequence)).collect();
-    let rows: Vec<TryRow<'_>> = attempts.iter().map(|one| one.result.row()).collect();
+    let rows: Vec<AttemptRow<'_>> = attempts.iter().map(|one| one.result.row()).collect();
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
     let failed: Vec<i64> = rows.iter().map(|row| row.failed).collect();
     let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_attempt)).collect();
     let at: Vec<i64> = rows.iter().map(|row| row.at.unix_seconds()).collect();
     let answers: Vec<String> = rows.iter().map(|row| text(row.answer)).collect();
-    work.execute(
-        RECORD_TRIES,
+    tx.execute(
+        RECORD_ATTEMPTS,
         &[
             &webhook.as_str(),
             &sequences,
@@ -194,9 +197,11 @@ async fn record_once(
     .map(|_| ())
 }
 
-/// See [`crate::store::Store::owed`].
-pub(super) async fn owed(work: &Work<'_>) -> Result<Vec<OutboxBacklog>, Fault> {
-    let rows = work.query(OWED, &[]).await?;
+/// See [`crate::store::Store::outbox_backlog`].
+pub(super) async fn outbox_backlog(
+    tx: &Transaction<'_>,
+) -> Result<Vec<OutboxBacklog>, PostgresError> {
+    let rows = tx.query(OWED, &[]).await?;
     rows.iter()
         .map(|row| {
             Ok(OutboxBacklog {
@@ -210,19 +215,22 @@ pub(super) async fn owed(work: &Work<'_>) -> Result<Vec<OutboxBacklog>, Fault> {
 }
 
 /// See [`crate::store::queries::StateQueries::last_sequence`].
-pub(super) async fn last_sequence(work: &Work<'_>) -> Result<u64, Fault> {
-    let row = work.query_first(LAST_SEQUENCE, &[]).await?;
+pub(super) async fn last_sequence(tx: &Transaction<'_>) -> Result<u64, PostgresError> {
+    let row = tx.query_first(LAST_SEQUENCE, &[]).await?;
     row.map_or(Ok(0), |row| count(&row, 0))
 }
 
 /// Those who are owed something.
-pub(super) async fn add_webhooks(work: &Work<'_>, names: &[&str]) -> Result<(), Fault> {
-    work.execute(ADD_WEBHOOKS, &[&names]).await.map(|_| ())
+pub(super) async fn add_webhooks(
+    tx: &Transaction<'_>,
+    names: &[&str],
+) -> Result<(), PostgresError> {
+    tx.execute(ADD_WEBHOOKS, &[&names]).await.map(|_| ())
 }
 
-fn read_pending(row: &Row) -> Result<Pending, Fault> {
+fn read_pending(row: &Row) -> Result<Pending, PostgresError> {
     let sequence = count(row, 0)?;
-    let read = || -> Result<Pending, Fault> {
+    let read = || -> Result<Pending, PostgresError> {
         Ok(Pending {
             target: TargetName(row.try_get(8)?),
             delivery: Delivery {
@@ -237,5 +245,5 @@ fn read_pending(row: &Row) -> Result<Pending, Fault> {
             },
         })
     };
-    read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))
+    read().map_err(|error| error.in_row(|| format!("delivery of event {sequence}")))
 }

@@ -1,10 +1,10 @@
 //! Forgetting what is past its retention, a batch at a time: a commit never waits for more than one of them.
 
-use super::fault::Fault;
-use super::row::kept;
-use super::session::Work;
+use super::error::PostgresError;
+use super::session::Transaction;
+use super::values::kept;
 use crate::domain::model::Timestamp;
-use crate::store::steps::STEP;
+use crate::store::batched::BATCH_ROWS;
 
 /// Rows that another instance is at are left to it.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task
@@ -19,10 +19,10 @@ pub(super) const EVENTS: &str =
 
 /// Deletes one batch of the rows that `sql`, one of the above, chooses, and says how many.
 pub(super) async fn batch(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     sql: &'static str,
     before: Timestamp,
-) -> Result<u64, Fault> {
-    let limit = kept(STEP as u64);
-    work.execute(sql, &[&before.unix_seconds(), &limit]).await
+) -> Result<u64, PostgresError> {
+    let limit = kept(BATCH_ROWS as u64);
+    tx.execute(sql, &[&before.unix_seconds(), &limit]).await
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::fault::Fault;
-use super::session::{Session, Work};
+use super::error::PostgresError;
+use super::session::{Session, Transaction};
 
 /// Migration n turns version n - 1 into version n. A released migration never changes: a later one corrects it.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
@@ -38,7 +38,7 @@ pub(super) struct Identity {
 }
 
 /// Makes the schema what this program expects.
-pub(super) fn prepare(session: &mut Session, schema: &str) -> Result<Identity, Fault> {
+pub(super) fn prepare(session: &mut Session, schema: &str) -> Result<Identity, PostgresError> {
     migrate(session, schema, MIGRATIONS)
 }
 
@@ -46,53 +46,56 @@ pub(super) fn migrate(
     session: &mut Session,
     schema: &str,
     migrations: &[&str],
-) -> Result<Identity, Fault> {
+) -> Result<Identity, PostgresError> {
     let latest = migrations.len().cast_signed() as i64;
-    session.write_within(MIGRATE_WITHIN, async |work| {
-        work.batch("SET LOCAL statement_timeout = 0").await?;
-        work.query(LOCK, &[&schema]).await?;
-        let version = version(work, schema).await?;
+    session.write_within(MIGRATE_WITHIN, async |tx| {
+        tx.batch("SET LOCAL statement_timeout = 0").await?;
+        tx.query(LOCK, &[&schema]).await?;
+        let version = version(tx, schema).await?;
         if version > latest {
-            return Err(Fault::TooNew(version));
+            return Err(PostgresError::TooNew(version));
         }
         let done = usize::try_from(version).unwrap_or(0);
         for migration in migrations.iter().skip(done) {
-            work.batch(migration).await?;
+            tx.batch(migration).await?;
         }
         if version < latest {
-            work.execute(SET_META, &[&VERSION, &latest.to_string()])
+            tx.execute(SET_META, &[&VERSION, &latest.to_string()])
                 .await?;
         }
         Ok(Identity {
-            state_id: number(work, STATE_ID).await?,
-            fingerprint_seed: number(work, FINGERPRINT_SEED).await?,
+            state_id: number(tx, STATE_ID).await?,
+            fingerprint_seed: number(tx, FINGERPRINT_SEED).await?,
         })
     })
 }
 
 /// Whether there is a schema of this program's version. Changes nothing.
-pub(super) async fn check(work: &Work<'_>, schema: &str) -> Result<(), Fault> {
-    match find(work, schema).await? {
+pub(super) async fn check(tx: &Transaction<'_>, schema: &str) -> Result<(), PostgresError> {
+    match find(tx, schema).await? {
         Found::Ours(LATEST) => Ok(()),
-        Found::Ours(version) if version > LATEST => Err(Fault::TooNew(version)),
-        Found::Ours(version) => Err(Fault::Refused(format!(
+        Found::Ours(version) if version > LATEST => Err(PostgresError::TooNew(version)),
+        Found::Ours(version) => Err(PostgresError::Refused(format!(
             "it is of version {version}, and this program reads version {LATEST}; the daemon brings it up to date when \
              it starts"
         ))),
-        Found::Nothing => Err(Fault::Refused(format!(
+        Found::Nothing => Err(PostgresError::Refused(format!(
             "there is no state in its schema `{schema}` yet; the daemon makes it when it starts"
         ))),
     }
 }
 
 /// See [`Identity::fingerprint_seed`].
-pub(super) async fn fingerprint_seed(work: &Work<'_>) -> Result<u64, Fault> {
-    number(work, FINGERPRINT_SEED).await
+pub(super) async fn fingerprint_seed(tx: &Transaction<'_>) -> Result<u64, PostgresError> {
+    number(tx, FINGERPRINT_SEED).await
 }
 
 /// Takes over the one of another state.
-pub(super) async fn set_fingerprint_seed(work: &Work<'_>, seed: u64) -> Result<(), Fault> {
-    set_number(work, FINGERPRINT_SEED, seed).await
+pub(super) async fn set_fingerprint_seed(
+    tx: &Transaction<'_>,
+    seed: u64,
+) -> Result<(), PostgresError> {
+    set_number(tx, FINGERPRINT_SEED, seed).await
 }
 
 /// What stands in the place of our schema.
@@ -102,52 +105,53 @@ enum Found {
 }
 
 /// 0: there is nothing yet, and there is a place for it now.
-async fn version(work: &Work<'_>, schema: &str) -> Result<i64, Fault> {
-    match find(work, schema).await? {
+async fn version(tx: &Transaction<'_>, schema: &str) -> Result<i64, PostgresError> {
+    match find(tx, schema).await? {
         Found::Ours(version) => Ok(version),
         Found::Nothing => {
-            // Its name is of plain letters: see `Address`.
-            work.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
+            // Its name is of plain letters: see `ConnectUrl`.
+            tx.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
                 .await?;
             Ok(0)
         }
     }
 }
 
-async fn find(work: &Work<'_>, schema: &str) -> Result<Found, Fault> {
-    let row = work.query_first(EXISTS, &[&schema]).await?;
-    let row = row.ok_or_else(|| Fault::Damage("the server's catalogue is silent".to_owned()))?;
+async fn find(tx: &Transaction<'_>, schema: &str) -> Result<Found, PostgresError> {
+    let row = tx.query_first(EXISTS, &[&schema]).await?;
+    let row =
+        row.ok_or_else(|| PostgresError::Damage("the server's catalogue is silent".to_owned()))?;
     match (row.try_get(0)?, row.try_get(1)?) {
         (false, false) => Ok(Found::Nothing),
-        (false, true) => Err(Fault::Refused(format!(
+        (false, true) => Err(PostgresError::Refused(format!(
             "its schema `{schema}` is another program's; name one of our own with `schema=` in the URL"
         ))),
         (true, _) => {
-            let version: Option<i64> = meta(work, VERSION).await?.and_then(|it| it.parse().ok());
+            let version: Option<i64> = meta(tx, VERSION).await?.and_then(|it| it.parse().ok());
             version.map(Found::Ours).ok_or_else(|| {
-                Fault::Refused(format!("its schema `{schema}` does not say its version"))
+                PostgresError::Refused(format!("its schema `{schema}` does not say its version"))
             })
         }
     }
 }
 
-async fn meta(work: &Work<'_>, name: &str) -> Result<Option<String>, Fault> {
-    let row = work.query_first(META, &[&name]).await?;
+async fn meta(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, PostgresError> {
+    let row = tx.query_first(META, &[&name]).await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// A number of 64 bits that is drawn once, in hex.
-async fn number(work: &Work<'_>, name: &str) -> Result<u64, Fault> {
-    if let Some(known) = meta(work, name).await? {
+async fn number(tx: &Transaction<'_>, name: &str) -> Result<u64, PostgresError> {
+    if let Some(known) = meta(tx, name).await? {
         return u64::from_str_radix(&known, 16)
-            .map_err(|_| Fault::Damage(format!("meta {name}: {known:?} is no number")));
+            .map_err(|_| PostgresError::Damage(format!("meta {name}: {known:?} is no number")));
     }
     let drawn = fastrand::u64(..);
-    set_number(work, name, drawn).await?;
+    set_number(tx, name, drawn).await?;
     Ok(drawn)
 }
 
-async fn set_number(work: &Work<'_>, name: &str, number: u64) -> Result<(), Fault> {
+async fn set_number(tx: &Transaction<'_>, name: &str, number: u64) -> Result<(), PostgresError> {
     let value = format!("{number:016x}");
-    work.execute(SET_META, &[&name, &value]).await.map(|_| ())
+    tx.execute(SET_META, &[&name, &value]).await.map(|_| ())
 }

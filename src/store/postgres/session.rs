@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel, Row, SimpleQueryMessage, Statement, Transaction};
+use tokio_postgres::{Client, IsolationLevel, Row, SimpleQueryMessage, Statement};
 
-use super::address::{Address, SslMode};
-use super::fault::Fault;
+use super::error::PostgresError;
 use super::tls;
+use super::url::{ConnectUrl, SslMode};
 use crate::clock::CancelToken;
 
 /// How long the server may take for one transaction of ours; connecting included, for the first.
@@ -61,8 +61,8 @@ pub(super) struct Session {
 struct Statements(RefCell<HashMap<&'static str, Statement>>);
 
 /// A transaction under way.
-pub(super) struct Work<'a> {
-    transaction: Transaction<'a>,
+pub(super) struct Transaction<'a> {
+    transaction: tokio_postgres::Transaction<'a>,
     statements: &'a Statements,
 }
 
@@ -74,19 +74,25 @@ impl fmt::Debug for Session {
 
 impl Session {
     /// Connects, and makes sure that the session is the program's own from end to end.
-    pub(super) fn open(address: &Address, role: Role, stop: &CancelToken) -> Result<Self, Fault> {
+    pub(super) fn open(
+        address: &ConnectUrl,
+        role: Role,
+        stop: &CancelToken,
+    ) -> Result<Self, PostgresError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Fault::Refused(format!("no runtime for its client: {error}")))?;
+            .map_err(|error| {
+                PostgresError::Refused(format!("no runtime for its client: {error}"))
+            })?;
         let opening = async {
             let client = connect(address).await?;
             client.batch_execute(&settings(address, role)).await?;
             let backend = backend(&client).await?;
-            Ok::<_, Fault>((client, backend))
+            Ok::<_, PostgresError>((client, backend))
         };
         let opened = runtime.block_on(within(ANSWER_WITHIN, stop, opening));
-        let (client, backend) = opened.unwrap_or(Err(Fault::Unanswered(ANSWER_WITHIN)))?;
+        let (client, backend) = opened.unwrap_or(Err(PostgresError::Unanswered(ANSWER_WITHIN)))?;
         Ok(Self {
             runtime,
             client,
@@ -110,8 +116,8 @@ impl Session {
     /// What `work` writes is committed and on disk at the end, or undone.
     pub(super) fn write<T>(
         &mut self,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
         self.transact(IsolationLevel::ReadCommitted, ANSWER_WITHIN, work)
     }
 
@@ -119,16 +125,16 @@ impl Session {
     pub(super) fn write_within<T>(
         &mut self,
         limit: Duration,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
         self.transact(IsolationLevel::ReadCommitted, limit, work)
     }
 
     /// What `work` reads is of one moment, however many statements it runs.
     pub(super) fn read<T>(
         &mut self,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
         self.transact(IsolationLevel::RepeatableRead, ANSWER_WITHIN, work)
     }
 
@@ -136,8 +142,8 @@ impl Session {
         &mut self,
         isolation: IsolationLevel,
         limit: Duration,
-        work: impl AsyncFnOnce(&Work<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
+    ) -> Result<T, PostgresError> {
         let (client, statements) = (&mut self.client, &self.statements);
         let transaction = async {
             let transaction = client
@@ -145,7 +151,7 @@ impl Session {
                 .isolation_level(isolation)
                 .start()
                 .await?;
-            let under_way = Work {
+            let under_way = Transaction {
                 transaction,
                 statements,
             };
@@ -157,8 +163,10 @@ impl Session {
             .runtime
             .block_on(within(limit, &self.stop, transaction));
         // Whether it was committed is then not known: the next session will see.
-        let outcome = outcome.unwrap_or(Err(Fault::Unanswered(limit)));
-        self.broken |= outcome.as_ref().is_err_and(Fault::breaks_the_session);
+        let outcome = outcome.unwrap_or(Err(PostgresError::Unanswered(limit)));
+        self.broken |= outcome
+            .as_ref()
+            .is_err_and(PostgresError::breaks_the_session);
         outcome
     }
 }
@@ -185,13 +193,13 @@ async fn within<T>(
     None
 }
 
-impl Work<'_> {
+impl Transaction<'_> {
     /// The rows that a statement gives.
     pub(super) async fn query(
         &self,
         sql: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, PostgresError> {
         let statement = self.statement(sql).await?;
         Ok(self.transaction.query(&statement, parameters).await?)
     }
@@ -201,7 +209,7 @@ impl Work<'_> {
         &self,
         sql: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>, Fault> {
+    ) -> Result<Option<Row>, PostgresError> {
         Ok(self.query(sql, parameters).await?.into_iter().next())
     }
 
@@ -210,7 +218,7 @@ impl Work<'_> {
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, Fault> {
+    ) -> Result<Vec<Row>, PostgresError> {
         Ok(self.transaction.query(sql, parameters).await?)
     }
 
@@ -219,17 +227,17 @@ impl Work<'_> {
         &self,
         sql: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, PostgresError> {
         let statement = self.statement(sql).await?;
         Ok(self.transaction.execute(&statement, parameters).await?)
     }
 
     /// Several statements without parameters.
-    pub(super) async fn batch(&self, sql: &str) -> Result<(), Fault> {
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), PostgresError> {
         Ok(self.transaction.batch_execute(sql).await?)
     }
 
-    async fn statement(&self, sql: &'static str) -> Result<Statement, Fault> {
+    async fn statement(&self, sql: &'static str) -> Result<Statement, PostgresError> {
         if let Some(statement) = self.statements.0.borrow().get(sql) {
             return Ok(statement.clone());
         }
@@ -242,9 +250,9 @@ impl Work<'_> {
     }
 }
 
-async fn connect(address: &Address) -> Result<Client, Fault> {
+async fn connect(address: &ConnectUrl) -> Result<Client, PostgresError> {
     let wish = address.tls();
-    let connector = tls::connector(wish).map_err(|error| Fault::Setup(Box::new(error)))?;
+    let connector = tls::connector(wish).map_err(|error| PostgresError::Setup(Box::new(error)))?;
     let mut config = address.config().clone();
     let connected = match config.connect(connector.clone()).await {
         Err(error) if wish.mode == SslMode::Allow && error.as_db_error().is_some() => {
@@ -260,7 +268,7 @@ async fn connect(address: &Address) -> Result<Client, Fault> {
 }
 
 /// As `SET` statements, not as start-up options, which some servers and proxies refuse.
-fn settings(address: &Address, role: Role) -> String {
+fn settings(address: &ConnectUrl, role: Role) -> String {
     let mut settings = vec![
         format!("SET search_path = {}", address.schema()),
         // What a server-wide setting may have relaxed: a commit is on disk when we are told so.
@@ -282,11 +290,13 @@ fn settings(address: &Address, role: Role) -> String {
 }
 
 /// The server's process that answers us. A simple query: a prepared one may fail in the very pool that is looked for.
-async fn backend(client: &Client) -> Result<String, Fault> {
+async fn backend(client: &Client) -> Result<String, PostgresError> {
     let answer = client.simple_query("SELECT pg_backend_pid()").await?;
     let pid = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
     });
-    pid.ok_or_else(|| Fault::Refused("the server does not say which process it is".to_owned()))
+    pid.ok_or_else(|| {
+        PostgresError::Refused("the server does not say which process it is".to_owned())
+    })
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::fault::Fault;
-use super::row::{
+use super::error::PostgresError;
+use super::session::Transaction;
+use super::values::{
     as_it_came, count, kept, number, optional_time, seconds, small_count, text, time,
 };
-use super::session::Work;
 use crate::domain::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskRowId, Timestamp,
 };
@@ -47,24 +47,27 @@ const FORGET_TASKS: &str = "DELETE FROM task WHERE target = $1";
 const FORGET_TARGET: &str = "DELETE FROM target WHERE name = $1";
 
 /// See [`crate::store::Store::target`].
-pub(super) async fn target(work: &Work<'_>, name: &TargetName) -> Result<TargetState, Fault> {
-    let Some(row) = work.query_first(TARGET, &[&name.as_str()]).await? else {
+pub(super) async fn target(
+    tx: &Transaction<'_>,
+    name: &TargetName,
+) -> Result<TargetState, PostgresError> {
+    let Some(row) = tx.query_first(TARGET, &[&name.as_str()]).await? else {
         return Ok(TargetState::default());
     };
-    read_target(&row).map_err(|fault| fault.in_row(|| format!("target {:?}", name.as_str())))
+    read_target(&row).map_err(|error| error.in_row(|| format!("target {:?}", name.as_str())))
 }
 
 /// Replaces a target's state.
 pub(super) async fn set_target(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     name: &TargetName,
     state: &TargetState,
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     let baseline = match state.baseline {
         Baseline::Open => "open",
         Baseline::Taken => "taken",
     };
-    work.execute(
+    tx.execute(
         SET_TARGET,
         &[
             &name.as_str(),
@@ -81,21 +84,24 @@ pub(super) async fn set_target(
 }
 
 /// See [`crate::store::Store::forget_target`].
-pub(super) async fn forget_target(work: &Work<'_>, name: &TargetName) -> Result<(), Fault> {
+pub(super) async fn forget_target(
+    tx: &Transaction<'_>,
+    name: &TargetName,
+) -> Result<(), PostgresError> {
     for sql in [FORGET_TASKS, FORGET_TARGET] {
-        work.execute(sql, &[&name.as_str()]).await?;
+        tx.execute(sql, &[&name.as_str()]).await?;
     }
     Ok(())
 }
 
 /// See [`crate::store::Store::known_tasks`].
 pub(super) async fn known_tasks(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     target: &TargetName,
     numbers: &[TaskRowId],
-) -> Result<BTreeMap<TaskRowId, KnownTask>, Fault> {
+) -> Result<BTreeMap<TaskRowId, KnownTask>, PostgresError> {
     let numbers: Vec<i64> = numbers.iter().map(|number| kept(number.0)).collect();
-    let rows = work.query(TASKS, &[&target.as_str(), &numbers]).await?;
+    let rows = tx.query(TASKS, &[&target.as_str(), &numbers]).await?;
     let known = rows
         .iter()
         .map(|row| Ok((number(row, 9)?, read_task(row)?)));
@@ -104,13 +110,13 @@ pub(super) async fn known_tasks(
 
 /// See [`crate::store::Store::in_flight_after`].
 pub(super) async fn in_flight_after(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     target: &TargetName,
     after: TaskRowId,
     at_most: u32,
-) -> Result<Vec<TaskInFlight>, Fault> {
+) -> Result<Vec<TaskInFlight>, PostgresError> {
     let parameters: [Parameter<'_>; 3] = [&target.as_str(), &kept(after.0), &i64::from(at_most)];
-    let rows = work.query(IN_FLIGHT, &parameters).await?;
+    let rows = tx.query(IN_FLIGHT, &parameters).await?;
     rows.iter()
         .map(|row| {
             Ok(TaskInFlight {
@@ -124,27 +130,28 @@ pub(super) async fn in_flight_after(
 }
 
 /// See [`crate::store::Store::count_in_flight`].
-pub(super) async fn count_in_flight(work: &Work<'_>, target: &TargetName) -> Result<u64, Fault> {
-    let row = work
-        .query_first(COUNT_IN_FLIGHT, &[&target.as_str()])
-        .await?;
+pub(super) async fn count_in_flight(
+    tx: &Transaction<'_>,
+    target: &TargetName,
+) -> Result<u64, PostgresError> {
+    let row = tx.query_first(COUNT_IN_FLIGHT, &[&target.as_str()]).await?;
     row.map_or(Ok(0), |row| count(&row, 0))
 }
 
 /// Inserts or replaces records; `now` is when they changed.
 pub(super) async fn set_tasks(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     target: &TargetName,
     records: &[TaskUpsert],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     if records.is_empty() {
         return Ok(());
     }
     let columns = Columns::of(records)?;
     let (target, now) = (target.as_str(), now.unix_seconds());
     let parameters = columns.after([&target, &now]);
-    work.execute(SET_TASKS, &parameters).await?;
+    tx.execute(SET_TASKS, &parameters).await?;
     Ok(())
 }
 
@@ -170,7 +177,7 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Of two records of one task, the last: one statement must not write a row twice.
-    fn of(records: &[TaskUpsert]) -> Result<Self, Fault> {
+    fn of(records: &[TaskUpsert]) -> Result<Self, PostgresError> {
         let last: BTreeMap<&TaskId, usize> = records
             .iter()
             .enumerate()
@@ -212,7 +219,7 @@ impl Columns {
         TaskUpsert {
             task, fingerprint, ..
         }: &TaskUpsert,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PostgresError> {
         let (missed_polls, vanished) = match task.absence {
             Absence::Missing { polls } => (i64::from(polls), false),
             Absence::Vanished => (0, true),
@@ -230,7 +237,7 @@ impl Columns {
         self.fingerprints
             .push(fingerprint.map(Fingerprint::to_bits));
         let urls = serde_json::to_string(&task.urls)
-            .map_err(|error| Fault::Refused(format!("URLs can't be written: {error}")))?;
+            .map_err(|error| PostgresError::Refused(format!("URLs can't be written: {error}")))?;
         self.urls.push(urls);
         Ok(())
     }
@@ -238,10 +245,10 @@ impl Columns {
 
 /// Notes other texts for records that stay as they are: also when they changed stays.
 pub(super) async fn retouch(
-    work: &Work<'_>,
+    tx: &Transaction<'_>,
     target: &TargetName,
     fingerprints: &[FingerprintUpdate],
-) -> Result<(), Fault> {
+) -> Result<(), PostgresError> {
     if fingerprints.is_empty() {
         return Ok(());
     }
@@ -251,20 +258,20 @@ pub(super) async fn retouch(
         .map(|one| (kept(one.number.0), one.fingerprint.to_bits()))
         .collect();
     let (numbers, fingerprints): (Vec<i64>, Vec<i64>) = last.into_iter().unzip();
-    work.execute(RETOUCH, &[&target.as_str(), &numbers, &fingerprints])
+    tx.execute(RETOUCH, &[&target.as_str(), &numbers, &fingerprints])
         .await?;
     Ok(())
 }
 
 /// Reads what [`TARGET`] selects.
-pub(super) fn read_target(row: &Row) -> Result<TargetState, Fault> {
+pub(super) fn read_target(row: &Row) -> Result<TargetState, PostgresError> {
     Ok(TargetState {
         list: as_it_came(row.try_get(0)?),
         first_polled: optional_time(row, 1)?,
         baseline: match row.try_get(2)? {
             "open" => Baseline::Open,
             "taken" => Baseline::Taken,
-            other => return Err(Fault::Damage(format!("{other:?} is no baseline"))),
+            other => return Err(PostgresError::Damage(format!("{other:?} is no baseline"))),
         },
         failed_polls: small_count(row, 3)?,
         failing_reported: row.try_get(4)?,
@@ -273,12 +280,12 @@ pub(super) fn read_target(row: &Row) -> Result<TargetState, Fault> {
 }
 
 /// Reads what [`TASKS`] selects.
-pub(super) fn read_task(row: &Row) -> Result<KnownTask, Fault> {
+pub(super) fn read_task(row: &Row) -> Result<KnownTask, PostgresError> {
     let id = as_it_came(row.try_get(0)?);
-    read_task_of(row, &id).map_err(|fault| fault.in_row(|| format!("task {id:?}")))
+    read_task_of(row, &id).map_err(|error| error.in_row(|| format!("task {id:?}")))
 }
 
-fn read_task_of(row: &Row, id: &str) -> Result<KnownTask, Fault> {
+fn read_task_of(row: &Row, id: &str) -> Result<KnownTask, PostgresError> {
     Ok(KnownTask {
         id: id.into(),
         r#type: row.try_get::<_, Option<&str>>(1)?.map(as_it_came),
@@ -288,11 +295,11 @@ fn read_task_of(row: &Row, id: &str) -> Result<KnownTask, Fault> {
         stalled: row.try_get(5)?,
         absence: absence(row, 6, 7)?,
         urls: serde_json::from_str(row.try_get(8)?)
-            .map_err(|error| Fault::Damage(format!("its URLs can't be read: {error}")))?,
+            .map_err(|error| PostgresError::Damage(format!("its URLs can't be read: {error}")))?,
     })
 }
 
-fn absence(row: &Row, missed_polls: usize, vanished: usize) -> Result<Absence, Fault> {
+fn absence(row: &Row, missed_polls: usize, vanished: usize) -> Result<Absence, PostgresError> {
     if row.try_get(vanished)? {
         return Ok(Absence::Vanished);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Address, PostgresRecords, PostgresStore, open};
+use super::{ConnectUrl, PostgresQueries, PostgresStore, open};
 use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::Environment;
 use crate::domain::model::TargetName;
@@ -11,8 +11,8 @@ use crate::secret::Secret;
 use crate::store::contract_tests::{self, store_contract};
 use crate::store::{Store, StoreError};
 
-mod copy;
 mod shared;
+mod transfer;
 
 /// Where the server is.
 const VARIABLE: &str = "UCDN_WATCH_TEST_POSTGRES";
@@ -33,8 +33,8 @@ impl Place {
         }
     }
 
-    pub(super) fn address(&self) -> Address {
-        Address::parse(&Secret::new(self.url.clone())).unwrap()
+    pub(super) fn address(&self) -> ConnectUrl {
+        ConnectUrl::parse(&Secret::new(self.url.clone())).unwrap()
     }
 
     /// An instance that holds nothing yet.
@@ -82,7 +82,7 @@ fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
     let place = Place::new();
     let store = place.instance(&TARGETS);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let beside = PostgresRecords::open(&place.address(), &clock, &CancelToken::default()).unwrap();
+    let beside = PostgresQueries::open(&place.address(), &clock, &CancelToken::default()).unwrap();
     test(&contract_tests::Beside {
         store: &store,
         records: &beside,

@@ -13,7 +13,7 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::{ClientCertificate, Roots, SslMode, TlsWish};
+use super::url::{ClientCertificate, Roots, SslMode, TlsOptions};
 
 /// Why encryption can't be set up as it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub(super) enum TlsError {
 }
 
 /// Makes connections as encrypted and as sceptical as was wished.
-pub(super) fn connector(wish: &TlsWish) -> Result<MakeRustlsConnect, TlsError> {
+pub(super) fn connector(wish: &TlsOptions) -> Result<MakeRustlsConnect, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -48,7 +48,7 @@ pub(super) fn connector(wish: &TlsWish) -> Result<MakeRustlsConnect, TlsError> {
 }
 
 fn verifier(
-    wish: &TlsWish,
+    wish: &TlsOptions,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let algorithms = provider.signature_verification_algorithms;
@@ -59,10 +59,10 @@ fn verifier(
             return Ok(Arc::new(verifier));
         }
         (SslMode::VerifyFull, Roots::File(path)) => return Ok(by_roots(path, provider)?),
-        (SslMode::VerifyCa, Roots::File(path)) => Trust::AnyName(by_roots(path, provider)?),
-        _ => Trust::Anybody,
+        (SslMode::VerifyCa, Roots::File(path)) => TrustRoots::AnyName(by_roots(path, provider)?),
+        _ => TrustRoots::Anybody,
     };
-    Ok(Arc::new(Lenient { trust, algorithms }))
+    Ok(Arc::new(NoVerify { trust, algorithms }))
 }
 
 fn by_roots(
@@ -103,22 +103,22 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 
 /// A verifier that asks another one for less than it would.
 #[derive(Debug)]
-struct Lenient {
-    trust: Trust,
+struct NoVerify {
+    trust: TrustRoots,
     /// The handshake is signed by the key of whoever is trusted, in any case.
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// Who is taken for the server.
 #[derive(Debug)]
-enum Trust {
+enum TrustRoots {
     /// `require` and less: encrypted against listeners, and whoever answers, as libpq does.
     Anybody,
     /// `verify-ca`: whom the roots vouch for, whatever host they name.
     AnyName(Arc<WebPkiServerVerifier>),
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for NoVerify {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -128,8 +128,8 @@ impl ServerCertVerifier for Lenient {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = match &self.trust {
-            Trust::Anybody => Ok(ServerCertVerified::assertion()),
-            Trust::AnyName(roots) => {
+            TrustRoots::Anybody => Ok(ServerCertVerified::assertion()),
+            TrustRoots::AnyName(roots) => {
                 roots.verify_server_cert(certificate, intermediates, name, ocsp, now)
             }
         };

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::loss::SetAside;
+use super::recovery::Quarantined;
 use crate::domain::model::Timestamp;
 use crate::store::StoreError;
 
@@ -168,7 +168,7 @@ impl StateFile {
     }
 
     /// Moves the database and its journals to names that are free.
-    pub(super) fn set_aside(&self, now: Timestamp, why: String) -> Result<SetAside, StoreError> {
+    pub(super) fn set_aside(&self, now: Timestamp, why: String) -> Result<Quarantined, StoreError> {
         let stamp = now.to_string().replace(['-', ':'], "");
         let to = free_name(&self.with_suffix(&format!(".damaged-{stamp}")));
         for part in PARTS {
@@ -184,7 +184,10 @@ impl StateFile {
                     .map_err(|error| self.unusable("set the damaged file aside", error))?,
             }
         }
-        Ok(SetAside { to, why })
+        Ok(Quarantined {
+            moved_to: to,
+            reason: why,
+        })
     }
 
     /// The error of an attempt to `action`.

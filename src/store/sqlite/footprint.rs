@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use super::fault::Fault;
-use super::row::{count, optional_time, time};
+use super::error::SqliteError;
+use super::values::{count, optional_time, time};
 use crate::domain::model::{
     Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
     TaskSummary, Timestamp,
@@ -72,7 +72,7 @@ pub(super) fn task_summaries(
     connection: &Connection,
     target: &TargetName,
     sought: &[TaskLookup<'_>],
-) -> Result<Vec<Option<TaskSummary>>, Fault> {
+) -> Result<Vec<Option<TaskSummary>>, SqliteError> {
     let mut found = vec![None; sought.len()];
     let dated = sought.iter().enumerate().filter_map(|(place, sought)| {
         Some(Wanted {
@@ -104,7 +104,7 @@ fn walk_along<'w, 'a>(
     target: &TargetName,
     wanted: &'w [Wanted<'a>],
     found: &mut [Option<TaskSummary>],
-) -> Result<&'w [Wanted<'a>], Fault> {
+) -> Result<&'w [Wanted<'a>], SqliteError> {
     let mut rest = wanted;
     let Some(first) = rest.first() else {
         return Ok(rest);
@@ -144,7 +144,7 @@ fn look_up(
     statement: &mut CachedStatement<'_>,
     target: &TargetName,
     sought: TaskLookup<'_>,
-) -> Result<Option<TaskSummary>, Fault> {
+) -> Result<Option<TaskSummary>, SqliteError> {
     let mut rows = statement.query([target.as_str(), sought.id.as_str()])?;
     let Some(row) = rows.next()? else {
         return Ok(None);
@@ -152,7 +152,7 @@ fn look_up(
     read_footprint(row, optional_time(row, 2)?).map(Some)
 }
 
-fn read_footprint(row: &Row<'_>, created: Option<Timestamp>) -> Result<TaskSummary, Fault> {
+fn read_footprint(row: &Row<'_>, created: Option<Timestamp>) -> Result<TaskSummary, SqliteError> {
     Ok(TaskSummary {
         number: number(row, 0)?,
         fingerprint: row.get::<_, Option<i64>>(1)?.map(Fingerprint::from_bits),
@@ -169,7 +169,7 @@ pub(super) fn remembered(
     order: ListOrder,
     beyond: Option<&ListPosition>,
     at_most: usize,
-) -> Result<Vec<Remembered>, Fault> {
+) -> Result<Vec<Remembered>, SqliteError> {
     let (sql, end) = match order {
         ListOrder::NewestFirst => (REMEMBERED_NEWEST_FIRST, i64::MAX),
         ListOrder::OldestFirst => (REMEMBERED_OLDEST_FIRST, i64::MIN),
@@ -190,13 +190,13 @@ pub(super) fn remembered(
     Ok(found)
 }
 
-/// See [`crate::store::Store::reach`].
-pub(super) fn reach(
+/// See [`crate::store::Store::recent_span`].
+pub(super) fn recent_span(
     connection: &Connection,
     target: &TargetName,
     room: PageCapacity,
     from: Timestamp,
-) -> Result<RecentSpan, Fault> {
+) -> Result<RecentSpan, SqliteError> {
     let mut statement = connection.prepare_cached(NEWEST)?;
     let mut rows = statement.query(params![target.as_str(), from.unix_seconds()])?;
     let (PageCapacity::Tasks(mut left) | PageCapacity::Urls(mut left)) = room;
@@ -218,7 +218,7 @@ pub(super) fn reach(
 }
 
 /// See [`crate::store::Store::last_task_row_id`].
-pub(super) fn last_number(connection: &Connection) -> Result<TaskRowId, Fault> {
+pub(super) fn last_number(connection: &Connection) -> Result<TaskRowId, SqliteError> {
     let last: Option<Option<i64>> = connection
         .prepare_cached(LAST_NUMBER)?
         .query_row([], |row| row.get(0))
@@ -227,7 +227,7 @@ pub(super) fn last_number(connection: &Connection) -> Result<TaskRowId, Fault> {
 }
 
 /// A task's number.
-pub(super) fn number(row: &Row<'_>, column: usize) -> Result<TaskRowId, Fault> {
+pub(super) fn number(row: &Row<'_>, column: usize) -> Result<TaskRowId, SqliteError> {
     as_number(row.get(column)?)
 }
 
@@ -236,8 +236,8 @@ pub(super) fn number_column(number: TaskRowId) -> i64 {
     i64::try_from(number.0).unwrap_or(i64::MAX)
 }
 
-fn as_number(number: i64) -> Result<TaskRowId, Fault> {
+fn as_number(number: i64) -> Result<TaskRowId, SqliteError> {
     u64::try_from(number)
         .map(TaskRowId)
-        .map_err(|_| Fault::Damage(format!("{number} is not a task's number")))
+        .map_err(|_| SqliteError::Damaged(format!("{number} is not a task's number")))
 }

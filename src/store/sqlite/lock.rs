@@ -2,17 +2,18 @@
 //! however that ends; the file stays, for removing it would let two instances lock two files of one name.
 //!
 //! Who has it the kernel knows. The lock file holds what the database can't say of itself: how far it had come
-//! (`last_sequence N`), and how it was closed (`closed` and the [`Seal`]). As long as nothing is written to the database,
+//! (`last_sequence N`), and how it was closed (`closed` and the [`FileStamp`]). As long as nothing is written to the database,
 //! nothing is written here.
 
 use parking_lot::Mutex;
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use super::file::{StateFile, for_owner};
-use super::outbox::MAX_SEQUENCE;
-use super::seal::Seal;
+use super::meta::MAX_SEQUENCE;
 use crate::store::StoreError;
 
 const LAST_SEQUENCE: &str = "last_sequence ";
@@ -41,7 +42,37 @@ pub(super) struct LastUse {
     /// The last event that was committed; none: no database was ever opened here.
     pub(super) last_sequence: Option<u64>,
     /// How the database was left; none: not closed well.
-    pub(super) seal: Option<Seal>,
+    pub(super) stamp: Option<FileStamp>,
+}
+
+/// A file's length, inode and time of the last change (ctime, which `touch` can't set). As long as a database has the stamp of
+/// its last clean shutdown, nothing has changed it and the next open need not check it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileStamp(String);
+
+impl FileStamp {
+    /// The stamp of the file as it is now. `None` if its metadata can't be read.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let it = std::fs::metadata(path).ok()?;
+        Some(Self(format!(
+            "{} {} {}.{:09}",
+            it.len(),
+            it.ino(),
+            it.ctime(),
+            it.ctime_nsec()
+        )))
+    }
+
+    /// Reads what `Display` wrote.
+    pub(super) fn from_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for FileStamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl StateLock {
@@ -96,8 +127,8 @@ impl StateLock {
     }
 
     /// Notes how the database was closed; none: it is to be checked.
-    pub(super) fn seal(&self, seal: Option<&Seal>) {
-        self.try_write(*self.noted(), seal);
+    pub(super) fn set_stamp(&self, stamp: Option<&FileStamp>) {
+        self.try_write(*self.noted(), stamp);
     }
 
     fn noted(&self) -> parking_lot::MutexGuard<'_, Option<u64>> {
@@ -105,17 +136,17 @@ impl StateLock {
     }
 
     /// What can't be written now makes the next start check more than it need.
-    fn try_write(&self, last_sequence: Option<u64>, seal: Option<&Seal>) {
-        if let Err(error) = self.write(last_sequence, seal) {
+    fn try_write(&self, last_sequence: Option<u64>, stamp: Option<&FileStamp>) {
+        if let Err(error) = self.write(last_sequence, stamp) {
             log::debug!("state: the lock file could not be written: {error}");
         }
     }
 
-    fn write(&self, last_sequence: Option<u64>, seal: Option<&Seal>) -> io::Result<()> {
+    fn write(&self, last_sequence: Option<u64>, stamp: Option<&FileStamp>) -> io::Result<()> {
         let line = |key, value: Option<String>| value.map(|it| format!("{key}{it}\n"));
         let content = [
             line(LAST_SEQUENCE, last_sequence.map(|it| it.to_string())),
-            line(CLOSED, seal.map(Seal::to_string)),
+            line(CLOSED, stamp.map(FileStamp::to_string)),
         ];
         let content: String = content.into_iter().flatten().collect();
         let length = content.len() as u64;
@@ -135,7 +166,7 @@ impl LastUse {
             last_sequence: find(LAST_SEQUENCE)
                 .and_then(|number| number.parse().ok())
                 .filter(|number| *number <= MAX_SEQUENCE),
-            seal: find(CLOSED).map(Seal::from_text),
+            stamp: find(CLOSED).map(FileStamp::from_text),
         }
     }
 }

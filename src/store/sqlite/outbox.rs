@@ -2,16 +2,12 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::fault::Fault;
-use super::meta;
-use super::row::{count, optional_time, seconds, time};
+use super::error::SqliteError;
+use super::meta::{last_sequence, set_last_sequence};
+use super::values::{count, optional_time, seconds, time};
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
-/// In `meta`. Not `max(sequence)`: the last events may have been pruned, and a sequence is never given twice.
-const LAST_SEQUENCE: &str = "last_sequence";
-/// What every reader of JSON can count to: beyond it a number is damage.
-pub(super) const MAX_SEQUENCE: u64 = 1 << 53;
 pub(super) const ADD_EVENT: &str =
     "INSERT INTO event (sequence, id, type, time, recorded, target, task, document)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -25,7 +21,7 @@ pub(super) const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e
 const ALL_PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.attempts, d.next_attempt, d.last_attempt
     FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence WHERE d.state = 'pending'";
 const MAX_EVENT: &str = "SELECT coalesce(max(sequence), 0) FROM event";
-const RECORD_TRY: &str = "UPDATE delivery
+const RECORD_ATTEMPT: &str = "UPDATE delivery
     SET state = ?3, attempts = attempts + ?4, next_attempt = ?5, last_attempt = ?6, last_answer = ?7
     WHERE sequence = ?1 AND webhook = ?2 AND state = 'pending'";
 pub(super) const OWED: &str = "SELECT w.name,
@@ -43,7 +39,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     PENDING,
     ALL_PENDING,
     MAX_EVENT,
-    RECORD_TRY,
+    RECORD_ATTEMPT,
     OWED,
 ];
 
@@ -54,7 +50,7 @@ pub(super) fn add_events(
     state_id: u64,
     events: &[NewEvent],
     now: Timestamp,
-) -> Result<Option<u64>, Fault> {
+) -> Result<Option<u64>, SqliteError> {
     if events.is_empty() {
         return Ok(None);
     }
@@ -73,7 +69,7 @@ pub(super) fn pending(
     connection: &Connection,
     webhook: &WebhookName,
     limit: usize,
-) -> Result<Vec<Delivery>, Fault> {
+) -> Result<Vec<Delivery>, SqliteError> {
     let mut statement = connection.prepare_cached(PENDING)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![webhook.as_str(), limit])?;
@@ -85,13 +81,13 @@ pub(super) fn pending(
 }
 
 /// One of [`crate::store::Store::record_attempts`].
-pub(super) fn record_try(
+pub(super) fn record_attempt(
     connection: &Connection,
     webhook: &WebhookName,
     one: &Attempt,
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     let row = one.result.row();
-    connection.prepare_cached(RECORD_TRY)?.execute(params![
+    connection.prepare_cached(RECORD_ATTEMPT)?.execute(params![
         // No event has a sequence beyond SQLite's numbers, so none is pending there.
         i64::try_from(one.sequence).unwrap_or(i64::MAX),
         webhook.as_str(),
@@ -104,8 +100,8 @@ pub(super) fn record_try(
     Ok(())
 }
 
-/// See [`crate::store::Store::owed`].
-pub(super) fn owed(connection: &Connection) -> Result<Vec<OutboxBacklog>, Fault> {
+/// See [`crate::store::Store::outbox_backlog`].
+pub(super) fn outbox_backlog(connection: &Connection) -> Result<Vec<OutboxBacklog>, SqliteError> {
     let mut statement = connection.prepare_cached(OWED)?;
     let mut rows = statement.query([])?;
     let mut owed = Vec::new();
@@ -121,17 +117,17 @@ pub(super) fn owed(connection: &Connection) -> Result<Vec<OutboxBacklog>, Fault>
 }
 
 /// Reads every row once that deliveries still need, and compares the counter of sequences with the events.
-pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
+pub(super) fn check_rows(connection: &Connection) -> Result<(), SqliteError> {
     let last = last_sequence(connection)?;
     let max = connection
         .prepare_cached(MAX_EVENT)?
         .query_row([], |row| row.get::<_, i64>(0))?;
     if max > last.cast_signed() {
-        return Err(Fault::Damage(format!(
-            "meta `{LAST_SEQUENCE}` is {last}, and there is an event {max}"
+        return Err(SqliteError::Damaged(format!(
+            "meta `last_sequence` is {last}, and there is an event {max}"
         )));
     }
-    owed(connection)?;
+    outbox_backlog(connection)?;
     let mut statement = connection.prepare_cached(ALL_PENDING)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -140,26 +136,13 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The highest sequence that was ever given.
-pub(super) fn last_sequence(connection: &Connection) -> Result<u64, Fault> {
-    meta::get(connection, LAST_SEQUENCE)?
-        .and_then(|text| text.parse().ok())
-        .filter(|last| *last <= MAX_SEQUENCE)
-        .ok_or_else(|| Fault::Damage(format!("meta `{LAST_SEQUENCE}` can't be read")))
-}
-
-/// The next event gets the one after it.
-pub(super) fn set_last_sequence(connection: &Connection, last: u64) -> Result<(), Fault> {
-    meta::set(connection, LAST_SEQUENCE, &last.to_string())
-}
-
 fn add_event(
     connection: &Connection,
     state_id: u64,
     sequence: i64,
     event: &NewEvent,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     let draft = &event.draft;
     let id = format!("evt_{state_id:016x}{sequence:016x}");
     let document = draft.document(&id, sequence.unsigned_abs());
@@ -177,7 +160,7 @@ fn add_event(
 }
 
 /// Somebody who is owed something.
-pub(super) fn add_webhook(connection: &Connection, name: &WebhookName) -> Result<(), Fault> {
+pub(super) fn add_webhook(connection: &Connection, name: &WebhookName) -> Result<(), SqliteError> {
     connection
         .prepare_cached(ADD_WEBHOOK)?
         .execute([name.as_str()])?;
@@ -188,7 +171,7 @@ fn add_deliveries(
     connection: &Connection,
     sequence: i64,
     subscribers: &[WebhookName],
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     let mut add_delivery = connection.prepare_cached(ADD_DELIVERY)?;
     for webhook in subscribers {
         add_webhook(connection, webhook)?;
@@ -197,9 +180,9 @@ fn add_deliveries(
     Ok(())
 }
 
-fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
+fn read_delivery(row: &Row<'_>) -> Result<Delivery, SqliteError> {
     let sequence = count(row, 0)?;
-    let read = || -> Result<Delivery, Fault> {
+    let read = || -> Result<Delivery, SqliteError> {
         Ok(Delivery {
             sequence,
             event_id: row.get(1)?,
@@ -211,5 +194,5 @@ fn read_delivery(row: &Row<'_>) -> Result<Delivery, Fault> {
             last_attempt: optional_time(row, 7)?,
         })
     };
-    read().map_err(|fault| fault.in_row(|| format!("delivery of event {sequence}")))
+    read().map_err(|error| error.in_row(|| format!("delivery of event {sequence}")))
 }

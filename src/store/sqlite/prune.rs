@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::fault::Fault;
+use super::error::SqliteError;
 use crate::domain::model::Timestamp;
-use crate::store::steps::STEP;
+use crate::store::batched::BATCH_ROWS;
 
 /// What is old by when it was created is looked through; few of these were changed since.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task INDEXED BY task_newest
@@ -16,27 +16,18 @@ pub(super) const EVENTS: &str =
         (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered')
     LIMIT ?2)";
 
-/// Whether the first of the above would delete anything: a look writes nothing.
-pub(super) const ANY_TASKS: &str = "SELECT EXISTS (SELECT 1 FROM task INDEXED BY task_newest
-    WHERE coalesce(created, first_seen) < ?1 AND in_flight = 0 AND created IS NOT NULL AND changed < ?1)";
-/// The same of the second.
-pub(super) const ANY_EVENTS: &str = "SELECT EXISTS (SELECT 1 FROM event e
-    WHERE e.recorded < ?1 AND NOT EXISTS
-        (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered'))";
-
 /// Everything above, to be tried at open.
-pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS, ANY_TASKS, ANY_EVENTS];
+pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS];
 
 /// Deletes one batch of the rows that `sql`, one of the above, chooses, and says how many.
-pub(super) fn batch(connection: &Connection, sql: &str, before: Timestamp) -> Result<u64, Fault> {
-    let gone = connection
-        .prepare_cached(sql)?
-        .execute(params![before.unix_seconds(), STEP.cast_signed() as i64])?;
+pub(super) fn batch(
+    connection: &Connection,
+    sql: &str,
+    before: Timestamp,
+) -> Result<u64, SqliteError> {
+    let gone = connection.prepare_cached(sql)?.execute(params![
+        before.unix_seconds(),
+        BATCH_ROWS.cast_signed() as i64
+    ])?;
     Ok(gone as u64)
-}
-
-/// Whether there is anything to delete, by one of the above.
-pub(super) fn any(connection: &Connection, sql: &str, before: Timestamp) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement.query_row([before.unix_seconds()], |row| row.get(0))?)
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, Statement, params};
 
-use super::fault::Fault;
+use super::error::SqliteError;
 use super::footprint::{number, number_column};
-use super::row::{count, optional_time, seconds, time};
+use super::values::{count, optional_time, seconds, time};
 use crate::domain::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskRowId, Timestamp,
 };
-use crate::store::copy::TaskRow;
+use crate::store::transfer::TaskRow;
 use crate::store::{Baseline, FingerprintUpdate, TargetState, TaskInFlight, TaskUpsert};
 
 const TARGET: &str = "SELECT list, first_polled, baseline, failed_polls, failing_reported, paging
@@ -67,13 +67,16 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 /// See [`crate::store::Store::target`].
-pub(super) fn target(connection: &Connection, name: &TargetName) -> Result<TargetState, Fault> {
+pub(super) fn target(
+    connection: &Connection,
+    name: &TargetName,
+) -> Result<TargetState, SqliteError> {
     let mut statement = connection.prepare_cached(TARGET)?;
     let mut rows = statement.query([name.as_str()])?;
     let Some(row) = rows.next()? else {
         return Ok(TargetState::default());
     };
-    read_target(row).map_err(|fault| fault.in_row(|| format!("target {:?}", name.as_str())))
+    read_target(row).map_err(|error| error.in_row(|| format!("target {:?}", name.as_str())))
 }
 
 /// See [`crate::store::Store::known_tasks`]. One look-up a number: as fast as lists of them, and without their limits.
@@ -81,7 +84,7 @@ pub(super) fn known_tasks(
     connection: &Connection,
     target: &TargetName,
     numbers: &[TaskRowId],
-) -> Result<BTreeMap<TaskRowId, KnownTask>, Fault> {
+) -> Result<BTreeMap<TaskRowId, KnownTask>, SqliteError> {
     let mut statement = connection.prepare_cached(TASK)?;
     let mut known = BTreeMap::new();
     for number in numbers {
@@ -99,7 +102,7 @@ pub(super) fn in_flight_after(
     target: &TargetName,
     after: TaskRowId,
     at_most: u32,
-) -> Result<Vec<TaskInFlight>, Fault> {
+) -> Result<Vec<TaskInFlight>, SqliteError> {
     let mut statement = connection.prepare_cached(IN_FLIGHT)?;
     let mut rows = statement.query(params![target.as_str(), number_column(after), at_most])?;
     let mut tasks = Vec::new();
@@ -115,7 +118,10 @@ pub(super) fn in_flight_after(
 }
 
 /// See [`crate::store::Store::count_in_flight`].
-pub(super) fn count_in_flight(connection: &Connection, target: &TargetName) -> Result<u64, Fault> {
+pub(super) fn count_in_flight(
+    connection: &Connection,
+    target: &TargetName,
+) -> Result<u64, SqliteError> {
     let mut statement = connection.prepare_cached(COUNT_IN_FLIGHT)?;
     let mut rows = statement.query([target.as_str()])?;
     rows.next()?.map_or(Ok(0), |row| count(row, 0))
@@ -127,7 +133,7 @@ pub(super) fn set_tasks(
     target: &TargetName,
     records: &[TaskUpsert],
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     let mut change = connection.prepare_cached(CHANGE_TASK)?;
     let mut set = connection.prepare_cached(SET_TASK)?;
     for record in records {
@@ -141,7 +147,7 @@ pub(super) fn set_tasks(
 }
 
 /// Adds a record with the number that it has elsewhere.
-pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), Fault> {
+pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), SqliteError> {
     let mut set = connection.prepare_cached(SET_TASK)?;
     let number = Some(row.number);
     write_task(&mut set, number, &row.target, &row.learned, row.changed)?;
@@ -158,7 +164,7 @@ fn write_task(
         task, fingerprint, ..
     }: &TaskUpsert,
     changed: Timestamp,
-) -> Result<usize, Fault> {
+) -> Result<usize, SqliteError> {
     let (missed_polls, vanished) = match task.absence {
         Absence::Missing { polls } => (polls, false),
         Absence::Vanished => (0, true),
@@ -189,7 +195,7 @@ pub(super) fn retouch(
     connection: &Connection,
     target: &TargetName,
     fingerprints: &[FingerprintUpdate],
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     let mut statement = connection.prepare_cached(RETOUCH)?;
     for FingerprintUpdate {
         number,
@@ -207,7 +213,7 @@ pub(super) fn set_target(
     connection: &Connection,
     name: &TargetName,
     state: &TargetState,
-) -> Result<(), Fault> {
+) -> Result<(), SqliteError> {
     let baseline = match state.baseline {
         Baseline::Open => "open",
         Baseline::Taken => "taken",
@@ -225,7 +231,7 @@ pub(super) fn set_target(
 }
 
 /// See [`crate::store::Store::forget_target`].
-pub(super) fn forget_target(connection: &Connection, name: &TargetName) -> Result<(), Fault> {
+pub(super) fn forget_target(connection: &Connection, name: &TargetName) -> Result<(), SqliteError> {
     for sql in [FORGET_TASKS, FORGET_TARGET] {
         connection.prepare_cached(sql)?.execute([name.as_str()])?;
     }
@@ -233,7 +239,7 @@ pub(super) fn forget_target(connection: &Connection, name: &TargetName) -> Resul
 }
 
 /// Reads every row once.
-pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
+pub(super) fn check_rows(connection: &Connection) -> Result<(), SqliteError> {
     let mut statement = connection.prepare_cached(ALL_TASKS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -248,7 +254,7 @@ pub(super) fn check_rows(connection: &Connection) -> Result<(), Fault> {
 }
 
 /// Reads what [`TARGET`] selects.
-pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
+pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, SqliteError> {
     let baseline: String = row.get(2)?;
     Ok(TargetState {
         list: row.get(0)?,
@@ -256,7 +262,7 @@ pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
         baseline: match baseline.as_str() {
             "open" => Baseline::Open,
             "taken" => Baseline::Taken,
-            other => return Err(Fault::Damage(format!("{other:?} is no baseline"))),
+            other => return Err(SqliteError::Damaged(format!("{other:?} is no baseline"))),
         },
         failed_polls: row.get(3)?,
         failing_reported: row.get(4)?,
@@ -264,14 +270,14 @@ pub(super) fn read_target(row: &Row<'_>) -> Result<TargetState, Fault> {
     })
 }
 
-pub(super) fn read_task(row: &Row<'_>) -> Result<KnownTask, Fault> {
+pub(super) fn read_task(row: &Row<'_>) -> Result<KnownTask, SqliteError> {
     let id: String = row
         .get(0)
-        .map_err(|error| Fault::from(error).in_row(|| "a task's id".to_owned()))?;
-    read_task_of(row, &id).map_err(|fault| fault.in_row(|| format!("task {id:?}")))
+        .map_err(|error| SqliteError::from(error).in_row(|| "a task's id".to_owned()))?;
+    read_task_of(row, &id).map_err(|error| error.in_row(|| format!("task {id:?}")))
 }
 
-fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, Fault> {
+fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, SqliteError> {
     let status: String = row.get(2)?;
     let urls = row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?;
     Ok(KnownTask {
@@ -283,11 +289,11 @@ fn read_task_of(row: &Row<'_>, id: &str) -> Result<KnownTask, Fault> {
         stalled: row.get(5)?,
         absence: absence(row, 6, 7)?,
         urls: serde_json::from_str(urls)
-            .map_err(|error| Fault::Damage(format!("its URLs can't be read: {error}")))?,
+            .map_err(|error| SqliteError::Damaged(format!("its URLs can't be read: {error}")))?,
     })
 }
 
-fn absence(row: &Row<'_>, missed_polls: usize, vanished: usize) -> Result<Absence, Fault> {
+fn absence(row: &Row<'_>, missed_polls: usize, vanished: usize) -> Result<Absence, SqliteError> {
     if row.get(vanished)? {
         return Ok(Absence::Vanished);
     }

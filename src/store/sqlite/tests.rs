@@ -6,13 +6,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rusqlite::Connection;
+
+use super::file::StateFile;
+use super::lock::LastUse;
+use super::schema::MIGRATIONS;
+use super::store::open_with;
 use super::*;
-use crate::domain::model::Status;
-use crate::store::LeaseStatus;
+use crate::domain::model::{Status, TaskRowId, Timestamp};
 use crate::store::contract_tests::{
     self, at, commit_events, commit_tasks, drain, event, in_flight, known, ops, shop,
     store_contract, task,
 };
+use crate::store::{Commit, LeaseStatus, Store, StoreError, TargetState};
 
 mod contract {
     super::store_contract!(crate::store::sqlite::tests::with_store);
@@ -35,8 +41,8 @@ fn with_beside(test: fn(&contract_tests::Beside<'_>)) {
     let path = directory.path().join("state.db");
     test(&contract_tests::Beside {
         store: &open_sound(&path),
-        records: &SqliteRecords::open(&path).unwrap(),
-        orders: &SqliteOutbox::open(&path).unwrap(),
+        records: &SqliteQueries::open(&path).unwrap(),
+        orders: &SqliteOutboxAdmin::open(&path).unwrap(),
     });
 }
 
@@ -166,7 +172,7 @@ fn a_later_version_is_left_untouched() {
     let path = directory.path().join("state.db");
     let store = open_sound(&path);
     commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
-    let latest = open::version_of(MIGRATIONS);
+    let latest = schema::LATEST;
     store
         .write("pretend a later version", |state| {
             Ok(state.pragma_update(None, "user_version", latest + 1)?)
@@ -239,7 +245,7 @@ fn what_changes_nothing_writes_nothing() {
     commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
     commit_events(&store, &[event("a", &["ops"])], 2_000);
     let files = || {
-        [path.clone(), store.file.with_suffix("-wal")].map(|file| {
+        [path.clone(), path.with_file_name("state.db-wal")].map(|file| {
             let changed = fs::metadata(&file).unwrap().modified().unwrap();
             (fs::read(&file).unwrap(), changed)
         })
@@ -250,7 +256,7 @@ fn what_changes_nothing_writes_nothing() {
     assert!(known(&store, "a").is_some());
     in_flight(&store, &shop());
     store.pending(&ops(), 9).unwrap();
-    store.owed().unwrap();
+    store.outbox_backlog().unwrap();
     contract_tests::record(&store, "ops", &[99], &contract_tests::delivered());
     contract_tests::record(&store, "ops", &[], &contract_tests::delivered());
     store.forget_target(&"blog".into()).unwrap();
@@ -261,9 +267,9 @@ fn what_changes_nothing_writes_nothing() {
 #[test]
 fn no_question_reads_finished_rows() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open_sound(&directory.path().join("state.db"));
-    let guard = store.reader.lock();
-    let reader = guard.as_ref().unwrap();
+    let path = directory.path().join("state.db");
+    let _store = open_sound(&path);
+    let reader = Connection::open(&path).unwrap();
     let statements = [
         (snapshot::IN_FLIGHT, "COVERING INDEX task_in_flight"),
         (snapshot::COUNT_IN_FLIGHT, "COVERING INDEX task_in_flight"),
@@ -336,11 +342,11 @@ fn a_full_disk_is_not_damage_and_leaves_no_gap() {
     let directory = tempfile::tempdir().unwrap();
     let store = open_sound(&directory.path().join("state.db"));
     let limit = |pages: u32| {
-        let writer = store.writer.lock();
-        let writer = writer.as_ref().unwrap();
-        writer
-            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
-            .unwrap();
+        let limit = format!("PRAGMA max_page_count = {pages}");
+        let limited = store.write("set the limit", |state| {
+            Ok(state.query_row(&limit, [], |_| Ok(()))?)
+        });
+        limited.unwrap();
     };
     limit(1);
     let commit = Commit {

@@ -29,7 +29,7 @@ pub(super) fn page(
     now: Timestamp,
 ) -> Page {
     let next = found.end.as_ref().map(|end| {
-        let cursor = Cursor(end.place()).text();
+        let cursor = Cursor(end.cursor()).text();
         format!("tasks?{}", parameters.with("after", &cursor))
     });
     Page {

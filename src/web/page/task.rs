@@ -7,7 +7,7 @@ use super::tasks::{status, urgency, url_line};
 use super::text::{moment, outside, span, time};
 use super::{Mood, Page, events};
 use crate::domain::model::{TargetName, TaskId, Timestamp, UrlState};
-use crate::store::filter::{DeliveryFilter, EventFilter, EventName, EventSpan, TaskFilter};
+use crate::store::filter::{DeliveryFilter, EventFilter, EventRef, EventSpan, TaskFilter};
 use crate::store::queries::{DeliveryRecord, EventRecord, TaskRecord};
 use crate::web::app_state::AppState;
 use crate::web::parameters::{Mistake, Parameters};
@@ -90,7 +90,7 @@ fn deliveries(state: &AppState, events: &[EventRecord]) -> Result<Vec<DeliveryRe
     }
     let sequences = events
         .iter()
-        .map(|event| EventName::Sequence(event.sequence));
+        .map(|event| EventRef::Sequence(event.sequence));
     let filter = DeliveryFilter {
         events: sequences.collect(),
         ..DeliveryFilter::default()

@@ -10,7 +10,7 @@ use super::*;
 use crate::clock::{Age, Clock};
 use crate::config::AllowedHosts;
 use crate::domain::model::{Absence, KnownTask, Status, Timestamp, UrlState};
-use crate::store::sqlite::{self, SqliteRecords, SqliteStore};
+use crate::store::sqlite::{self, SqliteQueries, SqliteStore};
 use crate::store::{Commit, Store};
 use crate::web::overview::OverviewCache;
 use crate::web::{DaemonHealth, LastPoll};
@@ -69,7 +69,7 @@ fn stage() -> Stage {
         hosts: AllowedHosts::Named(BTreeSet::new()),
         health: Arc::new(health),
         clock: Arc::new(Noon),
-        records: Arc::new(SqliteRecords::open(&path).unwrap()),
+        records: Arc::new(SqliteQueries::open(&path).unwrap()),
         overview: OverviewCache::default(),
         metrics: Box::new(String::new),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::text::{outside, span};
-use crate::deliver::Snapshot;
+use crate::deliver::WorkerSnapshot;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::counted;
 use crate::store::OutboxBacklog;
@@ -175,7 +175,7 @@ fn of_target(name: &str, last: Option<&LastPoll>) -> Option<Concern> {
     })
 }
 
-fn of_courier(name: &WebhookName, courier: &Snapshot) -> Option<Concern> {
+fn of_courier(name: &WebhookName, courier: &WorkerSnapshot) -> Option<Concern> {
     if courier.paused {
         let text = format!(
             "Webhook {name} is paused: its receiver answered 410; a reload sends to it again"
@@ -304,10 +304,10 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_said_the_worst_first() {
-        let courier = |paused, fault: Option<&str>| Snapshot {
+        let courier = |paused, fault: Option<&str>| WorkerSnapshot {
             paused,
             fault: fault.map(str::to_owned),
-            ..Snapshot::default()
+            ..WorkerSnapshot::default()
         };
         let snapshot = HealthSnapshot {
             targets: [
@@ -344,7 +344,7 @@ mod tests {
     fn when_nothing_is_wrong_nothing_is_said() {
         let snapshot = HealthSnapshot {
             targets: [("a".into(), Some(polled(0, None)))].into(),
-            webhooks: [("ops".into(), Snapshot::default())].into(),
+            webhooks: [("ops".into(), WorkerSnapshot::default())].into(),
             ..HealthSnapshot::default()
         };
         let owed = vec![owed("ops", 3, 0, 300), owed("former", 0, 0, 0)];

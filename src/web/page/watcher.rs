@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::text::{outside, span, time};
-use crate::deliver::{Outcome, Snapshot};
+use crate::deliver::{AttemptOutcome, WorkerSnapshot};
 use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 use crate::store::OutboxBacklog;
 use crate::web::health::HealthSnapshot;
@@ -101,19 +101,19 @@ fn webhooks(snapshot: &HealthSnapshot, overview: &Overview, now: Timestamp) -> M
     }
 }
 
-fn last_attempt(courier: &Snapshot) -> Markup {
+fn last_attempt(courier: &WorkerSnapshot) -> Markup {
     html! { @match courier.last_outcome {
         None => { span.of { "nothing sent yet" } }
-        Some(Outcome::Delivered) => { span.word.success { "good" } }
-        Some(Outcome::Failed) => { span.word.failure { "failing" } }
-        Some(Outcome::Dead) => { span.word.failure { "refuses" } }
-        Some(Outcome::Paused) => { span.word.failure { "paused" } }
+        Some(AttemptOutcome::Delivered) => { span.word.success { "good" } }
+        Some(AttemptOutcome::Failed) => { span.word.failure { "failing" } }
+        Some(AttemptOutcome::Dead) => { span.word.failure { "refuses" } }
+        Some(AttemptOutcome::Paused) => { span.word.failure { "paused" } }
     } }
 }
 
 fn webhook(
     name: &WebhookName,
-    courier: Option<&Snapshot>,
+    courier: Option<&WorkerSnapshot>,
     owed: Option<&OutboxBacklog>,
     now: Timestamp,
 ) -> Markup {

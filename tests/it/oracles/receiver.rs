@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ucdn_watch::config::{Chat, Format, HttpSettings, Language, TargetFilter, Vendor, Webhook};
-use ucdn_watch::deliver::{Answer, Receiver, Verdict};
+use ucdn_watch::deliver::{Disposition, Endpoint as _, EndpointResponse, HttpEndpoint};
 use ucdn_watch::domain::model::Timestamp;
 use ucdn_watch::domain::schedule::{LONGEST_RETRY_AFTER, retry_after};
 use ucdn_watch::formats::OutgoingEvent;
@@ -69,49 +69,45 @@ fn check_answer(format: Format, bytes: &[u8]) {
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let receiver = Receiver::new(&webhook(&url, format)).unwrap();
+    let endpoint = HttpEndpoint::new(&webhook(&url, format)).unwrap();
     let now = Timestamp::from_unix_seconds(784_111_777).unwrap();
     let event = OutgoingEvent {
         id: "evt_1",
         document: DOCUMENT,
     };
-    let result = thread::scope(|scope| {
+    let response = thread::scope(|scope| {
         scope.spawn(|| answer_one(&listener, bytes));
-        receiver.post(&[event], now)
+        endpoint.send(&[event], now)
     });
-    let answer = Answer::of(&result);
-    let said = answer.to_string();
+    let said = response.to_string();
     assert!(
         !said.contains(|c: char| c.is_control()) && said.len() < 200,
         "{said:?}"
     );
-    match answer.verdict(now) {
-        Verdict::Delivered => assert!(says_yes(&answer, chat, bytes), "{answer:?}"),
-        Verdict::Retry { retry_after } => {
+    match response.disposition(now) {
+        Disposition::Delivered => assert!(says_yes(&response, chat, bytes), "{response:?}"),
+        Disposition::Retry { retry_after } => {
             assert!(retry_after.is_none_or(|it| it <= LONGEST_RETRY_AFTER));
         }
-        Verdict::Refused => assert!(
-            matches!(
-                answer,
-                Answer::Status {
-                    status: 400 | 413 | 422,
-                    ..
-                } | Answer::Refusal(_)
-            ),
-            "{answer:?}"
+        Disposition::Rejected => assert!(
+            matches!(&response, EndpointResponse::VendorError(_))
+                || matches!(
+                    &response,
+                    EndpointResponse::Status { status, .. } if matches!(status.as_u16(), 400 | 413 | 422)
+                ),
+            "{response:?}"
         ),
-        Verdict::Gone => assert!(matches!(answer, Answer::Status { status: 410, .. })),
+        Disposition::Gone => assert!(
+            matches!(&response, EndpointResponse::Status { status, .. } if status.as_u16() == 410)
+        ),
     }
 }
 
 /// 2xx; and where a vendor's code has a place in the body, it is that of success, by whatever name.
-fn says_yes(answer: &Answer<'_>, chat: Option<Vendor>, bytes: &[u8]) -> bool {
-    let Answer::Status {
-        status: 200..=299, ..
-    } = answer
-    else {
+fn says_yes(response: &EndpointResponse, chat: Option<Vendor>, bytes: &[u8]) -> bool {
+    if !matches!(response, EndpointResponse::Status { status, .. } if status.is_success()) {
         return false;
-    };
+    }
     let body_at = bytes.windows(4).position(|it| it == b"\r\n\r\n");
     let body = body_at.map(|at| &bytes[at + 4..]);
     // Bodies in chunks or packed are not looked into here.

@@ -12,7 +12,7 @@ use ucdn_watch::domain::model::{
 };
 use ucdn_watch::store::filter::{TaskFilter, UrlFilter};
 use ucdn_watch::store::queries::StateQueries;
-use ucdn_watch::store::sqlite::{self, SqliteRecords, SqliteStore};
+use ucdn_watch::store::sqlite::{self, SqliteQueries, SqliteStore};
 use ucdn_watch::store::{Commit, Store, StoreError};
 
 type Urls = BTreeMap<String, UrlState>;
@@ -20,7 +20,7 @@ type Urls = BTreeMap<String, UrlState>;
 /// One state for all cases of a thread: to make one takes longer than to judge a case.
 struct Bench {
     store: SqliteStore,
-    records: SqliteRecords,
+    records: SqliteQueries,
     /// Writes where the program would not.
     beside: Connection,
     _folder: TempDir,
@@ -48,7 +48,7 @@ impl Bench {
         let store = sqlite::open(&path, Timestamp::EPOCH).unwrap().store;
         let beside = Connection::open(&path).unwrap();
         let bench = Self {
-            records: SqliteRecords::open(&path).unwrap(),
+            records: SqliteQueries::open(&path).unwrap(),
             store,
             beside,
             _folder: folder,
@@ -98,7 +98,7 @@ impl Bench {
         for text in texts.take(20) {
             self.check_filter(urls, UrlFilter::Containing(text.clone()));
             if let Ok(domain) = text.parse() {
-                self.check_filter(urls, UrlFilter::Below(domain));
+                self.check_filter(urls, UrlFilter::UnderDomain(domain));
             }
         }
     }

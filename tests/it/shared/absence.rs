@@ -17,7 +17,7 @@ fn watch(url: &str) -> (Scene, Program) {
             .text("http", "listen", "127.0.0.1:0")
     });
     let watcher = scene.start(&[], &[("STATE_URL", OsString::from(url))]);
-    watcher.wait_for_log("targets held by this instance: 1");
+    watcher.wait_for_log("targets owned by this instance: 1");
     (scene, watcher)
 }
 

@@ -29,10 +29,10 @@ fn crowd(server: &Server) -> Scene {
 /// Waits until these hold so many each.
 fn wait_until_held(instances: &[&Program], counts: &[usize]) {
     for (instance, count) in instances.iter().zip(counts) {
-        let line = format!("targets held by this instance: {count}\n");
+        let line = format!("targets owned by this instance: {count}\n");
         eventually(&line, || {
             let log = instance.log();
-            let last = log.rfind("targets held by this instance")?;
+            let last = log.rfind("targets owned by this instance")?;
             log[last..].starts_with(&line).then_some(())
         });
     }
@@ -50,7 +50,7 @@ fn what_the_servers_lock_table_has_no_room_for_is_said_and_the_rest_is_watched_a
     let mut first = scene.watch();
     wait_until_held(&[&first], &[ROOM]);
     first.wait_for_log(
-        "some targets are polled by nobody: the server's lock table has room for 90 of 120 targets: set its \
+        "some targets are not polled by any instance: the server's lock table has room for 90 of 120 targets: set its \
          max_locks_per_transaction to 15 (it is 10), and restart it",
     );
     eventually("a poll of each target that is held", || {
@@ -62,12 +62,12 @@ fn what_the_servers_lock_table_has_no_room_for_is_said_and_the_rest_is_watched_a
     server.configure(LARGE_TABLE);
     server.run();
     for instance in [&first, &second] {
-        instance.wait_for_log("all targets can be held again");
+        instance.wait_for_log("every target can be polled again");
     }
     wait_until_held(&[&first, &second], &[TARGETS / 2, TARGETS / 2]);
     let shortages = first
         .log()
-        .matches("some targets are polled by nobody")
+        .matches("some targets are not polled by any instance")
         .count();
     assert_eq!(shortages, 1, "said at each look");
     first.stop().0.with_code(0);

@@ -18,7 +18,7 @@ fn a_single_run_tells_of_the_targets_that_it_holds_and_leaves_the_others_to_thei
     let url = format!("{}?schema={}", server_url(), new_schema());
     let variables = [("STATE_URL", OsString::from(url))];
     let mut watcher = scene.start(&[], &variables);
-    watcher.wait_for_log("targets held by this instance: 1");
+    watcher.wait_for_log("targets owned by this instance: 1");
     let textfile = scene.folder().join("ucdn_watch.prom");
     scene.configure(|config| {
         shared(config)
@@ -29,7 +29,7 @@ fn a_single_run_tells_of_the_targets_that_it_holds_and_leaves_the_others_to_thei
     let ended = scene.start(&["--once"], &variables).wait().with_code(75);
     for line in [
         "other: polled:",
-        "shop: not polled: another instance holds it",
+        "shop: not polled: another instance owns it",
     ] {
         assert!(ended.stdout.contains(line), "no {line}: {ended}");
     }

@@ -44,8 +44,8 @@ fn end_sessions_that_write(place: &Place) {
     let mut session =
         Session::open(&place.address(), Role::Reader, &CancelToken::default()).unwrap();
     session
-        .write(async |work| {
-            work.query(
+        .write(async |tx| {
+            tx.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
                     AND classid = current_schema()::regnamespace::oid AND objid::int8 < 2147483648",
                 &[],
@@ -259,7 +259,7 @@ fn a_state_of_a_later_version_is_refused_and_so_is_another_programs_schema() {
         let mut session =
             Session::open(&place.address(), Role::Reader, &CancelToken::default()).unwrap();
         session
-            .write(async |work| work.execute(sql, &[]).await)
+            .write(async |tx| tx.execute(sql, &[]).await)
             .unwrap();
     };
     change("UPDATE meta SET value = '99' WHERE name = 'version'");

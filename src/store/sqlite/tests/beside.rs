@@ -19,7 +19,7 @@ fn a_closed_state_is_read_and_left_as_it_was() {
     commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
     drop(store);
     let before = fs::read(&path).unwrap();
-    let records = SqliteRecords::open(&path).unwrap();
+    let records = SqliteQueries::open(&path).unwrap();
     let tasks = records.tasks(&TaskFilter::default(), None, 10).unwrap();
     assert_eq!(tasks.len(), 1);
     drop(records);
@@ -40,7 +40,7 @@ fn a_state_that_was_left_uncleanly_is_read_with_its_journal() {
     let copy = copy_mid_life(&path, "copy.db");
     let journal = fs::read(copy.with_file_name("copy.db-wal")).unwrap();
     assert!(!journal.is_empty());
-    let records = SqliteRecords::open(&copy).unwrap();
+    let records = SqliteQueries::open(&copy).unwrap();
     let tasks = records.tasks(&TaskFilter::default(), None, 10).unwrap();
     assert_eq!(tasks.len(), 1);
     drop(records);
@@ -55,7 +55,7 @@ fn an_order_to_a_closed_state_is_there_at_the_next_start() {
     commit_events(&store, &[event("a", &["ops"])], 2_000);
     contract_tests::record(&store, "ops", &[1], &contract_tests::dead());
     drop(store);
-    let outbox = SqliteOutbox::open(&path).unwrap();
+    let outbox = SqliteOutboxAdmin::open(&path).unwrap();
     assert_eq!(outbox.retry(&DeliveryFilter::default()).unwrap(), 1);
     drop(outbox);
     assert_eq!(drain(&open_sound(&path), "ops").len(), 1);
@@ -66,8 +66,8 @@ fn a_missing_state_is_said_to_be_missing_and_is_not_made() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deep/state.db");
     for error in [
-        SqliteRecords::open(&path).map(drop).unwrap_err(),
-        SqliteOutbox::open(&path).map(drop).unwrap_err(),
+        SqliteQueries::open(&path).map(drop).unwrap_err(),
+        SqliteOutboxAdmin::open(&path).map(drop).unwrap_err(),
     ] {
         assert!(
             said(&error).contains("there is none yet"),
@@ -84,8 +84,8 @@ fn what_is_no_state_is_refused_and_left_as_it_was() {
     for (name, content) in [("empty.db", &b""[..]), ("text.db", &[b'x'; 5_000])] {
         let path = directory.path().join(name);
         fs::write(&path, content).unwrap();
-        assert!(SqliteRecords::open(&path).is_err(), "{name}");
-        assert!(SqliteOutbox::open(&path).is_err(), "{name}");
+        assert!(SqliteQueries::open(&path).is_err(), "{name}");
+        assert!(SqliteOutboxAdmin::open(&path).is_err(), "{name}");
         assert!(fs::read(&path).unwrap() == content, "{name}");
     }
     assert!(

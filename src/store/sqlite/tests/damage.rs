@@ -11,7 +11,10 @@ fn garbage_is_set_aside_under_a_dated_name_and_never_overwritten() {
         fs::write(&path, &garbage).unwrap();
         fs::write(format!("{}-wal", path.display()), "journal").unwrap();
         let Opened { store, loss } = open(&path, now()).unwrap();
-        let SetAside { to, why } = set_aside(loss);
+        let Quarantined {
+            moved_to: to,
+            reason: why,
+        } = set_aside(loss);
         let name = format!("state.db.damaged-20261123T211630Z{suffix}");
         assert_eq!(to.file_name().unwrap().to_str(), Some(name.as_str()));
         assert_eq!(why, "it is not a SQLite database");
@@ -35,7 +38,7 @@ fn a_journal_without_its_database_is_set_aside() {
             fs::write(&path, "").unwrap();
         }
         fs::write(format!("{}-wal", path.display()), "journal").unwrap();
-        let to = set_aside(open(&path, now()).unwrap().loss).to;
+        let to = set_aside(open(&path, now()).unwrap().loss).moved_to;
         assert_eq!(
             fs::read_to_string(format!("{}-wal", to.display())).unwrap(),
             "journal"
@@ -181,9 +184,9 @@ fn damage_found_at_run_time_is_set_aside_at_the_next_start() {
     }
 }
 
-fn set_aside(loss: Option<Loss>) -> SetAside {
+fn set_aside(loss: Option<DataLoss>) -> Quarantined {
     match loss {
-        Some(Loss::SetAside(set_aside)) => set_aside,
+        Some(DataLoss::Quarantined(set_aside)) => set_aside,
         other => panic!("not set aside: {other:?}"),
     }
 }
@@ -191,13 +194,13 @@ fn set_aside(loss: Option<Loss>) -> SetAside {
 #[test]
 fn a_disk_that_fails_a_check_is_not_damage() {
     // Not to be had from a real disk here: the words are SQLite's own (checkTreePage in its btree.c).
-    assert!(open::is_io_error(
+    assert!(recovery::is_io_error(
         "Tree 3 page 7: unable to get the page. error code=266"
     ));
-    assert!(!open::is_io_error(
+    assert!(!recovery::is_io_error(
         "Tree 3 page 7: unable to get the page. error code=11"
     ));
-    assert!(!open::is_io_error(
+    assert!(!recovery::is_io_error(
         "Tree 3 page 7 cell 0: invalid page number 99"
     ));
 }

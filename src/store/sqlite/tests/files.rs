@@ -31,7 +31,7 @@ fn a_closed_state_is_one_file_that_others_may_use_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     let store = open_sound(&path);
-    let queries = SqliteRecords::open(&path).unwrap();
+    let queries = SqliteQueries::open(&path).unwrap();
     commit_tasks(&store, &[task("a", Status::Wait, None)], 2_000);
     queries.close();
     store.close();
@@ -78,7 +78,7 @@ fn a_stop_without_a_close_is_noticed_once_something_was_written() {
     let is_sealed = || {
         let lock = fs::read_to_string(format!("{}.lock", path.display())).unwrap();
         let journal = fs::read(format!("{}-wal", path.display())).unwrap_or_default();
-        let sealed = format!("closed {}\n", seal::Seal::of(&path).unwrap());
+        let sealed = format!("closed {}\n", lock::FileStamp::of(&path).unwrap());
         journal.is_empty() && lock.ends_with(&sealed)
     };
     let store = open_sound(&path);
@@ -119,7 +119,7 @@ fn a_changed_task_rewrites_its_row_and_one_index_and_no_index_of_all_that_it_did
     // Two each; and what all of them share, which is the index of those that failed and the roots of trees.
     let expected = 2 * CHANGED.unsigned_abs()..2 * CHANGED.unsigned_abs() + 8;
     assert!(expected.contains(&written), "{written} pages");
-    let counts = SqliteRecords::open(&path).unwrap().task_counts().unwrap();
+    let counts = SqliteQueries::open(&path).unwrap().task_counts().unwrap();
     let counts: Vec<_> = counts
         .iter()
         .map(|it| (it.status.as_str(), it.total))

@@ -139,7 +139,7 @@ fn killed_state() -> (Files, Vec<Content>) {
 enum Outcome {
     Opened(Content),
     RolledBack(Content),
-    SetAside,
+    Quarantined,
     TooNew,
 }
 
@@ -163,13 +163,13 @@ fn outcome(files: &Files) -> Outcome {
     assert_eq!(content(&again), found, "the second look differs");
     match opened.loss {
         None => Outcome::Opened(found),
-        Some(Loss::RolledBack { .. }) => Outcome::RolledBack(found),
-        Some(Loss::SetAside(SetAside { to, .. })) => {
+        Some(DataLoss::RolledBack { .. }) => Outcome::RolledBack(found),
+        Some(DataLoss::Quarantined(Quarantined { moved_to: to, .. })) => {
             assert!(fs::read(&to).unwrap() == files.database, "{}", to.display());
             let journal = format!("{}-wal", to.display());
             assert!(fs::read(journal).unwrap_or_default() == files.journal);
             assert_eq!(known(&again, "task-1"), None);
-            Outcome::SetAside
+            Outcome::Quarantined
         }
     }
 }
@@ -208,7 +208,7 @@ fn check_flips(places: &[usize], masks: &[u8]) {
             let mut files = files.clone();
             files.database[place] ^= mask;
             match outcome(&files) {
-                Outcome::SetAside => {}
+                Outcome::Quarantined => {}
                 // The version's own bytes.
                 Outcome::TooNew => assert!((60..64).contains(&place), "{place}"),
                 // Rolled back: the counter of sequences went down, which the lock file knows.
@@ -241,7 +241,7 @@ fn assert_is_of_history(outcome: &Outcome, history: &[Content], place: usize) {
                 "{place}: neither old nor new"
             );
         }
-        Outcome::SetAside => {}
+        Outcome::Quarantined => {}
         Outcome::TooNew => panic!("{place}"),
     }
 }
@@ -284,7 +284,7 @@ fn a_torn_sector_makes_up_no_status() {
                     assert_eq!(found.statuses, content.statuses, "sector {sector}: {fill}");
                     assert_eq!(found.urls, content.urls, "sector {sector}: {fill}");
                 }
-                Outcome::SetAside => {}
+                Outcome::Quarantined => {}
                 other => panic!("sector {sector}: {fill}: {other:?}"),
             }
         }
@@ -316,7 +316,7 @@ fn a_database_that_was_cut_off_is_set_aside() {
     for_each_of(&lengths, |&length| {
         let mut files = files.clone();
         files.database.truncate(length);
-        assert_eq!(outcome(&files), Outcome::SetAside, "{length}");
+        assert_eq!(outcome(&files), Outcome::Quarantined, "{length}");
     });
 }
 
@@ -362,17 +362,17 @@ fn a_page_that_changes_after_a_clean_stop_is_found_at_the_next_start() {
     });
     let page = usize::try_from(page.unwrap()).unwrap();
     drop(store);
-    let sealed = seal::Seal::of(&path).unwrap();
+    let sealed = lock::FileStamp::of(&path).unwrap();
     let lock = fs::read_to_string(format!("{}.lock", path.display())).unwrap();
     assert!(lock.ends_with(&format!("closed {sealed}\n")), "{lock}");
     let mut content = fs::read(&path).unwrap();
     content[(page - 1) * 4096..page * 4096].fill(0);
     // Times of change are as coarse as the kernel's ticks.
-    while seal::Seal::of(&path).unwrap() == sealed {
+    while lock::FileStamp::of(&path).unwrap() == sealed {
         fs::write(&path, &content).unwrap();
     }
     let loss = open(&path, now()).unwrap().loss;
-    assert!(matches!(loss, Some(Loss::SetAside(_))), "{loss:?}");
+    assert!(matches!(loss, Some(DataLoss::Quarantined(_))), "{loss:?}");
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn an_old_copy_is_used_and_its_ids_are_not_given_again() {
     fs::write(&path, copy).unwrap();
 
     let Opened { store, loss } = open(&path, now()).unwrap();
-    assert_eq!(loss, Some(Loss::RolledBack { has: 20, had: 22 }));
+    assert_eq!(loss, Some(DataLoss::RolledBack { has: 20, had: 22 }));
     commit_events(&store, &[event("c", &["late"])], 2_000);
     let next = store.pending(&"late".into(), 1).unwrap().remove(0);
     assert_eq!(next.sequence, 23);

@@ -3,7 +3,7 @@
 use rusqlite::OpenFlags;
 
 use super::*;
-use crate::store::sqlite::records::connect_as;
+use crate::store::sqlite::connection::open_beside;
 
 const FIRST: &str = MIGRATIONS[0];
 const SECOND: &str = "ALTER TABLE task ADD COLUMN note TEXT NOT NULL DEFAULT 'none';
@@ -52,7 +52,7 @@ fn a_new_state_takes_every_migration() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     let store = open_with(&path, now(), &[FIRST, SECOND]).unwrap().store;
-    let version = store.read("read the version", open::user_version);
+    let version = store.read("read the version", schema::version);
     assert_eq!(version.unwrap(), 2);
 }
 
@@ -78,7 +78,7 @@ fn only_the_daemon_migrates() {
     let path = directory.path().join("state.db");
     first_version(&path);
     let file = StateFile::existing(&path).unwrap();
-    let refused = connect_as(&file, OpenFlags::SQLITE_OPEN_READ_ONLY, 2).unwrap_err();
+    let refused = open_beside(&file, OpenFlags::SQLITE_OPEN_READ_ONLY, 2).unwrap_err();
     let source = std::error::Error::source(&refused).unwrap().to_string();
     assert!(source.contains("when it starts"), "{source}");
     open_sound(&path);

@@ -1,0 +1,154 @@
+//! Log lines of one delivery worker. A fault is logged when it begins, changes and ends. No bodies, no secrets.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::response::EndpointResponse;
+use crate::domain::incident::{Incident, IncidentChange};
+use crate::domain::model::{Timestamp, WebhookName};
+use crate::domain::text::with_causes;
+use crate::store::{Delivery, StoreError};
+
+/// Log lines of one worker, and its current faults.
+#[derive(Debug)]
+pub(super) struct DeliveryLog {
+    name: WebhookName,
+    receiver: Incident,
+    store: Incident,
+}
+
+impl DeliveryLog {
+    pub(super) fn new(name: WebhookName) -> Self {
+        Self {
+            name,
+            receiver: Incident::default(),
+            store: Incident::default(),
+        }
+    }
+
+    /// The receiver's current fault.
+    pub(super) fn receiver_fault(&self) -> Option<&str> {
+        self.receiver.current()
+    }
+
+    pub(super) fn attempted(&self, batch: &Batch, response: &EndpointResponse, latency: Duration) {
+        log::debug!(
+            "delivery attempted: webhook={} {} answer={:?} milliseconds={}",
+            self.name,
+            BatchFields(batch),
+            response.to_string(),
+            latency.as_millis()
+        );
+    }
+
+    pub(super) fn aborted(&self, batch: &Batch) {
+        log::debug!(
+            "delivery aborted by the stop: webhook={} {}",
+            self.name,
+            BatchFields(batch)
+        );
+    }
+
+    pub(super) fn batch_rejected(&self, batch: &Batch, response: &EndpointResponse) {
+        log::debug!(
+            "batch rejected, sending it again in halves: webhook={} {} answer={:?}",
+            self.name,
+            BatchFields(batch),
+            response.to_string()
+        );
+    }
+
+    pub(super) fn delivered(&mut self, batch: &Batch) {
+        let before = self.receiver.ended();
+        // The fault may have begun before this process started.
+        if before.is_some() || batch.head.attempts > 0 {
+            log::info!(
+                "webhook accepts events again: webhook={} {} before={:?}",
+                self.name,
+                BatchFields(batch),
+                before
+                    .as_deref()
+                    .unwrap_or("failed attempts of an earlier run")
+            );
+        }
+    }
+
+    pub(super) fn failed(&mut self, delivery: &Delivery, answer: &str, next_attempt: Timestamp) {
+        let (name, event) = (&self.name, &delivery.event_id);
+        match self.receiver.failed(answer) {
+            IncidentChange::Begins => log::warn!(
+                "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
+            ),
+            IncidentChange::Changes { before } => log::info!(
+                "delivery failed with another error: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt}"
+            ),
+            IncidentChange::Repeats => log::debug!(
+                "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
+            ),
+        }
+    }
+
+    /// A failed attempt of an event that is dead now. [`Self::dead`] logs it; the fault continues.
+    pub(super) fn failed_finally(&mut self, answer: &str) {
+        self.receiver.failed(answer);
+    }
+
+    pub(super) fn dead(&self, delivery: &Delivery, answer: &str) {
+        log::error!(
+            "delivery is dead; `ucdn-watch deliveries retry` sends it again: webhook={} event={} type={} answer={answer:?} recorded={}",
+            self.name,
+            delivery.event_id,
+            delivery.event_type,
+            delivery.recorded
+        );
+    }
+
+    pub(super) fn paused(&self, batch: &Batch, response: &EndpointResponse) {
+        log::error!(
+            "webhook is paused until a reload or restart; change its `url` or remove it: webhook={} {} answer={:?}",
+            self.name,
+            BatchFields(batch),
+            response.to_string()
+        );
+    }
+
+    pub(super) fn store_failed(&mut self, error: &StoreError) {
+        let error = with_causes(error);
+        let name = &self.name;
+        match self.store.failed(&error) {
+            IncidentChange::Repeats => {
+                log::debug!(
+                    "deliveries still wait, the state can't be used: webhook={name} error={error:?}"
+                );
+            }
+            IncidentChange::Begins | IncidentChange::Changes { .. } => {
+                log::error!(
+                    "deliveries wait, the state can't be used: webhook={name} error={error:?}"
+                );
+            }
+        }
+    }
+
+    pub(super) fn store_works(&mut self) {
+        if let Some(before) = self.store.ended() {
+            log::info!(
+                "deliveries continue, the state works again: webhook={} before={before:?}",
+                self.name
+            );
+        }
+    }
+}
+
+/// Fields of a batch in a log line: `event=evt_… events=3`.
+struct BatchFields<'a>(&'a Batch);
+
+impl fmt::Display for BatchFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event={}", self.0.head.event_id)?;
+        match self.0.len() {
+            1 => Ok(()),
+            events => write!(f, " events={events}"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Tests of the log lines.
+
+use std::time::Duration;
+
+use super::captured_log::captured;
+use super::{Fixture, StubReply};
+use crate::config::{Alerts, Format};
+use crate::deliver::DrainReport;
+
+/// The log lines of one drain, without the time of the next attempt.
+fn logged(fixture: &mut Fixture) -> Vec<String> {
+    let lines = captured(|| assert_ne!(fixture.drain(), DrainReport::default()));
+    let without_time = |line: &String| match line.split_once(" next_attempt=") {
+        Some((line, _)) => line.to_owned(),
+        None => line.clone(),
+    };
+    let is_counted = |line: &&String| !line.starts_with("DEBUG delivery attempted");
+    lines.iter().filter(is_counted).map(without_time).collect()
+}
+
+#[test]
+fn a_fault_of_the_receiver_is_logged_when_it_begins_changes_and_ends() {
+    let replies = [500, 500, 503, 200, 200].map(StubReply::Status);
+    let mut fixture = Fixture::new(2, &replies);
+    let about = "webhook=ops event=evt_1";
+    for expected in [
+        format!("WARN delivery failed: {about} answer=\"HTTP 500\""),
+        format!("DEBUG delivery failed again: {about} answer=\"HTTP 500\""),
+        format!(
+            "INFO delivery failed with another error: {about} answer=\"HTTP 503\" before=\"HTTP 500\""
+        ),
+        // The second event is not logged.
+        format!("INFO webhook accepts events again: {about} before=\"HTTP 503\""),
+    ] {
+        assert_eq!(logged(&mut fixture), [expected]);
+        fixture.advance(120);
+    }
+}
+
+#[test]
+fn the_end_of_a_fault_from_an_earlier_run_is_logged() {
+    let mut fixture = Fixture::new(1, &[500, 200].map(StubReply::Status));
+    fixture.drain();
+    fixture.restart();
+    fixture.advance(2);
+    let expected = "INFO webhook accepts events again: webhook=ops event=evt_1 before=\"failed attempts of an earlier run\"";
+    assert_eq!(logged(&mut fixture), [expected]);
+}
+
+#[test]
+fn each_dead_event_and_each_split_of_a_batch_is_logged() {
+    let replies = [400, 422, 200].map(StubReply::Status);
+    let mut fixture = Fixture::with(2, &replies, |webhook| {
+        webhook.format = Format::Alertmanager(Alerts {
+            expire_after: Duration::from_secs(86_400),
+            labels: [].into(),
+        });
+    });
+    let lines = logged(&mut fixture);
+    let [split, dead] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(
+        split,
+        "DEBUG batch rejected, sending it again in halves: webhook=ops event=evt_1 events=2 answer=\"HTTP 400\""
+    );
+    let expected = "ERROR delivery is dead; `ucdn-watch deliveries retry` sends it again: webhook=ops event=evt_1 type=task.failure answer=\"HTTP 422\" recorded=";
+    assert!(dead.starts_with(expected), "{dead}");
+}
