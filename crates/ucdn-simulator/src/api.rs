@@ -98,11 +98,11 @@ fn effects_on(state: &mut SimState, record: &RequestRecord) -> Vec<Effect> {
 }
 
 fn list_shape(effects: &[Effect]) -> ListShape {
-    let shapes = effects.iter().filter_map(|effect| match effect {
+    let mut shapes = effects.iter().rev().filter_map(|effect| match effect {
         Effect::List(shape) => Some(*shape),
         _ => None,
     });
-    shapes.last().unwrap_or_default()
+    shapes.next().unwrap_or_default()
 }
 
 fn refused_by(effects: &[Effect]) -> Option<Refusal> {

@@ -476,6 +476,6 @@ mod tests {
         assert!(error("reset html").contains("second effect"));
         assert!(error("reset page=two").contains("page: `two`"));
         assert!(error("reset retry-after=3").contains("belongs to"));
-        assert!(error("delay=5").contains("5"));
+        assert!(error("delay=5").contains("no duration"));
     }
 }

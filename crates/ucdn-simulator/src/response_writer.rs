@@ -188,8 +188,9 @@ impl ResponseWriter<'_> {
             Sending::Raw(bytes) => self.write(bytes)?,
             Sending::Endless => {
                 self.write(response.head(ENDLESS_BYTES, connection).as_bytes())?;
+                let chunk = vec![b'x'; CHUNK_BYTES];
                 for _ in 0..ENDLESS_BYTES / CHUNK_BYTES {
-                    self.write(&[b'x'; CHUNK_BYTES])?;
+                    self.write(&chunk)?;
                 }
             }
         }

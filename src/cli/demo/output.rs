@@ -55,9 +55,9 @@ fn entry(delivery: &DemoDelivery, time: Duration) -> String {
     );
     entry.extend(lines.map(|line| format!("{INDENT}{text_style}{line}{text_style:#}\n")));
     if delivery.signature == SignatureCheck::Wrong {
-        entry.push_str(&format!(
+        entry.extend([format!(
             "{INDENT}{style}wrong signature, refused{style:#}\n"
-        ));
+        )]);
     }
     if delivery.urgency == Urgency::OnCall {
         let failed = event
@@ -65,10 +65,10 @@ fn entry(delivery: &DemoDelivery, time: Duration) -> String {
             .iter()
             .filter(|it| it.status == Status::Failure);
         entry.extend(failed.map(|change| format!("{INDENT}failed: {}\n", sanitize(&change.url))));
-        entry.push_str(&format!(
+        entry.extend([format!(
             "{INDENT}{style}☎ wakes the on-call person{style:#} {DIM}({}){DIM:#}\n",
             sanitize(&event.type_name)
-        ));
+        )]);
     }
     entry
 }
