@@ -1,27 +1,26 @@
-//! `ucdn-watch completions`: what a shell needs to complete commands and options, made from the command line itself.
+//! `ucdn-watch completions`: prints a completion script, generated from the command line's definition.
 
-use std::io::{self, Write};
-
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Exit;
+use super::exit::{Exit, Failure};
+use super::stdio::print;
 
 /// The arguments of `completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-For bash, for instance: ucdn-watch completions bash >/usr/share/bash-completion/completions/ucdn-watch")]
-pub(super) struct Arguments {
-    /// For which shell
+For bash: ucdn-watch completions bash >/usr/share/bash-completion/completions/ucdn-watch")]
+pub(super) struct CompletionsArgs {
+    /// Shell to complete in
     #[arg(value_enum)]
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Exit {
+pub(super) fn run(
+    arguments: &CompletionsArgs,
+    mut command: clap::Command,
+) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    let mut command = super::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "ucdn-watch", &mut script);
-    // Whoever closes the pipe has read enough.
-    let _: io::Result<()> = io::stdout().write_all(&script);
-    Exit::Done
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Success)
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use ucdn_simulator::{Fault, MANUAL, Options, Script, Settings, Simulator, TaskSpec};
 
-use super::{Context, Exit, Failure};
+use super::context::Context;
+use super::exit::{Exit, Failure};
 use crate::clock::{CancelToken, Notify};
 use crate::daemon::signals;
 
@@ -28,7 +29,7 @@ const HELP_TEMPLATE: &str = "\
 /// The arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = MANUAL, help_template = HELP_TEMPLATE)]
-pub(super) struct Arguments {
+pub(super) struct SimulateArgs {
     /// Options, see below
     #[arg(value_name = "NAME=VALUE", value_parser = option)]
     options: Vec<String>,
@@ -70,7 +71,7 @@ fn option(text: &str) -> Result<String, ucdn_simulator::NotationError> {
 }
 
 /// Runs until SIGINT or SIGTERM.
-pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &SimulateArgs, _context: &Context) -> Result<Exit, Failure> {
     // Before the first output, so that a signal after it ends the process with status 0.
     let stop = CancelToken::default();
     let stopped = stop.clone();
@@ -82,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Fai
     add_tasks(&simulator, arguments.tasks);
     announce(&simulator);
     Notify::new(&stopped).wait(None);
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
@@ -92,7 +93,7 @@ fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
     }
 }
 
-fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+fn settings(arguments: &SimulateArgs) -> Result<Settings, Failure> {
     let options = arguments.options.join(" ").parse().map_err(failure)?;
     let defaults = Settings::default();
     let or = |given: &Option<String>, default| given.clone().unwrap_or(default);
@@ -145,7 +146,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        arguments: Arguments,
+        arguments: SimulateArgs,
     }
 
     fn options(line: &[&str]) -> Options {

@@ -30,6 +30,7 @@ mod metrics;
 mod once;
 mod operating;
 mod oracles;
+mod output;
 mod page;
 mod paging;
 mod panics;
