@@ -262,7 +262,7 @@ impl<'a> Round<'a> {
             self.poller.clock.now()
         };
         Window {
-            begin: now.saturating_sub(self.poller.target.poll.lookback),
+            begin: now.saturating_sub(self.poller.target.poll.lookback.get()),
             end: now.saturating_add(WINDOW_AHEAD),
         }
     }

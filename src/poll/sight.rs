@@ -191,7 +191,7 @@ impl Round<'_> {
         Observation {
             now,
             api_now: self.api_now(),
-            stall_after: self.poller.target.poll.stall_after,
+            stall_after: self.poller.target.poll.stall_after.get(),
         }
     }
 }
