@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::error::PostgresError;
 use super::session::Transaction;
 use super::snapshot::Parameter;
-use super::values::{as_it_came, count, kept, number, optional_time, text, time};
+use super::values::{count, escape, number, optional_time, time, to_bigint, unescape};
 use crate::domain::model::{
     Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
     TaskSummary, Timestamp,
@@ -51,7 +51,7 @@ pub(super) async fn task_summaries(
     target: &TargetName,
     sought: &[TaskLookup<'_>],
 ) -> Result<Vec<Option<TaskSummary>>, PostgresError> {
-    let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
+    let ids: Vec<String> = sought.iter().map(|one| escape(one.id.as_str())).collect();
     let rows = tx.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
     let mut known = HashMap::with_capacity(rows.len());
     for row in &rows {
@@ -73,13 +73,14 @@ pub(super) async fn remembered(
         ListOrder::OldestFirst => (REMEMBERED_OLDEST_FIRST, i64::MIN),
     };
     let created = beyond.map_or(end, |place| place.created.unix_seconds());
-    let id = beyond.map_or_else(String::new, |place| text(place.id.as_str()));
-    let parameters: [Parameter<'_>; 4] = [&target.as_str(), &created, &id, &kept(at_most as u64)];
+    let id = beyond.map_or_else(String::new, |place| escape(place.id.as_str()));
+    let parameters: [Parameter<'_>; 4] =
+        [&target.as_str(), &created, &id, &to_bigint(at_most as u64)];
     let rows = tx.query(sql, &parameters).await?;
     rows.iter()
         .map(|row| {
             Ok(Remembered {
-                id: TaskId(as_it_came(row.try_get(0)?)),
+                id: TaskId(unescape(row.try_get(0)?)),
                 url_count: usize::try_from(count(row, 6)?).unwrap_or(usize::MAX),
                 footprint: read_footprint(row)?,
             })
@@ -104,7 +105,7 @@ pub(super) async fn recent_span(
         PageCapacity::Tasks(tasks) => (false, tasks),
         PageCapacity::Urls(urls) => (true, urls),
     };
-    let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
+    let (target, from, entries) = (target.as_str(), from.unix_seconds(), to_bigint(entries));
     let row = tx
         .query_first(REACH, &[&target, &from, &entries, &counts_urls])
         .await?;
