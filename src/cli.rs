@@ -1,229 +1,165 @@
-//! The command line: arguments in, exit codes out. Wires the rooms together and decides nothing.
+//! The command line: parses the arguments, runs one command and returns its exit code.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 
 use crate::config::Environment;
-use crate::domain::text::with_causes;
 use crate::logging;
 
 mod api;
 mod check;
 mod completions;
-mod config;
+mod context;
 mod deliveries;
 #[cfg(feature = "simulator")]
 mod demo;
 mod events;
+mod exit;
 mod listing;
 mod man;
 mod query;
 #[cfg(feature = "simulator")]
 mod simulate;
 mod state;
+mod stdio;
 mod table;
 mod tasks;
 mod test_webhook;
 mod wait;
 mod watch;
 
-/// Watches UCloud CDN refresh tasks and reports every transition to its log and to webhooks.
+use context::{Context, GlobalArgs};
+pub use exit::Exit;
+use exit::Failure;
+
+/// Watches UCloud CDN refresh and prefetch tasks; reports each status change to its log and to webhooks
 #[derive(Debug, Parser)]
-#[command(name = "ucdn-watch", version, max_term_width = 100)]
-// clap names groups after types: without this, `watch::Arguments` would clash with its parent.
-#[group(skip)]
-struct Arguments {
+#[command(
+    name = "ucdn-watch",
+    version,
+    max_term_width = 100,
+    after_help = "Without a command, ucdn-watch polls all targets until SIGTERM or SIGINT."
+)]
+struct Cli {
     #[command(flatten)]
-    shared: SharedArguments,
+    global: GlobalArgs,
     #[command(flatten)]
-    watch: watch::Arguments,
+    watch: watch::WatchArgs,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-/// What every command takes.
-#[derive(Debug, clap::Args)]
-struct SharedArguments {
-    /// The config file [default: `$UCDN_WATCH_CONFIG`, else `/etc/ucdn-watch/config.toml`]
-    #[arg(short, long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// Log more: one line a request
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    verbose: bool,
-    /// Log less: warnings and errors
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// How log lines look
-    #[arg(long, value_enum, default_value = "auto", global = true)]
-    log_format: LogFormat,
-}
-
-/// `--log-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// Text; with priorities and without times under journald
-    Auto,
-    /// Text with times
-    Text,
-    /// One JSON object a line
-    Json,
-}
-
-impl From<LogFormat> for logging::Style {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Auto => Self::Auto,
-            LogFormat::Text => Self::Text,
-            LogFormat::Json => Self::Json,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Validate the config
-    Check(check::Arguments),
-    /// Ask the API directly, once
-    Query(query::Arguments),
-    /// Wait until tasks are finished: for deploy scripts
-    Wait(wait::Arguments),
-    /// List the tasks that the state knows, or show one of them
-    Tasks(tasks::Arguments),
-    /// List what happened, or follow what happens
-    Events(events::Arguments),
-    /// List what webhooks are owed; try it again, or drop it
-    Deliveries(deliveries::Arguments),
-    /// Move the state to another place
-    State(state::Arguments),
+    Check(check::CheckArgs),
+    /// Send one request to the API and show the tasks that it returns
+    Query(query::QueryArgs),
+    /// Wait until tasks finish (for deploy scripts)
+    Wait(wait::WaitArgs),
+    /// List the tasks in the state, or show one of them
+    Tasks(tasks::TasksArgs),
+    /// List the events in the state, or follow new ones
+    Events(events::EventsArgs),
+    /// List webhook deliveries; retry or drop them
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Move the state to another file or database
+    State(state::StateArgs),
     /// Send a test event to webhooks
-    TestWebhook(test_webhook::Arguments),
-    /// Print a script that completes commands and options in a shell
-    Completions(completions::Arguments),
+    TestWebhook(test_webhook::TestWebhookArgs),
+    /// Print a shell completion script
+    Completions(completions::CompletionsArgs),
     /// Print a manual page
-    Man(man::Arguments),
+    Man(man::ManArgs),
     /// Run a local stand-in for the API
     #[cfg(feature = "simulator")]
-    Simulate(Box<simulate::Arguments>),
-    /// Show simulator, watcher and a webhook receiver at work
+    Simulate(Box<simulate::SimulateArgs>),
+    /// Run simulator, watcher and a webhook receiver in one process
     #[cfg(feature = "simulator")]
-    Demo(demo::Arguments),
+    Demo(demo::DemoArgs),
 }
 
-/// How the program ends: the contract's exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// Done.
-    Done,
-    /// A task or URL failed.
-    TaskFailed,
-    /// Wrong usage.
-    Usage,
-    /// State, API or webhook can't be reached at all.
-    Unreachable,
-    /// The state can't be opened, read or written, or another instance holds it.
-    State,
-    /// A target could not be polled, or a delivery is still owed.
-    Incomplete,
-    /// The config is wrong.
-    Config,
-    /// What was waited for did not come in time.
-    TimedOut,
-    /// SIGINT ended the wait.
-    Interrupted,
-    /// SIGTERM ended the wait.
-    Terminated,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::TaskFailed => 1,
-            Exit::Usage => 2,
-            Exit::Unreachable => 69,
-            Exit::State => 74,
-            Exit::Incomplete => 75,
-            Exit::Config => 78,
-            Exit::TimedOut => 124,
-            Exit::Interrupted => 130,
-            Exit::Terminated => 143,
-        })
+impl Command {
+    /// Whether the command handles SIGTERM and SIGINT itself.
+    fn handles_signals(&self) -> bool {
+        match self {
+            Self::Wait(_) => true,
+            #[cfg(feature = "simulator")]
+            Self::Simulate(_) | Self::Demo(_) => true,
+            _ => false,
+        }
     }
-}
-
-/// What the commands are given: the shared arguments and the environment, read once.
-#[derive(Debug)]
-struct Context {
-    arguments: SharedArguments,
-    environment: Environment,
-}
-
-/// Why a command could not do its work. The chain of causes is printed once, here.
-#[derive(Debug)]
-struct Failure {
-    exit: Exit,
-    error: Box<dyn std::error::Error>,
 }
 
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> Exit {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            };
-        }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return print_usage(&error),
     };
     let context = Context {
-        arguments: arguments.shared,
+        arguments: cli.global,
         environment: Environment::of_process(),
     };
     logging::start(
-        context.arguments.level(),
+        context.arguments.log_level(),
         context.arguments.log_format.into(),
         &context.environment,
     );
-    let result = match arguments.command {
-        None => watch::run(&arguments.watch, &context),
-        Some(Command::Check(arguments)) => check::run(&arguments, &context),
-        Some(Command::Query(arguments)) => query::run(&arguments, &context),
-        Some(Command::Wait(arguments)) => wait::run(&arguments, &context),
-        Some(Command::Tasks(arguments)) => tasks::run(&arguments, &context),
-        Some(Command::Events(arguments)) => events::run(&arguments, &context),
-        Some(Command::Deliveries(arguments)) => deliveries::run(&arguments, &context),
-        Some(Command::State(arguments)) => state::run(&arguments, &context),
-        Some(Command::TestWebhook(arguments)) => test_webhook::run(&arguments, &context),
-        Some(Command::Completions(arguments)) => Ok(completions::run(&arguments)),
-        Some(Command::Man(arguments)) => man::run(&arguments),
-        #[cfg(feature = "simulator")]
-        Some(Command::Simulate(arguments)) => simulate::run(&arguments, &context),
-        #[cfg(feature = "simulator")]
-        Some(Command::Demo(arguments)) => demo::run(&arguments, &context),
+    let result = match cli.command {
+        None => watch::run(&cli.watch, &context),
+        Some(command) => run(command, &context),
     };
     result.unwrap_or_else(Failure::report)
 }
 
-impl SharedArguments {
-    fn level(&self) -> log::LevelFilter {
-        match (self.verbose, self.quiet) {
-            (true, _) => log::LevelFilter::Debug,
-            (_, true) => log::LevelFilter::Warn,
-            _ => log::LevelFilter::Info,
-        }
+fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
+    if !command.handles_signals() {
+        end_on_signals()?;
+    }
+    match command {
+        Command::Check(arguments) => check::run(&arguments, context),
+        Command::Query(arguments) => query::run(&arguments, context),
+        Command::Wait(arguments) => wait::run(&arguments, context),
+        Command::Tasks(arguments) => tasks::run(&arguments, context),
+        Command::Events(arguments) => events::run(&arguments, context),
+        Command::Deliveries(arguments) => deliveries::run(&arguments, context),
+        Command::State(arguments) => state::run(&arguments, context),
+        Command::TestWebhook(arguments) => test_webhook::run(&arguments, context),
+        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
+        #[cfg(feature = "simulator")]
+        Command::Simulate(arguments) => simulate::run(&arguments, context),
+        #[cfg(feature = "simulator")]
+        Command::Demo(arguments) => demo::run(&arguments, context),
     }
 }
 
-impl Failure {
-    fn report(self) -> Exit {
-        anstream::eprintln!("ucdn-watch: {}", with_causes(&*self.error));
-        self.exit
+/// Prints what clap has to say: an error on stderr, or the requested help or version on stdout.
+fn print_usage(error: &clap::Error) -> Exit {
+    let text = error.render();
+    if error.use_stderr() {
+        stdio::note(text.ansi().to_string().trim_end());
+        return Exit::Usage;
     }
+    match stdio::print(&text.ansi().to_string()) {
+        Ok(_) => Exit::Success,
+        Err(error) => Failure::from(error).report(),
+    }
+}
+
+/// Makes SIGTERM and SIGINT end the process at once. The kernel ignores both for PID 1 of a container if there is no handler.
+fn end_on_signals() -> Result<(), Failure> {
+    let always = Arc::new(AtomicBool::new(true));
+    for signal in [SIGTERM, SIGINT] {
+        register_conditional_shutdown(signal, 128 + signal, Arc::clone(&always)).map_err(
+            |error| Failure::new(Exit::IoError, format!("can't handle signals: {error}")),
+        )?;
+    }
+    Ok(())
 }

@@ -57,7 +57,7 @@
 //! | | [`config`], [`secret`] | TOML and environment to a valid [`config::Config`] | [`ucdn`] |
 //! | | [`clock`] | the only `now` and the only waiting; a stop ends every wait | |
 //! | pure | [`domain`] | tasks, diff, events, schedules, texts: no I/O, no clock, no randomness | |
-//! | | [`ucdn::sign`], [`ucdn::wire`] | request signatures; lenient reading of the API's JSON | |
+//! | | [`ucdn::sign`], [`ucdn::response`] | request signatures; lenient reading of the API's JSON | |
 //!
 //! # Threads
 //!

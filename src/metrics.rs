@@ -1,12 +1,13 @@
-//! Metrics in Prometheus' text format: what was counted since the start, and what the state holds. Owns their names,
-//! and the promise that no label's value comes from the API. Decides nothing.
+//! Prometheus metrics: counters since the start of the process, and gauges of the state. Label values come from the config
+//! and from fixed words, never from the API.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::{Age, Clock};
 use crate::config::Config;
@@ -20,54 +21,53 @@ mod families;
 mod labels;
 #[cfg(test)]
 mod tests;
-mod text;
 pub mod textfile;
 
 use families::Families;
 use labels::{ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requested};
 
-/// Everything that is counted. Shared by those who count and those who ask.
+/// All metrics. Shared by the threads that count and those that export.
 pub struct Metrics {
     families: Families,
     records: Arc<dyn StateQueries>,
     clock: Arc<dyn Clock>,
-    watched: Mutex<Watched>,
-    /// Held while a text is made: gauges are set for it.
-    counted: Mutex<Counted>,
-    /// Polls that ended.
+    config: Mutex<ConfigView>,
+    /// Locked while a text is made, because gauges are set for it.
+    task_counts: Mutex<CachedTaskCounts>,
+    /// Number of finished polls.
     polls: AtomicU64,
 }
 
-/// What tasks there were when they were last counted.
+/// The last count of tasks.
 #[derive(Debug, Default)]
-struct Counted {
-    /// None: the state could not be read.
-    tasks: Option<Vec<TaskCount>>,
-    /// How many polls had ended by then.
+struct CachedTaskCounts {
+    /// `None` if the state could not be read.
+    counts: Option<Vec<TaskCount>>,
+    /// Number of polls that had finished by then.
     polls: u64,
-    /// By the monotonic clock.
+    /// Earliest time of the next count, by the monotonic clock.
     not_before: Duration,
 }
 
-/// Counting takes one part of the time, and leaves so many.
-const COUNTING_SHARE: u32 = 20;
+/// After a count that took `t`, the next one starts `t` × this later at the earliest. Counting a million tasks takes a while.
+const COUNT_PAUSE_FACTOR: u32 = 20;
 
-/// What the config names, and how its targets are: gauges of what it no longer names must go.
+/// What the config names. Gauges of what it no longer names are removed.
 #[derive(Debug, Default)]
-struct Watched {
-    targets: BTreeMap<TargetName, Health>,
-    /// Targets that another instance polls, which tells how they are.
+struct ConfigView {
+    targets: BTreeMap<TargetName, PollHistory>,
+    /// Targets that another instance polls and reports on.
     elsewhere: BTreeSet<TargetName>,
     webhooks: BTreeSet<WebhookName>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Health {
+struct PollHistory {
     last_success: Option<Timestamp>,
     failed_polls: u32,
 }
 
-/// Whether the config that was read last is in effect.
+/// Result of reading the config again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadResult {
     /// The new config is in effect.
@@ -79,26 +79,26 @@ pub enum ReloadResult {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics")
-            .field("watched", &self.watched)
+            .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }
 
 impl Metrics {
-    /// Nothing counted yet.
+    /// All counters at 0.
     #[must_use]
     pub fn new(records: Arc<dyn StateQueries>, clock: Arc<dyn Clock>) -> Self {
         Self {
             families: Families::new(),
             records,
             clock,
-            watched: Mutex::default(),
-            counted: Mutex::default(),
+            config: Mutex::default(),
+            task_counts: Mutex::default(),
             polls: AtomicU64::new(1),
         }
     }
 
-    /// From now on this config counts. What it names is there from the beginning, at 0: a rate needs a first value.
+    /// Applies a config. Counters of everything that it names start at 0, because a rate needs a first value.
     pub fn set_config(&self, config: &Config) {
         let families = &self.families;
         for target in config.targets.keys() {
@@ -122,36 +122,36 @@ impl Metrics {
                 );
             }
         }
-        let mut watched = self.watched();
-        let before = std::mem::take(&mut watched.targets);
-        let kept = |name: &TargetName| before.get(name).copied().unwrap_or_default();
-        watched.targets = config
+        let mut view = self.config.lock();
+        let before = std::mem::take(&mut view.targets);
+        let history = |name: &TargetName| before.get(name).copied().unwrap_or_default();
+        view.targets = config
             .targets
             .keys()
-            .map(|name| (name.clone(), kept(name)))
+            .map(|name| (name.clone(), history(name)))
             .collect();
-        watched.webhooks = config.webhooks.keys().cloned().collect();
+        view.webhooks = config.webhooks.keys().cloned().collect();
     }
 
-    /// Of the config's targets, this instance polls these. Until it is told, all.
+    /// Sets which of the config's targets this instance polls. All of them until the first call.
     pub fn set_owned_targets<'a>(&self, targets: impl Iterator<Item = &'a TargetName>) {
-        let held: BTreeSet<&TargetName> = targets.collect();
-        let watched = &mut *self.watched();
-        let names = watched.targets.keys();
-        let elsewhere = names.filter(|name| !held.contains(name));
-        watched.elsewhere = elsewhere.cloned().collect();
+        let owned: BTreeSet<&TargetName> = targets.collect();
+        let config = &mut *self.config.lock();
+        let names = config.targets.keys();
+        let elsewhere = names.filter(|name| !owned.contains(name));
+        config.elsewhere = elsewhere.cloned().collect();
     }
 
-    /// When targets were last polled well, from before this process: what `--once` wrote into its textfile.
+    /// Restores last successes of an earlier process, which `--once` left in its textfile.
     pub fn restore_last_successes(&self, last_successes: &BTreeMap<TargetName, Timestamp>) {
-        for (name, health) in &mut self.watched().targets {
-            if health.last_success.is_none() {
-                health.last_success = last_successes.get(name).copied();
+        for (name, history) in &mut self.config.lock().targets {
+            if history.last_success.is_none() {
+                history.last_success = last_successes.get(name).copied();
             }
         }
     }
 
-    /// A poll ended.
+    /// Counts a finished poll.
     pub fn record_poll(&self, target: &TargetName, report: &PollReport) {
         if report.result.as_ref().err().is_some_and(PollError::is_stop) {
             return;
@@ -189,24 +189,24 @@ impl Metrics {
     }
 
     fn set_outcome(&self, target: &TargetName, outcome: PollOutcome, failed_polls: u32) {
-        if let Some(health) = self.watched().targets.get_mut(target) {
+        if let Some(history) = self.config.lock().targets.get_mut(target) {
             match outcome {
                 PollOutcome::Success => {
-                    *health = Health {
+                    *history = PollHistory {
                         last_success: Some(self.clock.now()),
                         failed_polls: 0,
                     }
                 }
                 PollOutcome::ApiError | PollOutcome::ListError => {
-                    health.failed_polls = failed_polls;
+                    history.failed_polls = failed_polls;
                 }
-                // Not written down, so not counted.
+                // The state has not recorded it either.
                 PollOutcome::StateError => {}
             }
         }
     }
 
-    /// A call to the API ended.
+    /// Counts a finished call to the API.
     pub fn record_request(&self, account: &AccountName, outcome: CallOutcome) {
         self.families
             .requests
@@ -214,7 +214,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A try of a delivery ended.
+    /// Counts a finished delivery attempt.
     pub fn record_delivery(&self, webhook: &WebhookName, outcome: AttemptOutcome) {
         self.families
             .deliveries
@@ -222,50 +222,50 @@ impl Metrics {
             .inc();
     }
 
-    /// A config was read again.
+    /// Records the result of a reload.
     pub fn record_reload(&self, reload: ReloadResult) {
         self.families
             .reload_success
             .set(i64::from(reload == ReloadResult::Applied));
     }
 
-    /// A damaged state was set aside at the start of this process.
+    /// Records that a damaged state was set aside at the start.
     pub fn record_state_loss(&self) {
         self.families.state_set_aside.set(1);
     }
 
-    /// All of it, as of now.
+    /// All metrics in Prometheus' text format.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut counted = self.counted.lock();
-        self.count_tasks(&mut counted);
-        self.set_tasks(counted.tasks.as_deref());
-        self.set_health();
-        self.set_owed();
+        let mut cached = self.task_counts.lock();
+        self.count_tasks(&mut cached);
+        self.set_tasks(cached.counts.as_deref());
+        self.set_poll_history();
+        self.set_backlog();
         self.families.text()
     }
 
-    /// Tasks change by polls alone. Among a million of them counting takes a while, so it must not take all of it.
-    fn count_tasks(&self, counted: &mut Counted) {
+    /// Counts tasks again if a poll has ended since the last count. Only polls change tasks.
+    fn count_tasks(&self, cached: &mut CachedTaskCounts) {
         let polls = self.polls.load(Ordering::Relaxed);
         let begun = self.clock.monotonic();
-        if counted.polls == polls || begun < counted.not_before {
+        if cached.polls == polls || begun < cached.not_before {
             return;
         }
-        counted.tasks = self.records.task_counts().ok();
-        counted.polls = polls;
+        cached.counts = self.records.task_counts().ok();
+        cached.polls = polls;
         let now = self.clock.monotonic();
         let took = now.saturating_sub(begun);
-        counted.not_before = now.saturating_add(took.saturating_mul(COUNTING_SHARE));
+        cached.not_before = now.saturating_add(took.saturating_mul(COUNT_PAUSE_FACTOR));
     }
 
-    /// What could not be counted is left out: 0 would be wrong.
+    /// Without counts the gauges are left out, because 0 would be wrong.
     fn set_tasks(&self, counts: Option<&[TaskCount]>) {
         let (tasks, stalled) = (&self.families.tasks, &self.families.stalled_tasks);
         tasks.clear();
         stalled.clear();
         let Some(counts) = counts else { return };
-        for target in self.watched().targets.keys() {
+        for target in self.config.lock().targets.keys() {
             for status in ByStatus::all(target) {
                 drop(tasks.get_or_create(&status));
             }
@@ -280,56 +280,55 @@ impl Metrics {
         }
     }
 
-    fn set_health(&self) {
+    fn set_poll_history(&self) {
         let (successes, failed) = (&self.families.last_success, &self.families.failed_polls);
         successes.clear();
         failed.clear();
-        let watched = self.watched();
-        let here = |name: &TargetName| !watched.elsewhere.contains(name);
-        self.families.held.clear();
-        for name in watched.targets.keys() {
-            let held = self.families.held.get_or_create(&ByTarget::of(name));
-            held.set(here(name).into());
+        let config = self.config.lock();
+        let is_owned = |name: &TargetName| !config.elsewhere.contains(name);
+        self.families.owned.clear();
+        for name in config.targets.keys() {
+            let owned = self.families.owned.get_or_create(&ByTarget::of(name));
+            owned.set(is_owned(name).into());
         }
-        for (name, health) in watched.targets.iter().filter(|(name, _)| here(name)) {
+        for (name, history) in config.targets.iter().filter(|(name, _)| is_owned(name)) {
             let target = ByTarget::of(name);
-            let seconds = health.last_success.map_or(0, Timestamp::unix_seconds);
+            let seconds = history.last_success.map_or(0, Timestamp::unix_seconds);
             successes.get_or_create(&target).set(seconds);
             failed
                 .get_or_create(&target)
-                .set(health.failed_polls.into());
+                .set(history.failed_polls.into());
         }
     }
 
-    /// A state that can't be read leaves these out: they would be wrong.
-    fn set_owed(&self) {
+    /// If the state can't be read, the gauges are left out, because 0 would be wrong.
+    fn set_backlog(&self) {
         let families = &self.families;
         for gauge in [&families.pending, &families.dead, &families.oldest_pending] {
             gauge.clear();
         }
-        let Ok(owed) = self.records.outbox_backlog() else {
+        let Ok(backlogs) = self.records.outbox_backlog() else {
             return;
         };
-        for webhook in &self.watched().webhooks {
-            let owed = owed.iter().find(|owed| owed.webhook == *webhook);
-            let age = owed
-                .and_then(|owed| owed.oldest_pending)
-                .map_or(Duration::ZERO, |oldest| match self.clock.age(oldest) {
+        for webhook in &self.config.lock().webhooks {
+            let backlog = backlogs.iter().find(|backlog| backlog.webhook == *webhook);
+            let age = backlog.and_then(|backlog| backlog.oldest_pending).map_or(
+                Duration::ZERO,
+                |oldest| match self.clock.age(oldest) {
                     Age::Observed(age) | Age::Reported { age, .. } => age,
-                });
+                },
+            );
             let by_webhook = ByWebhook::of(webhook);
             let set = |family: &families::Gauges<ByWebhook>, value: u64| {
                 family.get_or_create(&by_webhook).set(gauge(value));
             };
-            set(&families.pending, owed.map_or(0, |owed| owed.pending));
-            set(&families.dead, owed.map_or(0, |owed| owed.dead));
+            set(
+                &families.pending,
+                backlog.map_or(0, |backlog| backlog.pending),
+            );
+            set(&families.dead, backlog.map_or(0, |backlog| backlog.dead));
             set(&families.oldest_pending, age.as_secs());
         }
-    }
-
-    /// Each change is one assignment: whoever panicked can't have left it half-written.
-    fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock()
     }
 }
 
@@ -337,7 +336,7 @@ fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// How a poll ended, in words for metrics.
+/// Result of a poll, as label value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PollOutcome {
     Success,

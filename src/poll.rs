@@ -14,21 +14,18 @@ use crate::domain::incident::Incident;
 use crate::domain::model::{TargetName, Timestamp};
 use crate::domain::text::with_causes;
 use crate::store::{Commit, NewEvent, Store, StoreError, TargetState};
-use crate::ucdn::client::ApiClient;
+use crate::ucdn::client::ListApi;
 #[cfg(doc)]
 use crate::ucdn::walk::CompleteWalk;
 
 mod absent;
 mod journal;
 mod reading;
-mod recollection;
 mod report;
 mod round;
 pub mod routing;
-mod seen;
 mod server_clock;
 mod sight;
-mod texts;
 
 use journal::log_event;
 use reading::Progress;
@@ -44,7 +41,7 @@ pub struct Poller {
     target: Target,
     /// Which list the target means: if that changes under the same name, what is known of it is void.
     list: String,
-    client: Arc<ApiClient>,
+    client: Arc<dyn ListApi>,
     store: Arc<dyn Store>,
     routes: Arc<Router>,
     clock: Arc<dyn Clock>,
@@ -68,7 +65,7 @@ struct PollState {
 #[derive(Clone, Debug)]
 pub struct PollContext {
     /// The target's account's client.
-    pub client: Arc<ApiClient>,
+    pub client: Arc<dyn ListApi>,
     /// The state.
     pub store: Arc<dyn Store>,
     /// Who is owed what.
@@ -150,7 +147,7 @@ impl Poller {
     /// How long one page may take: the wait for the account's budget, and the call.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        self.client.patience()
+        self.client.page_timeout()
     }
 
     /// Says in an event that what was known of the target is lost; the next good poll says that it is watched again.
@@ -309,7 +306,7 @@ impl Poller {
         let name = &self.name;
         let mut memory = self.memory.lock();
         match error {
-            Some(error) if memory.fault.failed(&error.sameness()).is_news() => {
+            Some(error) if memory.fault.failed(&error.dedup_key()).is_news() => {
                 log::warn!("poll failed: target={name} reason={}", with_causes(error));
             }
             None if memory.fault.ended().is_some() => {

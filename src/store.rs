@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::domain::event::EventDraft;
 use crate::domain::model::{
-    Absence, Fingerprint, KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskId,
-    TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
+    Absence, Fingerprint, KnownTask, TargetName, TaskId, TaskLookup, TaskRowId, TaskSummary,
+    Timestamp, WebhookName,
 };
 
 mod batched;
@@ -78,18 +78,6 @@ pub trait Store: Send + Sync + fmt::Debug {
         target: &TargetName,
         sought: &[TaskLookup<'_>],
     ) -> Result<Vec<Option<TaskSummary>>, StoreError>;
-
-    /// What is remembered of a target's tasks beyond a place, in a list's order: at most so many, and fewer only if there are
-    /// no more. Only dated tasks with fingerprints that tell the lengths of their texts. None: it begins with the first one.
-    ///
-    /// Saves reading what comes as it came before.
-    fn remembered(
-        &self,
-        target: &TargetName,
-        order: ListOrder,
-        beyond: Option<&ListPosition>,
-        at_most: usize,
-    ) -> Result<Vec<Remembered>, StoreError>;
 
     /// A target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers beyond `after`: at most so many, in the order
     /// of their numbers. [`TaskRowId`] 0 stands before all.

@@ -1,87 +1,84 @@
-//! What the commands that ask the API themselves share: which target, whose client, and how a failure is told.
+//! Shared by commands that call the API: choosing the target, making its client, explaining a failed call.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Exit, Failure};
+use super::exit::{Exit, Failure};
 use crate::clock::{CancelToken, Clock};
 use crate::config::{Config, Target};
 use crate::domain::model::TargetName;
 use crate::http::HttpError;
 use crate::ucdn::client::ApiClient;
-use crate::ucdn::error::{ApiError, Fault};
+use crate::ucdn::error::{ApiError, ErrorKind};
 use crate::ucdn::walk::WalkError;
 
-/// Why a target's list could not be read.
+/// Why a target's task list could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
-    /// The client can't be made.
+pub(super) enum ApiCallError {
+    /// The client can't be built.
     #[error("the account's settings can't be used: {0}")]
     Client(HttpError),
     /// The config names no such account.
     #[error("its account is not in the config")]
     NoAccount,
-    /// The API was not reached, said no, or made no sense.
-    #[error("{error}{}", Advice(error))]
+    /// The API was not reached, refused the request, or sent an invalid answer.
+    #[error("{error}{}", Hint(error))]
     Api {
-        /// Which of these.
+        /// Which of these, and why.
         error: ApiError,
     },
-    /// The pages don't come to an end.
+    /// The pages have no end.
     #[error("{0}")]
-    Walk(WalkError),
+    Walk(#[from] WalkError),
 }
 
-impl From<ApiError> for AskError {
+impl From<ApiError> for ApiCallError {
     fn from(error: ApiError) -> Self {
         Self::Api { error }
     }
 }
 
-/// What to look at, where the error's own text does not say it.
-struct Advice<'a>(&'a ApiError);
+/// What to check, if the error's own text does not say it.
+struct Hint<'a>(&'a ApiError);
 
-impl fmt::Display for Advice<'_> {
+impl fmt::Display for Hint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let advice = match self.0.fault {
-            Fault::Call(_) => {
+        let hint = match self.0.kind {
+            ErrorKind::Call(_) => {
                 Some("check the account's `endpoint`, `proxy` and `timeout`, and this network")
             }
-            Fault::Nonsense(_) | Fault::NoList { .. } => {
+            ErrorKind::InvalidResponse(_) | ErrorKind::NoList { .. } => {
                 Some("check that the account's `endpoint` is the API's")
             }
-            Fault::Http(_) => self.0.advice(),
-            // Its text ends in the advice.
-            Fault::Refused { .. } | Fault::Stopped => None,
+            ErrorKind::Http(_) => self.0.advice(),
+            // Its text ends in a hint.
+            ErrorKind::Refused { .. } | ErrorKind::Stopped => None,
         };
-        advice.map_or(Ok(()), |advice| write!(f, "; {advice}"))
+        hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
-impl AskError {
-    /// How a command ends that could not do without this target.
+impl ApiCallError {
+    /// The failure of a command that needs this target.
     pub(super) fn of_target(self, target: &TargetName) -> Failure {
-        Failure {
-            exit: Exit::Unreachable,
-            error: format!("target {target}: {self}").into(),
-        }
+        Failure::new(Exit::Unreachable, format!("target {target}: {self}"))
     }
 }
 
-/// The client of a target's account. A request under way is not cut short: the process is.
+/// The client of a target's account. Never cancelled: signals end the process.
 pub(super) fn client(
     config: &Config,
     target: &Target,
     clock: Arc<dyn Clock>,
-) -> Result<ApiClient, AskError> {
+) -> Result<ApiClient, ApiCallError> {
     let account = config
         .accounts
         .get(&target.account)
-        .ok_or(AskError::NoAccount)?;
-    ApiClient::new(account, clock, CancelToken::default()).map_err(AskError::Client)
+        .ok_or(ApiCallError::NoAccount)?;
+    ApiClient::new(account, clock, CancelToken::default()).map_err(ApiCallError::Client)
 }
 
-/// The target of this name; without one, the only target there is.
+/// The target with this name, or the only target if no name is given.
 pub(super) fn choose_target<'a>(
     config: &'a Config,
     name: Option<&str>,
@@ -92,10 +89,7 @@ pub(super) fn choose_target<'a>(
         .filter(|(known, _)| name.is_none_or(|name| known.as_str() == name));
     match (chosen.next(), chosen.next()) {
         (Some(only), None) => Ok(only),
-        _ => Err(Failure {
-            exit: Exit::Usage,
-            error: which_target(config, name).into(),
-        }),
+        _ => Err(Failure::usage(which_target(config, name))),
     }
 }
 
@@ -104,7 +98,7 @@ fn which_target(config: &Config, name: Option<&str>) -> String {
     let known = known.join(", ");
     match name {
         Some(name) => format!("the config has no target {name:?}; it has: {known}"),
-        None => format!("which target? The config has: {known}"),
+        None => format!("name a target; the config has: {known}"),
     }
 }
 
@@ -145,7 +139,7 @@ private_key = 'b'
     }
 
     #[test]
-    fn an_unknown_target_is_wrong_usage_and_the_known_ones_are_said() {
+    fn an_unknown_target_is_wrong_usage_and_the_known_targets_are_listed() {
         let failure = choose_target(&config(&["shop"]), Some("shoop")).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
         assert_eq!(
@@ -155,18 +149,18 @@ private_key = 'b'
     }
 
     #[test]
-    fn every_failure_of_a_call_says_what_to_look_at() {
-        let refused = Fault::Refused {
+    fn each_failed_call_says_what_to_check() {
+        let refused = ErrorKind::Refused {
             code: 171,
             message: "Signature VerifyAC Error".to_owned(),
         };
-        for (fault, advice) in [
+        for (fault, hint) in [
             (refused, "private_key"),
-            (Fault::Http(404), "`endpoint`"),
-            (Fault::NoList { total_count: 3 }, "`endpoint`"),
+            (ErrorKind::Http(404), "`endpoint`"),
+            (ErrorKind::NoList { total_count: 3 }, "`endpoint`"),
         ] {
-            let said = AskError::from(ApiError::of(fault)).to_string();
-            assert_eq!(said.matches(advice).count(), 1, "{said}");
+            let text = ApiCallError::from(ApiError::of(fault)).to_string();
+            assert_eq!(text.matches(hint).count(), 1, "{text}");
         }
     }
 }

@@ -1,14 +1,15 @@
-//! `ucdn-watch check`: says whether the config is valid, and what it comes to.
+//! `ucdn-watch check`: validates the config and prints a summary. `--online` also sends one request per target.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::{AskError, client};
-use super::{Context, Exit, Failure};
+use super::api::{ApiCallError, client};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::stdio::{note, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Target, TargetFilter, Webhook};
 use crate::domain::event_pattern::EventPattern;
@@ -16,61 +17,62 @@ use crate::domain::model::{AccountName, TargetName, Window};
 use crate::ucdn::ListRequest;
 use crate::ucdn::client::ApiClient;
 
-/// How far back the list is asked for: the answer's size does not matter, but the question should be a cheap one.
+/// Window of the request. Short, so that the API has little to search.
 const ONLINE_LOOKBACK: Duration = Duration::from_secs(60 * 60);
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Also ask the API once for each target
+pub(super) struct CheckArgs {
+    /// Also send one request to the API per target
     #[arg(long)]
     online: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &CheckArgs, context: &Context) -> Result<Exit, Failure> {
     let file = context.config_path();
     let loaded = context.read_config(&file)?;
     for warning in &loaded.warnings {
-        anstream::eprintln!("warning: {warning}");
+        note(&format!("warning: {warning}"));
     }
-    // Whoever closes the pipe has read enough; the exit code still tells.
-    let _ = anstream::stdout().write_all(summary(&file, &loaded.config).as_bytes());
+    print(&summary(&file, &loaded.config))?;
     if arguments.online {
-        return Ok(ask_each_target(&loaded.config));
+        return call_each_target(&loaded.config);
     }
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
-/// Makes one call to the API for each target: whether keys, endpoint and project are right, only the API can tell.
-fn ask_each_target(config: &Config) -> Exit {
+/// Sends one request per target. Only the API can tell whether keys, endpoint and project are right.
+fn call_each_target(config: &Config) -> Result<Exit, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let mut clients = BTreeMap::new();
-    let mut exit = Exit::Done;
+    let mut exit = Exit::Success;
     for (name, target) in &config.targets {
-        let line = match ask(config, target, &clock, &mut clients) {
+        let line = match call(config, target, &clock, &mut clients) {
             Ok(answered) => format!("target {name}: ok ({answered})\n"),
             Err(error) => {
                 exit = Exit::Unreachable;
                 format!("target {name}: {error}\n")
             }
         };
-        let _ = anstream::stdout().write_all(line.as_bytes());
+        print(&line)?;
     }
-    exit
+    Ok(exit)
 }
 
-/// What the API answered, in a few words. Targets of one account share its client, and so its request budget.
-fn ask<'a>(
+/// A summary of the API's answer. Targets of one account share a client and its request budget.
+fn call<'a>(
     config: &'a Config,
     target: &'a Target,
     clock: &Arc<dyn Clock>,
     clients: &mut BTreeMap<&'a AccountName, ApiClient>,
-) -> Result<String, AskError> {
+) -> Result<String, ApiCallError> {
     if !clients.contains_key(&target.account) {
         let made = client(config, target, Arc::clone(clock))?;
         clients.insert(&target.account, made);
     }
-    let client = clients.get(&target.account).ok_or(AskError::NoAccount)?;
+    let client = clients
+        .get(&target.account)
+        .ok_or(ApiCallError::NoAccount)?;
     let now = clock.now();
     let request = ListRequest {
         project_id: target.project_id.clone(),
@@ -101,7 +103,7 @@ fn summary(file: &Path, config: &Config) -> String {
 fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(text, "state: {}", config.state)?;
     for (name, target) in &config.targets {
-        let interval = humantime::format_duration(target.poll.interval);
+        let interval = &target.poll.interval;
         write!(text, "target {name}: {} tasks", target.tasks)?;
         write!(text, " of account {}", target.account)?;
         if let Some(account) = config.accounts.get(&target.account) {
@@ -113,7 +115,7 @@ fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "webhook {name}: {}", receiver(webhook))?;
     }
     if let Some(listen) = &config.http {
-        writeln!(text, "listens at {}", listen.address)?;
+        writeln!(text, "http: listens on {}", listen.address)?;
     }
     if let Some(path) = &config.textfile {
         writeln!(text, "metrics: {}", path.display())?;
@@ -122,7 +124,7 @@ fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "heartbeat: {}", heartbeat.url)?;
     }
     if config.webhooks.is_empty() {
-        writeln!(text, "no webhooks: events go to the log alone")?;
+        writeln!(text, "no webhooks: events only go to the log")?;
     }
     Ok(())
 }
@@ -152,15 +154,15 @@ fn receiver(webhook: &Webhook) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
-    use super::{Arguments, run, summary};
-    use crate::cli::{Context, Exit, LogFormat, SharedArguments};
+    use super::*;
+    use crate::cli::context::{GlobalArgs, LogFormat};
     use crate::config::{Environment, load};
 
     fn context(config: PathBuf) -> Context {
         Context {
-            arguments: SharedArguments {
+            arguments: GlobalArgs {
                 config: Some(config),
                 verbose: false,
                 quiet: false,
@@ -171,11 +173,11 @@ mod tests {
     }
 
     #[test]
-    fn a_config_that_is_wrong_ends_with_its_own_exit() {
+    fn an_invalid_config_has_its_own_exit_code() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "nope = 1\n").unwrap();
-        let failure = run(&Arguments { online: false }, &context(file)).unwrap_err();
+        let failure = run(&CheckArgs { online: false }, &context(file)).unwrap_err();
         assert_eq!(failure.exit, Exit::Config);
         assert!(
             failure
@@ -186,20 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_names_the_config_where_no_argument_does() {
-        let mut context = context("argument.toml".into());
-        let variable = ("UCDN_WATCH_CONFIG".into(), "variable.toml".into());
-        context.environment = [variable].into_iter().collect();
-        assert_eq!(context.config_path(), Path::new("argument.toml"));
-        context.arguments.config = None;
-        assert_eq!(context.config_path(), Path::new("variable.toml"));
-        context.environment = Environment::default();
-        let packaged = Path::new("/etc/ucdn-watch/config.toml");
-        assert_eq!(context.config_path(), packaged);
-    }
-
-    #[test]
-    fn the_summary_tells_what_is_watched_and_who_is_told() {
+    fn the_summary_lists_targets_and_webhooks() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let text = "\
@@ -223,7 +212,7 @@ on = ['task.failure', 'watch.*']
             summary(Path::new("config.toml"), &config),
             "config.toml: valid\n\
              state: /var/lib/ucdn-watch/state.db\n\
-             target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 1m\n\
+             target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 60s\n\
              webhook night: feishu to https://hooks.example.com/…, unsigned; task.failure, watch.* of all targets\n\
              webhook ops: json to https://hooks.example.com/…, signed; * of shop\n"
         );
@@ -231,7 +220,7 @@ on = ['task.failure', 'watch.*']
 
     #[cfg(feature = "simulator")]
     #[test]
-    fn online_a_target_that_is_refused_ends_with_unreachable() {
+    fn with_online_a_refused_target_ends_with_unreachable() {
         use ucdn_simulator::{Settings, Simulator};
 
         let simulator = Simulator::start(Settings::default()).unwrap();
@@ -246,9 +235,9 @@ on = ['task.failure', 'watch.*']
             );
             std::fs::write(&file, text).unwrap();
             simulator.forget_requests();
-            run(&Arguments { online: true }, &context(file.clone())).unwrap()
+            run(&CheckArgs { online: true }, &context(file.clone())).unwrap()
         };
-        assert_eq!(check(&simulator.public_key()), Exit::Done);
+        assert_eq!(check(&simulator.public_key()), Exit::Success);
         let requests = simulator.requests();
         assert_eq!(requests.len(), 2);
         assert!(requests.iter().all(|request| request.limit == Some(1)));

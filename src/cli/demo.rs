@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::context::Context;
+use super::exit::{Exit, Failure};
 use super::watch::open_state;
-use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Environment, load};
 use crate::daemon::{Control, Daemon};
@@ -31,13 +32,13 @@ const SECRET: &str = "known to this demo alone";
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct DemoArgs {
     /// How long it runs, unless Ctrl-C ends it
     #[arg(long = "for", value_name = "SPAN", default_value = "30s", value_parser = humantime::parse_duration)]
     span: Duration,
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
     if !context.arguments.verbose {
         // Every event would be told twice: by the story on stdout, and by the log on stderr.
         log::set_max_level(log::LevelFilter::Off);
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     let tally = receiving.stop();
     tally.conclude(polls(&simulator), clock.monotonic());
     match result {
-        Ok(Ok(())) => Ok(Exit::Done),
+        Ok(Ok(())) => Ok(Exit::Success),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(failure("the daemon's thread panicked")),
     }

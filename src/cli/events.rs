@@ -1,15 +1,21 @@
-//! `ucdn-watch events`: what happened, as the state keeps it, and with `--follow` what happens next.
+//! `ucdn-watch events`: lists the events in the state. `--follow` prints new ones as they are recorded.
 
-use std::io::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::listing::{DocumentWriter, Filters, JsonFlag, Limit, Output, TableWriter, read_pages};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::listing::{
+    DEFAULT_LIMIT, DocumentWriter, FilterArgs, JsonArg, LimitArgs, OutputFormat, TableWriter,
+    read_pages,
+};
+use super::state::open_queries;
+use super::stdio::{Reader, note, print};
 use super::table::{Column, text_cell};
-use super::{Context, Exit, Failure, state};
-use crate::clock::{CancelToken, Clock, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::config::ConfigSummary;
 use crate::domain::event::EventDocument;
 use crate::domain::event_pattern::EventTypes;
@@ -20,15 +26,15 @@ use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::queries::{EventRecord, StateQueries};
 
 const JSON_HELP: &str = "\
-JSON: {events: […]}, each as webhooks get it; with --follow one event a line.
+JSON: {events: […]}, each event as webhooks get it. With --follow one event per line.
 
-The oldest come first. --follow ends with Ctrl-C; another program can go on where it ended with --after.";
+The oldest event comes first. --follow ends with Ctrl-C; --after continues from a sequence number.";
 
-/// How often `--follow` looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Time between two reads of `--follow`.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many events `--follow` begins with.
-const FOLLOW_FROM: usize = 10;
+/// Events that `--follow` begins with.
+const FOLLOW_BACKLOG: usize = 10;
 
 pub(super) const COLUMNS: [Column; 5] = [
     Column::number("SEQ"),
@@ -41,35 +47,35 @@ pub(super) const COLUMNS: [Column; 5] = [
 /// The arguments of `events`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = JSON_HELP)]
-pub(super) struct Arguments {
-    /// Only of this type, or of those that a pattern such as 'watch.*' matches (repeatable)
+pub(super) struct EventsArgs {
+    /// Only this event type, or types that match a pattern such as 'watch.*' (repeatable)
     #[arg(long, value_name = "TYPE")]
     r#type: Vec<EventTypes>,
-    /// Only those of a task that came to be wait, process, success, failure or unknown (repeatable)
+    /// Only changes of a task to this status: wait, process, success, failure or unknown (repeatable)
     #[arg(long, value_name = "STATUS", conflicts_with = "type")]
-    status: Vec<Turn>,
-    /// Only of this task
+    status: Vec<StatusChange>,
+    /// Only events of this task
     #[arg(long, value_name = "ID")]
     task: Option<String>,
-    /// Only those after this sequence, the oldest of them first
+    /// Only events after this sequence number
     #[arg(long, value_name = "SEQ")]
     after: Option<u64>,
     #[command(flatten)]
-    filters: Filters,
+    filters: FilterArgs,
     #[command(flatten)]
-    limit: Limit,
-    /// Go on with new ones as they come
+    limit: LimitArgs,
+    /// Keep running and print new events
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
-    json: JsonFlag,
+    json: JsonArg,
 }
 
-/// `--status`: the type that tells of it.
+/// `--status`: the event type that reports a change to it.
 #[derive(Clone, Debug)]
-struct Turn(EventTypes);
+struct StatusChange(EventTypes);
 
-impl FromStr for Turn {
+impl FromStr for StatusChange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -82,53 +88,33 @@ impl FromStr for Turn {
     }
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &EventsArgs, context: &Context) -> Result<Exit, Failure> {
     let config = context.load_summary()?;
-    let records = state::records(&config)?;
+    let queries = open_queries(&config)?;
     let clock = SystemClock::start();
-    let filter = filter(arguments, &config, &*records, clock.now())?;
-    let (after, limit) = begin(arguments, &*records, &filter)?;
+    let filter = filter(arguments, &config, &*queries, clock.now())?;
+    let (after, limit) = start_position(arguments, &*queries, &filter)?;
+    let format = arguments.json.format();
     if arguments.follow {
-        follow(arguments, &config, &filter, after)?;
-        return Ok(Exit::Done);
-    }
-    let now = clock.now();
-    let page = |last: Option<&EventRecord>, wanted| {
-        let after = last.map_or(after, |event| event.sequence);
-        records.events(&filter, EventSpan::OldestFirst { after }, wanted)
-    };
-    if arguments.json.output() == Output::Programs {
-        let mut document = DocumentWriter::new("events");
-        read_pages(limit, page, |events| document.write(events))?;
-        document.end();
+        drop(queries);
+        follow(&config, &filter, after, format)?;
     } else {
-        let mut table = TableWriter::new(&COLUMNS);
-        read_pages(limit, page, |events| {
-            table.write(events.iter().map(|event| row(event, now)).collect())
-        })?;
-        match table.rows {
-            0 => anstream::eprintln!("no events"),
-            rows if rows == limit => {
-                anstream::eprintln!("{rows} events are shown; --limit N or --all shows more");
-            }
-            _ => {}
-        }
+        list(&*queries, &filter, after, limit, format, clock.now())?;
     }
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 fn filter(
-    arguments: &Arguments,
+    arguments: &EventsArgs,
     config: &ConfigSummary,
-    records: &dyn StateQueries,
+    queries: &dyn StateQueries,
     now: Timestamp,
 ) -> Result<EventFilter, Failure> {
     let filters = &arguments.filters;
-    let turns = arguments.status.iter().map(|turn| &turn.0);
-    let types = arguments.r#type.iter().chain(turns);
+    let changes = arguments.status.iter().map(|change| &change.0);
     Ok(EventFilter {
-        targets: filters.targets(config, records)?,
-        types: EventTypes::union(types),
+        targets: filters.targets(config, queries)?,
+        types: EventTypes::union(arguments.r#type.iter().chain(changes)),
         task: arguments.task.as_deref().map(Into::into),
         since: filters.since(now),
         until: filters.until(now),
@@ -136,115 +122,162 @@ fn filter(
     })
 }
 
-/// After which sequence to begin, and how many to show: the last ones, unless it is said where to begin.
-fn begin(
-    arguments: &Arguments,
-    records: &dyn StateQueries,
+/// The sequence number to begin after, and how many events to show: `--after`, else the newest events.
+fn start_position(
+    arguments: &EventsArgs,
+    queries: &dyn StateQueries,
     filter: &EventFilter,
-) -> Result<(u64, usize), StoreError> {
+) -> Result<(u64, usize), Failure> {
     if let Some(after) = arguments.after {
         return Ok((after, arguments.limit.or(usize::MAX)));
     }
-    let limit = arguments
-        .limit
-        .or(if arguments.follow { FOLLOW_FROM } else { 50 });
+    let default = if arguments.follow {
+        FOLLOW_BACKLOG
+    } else {
+        DEFAULT_LIMIT
+    };
+    let limit = arguments.limit.or(default);
     if limit == usize::MAX {
         return Ok((0, limit));
     }
     let mut first = None;
     let page = |last: Option<&EventRecord>, wanted| {
         let before = last.map(|event| event.sequence);
-        records.events(filter, EventSpan::NewestFirst { before }, wanted)
+        queries.events(filter, EventSpan::NewestFirst { before }, wanted)
     };
     read_pages(limit, page, |events| {
         first = events.last().map(|event| event.sequence).or(first);
-        Ok(())
+        Ok(Reader::Present)
     })?;
     let after = match first {
         Some(first) => first.saturating_sub(1),
-        None => records.last_sequence()?,
+        None => queries.last_sequence()?,
     };
     Ok((after, limit))
 }
 
-/// A line an event, until nobody reads them any more or a signal ends the program.
-fn follow(
-    arguments: &Arguments,
-    config: &ConfigSummary,
+fn list(
+    queries: &dyn StateQueries,
     filter: &EventFilter,
-    mut after: u64,
-) -> Result<(), StoreError> {
-    let never = CancelToken::default();
-    loop {
-        let look = look(config, filter, after, arguments.json.output())?;
-        if look.written.is_err() {
-            return Ok(());
-        }
-        after = look.reached;
-        never.sleep(LOOK_EVERY);
+    after: u64,
+    limit: usize,
+    format: OutputFormat,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let page =
+        |last: Option<&EventRecord>, wanted| read_after(queries, filter, last, after, wanted);
+    if format == OutputFormat::Json {
+        let mut document = DocumentWriter::new("events");
+        read_pages(limit, page, |events| document.write(events))?;
+        document.end()?;
+        return Ok(());
     }
+    let mut table = TableWriter::new(&COLUMNS);
+    let reader = read_pages(limit, page, |events| {
+        table.write(events.iter().map(|event| row(event, now)).collect())
+    })?;
+    match table.rows {
+        _ if reader == Reader::Gone => {}
+        0 => note("no events"),
+        rows if rows == limit => note(&format!(
+            "{rows} events are shown; --limit N or --all shows more"
+        )),
+        _ => {}
+    }
+    Ok(())
 }
 
-/// What one look came to.
-struct Look {
-    /// The last sequence seen.
-    reached: u64,
-    /// An error: nobody reads any more.
-    written: io::Result<()>,
+fn read_after(
+    queries: &dyn StateQueries,
+    filter: &EventFilter,
+    last: Option<&EventRecord>,
+    after: u64,
+    wanted: usize,
+) -> Result<Vec<EventRecord>, StoreError> {
+    let after = last.map_or(after, |event| event.sequence);
+    queries.events(filter, EventSpan::OldestFirst { after }, wanted)
 }
 
-/// Writes what is new. Opens the state itself: a damaged one may have been set aside, and another begun under its name.
-fn look(
+/// Prints one line per event until a signal ends the process or the reader of stdout is gone.
+fn follow(
     config: &ConfigSummary,
     filter: &EventFilter,
     after: u64,
-    output: Output,
-) -> Result<Look, StoreError> {
-    let records = state::records(config)?;
-    let is_same_state = records.last_sequence()? >= after;
-    let mut look = Look {
-        reached: if is_same_state { after } else { 0 },
-        written: Ok(()),
-    };
-    let first = look.reached;
-    let page = |last: Option<&EventRecord>, wanted| {
-        let after = last.map_or(first, |event| event.sequence);
-        records.events(filter, EventSpan::OldestFirst { after }, wanted)
-    };
-    read_pages(usize::MAX, page, |events| {
-        look.reached = events.last().map_or(look.reached, |event| event.sequence);
-        look.written = write_lines(events, output);
-        match look.written {
-            Ok(()) => Ok(()),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    })?;
-    Ok(look)
+    format: OutputFormat,
+) -> Result<(), Failure> {
+    let mut cursor = Cursor { after };
+    while cursor.print_new(config, filter, format)? == Reader::Present
+        && wait_for_reader(FOLLOW_INTERVAL) == Reader::Present
+    {}
+    Ok(())
 }
 
-fn write_lines(events: &[EventRecord], output: Output) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    for event in events {
-        if output == Output::Programs {
-            writeln!(stdout, "{}", sanitize_json(&event.document))?;
-        } else {
-            let document = EventDocument::read(&event.document);
-            let colour = colour(&event.event_type).map_or_else(anstyle::Style::new, |colour| {
-                anstyle::Style::new().fg_color(Some(colour.into()))
-            });
-            writeln!(
-                stdout,
-                "{:>6}  {}  {colour}{:<16}{colour:#}  {}",
-                event.sequence,
-                event.recorded,
-                event.event_type,
-                sanitize(&document.summary)
-            )?;
+/// How far `--follow` has read.
+struct Cursor {
+    /// The last sequence number that was printed.
+    after: u64,
+}
+
+impl Cursor {
+    /// Prints what is new. Opens the state each time: a damaged one may have been replaced by a new one, whose sequence
+    /// numbers begin again.
+    fn print_new(
+        &mut self,
+        config: &ConfigSummary,
+        filter: &EventFilter,
+        format: OutputFormat,
+    ) -> Result<Reader, Failure> {
+        let queries = open_queries(config)?;
+        if queries.last_sequence()? < self.after {
+            self.after = 0;
         }
+        let first = self.after;
+        let page =
+            |last: Option<&EventRecord>, wanted| read_after(&*queries, filter, last, first, wanted);
+        read_pages(usize::MAX, page, |events| {
+            let lines: String = events.iter().map(|event| line(event, format)).collect();
+            self.after = events.last().map_or(self.after, |event| event.sequence);
+            Ok(print(&lines)?)
+        })
     }
-    stdout.flush()
 }
 
+/// Waits `interval`, or less if the reader of stdout goes away.
+fn wait_for_reader(interval: Duration) -> Reader {
+    let stdout = std::io::stdout();
+    // No events asked for: a closed pipe or terminal is always reported.
+    let mut descriptors = [PollFd::new(&stdout, PollFlags::empty())];
+    let timeout = Timespec::try_from(interval).ok();
+    // An error is a signal that interrupted the call. The next read follows sooner.
+    let _ = poll(&mut descriptors, timeout.as_ref());
+    let closed = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    if descriptors
+        .iter()
+        .any(|stdout| stdout.revents().intersects(closed))
+    {
+        Reader::Gone
+    } else {
+        Reader::Present
+    }
+}
+
+fn line(event: &EventRecord, format: OutputFormat) -> String {
+    if format == OutputFormat::Json {
+        return sanitize_json(&event.document).into_owned() + "\n";
+    }
+    let colour = colour(&event.event_type).map_or_else(anstyle::Style::new, |colour| {
+        anstyle::Style::new().fg_color(Some(colour.into()))
+    });
+    format!(
+        "{:>6}  {}  {colour}{:<16}{colour:#}  {}\n",
+        event.sequence,
+        event.recorded,
+        sanitize(&event.event_type),
+        sanitize(&EventDocument::read(&event.document).summary)
+    )
+}
+
+/// A row of a table of events.
 pub(super) fn row(event: &EventRecord, now: Timestamp) -> Vec<Cell> {
     vec![
         Cell::new(event.sequence),
@@ -255,7 +288,7 @@ pub(super) fn row(event: &EventRecord, now: Timestamp) -> Vec<Cell> {
     ]
 }
 
-/// A type in the colour of how bad it is.
+/// An event type in the colour of its severity.
 pub(super) fn type_cell(event_type: &str) -> Cell {
     let cell = text_cell(Some(event_type));
     match colour(event_type) {

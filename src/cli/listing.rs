@@ -1,13 +1,12 @@
-//! What commands that list the state share: the filters that all of them take, pages read one after the other, and
-//! output that is written while it is read.
+//! Lists of state records: shared filters, reading page by page, and tables and JSON written while reading.
 
-use std::io::{self, Write};
-
+use clap::ValueEnum;
 use comfy_table::Cell;
 use serde::Serialize;
 
+use super::exit::{Exit, Failure};
+use super::stdio::{Reader, print};
 use super::table::{Column, more_rows, table};
-use super::{Exit, Failure};
 use crate::config::ConfigSummary;
 use crate::domain::model::{TargetName, TaskKind, TimeArg, Timestamp};
 use crate::domain::text::sanitize_json;
@@ -15,47 +14,59 @@ use crate::store::StoreError;
 use crate::store::filter::{Domain, UrlFilter};
 use crate::store::queries::StateQueries;
 
-/// Records read at a time, and rows whose columns are as wide as each other.
-const PAGE: usize = 500;
+/// Records per read. Also the rows whose columns share one width.
+const PAGE_RECORDS: usize = 500;
 
-/// The filters of tasks and of events.
+/// Items that a list shows unless told otherwise.
+pub(super) const DEFAULT_LIMIT: usize = 50;
+
+/// The filters that `tasks` and `events` share.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct Filters {
-    /// Only of this target (repeatable)
+pub(super) struct FilterArgs {
+    /// Only this target (repeatable)
     #[arg(long, value_name = "NAME")]
     target: Vec<String>,
-    /// Only of targets with this kind of tasks
+    /// Only targets with this kind of tasks
     #[arg(long, value_name = "KIND", value_enum)]
-    kind: Option<Kind>,
-    /// Not older than this: an age such as 2h, RFC 3339, or unix seconds
+    kind: Option<KindArg>,
+    /// At or after this time: an age such as 2h, RFC 3339, or unix seconds
     #[arg(long, value_name = "TIME")]
     since: Option<TimeArg>,
-    /// Not younger than this
+    /// At or before this time
     #[arg(long, value_name = "TIME")]
     until: Option<TimeArg>,
-    /// Only where a URL holds this text
+    /// Only with a URL that contains this text
     #[arg(long, value_name = "TEXT", conflicts_with = "domain")]
     url: Option<String>,
-    /// Only where a URL is of this host, or of one below it
+    /// Only with a URL on this host or one of its subdomains
     #[arg(long, value_name = "HOST")]
     domain: Option<Domain>,
 }
 
 /// `--kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum KindArg {
     Refresh,
     Prefetch,
 }
 
-impl Filters {
+impl From<KindArg> for TaskKind {
+    fn from(kind: KindArg) -> Self {
+        match kind {
+            KindArg::Refresh => Self::Refresh,
+            KindArg::Prefetch => Self::Prefetch,
+        }
+    }
+}
+
+impl FilterArgs {
     pub(super) fn since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.since.map(|moment| moment.seen_from(now))
+        self.since.map(|time| time.resolve(now))
     }
 
     pub(super) fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.until.map(|moment| moment.seen_from(now))
+        self.until.map(|time| time.resolve(now))
     }
 
     pub(super) fn url(&self) -> Option<UrlFilter> {
@@ -63,34 +74,30 @@ impl Filters {
         below.or_else(|| self.url.clone().map(UrlFilter::Containing))
     }
 
-    /// The targets that are meant; empty: all.
+    /// The chosen targets. Empty means all.
     pub(super) fn targets(
         &self,
         config: &ConfigSummary,
-        records: &dyn StateQueries,
+        queries: &dyn StateQueries,
     ) -> Result<Vec<TargetName>, Failure> {
         for name in &self.target {
-            check_target(name, config, records)?;
+            check_target(name, config, queries)?;
         }
-        let named = self
+        let named: Vec<TargetName> = self
             .target
             .iter()
-            .map(|name| TargetName::from(name.as_str()));
-        let Some(kind) = self.kind else {
-            return Ok(named.collect());
-        };
-        let kind = match kind {
-            Kind::Refresh => TaskKind::Refresh,
-            Kind::Prefetch => TaskKind::Prefetch,
+            .map(|name| TargetName::from(name.as_str()))
+            .collect();
+        let Some(kind) = self.kind.map(TaskKind::from) else {
+            return Ok(named);
         };
         let of_kind = config.targets.iter().filter(|(_, of)| **of == kind);
-        let named: Vec<TargetName> = named.collect();
         let chosen: Vec<TargetName> = of_kind
             .map(|(name, _)| name.clone())
             .filter(|name| named.is_empty() || named.contains(name))
             .collect();
         if chosen.is_empty() {
-            return Err(usage(format!(
+            return Err(Failure::usage(format!(
                 "the config has no such target with {kind} tasks"
             )));
         }
@@ -98,73 +105,64 @@ impl Filters {
     }
 }
 
-/// A name that neither the config nor the state knows is a slip.
+/// Refuses a name that neither the config nor the state knows: it is a typo.
 fn check_target(
     name: &str,
     config: &ConfigSummary,
-    records: &dyn StateQueries,
+    queries: &dyn StateQueries,
 ) -> Result<(), Failure> {
     let is = |known: &TargetName| known.as_str() == name;
-    if config.targets.keys().any(is) || records.task_counts()?.iter().any(|one| is(&one.target)) {
+    if config.targets.keys().any(is) || queries.task_counts()?.iter().any(|one| is(&one.target)) {
         return Ok(());
     }
     let known: Vec<&str> = config.targets.keys().map(TargetName::as_str).collect();
-    Err(usage(format!(
+    Err(Failure::usage(format!(
         "neither the config nor the state has a target {name:?}; the config has: {}",
         known.join(", ")
     )))
 }
 
-/// Wrong usage, and why.
-pub(super) fn usage(why: impl Into<Box<dyn std::error::Error>>) -> Failure {
-    Failure {
-        exit: Exit::Usage,
-        error: why.into(),
-    }
-}
-
-/// For whom a command prints: `--json`.
+/// What a command prints: `--json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum OutputFormat {
     /// Tables and sentences.
-    People,
-    /// JSON.
-    Programs,
+    Text,
+    Json,
 }
 
 /// The flag `--json`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct JsonFlag {
+pub(super) struct JsonArg {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl JsonFlag {
-    pub(super) fn output(self) -> Output {
+impl JsonArg {
+    pub(super) fn format(self) -> OutputFormat {
         if self.json {
-            Output::Programs
+            OutputFormat::Json
         } else {
-            Output::People
+            OutputFormat::Text
         }
     }
 }
 
-/// How many: `--limit` or `--all`.
+/// `--limit` or `--all`.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct Limit {
-    /// At most this many [default: 50]
+pub(super) struct LimitArgs {
+    /// Show at most this many [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "all")]
     limit: Option<u64>,
-    /// However many there are
+    /// Show all
     #[arg(long)]
     all: bool,
 }
 
-impl Limit {
-    /// `default` if nothing was said.
+impl LimitArgs {
+    /// Number of items to show. `default` if neither option is given.
     pub(super) fn or(&self, default: usize) -> usize {
         if self.all {
             return usize::MAX;
@@ -176,28 +174,30 @@ impl Limit {
     }
 }
 
-/// Reads pages until there are no more records or `limit` have been shown. `page` reads the one after a record, of at
-/// most so many; `show` may say that it has seen enough.
+/// Reads pages until `limit` records are shown, no record is left, or the reader of stdout is gone. `page` reads up to
+/// the given number of records behind the given one.
 pub(super) fn read_pages<T>(
     limit: usize,
     mut page: impl FnMut(Option<&T>, usize) -> Result<Vec<T>, StoreError>,
-    mut show: impl FnMut(&[T]) -> io::Result<()>,
-) -> Result<(), StoreError> {
+    mut show: impl FnMut(&[T]) -> Result<Reader, Failure>,
+) -> Result<Reader, Failure> {
     let (mut left, mut last) = (limit, None);
     while left > 0 {
-        let wanted = left.min(PAGE);
+        let wanted = left.min(PAGE_RECORDS);
         let mut records = page(last.as_ref(), wanted)?;
-        // Whoever closes the pipe has read enough.
-        if show(&records).is_err() || records.len() < wanted {
+        if show(&records)? == Reader::Gone {
+            return Ok(Reader::Gone);
+        }
+        if records.len() < wanted {
             break;
         }
         left -= records.len();
         last = records.pop();
     }
-    Ok(())
+    Ok(Reader::Present)
 }
 
-/// A table that is written while it is read: wide columns of later pages don't widen those of earlier ones.
+/// Writes a table while it is read. Wide columns of later pages don't widen those of earlier ones.
 pub(super) struct TableWriter {
     columns: &'static [Column],
     /// Rows written so far.
@@ -209,19 +209,19 @@ impl TableWriter {
         Self { columns, rows: 0 }
     }
 
-    pub(super) fn write(&mut self, rows: Vec<Vec<Cell>>) -> io::Result<()> {
+    pub(super) fn write(&mut self, rows: Vec<Vec<Cell>>) -> Result<Reader, Failure> {
         let (before, count) = (self.rows, rows.len());
         self.rows += count;
         let text = match (before, count) {
-            (_, 0) => return Ok(()),
+            (_, 0) => return Ok(Reader::Present),
             (0, _) => table(self.columns, rows),
             _ => more_rows(self.columns, rows),
         };
-        anstream::stdout().write_all(text.as_bytes())
+        Ok(print(&text)?)
     }
 }
 
-/// One JSON document with one list, an item a line, that is written while it is read.
+/// Writes one JSON document with one list, one item per line, while it is read.
 pub(super) struct DocumentWriter {
     name: &'static str,
     items: usize,
@@ -232,27 +232,33 @@ impl DocumentWriter {
         Self { name, items: 0 }
     }
 
-    pub(super) fn write<T: Serialize>(&mut self, items: &[T]) -> io::Result<()> {
+    pub(super) fn write<T: Serialize>(&mut self, items: &[T]) -> Result<Reader, Failure> {
         let mut text = String::new();
         for item in items {
-            text.push_str(if self.items == 0 { "" } else { ",\n" });
             if self.items == 0 {
                 text = format!("{{\"{}\":[\n", self.name);
+            } else {
+                text.push_str(",\n");
             }
-            text.push_str(&sanitize_json(&serde_json::to_string(item)?));
+            let json = serde_json::to_string(item).map_err(|error| {
+                Failure::new(
+                    Exit::IoError,
+                    format!("the state holds a document that is no JSON: {error}"),
+                )
+            })?;
+            text.push_str(&sanitize_json(&json));
             self.items += 1;
         }
-        io::stdout().write_all(text.as_bytes())
+        Ok(print(&text)?)
     }
 
-    pub(super) fn end(self) {
+    pub(super) fn end(self) -> Result<Reader, Failure> {
         let text = if self.items == 0 {
             format!("{{\"{}\":[]}}\n", self.name)
         } else {
             "\n]}\n".to_owned()
         };
-        // Whoever closes the pipe has read enough.
-        let _: io::Result<()> = io::stdout().write_all(text.as_bytes());
+        Ok(print(&text)?)
     }
 }
 
@@ -261,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_read_up_to_the_limit_and_to_the_end() {
+    fn pages_are_read_up_to_the_limit_or_the_end() {
         let read = |limit, there: usize| {
             let mut shown = Vec::new();
             let page = |last: Option<&usize>, wanted: usize| {
@@ -270,7 +276,7 @@ mod tests {
             };
             read_pages(limit, page, |page: &[usize]| {
                 shown.extend_from_slice(page);
-                Ok(())
+                Ok(Reader::Present)
             })
             .unwrap();
             shown
@@ -292,13 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn reading_ends_when_nobody_listens_any_more() {
+    fn reading_ends_when_the_pipe_is_closed() {
         let mut pages = 0;
         let page = |_: Option<&u8>, wanted| {
             pages += 1;
             Ok(vec![0; wanted])
         };
-        read_pages(usize::MAX, page, |_| Err(io::ErrorKind::BrokenPipe.into())).unwrap();
-        assert_eq!(pages, 1);
+        let reader = read_pages(usize::MAX, page, |_| Ok(Reader::Gone)).unwrap();
+        assert_eq!((pages, reader), (1, Reader::Gone));
     }
 }

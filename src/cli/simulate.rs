@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Context, Exit, Failure};
+use super::context::Context;
+use super::exit::{Exit, Failure};
 use crate::clock::{CancelToken, Notify};
 use crate::daemon::signals;
 use ucdn_simulator::{
@@ -17,7 +18,7 @@ use ucdn_simulator::{
 /// The arguments of `simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = CONTROL_HELP)]
-pub(super) struct Arguments {
+pub(super) struct SimulateArgs {
     /// Where to listen; loopback only. Port 0: any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
@@ -136,7 +137,7 @@ fn fault(text: &str) -> Result<Fault, serde_json::Error> {
 }
 
 /// Runs until SIGINT or SIGTERM.
-pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &SimulateArgs, _context: &Context) -> Result<Exit, Failure> {
     // First of all: a signal right after the first line of output must end it well.
     let stop = CancelToken::default();
     let stopped = stop.clone();
@@ -148,7 +149,7 @@ pub(super) fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Fai
     add_tasks(&simulator, arguments.tasks);
     announce(&simulator);
     Notify::new(&stopped).wait(None);
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
@@ -158,7 +159,7 @@ fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
     }
 }
 
-fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+fn settings(arguments: &SimulateArgs) -> Result<Settings, Failure> {
     let set = arguments.set.iter().cloned().collect();
     let options = arguments.questions.options().with(set).map_err(failure)?;
     let defaults = Settings::default();
@@ -211,7 +212,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        arguments: Arguments,
+        arguments: SimulateArgs,
     }
 
     fn options(line: &[&str]) -> Options {

@@ -1,5 +1,5 @@
-//! Tables for people: on a terminal as wide as that and coloured, anywhere else a line a row with nothing left out.
-//! Escapes what comes from outside; knows nothing of what the rows mean.
+//! Tables: on a terminal fitted to its width and coloured, elsewhere one line per row with all columns. Sanitizes text from
+//! outside.
 
 use comfy_table::{
     Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableStyle,
@@ -8,19 +8,19 @@ use comfy_table::{
 use crate::domain::model::Status;
 use crate::domain::text::sanitize;
 
-/// A terminal narrower than this is none, or can't be helped.
-const LEAST_WIDTH: u16 = 40;
+/// A narrower terminal is treated as none.
+const MIN_WIDTH: u16 = 40;
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     title: &'static str,
     content: Content,
-    /// A terminal narrower than this goes without.
-    needs_width: u16,
+    /// The column is hidden on a narrower terminal. In characters.
+    min_terminal_width: u16,
 }
 
-/// Which side of its column a cell stands at.
+/// Decides the alignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
     Text,
@@ -33,7 +33,7 @@ impl Column {
         Self {
             title,
             content: Content::Text,
-            needs_width: 0,
+            min_terminal_width: 0,
         }
     }
 
@@ -45,39 +45,39 @@ impl Column {
         }
     }
 
-    /// Left out on a terminal that is narrower than this.
-    pub(super) const fn when_wide(self, needs_width: u16) -> Self {
+    /// Hides the column on a narrower terminal.
+    pub(super) const fn when_wide(self, min_terminal_width: u16) -> Self {
         Self {
-            needs_width,
+            min_terminal_width,
             ..self
         }
     }
 }
 
-/// The rows as text, below their header; ends in a line's end.
+/// Renders a header and rows. Ends in a newline.
 pub(super) fn table(columns: &[Column], rows: Vec<Vec<Cell>>) -> String {
-    rendered(columns, rows, Header::Shown)
+    render(columns, rows, Header::Shown)
 }
 
-/// More rows of a table whose header was printed before.
+/// Renders rows of a table whose header is already printed.
 pub(super) fn more_rows(columns: &[Column], rows: Vec<Vec<Cell>>) -> String {
-    rendered(columns, rows, Header::Left)
+    render(columns, rows, Header::Omitted)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Header {
     Shown,
-    Left,
+    Omitted,
 }
 
-fn rendered(columns: &[Column], rows: Vec<Vec<Cell>>, header: Header) -> String {
+fn render(columns: &[Column], rows: Vec<Vec<Cell>>, header: Header) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).style_text_only();
     if header == Header::Shown {
         table.set_header(columns.iter().map(|column| column.title));
     }
     table.add_rows(rows);
-    let width = table.width().filter(|width| *width >= LEAST_WIDTH);
+    let width = table.width().filter(|width| *width >= MIN_WIDTH);
     if width.is_some() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -86,7 +86,7 @@ fn rendered(columns: &[Column], rows: Vec<Vec<Cell>>, header: Header) -> String 
         if column.content == Content::Number {
             shown.set_cell_alignment(CellAlignment::Right);
         }
-        if width.is_some_and(|width| width < column.needs_width) {
+        if width.is_some_and(|width| width < column.min_terminal_width) {
             shown.set_constraint(ColumnConstraint::Hidden);
         }
     }
@@ -95,17 +95,17 @@ fn rendered(columns: &[Column], rows: Vec<Vec<Cell>>, header: Header) -> String 
     text
 }
 
-/// A cell with a text from outside; a dash if there is none.
+/// Text from outside, sanitized. `None` becomes a dash.
 pub(super) fn text_cell(text: Option<&str>) -> Cell {
     Cell::new(text.map_or("-".into(), sanitize))
 }
 
-/// A cell with a status in its colour.
+/// A status in its colour.
 pub(super) fn status_cell(status: Option<&Status>) -> Cell {
     noted_status_cell(status, None)
 }
 
-/// Likewise, with a word of ours behind it.
+/// A status with a note behind it.
 pub(super) fn noted_status_cell(status: Option<&Status>, note: Option<&str>) -> Cell {
     let word = status.map_or("-".into(), |status| sanitize(status.as_str()));
     let text = note.map_or_else(|| word.to_string(), |note| format!("{word}, {note}"));
@@ -120,7 +120,7 @@ pub(super) fn noted_status_cell(status: Option<&Status>, note: Option<&str>) -> 
     }
 }
 
-/// A count of what should not be, red unless it is zero.
+/// A count of failures, red unless it is 0.
 pub(super) fn failures_cell(count: usize) -> Cell {
     let cell = Cell::new(count);
     if count > 0 { cell.fg(Color::Red) } else { cell }

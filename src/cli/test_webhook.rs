@@ -1,9 +1,10 @@
-//! `ucdn-watch test-webhook`: sends a `test` event, and says what came back. Touches no state.
+//! `ucdn-watch test-webhook`: sends a `test` event to webhooks and prints status and latency. Touches no state.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
-use super::{Context, Exit, Failure};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::stdio::print;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Webhook;
 use crate::deliver::{Disposition, Endpoint as _, EndpointResponse, HttpEndpoint};
@@ -13,23 +14,22 @@ use crate::formats::OutgoingEvent;
 
 /// The arguments of `test-webhook`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Send to this webhook alone, as the config names it [default: to all, one after the other]
+pub(super) struct TestWebhookArgs {
+    /// Name of the webhook in the config [default: all webhooks]
     name: Option<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &TestWebhookArgs, context: &Context) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let chosen = choose(&config.webhooks, arguments.name.as_deref())?;
     let clock = SystemClock::start();
-    let mut exit = Exit::Done;
+    let mut exit = Exit::Success;
     for (name, webhook) in chosen {
         let (line, reached) = send(name, webhook, &clock);
         if reached == Reached::No {
             exit = Exit::Unreachable;
         }
-        // Whoever closed stdout wants the exit code alone.
-        let _: io::Result<()> = writeln!(anstream::stdout(), "{line}");
+        print(&(line + "\n"))?;
     }
     Ok(exit)
 }
@@ -50,15 +50,12 @@ fn choose<'a>(
         .filter(|(known, _)| name.is_none_or(|name| known.as_str() == name))
         .collect();
     if chosen.is_empty() {
-        return Err(Failure {
-            exit: Exit::Usage,
-            error: nothing_to_test(webhooks, name).into(),
-        });
+        return Err(Failure::usage(no_such_webhook(webhooks, name)));
     }
     Ok(chosen)
 }
 
-fn nothing_to_test(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>) -> String {
+fn no_such_webhook(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>) -> String {
     let known: Vec<&str> = webhooks.keys().map(WebhookName::as_str).collect();
     match name {
         Some(name) if !known.is_empty() => format!(
@@ -69,7 +66,7 @@ fn nothing_to_test(webhooks: &BTreeMap<WebhookName, Webhook>, name: Option<&str>
     }
 }
 
-/// One line for people, and whether all is well.
+/// Sends the event. Returns one line about the answer.
 fn send(name: &WebhookName, webhook: &Webhook, clock: &dyn Clock) -> (String, Reached) {
     let begun = clock.monotonic();
     let response = match HttpEndpoint::new(webhook) {
@@ -97,7 +94,7 @@ fn post(endpoint: &HttpEndpoint, clock: &dyn Clock) -> EndpointResponse {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Read};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
     use std::thread;
     use std::time::Duration;
@@ -124,7 +121,7 @@ mod tests {
         }
     }
 
-    /// Answers one request with this status, and gives back its head in lower case and its body.
+    /// Answers one request with this status. Returns the request's head in lower case and its body.
     fn receiver(status: u16) -> (String, thread::JoinHandle<(String, String)>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/t0ken", listener.local_addr().unwrap());
@@ -184,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_wrong_usage_and_the_known_ones_are_said() {
+    fn an_unknown_name_is_wrong_usage_and_the_known_names_are_listed() {
         let webhook = || webhook("http://localhost/".to_owned());
         let webhooks = ["chat", "ops"].map(|name| (WebhookName::from(name), webhook()));
         let webhooks = BTreeMap::from(webhooks);

@@ -1,9 +1,11 @@
 //! The default command: watch until a signal, or poll once with `--once`.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Context, Exit, Failure};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use super::stdio::print;
 use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::daemon::once::{self, OnceError, OnceReport};
@@ -17,17 +19,17 @@ use crate::systemd::SystemdNotifier;
 
 /// The arguments of the default command.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
-    /// Poll every target once, send due deliveries, print one line per target and exit
+pub(super) struct WatchArgs {
+    /// Poll every target once, send due deliveries, print one line per target, and exit
     #[arg(long)]
     once: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &WatchArgs, context: &Context) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let control = Control::new();
     control.install().map_err(|error| Failure {
-        exit: Exit::State,
+        exit: Exit::IoError,
         error: format!("signal handlers can't be installed: {error}").into(),
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -38,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
     }
     if arguments.once {
         let report = once::run(&config, &state, &clock, &control, reason.as_deref())?;
-        print_summary(&report);
+        print(&summary(&report))?;
         return Ok(exit_of(&report));
     }
     let systemd = SystemdNotifier::of(&context.environment);
@@ -47,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Fail
         daemon.report_lost_state(&reason)?;
     }
     daemon.run(|| context.reload_config(&config))?;
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 /// Opens the state of the config, to read and to write.
@@ -107,8 +109,8 @@ impl Context {
     }
 }
 
-fn print_summary(report: &OnceReport) {
-    let mut stdout = anstream::stdout().lock();
+fn summary(report: &OnceReport) -> String {
+    let mut lines = String::new();
     for (name, poll) in &report.polls {
         let counts = format!(
             "{} tasks seen, {} in flight, {} events, {} newly failed",
@@ -118,15 +120,16 @@ fn print_summary(report: &OnceReport) {
             Ok(()) => format!("{name}: polled: {counts}"),
             Err(error) => format!("{name}: not polled: {error} ({counts})"),
         };
-        // A closed pipe is no error: its reader has read enough.
-        let _ = writeln!(stdout, "{}", sanitize(&line));
+        // Writing to a string can't fail.
+        let _ = writeln!(lines, "{}", sanitize(&line));
     }
     for name in &report.owned_elsewhere {
-        let _ = writeln!(stdout, "{name}: not polled: another instance owns it");
+        let _ = writeln!(lines, "{name}: not polled: another instance owns it");
     }
     for name in &report.unfinished {
-        let _ = writeln!(stdout, "{name}: the poll did not finish; the log says why");
+        let _ = writeln!(lines, "{name}: the poll did not finish; the log says why");
     }
+    lines
 }
 
 /// If several codes apply: first the state, then an incomplete run, then failed tasks.
@@ -150,22 +153,13 @@ fn exit_of(report: &OnceReport) -> Exit {
         .as_ref()
         .is_ok_and(|owed| owed.iter().any(|owed| owed.pending > 0));
     if state_failed {
-        Exit::State
+        Exit::IoError
     } else if not_polled || owed || given_up {
         Exit::Incomplete
     } else if report.polls.iter().any(|(_, poll)| poll.newly_failed > 0) {
         Exit::TaskFailed
     } else {
-        Exit::Done
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self {
-            exit: Exit::State,
-            error: error.into(),
-        }
+        Exit::Success
     }
 }
 

@@ -153,8 +153,9 @@ impl WorkerBuilder<'_> {
         let router = Arc::new(Router::new(&self.config.webhooks, delivery_notifiers));
         let clients = self.api_clients()?;
         let poller = |(name, target): (&TargetName, &crate::config::Target)| {
+            let client = Arc::clone(clients.get(&target.account)?);
             let context = PollContext {
-                client: Arc::clone(clients.get(&target.account)?),
+                client,
                 store: Arc::clone(self.store),
                 routes: Arc::clone(&router),
                 clock: Arc::clone(self.clock),
@@ -207,7 +208,8 @@ impl WorkerBuilder<'_> {
                 source: error.into(),
             })?;
             let (metrics, account) = (Arc::clone(self.metrics), name.clone());
-            let client = client.told_to(move |outcome| metrics.record_request(&account, outcome));
+            let client =
+                client.on_outcome(move |outcome| metrics.record_request(&account, outcome));
             Ok((name.clone(), Arc::new(client)))
         };
         self.config.accounts.iter().map(client).collect()

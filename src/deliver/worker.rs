@@ -18,7 +18,7 @@ use crate::clock::{CancelToken, Clock, Notify, Woken};
 use crate::config::Webhook;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::schedule::delivery::delivery_delay;
-use crate::domain::schedule::renewal_delay;
+use crate::domain::schedule::retry_delay;
 use crate::formats::OutgoingEvent;
 use crate::http::HttpError;
 use crate::store::{Attempt, AttemptResult, Delivery, Store, StoreError};
@@ -52,7 +52,7 @@ pub struct DeliveryWorker {
 }
 
 /// Result of one step.
-enum Step {
+enum DeliveryStep {
     /// Some deliveries were attempted or given up.
     Progress(DrainReport),
     /// Nothing can be sent now.
@@ -149,7 +149,7 @@ impl DeliveryWorker {
             Err(error) => {
                 self.store_failures = self.store_failures.saturating_add(1);
                 self.log.store_failed(&error);
-                renewal_delay(self.store_failures)
+                retry_delay(self.store_failures)
             }
         }
     }
@@ -174,8 +174,8 @@ impl DeliveryWorker {
     ) -> Result<Pause, StoreError> {
         let pause = loop {
             match self.step(cancel)? {
-                Step::Progress(progress) => report.add(progress),
-                Step::Pause(pause) => break pause,
+                DeliveryStep::Progress(progress) => report.add(progress),
+                DeliveryStep::Pause(pause) => break pause,
             }
         };
         self.record()?;
@@ -183,13 +183,13 @@ impl DeliveryWorker {
     }
 
     /// Sends the batch at the queue's head if it is due.
-    fn step(&mut self, cancel: &CancelToken) -> Result<Step, StoreError> {
+    fn step(&mut self, cancel: &CancelToken) -> Result<DeliveryStep, StoreError> {
         self.status.step_starts(self.clock.monotonic());
         if self.paused || cancel.is_cancelled() {
-            return Ok(Step::idle(MAX_IDLE_WAIT));
+            return Ok(DeliveryStep::idle(MAX_IDLE_WAIT));
         }
         let Some(batch) = self.next_batch()? else {
-            return Ok(Step::idle(MAX_IDLE_WAIT));
+            return Ok(DeliveryStep::idle(MAX_IDLE_WAIT));
         };
         let until_due = self.retry.until_due(&batch.head);
         if !until_due.is_zero() {
@@ -197,17 +197,17 @@ impl DeliveryWorker {
         }
         if !self.store.lease_is_valid() {
             // Another instance may be delivering the batch. The next read shows what this instance still owns.
-            return Ok(Step::idle(LEASE_WAIT));
+            return Ok(DeliveryStep::idle(LEASE_WAIT));
         }
         let until_allowed = self.retry.until_rate_allows();
         if !until_allowed.is_zero() {
-            return Ok(Step::Pause(Pause::RateLimit(until_allowed)));
+            return Ok(DeliveryStep::Pause(Pause::RateLimit(until_allowed)));
         }
         let response = self.send(&batch);
         if matches!(response, EndpointResponse::NoResponse(_)) && cancel.is_cancelled() {
             // The stop most likely aborted the call. If the receiver is at fault, the next run finds out.
             self.log.aborted(&batch);
-            return Ok(Step::idle(MAX_IDLE_WAIT));
+            return Ok(DeliveryStep::idle(MAX_IDLE_WAIT));
         }
         self.handle_response(&batch, &response)
     }
@@ -227,7 +227,7 @@ impl DeliveryWorker {
     }
 
     /// The head's next attempt is in the future. The head dies before it if it is too old and was attempted.
-    fn give_up_or_wait(&mut self, head: &Delivery, until_due: Duration) -> Step {
+    fn give_up_or_wait(&mut self, head: &Delivery, until_due: Duration) -> DeliveryStep {
         let left = self.retry.until_given_up(head, head.attempts);
         if left.is_zero() && head.attempts > 0 {
             let fault = self.log.receiver_fault();
@@ -237,7 +237,7 @@ impl DeliveryWorker {
         }
         // Wall time has whole seconds. A shorter wait would only repeat the step.
         let wait = until_due.min(left.max(Duration::from_secs(1)));
-        Step::idle(wait.min(MAX_IDLE_WAIT))
+        DeliveryStep::idle(wait.min(MAX_IDLE_WAIT))
     }
 
     fn send(&mut self, batch: &Batch) -> EndpointResponse {
@@ -265,7 +265,7 @@ impl DeliveryWorker {
         &mut self,
         batch: &Batch,
         response: &EndpointResponse,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<DeliveryStep, StoreError> {
         let now = self.clock.now();
         match response.disposition(now) {
             Disposition::Delivered => Ok(self.handle_delivered(batch, response, now)),
@@ -276,7 +276,7 @@ impl DeliveryWorker {
                 self.batch_size.halve(batch.len());
                 self.log.batch_rejected(batch, response);
                 self.record()?;
-                Ok(Step::Progress(DrainReport::default()))
+                Ok(DeliveryStep::Progress(DrainReport::default()))
             }
             Disposition::Rejected => {
                 self.batch_size.double();
@@ -292,7 +292,7 @@ impl DeliveryWorker {
         batch: &Batch,
         response: &EndpointResponse,
         at: Timestamp,
-    ) -> Step {
+    ) -> DeliveryStep {
         self.log.delivered(batch);
         self.batch_size.double();
         let answer = response.to_string();
@@ -312,7 +312,7 @@ impl DeliveryWorker {
         response: &EndpointResponse,
         at: Timestamp,
         retry_after: Option<Duration>,
-    ) -> Step {
+    ) -> DeliveryStep {
         let attempts = batch.head.attempts.saturating_add(1);
         let delay = delivery_delay(attempts, retry_after, fastrand::f64());
         let next_attempt = at.saturating_add(in_whole_seconds(delay));
@@ -353,16 +353,16 @@ impl DeliveryWorker {
     }
 
     /// Records nothing: the events stay as they were, and the next run attempts them again.
-    fn pause(&mut self, batch: &Batch, response: &EndpointResponse) -> Step {
+    fn pause(&mut self, batch: &Batch, response: &EndpointResponse) -> DeliveryStep {
         self.paused = true;
         self.status
             .attempt_ended(AttemptOutcome::Paused, Some(response.to_string()));
         self.log.paused(batch, response);
-        Step::Progress(DrainReport::of([AttemptOutcome::Paused]))
+        DeliveryStep::Progress(DrainReport::of([AttemptOutcome::Paused]))
     }
 
     /// Buffers the attempts for the next record, and reports them.
-    fn finish(&mut self, attempts: impl IntoIterator<Item = Attempt>) -> Step {
+    fn finish(&mut self, attempts: impl IntoIterator<Item = Attempt>) -> DeliveryStep {
         let attempts: Vec<Attempt> = attempts.into_iter().collect();
         let outcomes = attempts.iter().map(|one| AttemptOutcome::of(&one.result));
         for outcome in outcomes.clone() {
@@ -371,7 +371,7 @@ impl DeliveryWorker {
         }
         let report = DrainReport::of(outcomes);
         self.unrecorded.add(attempts);
-        Step::Progress(report)
+        DeliveryStep::Progress(report)
     }
 
     /// Records the buffered attempts in one commit. Drops what was read ahead: see [`Self::next_batch`].
@@ -387,7 +387,7 @@ impl DeliveryWorker {
     }
 }
 
-impl Step {
+impl DeliveryStep {
     fn idle(wait: Duration) -> Self {
         Self::Pause(Pause::Queue(wait))
     }

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 mod task_summary;
 mod time_arg;
 
-pub use task_summary::{
-    Fingerprint, ListOrder, ListPosition, Remembered, TaskLookup, TaskRowId, TaskSummary,
-};
+pub use task_summary::{Fingerprint, TaskLookup, TaskRowId, TaskSummary};
 pub use time_arg::TimeArg;
 
 /// The name of a target, as the config's `[targets.NAME]` gives it.

@@ -1,13 +1,14 @@
-//! The metrics themselves: names, types, help texts and buckets. Owns what the contract calls them.
+//! Metric families: names, help texts, types and buckets.
 
+use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::PollOutcome;
 use super::labels::{Build, ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requested};
-use super::{PollOutcome, text};
 use crate::domain::event::EventType;
 use crate::domain::model::TargetName;
 
@@ -20,7 +21,7 @@ pub(super) type Gauges<L> = Family<L, Gauge>;
 /// A histogram for each target.
 pub(super) type Durations = Family<ByTarget, Histogram, fn() -> Histogram>;
 
-/// From a page that comes at once to a walk of many pages behind a slow gateway.
+/// From one fast page to many pages of a slow API.
 const POLL_SECONDS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// From a single file to a directory of a large site.
@@ -35,7 +36,7 @@ pub(super) struct Families {
     pub(super) poll_durations: Durations,
     pub(super) last_success: Gauges<ByTarget>,
     pub(super) failed_polls: Gauges<ByTarget>,
-    pub(super) held: Gauges<ByTarget>,
+    pub(super) owned: Gauges<ByTarget>,
     pub(super) requests: Counters<Requested>,
     pub(super) tasks: Gauges<ByStatus>,
     pub(super) stalled_tasks: Gauges<ByTarget>,
@@ -66,106 +67,101 @@ impl Families {
         add(
             &mut registry,
             "build_info",
-            "Always 1; the version is its label",
+            "Always 1, with the version as label",
             build,
         );
         let r = &mut registry;
         let families = Self {
-            polls: add(r, "polls", "Polls that ended, by how", Counters::default()),
+            polls: add(r, "polls", "Finished polls by outcome", Counters::default()),
             poll_durations: add(
                 r,
                 "poll_duration_seconds",
-                "How long polls took",
+                "Duration of polls",
                 Durations::new_with_constructor(|| Histogram::new(POLL_SECONDS)),
             ),
             last_success: add(
                 r,
                 "last_success_timestamp_seconds",
-                "When the target was last polled well, in unix time; 0: not since the start",
+                "Unix time of the last successful poll, or 0 if none succeeded since the start",
                 Gauges::default(),
             ),
             failed_polls: add(
                 r,
                 "failed_polls",
-                "Polls of the target that failed in a row, until now",
+                "Consecutive failed polls of the target",
                 Gauges::default(),
             ),
-            held: add(
+            owned: add(
                 r,
                 "target_held",
-                "Whether this instance polls the target and makes its deliveries; 0: another one does, or none",
+                "1 if this instance owns the target, which means that it polls it and delivers its events",
                 Gauges::default(),
             ),
             requests: add(
                 r,
                 "api_requests",
-                "Calls to the API that ended, by how",
+                "Finished API requests by outcome",
                 Counters::default(),
             ),
             tasks: add(
                 r,
                 "tasks",
-                "Tasks that the state holds, by their last status, but for vanished ones",
+                "Tasks in the state by last status, without vanished ones",
                 Gauges::default(),
             ),
             stalled_tasks: add(
                 r,
                 "stalled_tasks",
-                "Tasks that were reported as stalled and are still not finished",
+                "Unfinished tasks that were reported as stalled",
                 Gauges::default(),
             ),
             transitions: add(
                 r,
                 "transitions",
-                "Tasks that were first seen in a status, or changed to it, and were reported",
+                "Reported task transitions by new status, including first sights",
                 Counters::default(),
             ),
-            events: add(
-                r,
-                "events",
-                "Events that were recorded, by their type",
-                Counters::default(),
-            ),
+            events: add(r, "events", "Recorded events by type", Counters::default()),
             refresh_durations: add(
                 r,
                 "refresh_duration_seconds",
-                "From a task's creation to the end of its last URL, of tasks that were seen to finish",
+                "Time from a task's creation to the end of its last URL",
                 Durations::new_with_constructor(|| Histogram::new(REFRESH_SECONDS)),
             ),
             deliveries: add(
                 r,
                 "deliveries",
-                "Tries of deliveries that ended, by how",
+                "Finished delivery attempts by outcome",
                 Counters::default(),
             ),
             pending: add(
                 r,
                 "deliveries_pending",
-                "Events that the webhook is owed",
+                "Events not yet delivered to the webhook",
                 Gauges::default(),
             ),
             oldest_pending: add(
                 r,
                 "oldest_pending_seconds",
-                "How long ago the oldest event was recorded that the webhook is owed; 0: it is owed none",
+                "Age of the oldest event not yet delivered to the webhook, or 0 if there is none",
                 Gauges::default(),
             ),
             dead: add(
                 r,
                 "deliveries_dead",
-                "Events that were given up, and wait for somebody to say what becomes of them",
+                "Dead deliveries, which stay until deliveries retry or drop",
                 Gauges::default(),
             ),
             reload_success: add(
                 r,
                 "config_reload_success",
-                "Whether the config that was read last is in effect",
+                "1 if the last config that was read is in effect",
                 Gauge::default(),
             ),
             state_set_aside: add(
                 r,
                 "state_set_aside",
-                "Whether a damaged state was set aside at the start of this process",
+                "1 if a damaged state was set aside at the start",
                 Gauge::default(),
             ),
             registry,
@@ -174,7 +170,7 @@ impl Families {
         families
     }
 
-    /// Begins the target's counters at 0.
+    /// Starts the target's counters at 0.
     pub(super) fn show_target(&self, target: &TargetName) {
         for outcome in PollOutcome::ALL {
             drop(self.polls.get_or_create(&Polled::of(target, outcome)));
@@ -192,9 +188,12 @@ impl Families {
         drop(self.refresh_durations.get_or_create(&target));
     }
 
-    /// All of it in Prometheus' own text format.
+    /// All families in the text format that [`prometheus_text::CONTENT_TYPE`] names.
     pub(super) fn text(&self) -> String {
-        text::of(&self.registry)
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = prometheus_text::encode(&mut text, &self.registry);
+        text
     }
 }
 

@@ -1,4 +1,4 @@
-//! Labels: which there are, and where their values come from. Only names of the config and fixed words make one.
+//! Label sets. Their constructors accept only names of the config and fixed words.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
@@ -36,7 +36,7 @@ impl Polled {
     }
 }
 
-/// A task's status: one of the five that there are for us.
+/// A target and one of five fixed status words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByStatus {
     target: String,
@@ -47,7 +47,7 @@ impl ByStatus {
     /// Every value of `status`.
     pub(super) const ALL: [&'static str; 5] = ["wait", "process", "success", "failure", "unknown"];
 
-    /// One for each status.
+    /// One per status.
     pub(super) fn all(target: &TargetName) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().map(|status| Self {
             target: target.0.clone(),
@@ -69,7 +69,7 @@ impl ByStatus {
         }
     }
 
-    /// The status that an event of this type tells of; none: it tells of no transition.
+    /// The new status that an event of this type reports. `None` if it reports no transition.
     pub(super) fn of_event(target: &TargetName, r#type: EventType) -> Option<Self> {
         let [wait, process, success, failure, unknown] = Self::ALL;
         let status = match r#type {

@@ -1,4 +1,4 @@
-//! What a text holds, and what it leaves out.
+//! Which samples the text has.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ tasks = 'prefetch'
 ";
 
 #[test]
-fn of_a_target_that_another_instance_polls_nothing_is_said_of_its_polls() {
+fn a_target_that_another_instance_polls_has_no_poll_samples() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     std::fs::write(&path, CONFIG).unwrap();
@@ -30,14 +30,14 @@ fn of_a_target_that_another_instance_polls_nothing_is_said_of_its_polls() {
     let records = Arc::new(SqliteQueries::open(&state).unwrap());
     let metrics = Metrics::new(records, clock);
     metrics.set_config(&config);
-    let told = |name: &str| {
+    let has_sample = |name: &str| {
         let sample = format!("ucdn_watch_failed_polls{{target=\"{name}\"}} 0");
         metrics.text().contains(&sample)
     };
-    assert!(told("here") && told("there"));
+    assert!(has_sample("here") && has_sample("there"));
     metrics.set_owned_targets([&TargetName::from("here")].into_iter());
-    assert!(told("here") && !told("there"));
-    // Taken over.
+    assert!(has_sample("here") && !has_sample("there"));
+    // After the takeover of the other target.
     metrics.set_owned_targets(["here", "there"].map(TargetName::from).iter());
-    assert!(told("here") && told("there"));
+    assert!(has_sample("here") && has_sample("there"));
 }

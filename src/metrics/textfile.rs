@@ -1,4 +1,4 @@
-//! The textfile, for `node_exporter`: the same text, in a file that is replaced whole. Owns that file.
+//! Textfile for `node_exporter`: the metrics as a file, which is replaced atomically.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use crate::domain::incident::Incident;
 use crate::domain::model::{TargetName, Timestamp};
 
-/// Whoever collects it is another user.
+/// The collector runs as another user.
 const MODE: u32 = 0o644;
 
 const LAST_SUCCESS: &str = "ucdn_watch_last_success_timestamp_seconds{target=\"";
 
-/// A longer file is none of ours.
-const LONGEST: u64 = 16 << 20;
+/// Bytes. A longer file was not written by this program.
+const MAX_SIZE: u64 = 16 << 20;
 
-/// Where the text is written to. A fault is logged when it begins and when it ends.
+/// Writer of one textfile. A fault is logged when it begins and when it ends.
 #[derive(Debug)]
 pub struct Textfile {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub struct Textfile {
 }
 
 impl Textfile {
-    /// Touches nothing yet.
+    /// Does not touch the file yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self {
@@ -34,17 +34,17 @@ impl Textfile {
         }
     }
 
-    /// When targets were last polled well, as the file there says: a process that lives for one round would forget it.
+    /// Last successful polls, read from the existing file. A process that ends after one poll has no other memory of them.
     #[must_use]
     pub fn last_successes(&self) -> BTreeMap<TargetName, Timestamp> {
         let is_ours = std::fs::metadata(&self.path)
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LONGEST);
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_SIZE);
         let text = is_ours.then(|| std::fs::read_to_string(&self.path));
         text.and_then(Result::ok)
             .map_or_else(BTreeMap::new, |text| last_successes(&text))
     }
 
-    /// Writes it anew. Whoever reads it meanwhile sees the old text or the new one, whole.
+    /// Replaces the file. A concurrent reader sees the old text or the new one, never a mixture.
     pub fn write(&mut self, text: &str) {
         let fault = replace(&self.path, text).err().map(|error| reason(&error));
         let path = self.path.display();
@@ -65,7 +65,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // A name that no collector takes for one of its files, should we die before it has its own.
+    // Collectors read *.prom only, so they ignore this file if the process dies before the rename.
     let mut file = tempfile::Builder::new()
         .prefix(".ucdn_watch.")
         .suffix(".tmp")
@@ -77,7 +77,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Not the error's own text: it names the file that was to take the place, another one each time.
+/// The kind instead of the error's text, which names the temporary file and so changes with each attempt.
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such folder".to_owned(),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_replaced_whole_and_everybody_may_read_it() {
+    fn the_file_is_replaced_atomically_and_readable_by_all_users() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ucdn_watch.prom");
         let mut textfile = Textfile::new(path.clone());
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_can_not_be_written_leaves_nothing_behind_and_is_tried_again() {
+    fn a_failed_write_leaves_no_temporary_file_and_is_retried() {
         let folder = tempfile::tempdir().unwrap();
         // A folder of that name can't be replaced by a file.
         let path = folder.path().join("ucdn_watch.prom");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_successes_of_the_run_before_are_read_and_nothing_else() {
+    fn only_last_successes_are_read_from_an_earlier_file() {
         let text = "\
             # TYPE ucdn_watch_last_success_timestamp_seconds gauge\n\
             ucdn_watch_last_success_timestamp_seconds{target=\"shop\"} 1700000000\n\

@@ -140,7 +140,7 @@ impl Round<'_> {
         let Some(last) = tasks.last().map(|task| task.number) else {
             return Ok(None);
         };
-        tasks.retain(|task| task.number <= self.horizon && !self.seen.contains(task.number));
+        tasks.retain(|task| task.number <= self.horizon && !self.seen.contains(&task.number));
         Ok(Some(Batch {
             unseen: tasks,
             last,

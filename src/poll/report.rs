@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::event::EventType;
 use crate::domain::text::with_causes;
 use crate::store::StoreError;
-use crate::ucdn::error::{ApiError, Fault};
+use crate::ucdn::error::{ApiError, ErrorKind};
 use crate::ucdn::walk::WalkError;
 
 /// How a poll ended.
@@ -72,13 +72,13 @@ impl PollError {
     /// Whether the poll ended because the program stops: no fault of anybody's.
     #[must_use]
     pub fn is_stop(&self) -> bool {
-        matches!(self, Self::Api(error) if matches!(error.fault, Fault::Stopped))
+        matches!(self, Self::Api(error) if matches!(error.kind, ErrorKind::Stopped))
     }
 
     /// The same words for the same fault: a request id, or what the API adds to its code, differs each time.
-    pub(super) fn sameness(&self) -> String {
+    pub(super) fn dedup_key(&self) -> String {
         match self {
-            Self::Api(error) => error.fault.sameness(),
+            Self::Api(error) => error.kind.dedup_key(),
             Self::Walk(_) | Self::Store(_) => with_causes(self),
         }
     }

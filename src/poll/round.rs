@@ -1,19 +1,16 @@
 //! The work of one poll: which part of the list is read, pages in, commits out, then what absence tells.
 
 use parking_lot::MutexGuard;
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::reading::{Clocks, Fill, Progress, room};
-use super::recollection::Recollection;
-use super::seen::SeenTasks;
-use super::texts::Texts;
 use super::{PollError, PollReport, PollState, Poller};
 use crate::domain::model::{TaskRowId, Timestamp, Window};
 use crate::store::{Baseline, RecentSpan, StoreError, TargetState};
 use crate::ucdn::ListRequest;
-use crate::ucdn::walk::{Ask, CompleteWalk, Next, Paging, Walk};
-use crate::ucdn::wire::Page;
+use crate::ucdn::response::ListResponse;
+use crate::ucdn::walk::{CompleteWalk, NextStep, PageRequest, Paging, Walk};
 
 /// How far ahead of the API's clock the window ends: tasks are stamped by a clock that may be minutes ahead of the one
 /// that we know, and an `EndTime` may be exclusive.
@@ -31,14 +28,12 @@ pub(super) struct Round<'a> {
     /// The target's state as this poll found it.
     pub(super) baseline: BaselineRule,
     /// Tasks in flight that this poll has seen.
-    pub(super) seen: SeenTasks,
+    pub(super) seen: HashSet<TaskRowId>,
     /// The last task that was known when the poll began.
     pub(super) horizon: TaskRowId,
     pub(super) report: &'a mut PollReport,
     began: Clocks,
     requests: u64,
-    texts: Texts,
-    pub(super) recollection: Recollection,
 }
 
 /// What is kept silent of tasks that are seen for the first time.
@@ -85,13 +80,11 @@ impl<'a> Round<'a> {
             state,
             stored_state,
             baseline,
-            seen: SeenTasks::default(),
+            seen: HashSet::new(),
             horizon: TaskRowId::default(),
             report,
             began,
             requests: 0,
-            texts: Texts::default(),
-            recollection: Recollection::default(),
         }
     }
 
@@ -207,33 +200,28 @@ impl<'a> Round<'a> {
     ) -> Result<Walked, PollError> {
         let page_size = self.poller.target.poll.page_size.get();
         let mut walk = Walk::new(page_size, paging);
-        self.recollection = if request.task_ids.is_empty() {
-            Recollection::of_list(self.poller.store.fingerprint_seed(), page_size)
-        } else {
-            Recollection::default()
-        };
-        let mut ask = walk.first();
+        let mut ask = walk.first_request();
         loop {
             let page = match self.page(request, ask) {
                 Ok(page) => page,
                 Err(error) => return Err(self.interrupted(walk, error)),
             };
-            let sighting = match walk.read(page) {
-                Ok(sighting) => sighting,
+            let result = match walk.accept_page(page) {
+                Ok(result) => result,
                 Err(error) => return Err(self.interrupted(walk, error.into())),
             };
             let api_now = self.api_now();
             self.state.first_polled.get_or_insert(api_now);
-            self.see(sighting.tasks)?;
+            self.see(result.tasks)?;
             if let ClockCheck::Against(assumed) = check
                 && (self.ahead_seconds() - assumed).abs() > CLOCKS_DIFFER_SECONDS
             {
                 self.see(walk.into_unreported())?;
                 return Ok(Walked::WrongClock);
             }
-            match sighting.next {
-                Next::Ask(next) => ask = next,
-                Next::End(complete) => return Ok(Walked::Whole(complete)),
+            match result.next {
+                NextStep::Request(next) => ask = next,
+                NextStep::End(complete) => return Ok(Walked::Whole(complete)),
             }
         }
     }
@@ -246,7 +234,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn page(&mut self, request: &ListRequest, ask: Ask) -> Result<Page, PollError> {
+    fn page(&mut self, request: &ListRequest, ask: PageRequest) -> Result<ListResponse, PollError> {
         let request = ListRequest {
             offset: Some(ask.offset),
             limit: Some(ask.limit),
@@ -254,28 +242,12 @@ impl<'a> Round<'a> {
         };
         self.requests += 1;
         self.memory().last_turn = self.poller.clock.monotonic();
-        self.recollect()?;
-        let memory = self.texts.take_unused();
-        let recall = &mut self.recollection.recall;
-        let answer = self.poller.client.list_into(&request, memory, recall)?;
-        self.texts.keep(Arc::clone(&answer.page.text));
-        self.recollection.follow(&answer.page.tasks);
+        let answer = self.poller.client.list_into(&request, Vec::new())?;
         let mut memory = self.memory();
         memory
             .server_clock
             .hear(answer.server_time, &*self.poller.clock);
         Ok(answer.page)
-    }
-
-    /// Has the next page's tasks expected.
-    fn recollect(&mut self) -> Result<(), StoreError> {
-        while let Some(wanted) = self.recollection.wanted() {
-            let (name, store) = (&self.poller.name, &self.poller.store);
-            let at_most = wanted.at_most;
-            let tasks = store.remembered(name, wanted.order, wanted.beyond, at_most)?;
-            self.recollection.expect(tasks, at_most);
-        }
-        Ok(())
     }
 
     pub(super) fn paging(&self) -> Paging {
@@ -290,7 +262,7 @@ impl<'a> Round<'a> {
             self.poller.clock.now()
         };
         Window {
-            begin: now.saturating_sub(self.poller.target.poll.lookback),
+            begin: now.saturating_sub(self.poller.target.poll.lookback.get()),
             end: now.saturating_add(WINDOW_AHEAD),
         }
     }

@@ -10,7 +10,7 @@ use crate::domain::model::{
     Fingerprint, KnownTask, TaskId, TaskLookup, TaskRowId, TaskSummary, Timestamp,
 };
 use crate::store::{Commit, FingerprintUpdate, StoreError, TaskUpsert};
-use crate::ucdn::wire::Listed;
+use crate::ucdn::response::ListedTask;
 
 /// Tasks compared and committed at a time. A page is no longer than `page_size`, unless the API ignores `Limit`: then it
 /// is as long as an answer may be, and so would be what is written of it, which takes several times the memory.
@@ -18,7 +18,7 @@ const TASKS_AT_ONCE: usize = 10_000;
 
 /// A task of which a sighting may teach something.
 struct Unread<'a> {
-    task: &'a Listed,
+    task: &'a ListedTask,
     known: Option<TaskSummary>,
     fingerprint: Option<Fingerprint>,
 }
@@ -28,7 +28,7 @@ impl Round<'_> {
     ///
     /// Most tasks come in the very text that they came in before: a glance is enough for these, and a page of them costs
     /// neither a parsed URL nor a written byte. All others are read and compared in full.
-    pub(super) fn see(&mut self, mut tasks: Vec<Listed>) -> Result<(), StoreError> {
+    pub(super) fn see(&mut self, mut tasks: Vec<ListedTask>) -> Result<(), StoreError> {
         let listed = tasks.len();
         tasks.retain(|task| !task.id.as_str().is_empty());
         if tasks.len() < listed {
@@ -43,9 +43,6 @@ impl Round<'_> {
         for tasks in tasks.chunks(TASKS_AT_ONCE) {
             let unread = self.glance(tasks, now)?;
             self.learn(&unread, now)?;
-            // On a later page of this walk they may come once more.
-            let read = unread.iter().filter_map(|unread| unread.known);
-            self.recollection.forget(read);
         }
         Ok(())
     }
@@ -53,7 +50,7 @@ impl Round<'_> {
     /// Sorts out the tasks that are known to be as they were.
     fn glance<'t>(
         &mut self,
-        tasks: &'t [Listed],
+        tasks: &'t [ListedTask],
         now: Timestamp,
     ) -> Result<Vec<Unread<'t>>, StoreError> {
         let moment = self.moment(now);
@@ -61,18 +58,14 @@ impl Round<'_> {
         let seed = store.fingerprint_seed();
         let sought: Vec<TaskLookup<'_>> = tasks
             .iter()
-            .filter(|task| task.remembered().is_none())
             .map(|task| TaskLookup {
                 id: &task.id,
                 created: task.created,
             })
             .collect();
-        let mut looked_up = store
-            .task_summaries(&self.poller.name, &sought)?
-            .into_iter();
+        let summaries = store.task_summaries(&self.poller.name, &sought)?;
         let mut unread = Vec::new();
-        for task in tasks {
-            let known = task.remembered().or_else(|| looked_up.next().flatten());
+        for (task, known) in tasks.iter().zip(summaries) {
             let fingerprint = task.fingerprint(seed);
             let is_old = known.is_some_and(|known| is_known(&known, fingerprint, moment));
             if let Some(known) = known
@@ -184,10 +177,13 @@ impl Round<'_> {
     /// Finished so long ago that its record may have been deleted: telling of it would be telling twice. A target that
     /// has not been watched for as long as records are kept has lost none. By the API's clock, which stamped the task:
     /// under one of ours that is a year ahead, all tasks would be that old.
-    fn is_forgotten(&self, task: &Listed) -> bool {
+    fn is_forgotten(&self, task: &ListedTask) -> bool {
         let horizon = self.api_now().saturating_sub(self.poller.retention);
         let before = |time: Option<Timestamp>| time.is_some_and(|time| time < horizon);
-        let finished = task.status().is_some_and(|status| status.is_finished());
+        let finished = task
+            .status
+            .as_ref()
+            .is_some_and(crate::domain::model::Status::is_finished);
         finished && before(task.created) && before(self.state.first_polled)
     }
 
@@ -195,7 +191,7 @@ impl Round<'_> {
         Observation {
             now,
             api_now: self.api_now(),
-            stall_after: self.poller.target.poll.stall_after,
+            stall_after: self.poller.target.poll.stall_after.get(),
         }
     }
 }

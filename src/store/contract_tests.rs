@@ -17,7 +17,6 @@ pub(super) mod footprint;
 pub(super) mod orders;
 pub(super) mod outbox;
 pub(super) mod records;
-pub(super) mod remembered;
 pub(super) mod retention;
 pub(super) mod snapshot;
 
@@ -42,9 +41,6 @@ macro_rules! store_contract {
             a_retouch_changes_the_fingerprint_and_nothing_else
             the_newest_tasks_that_fit_are_found
             the_seed_stays_the_same
-        );
-        $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, remembered:
-            tasks_are_remembered_in_either_order_from_any_place_on
         );
         $crate::store::contract_tests::store_contract!(#[$($attribute),*] $with_store, outbox:
             sequences_follow_the_order_of_events

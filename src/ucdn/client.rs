@@ -1,41 +1,41 @@
-//! Calls to the API of one account: signed, within its request budget, and read into pages or errors.
+//! API client of one account: signs requests, keeps to the request rate, and turns responses into lists or errors.
 
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ListRequest;
+use super::error::{ApiError, CallOutcome, ErrorKind};
+use super::response::{ListResponse, ResponseError};
 use crate::clock::{CancelToken, Clock, Woken};
 use crate::config::Account;
-use crate::domain::model::{TaskKind, Timestamp};
+use crate::domain::model::Timestamp;
 use crate::domain::schedule::{Budget, retry_after};
 use crate::domain::text::sanitize;
 use crate::http::{BodyLimit, HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::secret::{Secret, SecretUrl};
-use crate::ucdn::ListRequest;
-use crate::ucdn::error::{ApiError, CallOutcome, Fault};
-use crate::ucdn::sign::Parameters;
-use crate::ucdn::wire::{Page, Recall, WireError, read_expected_page};
 
-/// The longest answer that is read, unpacked: a page of a thousand tasks with a hundred URLs each fits three times.
-const MAX_ANSWER_BYTES: u64 = 64 << 20;
+/// Longest response, unpacked. Three times the size of 1,000 tasks with 100 URLs each.
+const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 
-/// The longest part of the API's `Message` that is shown.
+/// Longest part of the API's `Message` that errors show.
 const MAX_MESSAGE_CHARS: usize = 200;
 
-/// An account's client. All targets of the account share it, and with it its request budget.
+/// The client of one account. All targets of the account share it and its request rate.
 pub struct ApiClient {
     endpoint: SecretUrl,
     public_key: Secret,
     private_key: Secret,
     security_token: Option<Secret>,
-    quotable: Vec<Secret>,
+    /// What is hidden where a response repeats it.
+    secrets: Vec<Secret>,
     http: HttpClient,
     budget: Mutex<Budget>,
-    patience: Duration,
+    page_timeout: Duration,
     clock: Arc<dyn Clock>,
     stop: CancelToken,
-    /// Told of each call's end.
+    /// Called after each call, for metrics.
     listener: Box<dyn Fn(CallOutcome) + Send + Sync>,
 }
 
@@ -45,17 +45,33 @@ impl fmt::Debug for ApiClient {
     }
 }
 
-/// A page, and what came with it.
+/// A page, and what its HTTP headers say.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     /// The list.
-    pub page: Page,
-    /// The server's clock, from the answer's `Date`.
+    pub page: ListResponse,
+    /// The `Date` header: the gateway's clock.
     pub server_time: Option<Timestamp>,
 }
 
+/// The list API, as a poll calls it. [`ApiClient`] implements it; a test can drive polls over another implementation.
+pub trait ListApi: Send + Sync + fmt::Debug {
+    /// The gateway, safe to print.
+    fn endpoint(&self) -> &SecretUrl;
+
+    /// Requests one page. Waits first if the account's request rate is used up. The response is read into `buffer`, whose
+    /// content does not matter: reusing memory saves as much time as parsing a page takes.
+    fn list_into(&self, request: &ListRequest, buffer: Vec<u8>) -> Result<ApiResponse, ApiError>;
+
+    /// Longest time for one page: the wait for the request rate, and the call.
+    fn page_timeout(&self) -> Duration;
+
+    /// Aborts running calls and fails all later ones.
+    fn shut_down(&self);
+}
+
 impl ApiClient {
-    /// A client that waits and calls until `stop`.
+    /// A client whose waits and calls end when `stop` is cancelled.
     pub fn new(
         account: &Account,
         clock: Arc<dyn Clock>,
@@ -66,10 +82,10 @@ impl ApiClient {
             public_key: account.public_key.clone(),
             private_key: account.private_key.clone(),
             security_token: account.security_token.clone(),
-            quotable: quotable(account),
-            http: HttpClient::new(&account.http, BodyLimit::RefuseOver(MAX_ANSWER_BYTES))?,
+            secrets: secrets_of(account),
+            http: HttpClient::new(&account.http, BodyLimit::RefuseOver(MAX_RESPONSE_BYTES))?,
             budget: Mutex::new(Budget::new(account.max_requests_per_second.per_second())),
-            patience: account.http.timeout.saturating_add(Duration::from_secs_f64(
+            page_timeout: account.http.timeout.saturating_add(Duration::from_secs_f64(
                 2.0 / account.max_requests_per_second.per_second(),
             )),
             clock,
@@ -78,44 +94,100 @@ impl ApiClient {
         })
     }
 
-    /// Has each call's end told to this listener.
+    /// Calls `listener` after each call.
     #[must_use]
-    pub fn told_to(mut self, listener: impl Fn(CallOutcome) + Send + Sync + 'static) -> Self {
+    pub fn on_outcome(mut self, listener: impl Fn(CallOutcome) + Send + Sync + 'static) -> Self {
         self.listener = Box::new(listener);
         self
     }
 
-    /// The gateway, without what may be secret.
-    #[must_use]
-    pub fn endpoint(&self) -> &SecretUrl {
+    /// [`ListApi::list_into`] a new buffer.
+    pub fn list(&self, request: &ListRequest) -> Result<ApiResponse, ApiError> {
+        self.list_into(request, Vec::new())
+    }
+
+    fn call(&self, request: &ListRequest, buffer: Vec<u8>) -> Result<ApiResponse, ApiError> {
+        let mut parameters = request.parameters();
+        parameters.set("PublicKey", self.public_key.expose());
+        if let Some(token) = &self.security_token {
+            parameters.set("SecurityToken", token.expose());
+        }
+        let body = parameters.signed_form(self.private_key.expose());
+        let call = HttpRequest::Post {
+            content_type: "application/x-www-form-urlencoded",
+            body: body.as_bytes(),
+        };
+        let response = self.http.call_into(&self.endpoint, call, &[], buffer);
+        let mut response = response.map_err(|error| {
+            ApiError::of(if self.stop.is_cancelled() {
+                ErrorKind::Stopped
+            } else {
+                ErrorKind::Call(error)
+            })
+        })?;
+        let body = std::mem::take(&mut response.body);
+        self.parse(&response, body).map_err(|kind| ApiError {
+            kind,
+            request_id: response
+                .header("x-ucloud-request-uuid")
+                .map(|id| printable(&self.without_secrets(id.to_owned()))),
+            retry_after: response
+                .header("retry-after")
+                .and_then(|value| retry_after(value, response.header("date"), self.clock.now())),
+        })
+    }
+
+    fn parse(&self, response: &HttpResponse, body: Vec<u8>) -> Result<ApiResponse, ErrorKind> {
+        if !response.status.is_success() {
+            return Err(ErrorKind::Http(response.status.as_u16()));
+        }
+        let page = ListResponse::parse(body).map_err(|error| match error {
+            ResponseError::Refused { code, message } => ErrorKind::Refused {
+                code,
+                message: printable(&self.without_secrets(message)),
+            },
+            other => ErrorKind::InvalidResponse(other),
+        })?;
+        let server_time = response
+            .header("date")
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .map(Timestamp::from);
+        Ok(ApiResponse { page, server_time })
+    }
+
+    /// Hides secrets in a text of the gateway, which may quote the request.
+    fn without_secrets(&self, mut text: String) -> String {
+        for secret in &self.secrets {
+            let secret = secret.expose();
+            let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            text = text
+                .replace(secret, "[secret]")
+                .replace(&encoded, "[secret]");
+        }
+        // The URL encoding of a secret is not unique.
+        let decoded: String = form_urlencoded::parse(text.as_bytes())
+            .flat_map(|(name, value)| [name, value])
+            .collect();
+        let quotes = |secret: &Secret| decoded.contains(secret.expose());
+        if self.secrets.iter().any(quotes) {
+            return "[hidden: it quotes a secret]".to_owned();
+        }
+        redact_signatures(text)
+    }
+}
+
+impl ListApi for ApiClient {
+    fn endpoint(&self) -> &SecretUrl {
         &self.endpoint
     }
 
-    /// How long one call may take, with the wait for its place in the budget.
-    #[must_use]
-    pub fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    /// Asks for one page. Waits first if the account's budget is spent.
-    pub fn list(&self, request: &ListRequest) -> Result<Answer, ApiError> {
-        self.list_into(request, Vec::new(), &mut Recall::default())
-    }
-
-    /// The same; the answer takes the place of these bytes: see [`HttpClient::call_into`]. Tasks that `recall` recognises
-    /// are not read.
-    pub fn list_into(
-        &self,
-        request: &ListRequest,
-        memory: Vec<u8>,
-        recall: &mut Recall,
-    ) -> Result<Answer, ApiError> {
+    fn list_into(&self, request: &ListRequest, buffer: Vec<u8>) -> Result<ApiResponse, ApiError> {
         let wait = self.budget.lock().reserve(self.clock.monotonic());
         if self.stop.sleep(wait) == Woken::Stopped {
-            return Err(ApiError::of(Fault::Stopped));
+            return Err(ApiError::of(ErrorKind::Stopped));
         }
         let began = self.clock.monotonic();
-        let result = self.call(request, memory, recall);
+        let result = self.call(request, buffer);
         if let Some(outcome) = CallOutcome::of(&result) {
             (self.listener)(outcome);
         }
@@ -126,100 +198,24 @@ impl ApiClient {
             request.task_ids.len(),
             self.clock.monotonic().saturating_sub(began),
             match &result {
-                Ok(answer) => format!("{} tasks", answer.page.tasks.len()),
+                Ok(response) => format!("{} tasks", response.page.tasks.len()),
                 Err(error) => error.to_string(),
             }
         );
         result
     }
 
-    /// Ends calls under way, for a stop.
-    pub fn shut_down(&self) {
+    fn page_timeout(&self) -> Duration {
+        self.page_timeout
+    }
+
+    fn shut_down(&self) {
         self.http.shut_down();
-    }
-
-    fn call(
-        &self,
-        request: &ListRequest,
-        memory: Vec<u8>,
-        recall: &mut Recall,
-    ) -> Result<Answer, ApiError> {
-        let mut parameters = parameters_of(request);
-        parameters.set("PublicKey", self.public_key.expose());
-        if let Some(token) = &self.security_token {
-            parameters.set("SecurityToken", token.expose());
-        }
-        let body = parameters.signed_form(self.private_key.expose());
-        let call = HttpRequest::Post {
-            content_type: "application/x-www-form-urlencoded",
-            body: body.as_bytes(),
-        };
-        let answer = self.http.call_into(&self.endpoint, call, &[], memory);
-        let mut answer = answer.map_err(|error| {
-            ApiError::of(if self.stop.is_cancelled() {
-                Fault::Stopped
-            } else {
-                Fault::Call(error)
-            })
-        })?;
-        let body = std::mem::take(&mut answer.body);
-        self.read(&answer, body, recall).map_err(|fault| ApiError {
-            fault,
-            request_id: answer
-                .header("x-ucloud-request-uuid")
-                .map(|id| printable(&self.without_secrets(id.to_owned()))),
-            retry_after: answer
-                .header("retry-after")
-                .and_then(|value| retry_after(value, answer.header("date"), self.clock.now())),
-        })
-    }
-
-    fn read(
-        &self,
-        answer: &HttpResponse,
-        body: Vec<u8>,
-        recall: &mut Recall,
-    ) -> Result<Answer, Fault> {
-        if !answer.status.is_success() {
-            return Err(Fault::Http(answer.status.as_u16()));
-        }
-        let page = read_expected_page(body, recall).map_err(|error| match error {
-            WireError::Refused { code, message } => Fault::Refused {
-                code,
-                message: printable(&self.without_secrets(message)),
-            },
-            other => Fault::Nonsense(other),
-        })?;
-        let server_time = answer
-            .header("date")
-            .and_then(|date| httpdate::parse_http_date(date).ok())
-            .map(Timestamp::from);
-        Ok(Answer { page, server_time })
-    }
-
-    /// A gateway may quote the request in its answer.
-    fn without_secrets(&self, mut text: String) -> String {
-        for secret in &self.quotable {
-            let secret = secret.expose();
-            let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            text = text
-                .replace(secret, "[secret]")
-                .replace(&encoded, "[secret]");
-        }
-        // There is more than one way to write `%2B`.
-        let decoded: String = form_urlencoded::parse(text.as_bytes())
-            .flat_map(|(name, value)| [name, value])
-            .collect();
-        let quotes = |secret: &Secret| decoded.contains(secret.expose());
-        if self.quotable.iter().any(quotes) {
-            return "[hidden: it quotes a secret]".to_owned();
-        }
-        redact_signatures(text)
     }
 }
 
-/// All that an answer could quote: keys, token, and headers' values, unless these are too short to be a secret.
-fn quotable(account: &Account) -> Vec<Secret> {
+/// Keys, token and header values. Short header values are no secrets, and hiding them would garble texts.
+fn secrets_of(account: &Account) -> Vec<Secret> {
     const SHORTEST: usize = 6;
     let headers = account.http.headers.iter().map(|(_, value)| value);
     let headers = headers.filter(|value| value.expose().len() >= SHORTEST);
@@ -231,7 +227,7 @@ fn quotable(account: &Account) -> Vec<Secret> {
         .collect()
 }
 
-/// Hides every run of 40 hex digits: a signature that is seen can be replayed for ever.
+/// Hides a text with 40 hex digits in a row: a signature can be replayed for ever.
 fn redact_signatures(message: String) -> String {
     let mut run = 0;
     let is_signature = message.bytes().any(|byte| {
@@ -250,80 +246,4 @@ fn printable(text: &str) -> String {
     let end = text.char_indices().nth(MAX_MESSAGE_CHARS);
     let (shown, _) = text.split_at(end.map_or(text.len(), |(at, _)| at));
     sanitize(shown).into_owned()
-}
-
-/// The parameters of a list request, without keys and signature.
-fn parameters_of(request: &ListRequest) -> Parameters {
-    let mut parameters = Parameters::default();
-    parameters.set(
-        "Action",
-        match request.kind {
-            TaskKind::Refresh => "DescribeNewUcdnRefreshCacheTask",
-            TaskKind::Prefetch => "DescribeNewUcdnPrefetchCacheTask",
-        },
-    );
-    for (n, id) in request.task_ids.iter().enumerate() {
-        parameters.set(&format!("TaskId.{n}"), id.as_str());
-    }
-    let number = |n: u64| n.to_string();
-    let optional = [
-        ("ProjectId", request.project_id.clone()),
-        (
-            "BeginTime",
-            request.window.map(|w| w.begin.unix_seconds().to_string()),
-        ),
-        (
-            "EndTime",
-            request.window.map(|w| w.end.unix_seconds().to_string()),
-        ),
-        ("Status", request.status.clone()),
-        ("Offset", request.offset.map(number)),
-        ("Limit", request.limit.map(number)),
-        ("IsDcdn", request.is_dcdn.map(|dcdn| dcdn.to_string())),
-    ];
-    for (key, value) in optional {
-        parameters.set(key, value.as_deref().unwrap_or_default());
-    }
-    parameters
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::model::Window;
-
-    #[test]
-    fn every_parameter_of_the_vendors_page_is_sent_under_its_name() {
-        let request = ListRequest {
-            kind: TaskKind::Refresh,
-            project_id: Some("org-1".to_owned()),
-            task_ids: vec!["a".into(), "b".into()],
-            window: Timestamp::from_unix_seconds(2)
-                .zip(Timestamp::from_unix_seconds(6))
-                .map(|(begin, end)| Window { begin, end }),
-            status: Some("failure".to_owned()),
-            offset: Some(3),
-            limit: Some(9),
-            is_dcdn: Some(true),
-        };
-        let form = parameters_of(&request).signed_form("k");
-        let (sent, signature) = form.split_once("&Signature=").unwrap();
-        assert_eq!(
-            sent,
-            "Action=DescribeNewUcdnRefreshCacheTask&BeginTime=2&EndTime=6&IsDcdn=true&Limit=9&Offset=3\
-             &ProjectId=org-1&Status=failure&TaskId.0=a&TaskId.1=b"
-        );
-        assert_eq!(signature.len(), 40);
-    }
-
-    #[test]
-    fn what_is_absent_or_empty_is_not_sent() {
-        let mut request = ListRequest::of(TaskKind::Prefetch);
-        request.project_id = Some(String::new());
-        let form = parameters_of(&request).signed_form("k");
-        assert!(
-            form.starts_with("Action=DescribeNewUcdnPrefetchCacheTask&Signature="),
-            "{form}"
-        );
-    }
 }

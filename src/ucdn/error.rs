@@ -1,65 +1,65 @@
-//! What an error of the API means, and what the operator should look at.
+//! API errors: what a `RetCode` or HTTP status means, whether to retry, and what the operator should check.
 
 use std::time::Duration;
 
+use super::response::ResponseError;
 use crate::http::HttpError;
-use crate::ucdn::wire::WireError;
 
-/// Why a call to the API brought no page. Says nothing of keys, signatures or bodies.
+/// Why a call to the API failed. Holds no key, signature or body.
 #[derive(Debug, thiserror::Error)]
-#[error("{fault}{}", request_id.as_ref().map_or_else(String::new, |id| format!(" (request {id})")))]
+#[error("{kind}{}", request_id.as_ref().map_or_else(String::new, |id| format!(" (request {id})")))]
 pub struct ApiError {
     /// What went wrong.
-    pub fault: Fault,
-    /// The answer's `X-UCLOUD-REQUEST-UUID`: what the vendor's support asks for.
+    pub kind: ErrorKind,
+    /// The `X-UCLOUD-REQUEST-UUID` header. The vendor's support asks for it.
     pub request_id: Option<String>,
-    /// How long the server asked to be left alone (`Retry-After`).
+    /// The `Retry-After` header.
     pub retry_after: Option<Duration>,
 }
 
-/// What went wrong with a call.
+/// What went wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// No whole answer came.
+pub enum ErrorKind {
+    /// No connection, or no complete response.
     #[error("the API can't be reached: {0}")]
     Call(HttpError),
-    /// An answer came with an HTTP status other than 2xx.
+    /// An HTTP status other than 2xx.
     #[error("the API answered HTTP {0}")]
     Http(u16),
-    /// The API said no.
+    /// A `RetCode` other than 0.
     #[error("the API refused with RetCode {code}{}{}", colon(message), hint(advice_for_code(*code)))]
     Refused {
         /// `RetCode`.
         code: i64,
-        /// `Message`, made safe to print and cut.
+        /// `Message`, sanitized and shortened.
         message: String,
     },
-    /// An answer came that makes no sense.
+    /// A body that is not the documented JSON.
     #[error("{0}")]
-    Nonsense(WireError),
-    /// A list of nothing with a count of something.
+    InvalidResponse(ResponseError),
+    /// `TotalCount` without a `TaskList`.
     #[error("the API's answer is broken: TotalCount is {total_count}, and there is no TaskList")]
     NoList {
         /// `TotalCount`.
         total_count: u64,
     },
-    /// The program stops.
+    /// The program is stopping.
     #[error("the program stops")]
     Stopped,
 }
 
-/// How a call to the API ended, in a word: for metrics.
+/// How a call to the API ended, as metrics label it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// A page came.
+    /// A page.
     Success,
-    /// No whole answer came.
+    /// No connection, or no complete response.
     Unreachable,
     /// An HTTP status other than 2xx.
     HttpError,
     /// A `RetCode` other than 0.
     Refused,
-    /// What came makes no sense.
+    /// A body that is not the documented JSON.
     Unreadable,
 }
 
@@ -73,15 +73,15 @@ impl CallOutcome {
         Self::Unreadable,
     ];
 
-    /// None: the program stops, and nothing is known of the call.
+    /// `None` if the program is stopping and aborted the call.
     pub(super) fn of<T>(result: &Result<T, ApiError>) -> Option<Self> {
-        match result.as_ref().map_err(|error| &error.fault) {
+        match result.as_ref().map_err(|error| &error.kind) {
             Ok(_) => Some(Self::Success),
-            Err(Fault::Call(_)) => Some(Self::Unreachable),
-            Err(Fault::Http(_)) => Some(Self::HttpError),
-            Err(Fault::Refused { .. }) => Some(Self::Refused),
-            Err(Fault::Nonsense(_) | Fault::NoList { .. }) => Some(Self::Unreadable),
-            Err(Fault::Stopped) => None,
+            Err(ErrorKind::Call(_)) => Some(Self::Unreachable),
+            Err(ErrorKind::Http(_)) => Some(Self::HttpError),
+            Err(ErrorKind::Refused { .. }) => Some(Self::Refused),
+            Err(ErrorKind::InvalidResponse(_) | ErrorKind::NoList { .. }) => Some(Self::Unreadable),
+            Err(ErrorKind::Stopped) => None,
         }
     }
 
@@ -98,24 +98,24 @@ impl CallOutcome {
     }
 }
 
-/// What a failed call asks of the caller.
+/// When to retry a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// It may pass: try again at the next time due.
+pub enum RetryClass {
+    /// At the next poll: the error is transient.
     Retry,
-    /// Too many requests: try again later than that.
+    /// Later than that: the API limits the request rate.
     SlowDown,
-    /// It won't pass by itself: say so, and keep trying slowly.
+    /// Slowly: the error stays until the operator changes something.
     Operator,
 }
 
-impl Fault {
-    /// The same words for the same fault, whatever differs each time: a message, a count, where a text is cut.
+impl ErrorKind {
+    /// Equal for equal errors: leaves out what differs at each attempt, such as a count or a position in a text.
     #[must_use]
-    pub fn sameness(&self) -> String {
+    pub fn dedup_key(&self) -> String {
         match self {
             Self::Refused { code, .. } => format!("RetCode {code}"),
-            Self::Nonsense(WireError::NotJson { .. }) => "not JSON".to_owned(),
+            Self::InvalidResponse(ResponseError::NotJson { .. }) => "not JSON".to_owned(),
             Self::NoList { .. } => "no list".to_owned(),
             other => other.to_string(),
         }
@@ -123,37 +123,37 @@ impl Fault {
 }
 
 impl ApiError {
-    /// An error of which only the fault is known.
+    /// An error without request id and `Retry-After`.
     #[must_use]
-    pub fn of(fault: Fault) -> Self {
+    pub fn of(kind: ErrorKind) -> Self {
         Self {
-            fault,
+            kind,
             request_id: None,
             retry_after: None,
         }
     }
 
-    /// The one place that decides what a failed call asks for.
+    /// Classifies the error for the caller's retries.
     #[must_use]
-    pub fn remedy(&self) -> Remedy {
-        match &self.fault {
-            Fault::Refused { code: 153, .. } | Fault::Http(429) => Remedy::SlowDown,
-            Fault::Refused {
+    pub fn retry_class(&self) -> RetryClass {
+        match &self.kind {
+            ErrorKind::Refused { code: 153, .. } | ErrorKind::Http(429) => RetryClass::SlowDown,
+            ErrorKind::Refused {
                 code: 110 | 130 | 150,
                 ..
-            } => Remedy::Retry,
-            Fault::Refused { code, .. } if *code >= 2000 => Remedy::Retry,
-            Fault::Refused { .. } | Fault::Http(401 | 403 | 404) => Remedy::Operator,
-            _ => Remedy::Retry,
+            } => RetryClass::Retry,
+            ErrorKind::Refused { code, .. } if *code >= 2000 => RetryClass::Retry,
+            ErrorKind::Refused { .. } | ErrorKind::Http(401 | 403 | 404) => RetryClass::Operator,
+            _ => RetryClass::Retry,
         }
     }
 
-    /// What the operator should look at, if anything.
+    /// What the operator should check. `None` if no setting helps.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
-        match self.fault {
-            Fault::Refused { code, .. } => advice_for_code(code),
-            Fault::Http(401 | 403 | 404) => Some("check the account's `endpoint` and `proxy`"),
+        match self.kind {
+            ErrorKind::Refused { code, .. } => advice_for_code(code),
+            ErrorKind::Http(401 | 403 | 404) => Some("check the account's `endpoint` and `proxy`"),
             _ => None,
         }
     }
@@ -202,33 +202,33 @@ mod tests {
     use super::*;
 
     fn refused(code: i64) -> ApiError {
-        ApiError::of(Fault::Refused {
+        ApiError::of(ErrorKind::Refused {
             code,
             message: String::new(),
         })
     }
 
     #[test]
-    fn transient_codes_are_retried_and_the_others_are_for_the_operator() {
+    fn transient_codes_are_retried_and_others_wait_for_the_operator() {
         for code in [110, 130, 150, 2000, 44_000, 99_999] {
-            assert_eq!(refused(code).remedy(), Remedy::Retry, "{code}");
+            assert_eq!(refused(code).retry_class(), RetryClass::Retry, "{code}");
         }
         for code in [
             160, 161, 170, 171, 172, 174, 230, 292, 293, 294, 295, 299, 1999, -1,
         ] {
-            assert_eq!(refused(code).remedy(), Remedy::Operator, "{code}");
+            assert_eq!(refused(code).retry_class(), RetryClass::Operator, "{code}");
         }
-        assert_eq!(refused(153).remedy(), Remedy::SlowDown);
+        assert_eq!(refused(153).retry_class(), RetryClass::SlowDown);
         for (status, remedy) in [
-            (401, Remedy::Operator),
-            (403, Remedy::Operator),
-            (404, Remedy::Operator),
-            (408, Remedy::Retry),
-            (429, Remedy::SlowDown),
-            (502, Remedy::Retry),
+            (401, RetryClass::Operator),
+            (403, RetryClass::Operator),
+            (404, RetryClass::Operator),
+            (408, RetryClass::Retry),
+            (429, RetryClass::SlowDown),
+            (502, RetryClass::Retry),
         ] {
             assert_eq!(
-                ApiError::of(Fault::Http(status)).remedy(),
+                ApiError::of(ErrorKind::Http(status)).retry_class(),
                 remedy,
                 "{status}"
             );
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn every_published_code_of_the_operators_says_what_to_look_at() {
+    fn every_code_that_an_operator_can_fix_says_what_to_check() {
         for code in [160, 161, 170, 171, 172, 174, 230, 292, 293, 294, 295, 299] {
             assert!(refused(code).advice().is_some(), "{code}");
         }

@@ -1,19 +1,19 @@
-//! Signing: the vendor's hash over a request's parameters. Pure.
+//! Request signature: SHA-1 over the sorted parameters and the private key.
 
 use std::collections::BTreeMap;
 
 use sha1::{Digest, Sha1};
 
-/// A request's parameters, each value made into a text once: what is signed is what is sent.
+/// The parameters of a request. Each value becomes a string once, so the signed and the sent text are the same.
 ///
-/// A `BTreeMap` of `String`s is in the order of bytes that the vendor signs in (`TaskId.10` before `TaskId.2`).
+/// The vendor signs in the byte order of keys (`TaskId.10` before `TaskId.2`), which is the order of a `BTreeMap`.
 #[derive(Clone, Default)]
 pub struct Parameters {
     by_key: BTreeMap<String, String>,
 }
 
 impl Parameters {
-    /// Sets a parameter. An empty value is an absent one: neither signed nor sent.
+    /// Sets a parameter. An empty value removes it.
     pub fn set(&mut self, key: &str, value: &str) {
         if value.is_empty() {
             self.by_key.remove(key);
@@ -22,10 +22,10 @@ impl Parameters {
         }
     }
 
-    /// The lower-case hex SHA-1 over keys and values in the order of the keys' bytes, then the private key.
+    /// The lower-case hex SHA-1 over keys and values, sorted by key, and the private key.
     #[must_use]
     pub fn signature(&self, private_key: &str) -> String {
-        // Piece by piece: no buffer ever holds the private key beside the rest.
+        // Hashed piece by piece, so that no buffer holds the private key.
         let mut hash = Sha1::new();
         for (key, value) in &self.by_key {
             hash.update(key);

@@ -1,107 +1,130 @@
-//! The walk: reads a whole list page by page, whatever the server's paging means. Pure: it says what to ask for and
-//! is given the pages; the caller makes the calls.
+//! Walk: reads a whole list page by page, whatever the server's paging semantics. A state machine without I/O; its caller makes
+//! the requests.
 //!
-//! Nobody knows whether `Offset` and `Limit` count tasks or URLs, whether `Limit` is clamped or ignored, or whether the
-//! list holds still. The rule that is right under each reading: **neighbouring pages overlap by one entry**. A page
-//! that shares an entry with the page before it leaves no gap; one that does not was reached by too long a step, or the
-//! list moved: step back and read on from there. Which place a step leads to tells the unit; until it is known, steps
-//! count tasks, which is never too far. The list ends where a page adds nothing to its overlap and is shorter than pages
-//! can be. `TotalCount` saves the request that would find that out, once an earlier walk has shown what it counts.
+//! The documentation does not say whether `Offset` and `Limit` count tasks or URLs, or whether `Limit` is clamped or ignored, and
+//! tasks are inserted and removed during a walk. One rule is correct under every reading: **neighbouring pages overlap by
+//! one item**. A page that shares an item with the page before leaves no gap. A page that shares none was reached by too long a
+//! step, or the list changed: the walk steps back and reads on from there. Where a step leads to shows the unit of
+//! `Offset`. Until it is known, steps count tasks, which is never too far. The list ends at a page that adds nothing to the overlap
+//! and is shorter than pages can be. `TotalCount` saves that last request once an earlier walk has shown what it counts.
 
-use crate::ucdn::wire::{ListField, Listed, Page};
+use std::ops::ControlFlow;
 
-mod extent;
-mod held;
+use super::ListRequest;
+use super::response::{ListResponse, ListedTask, TaskListField};
+
+mod overlap;
 mod paging;
+mod partial;
 
-use extent::{Extent, Length, Overlap};
-use held::{Held, Shown};
-use paging::Counted;
-use paging::Unit;
+use overlap::{Overlap, PageExtent};
+use paging::{CountEvidence, CountUnit, ItemCount};
 pub use paging::{PageLength, Paging};
+use partial::{PartialTasks, Splitting};
 
-/// A page of one entry can't overlap its neighbour.
+/// Pages of one item can't overlap.
 const MIN_LIMIT: u64 = 2;
 
-/// A bound for a server that makes up pages for ever.
+/// Ends a walk over a server that invents pages without end.
 const MAX_PAGES: u32 = 10_000;
 
-/// A bound for a server that answers the same page whatever the offset. Inserts during a walk cost a few of these.
+/// Ends a walk over a server that ignores `Offset`. Inserts during a walk use up a few of these.
 const MAX_PAGES_WITHOUT_PROGRESS: u32 = 50;
 
-/// After this many gaps the unit is no longer concluded from where pages begin.
+/// After more gaps than this, where pages begin no longer shows the unit of `Offset`.
 const MAX_GAPS_BEFORE_CAUTION: u32 = 2;
 
-/// The proof that a list was read to its end. Only [`Walk::read`] makes one; what concludes anything from
-/// absence asks for it.
+/// Proof that a list was read to its end. Only [`Walk::accept_page`] creates one. Code that concludes something from a task's
+/// absence takes one as an argument.
 #[derive(Debug)]
 pub struct CompleteWalk {
     paging: Paging,
 }
 
-/// What to ask for next.
+/// Which page to request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct PageRequest {
     /// `Offset`.
     pub offset: u64,
     /// `Limit`.
     pub limit: u64,
 }
 
-/// What a page taught.
+/// What a page adds to a walk.
 #[derive(Debug)]
-pub struct Sighting {
-    /// Tasks seen, some perhaps again or in part, in the list's order.
-    pub tasks: Vec<Listed>,
+pub struct PageResult {
+    /// Tasks in the list's order. A task may come several times, or in parts.
+    pub tasks: Vec<ListedTask>,
     /// Whether the list goes on.
-    pub next: Next,
+    pub next: NextStep,
 }
 
 /// Whether the list goes on.
 #[derive(Debug)]
-pub enum Next {
-    /// Ask for this.
-    Ask(Ask),
-    /// It was read whole.
+pub enum NextStep {
+    /// Request this page.
+    Request(PageRequest),
+    /// The whole list was read.
     End(CompleteWalk),
 }
 
-/// Why a walk can't go on. What was seen before stays seen.
+/// Makes the requests of a walk and receives its tasks: see [`Walk::run`].
+pub trait PageVisitor {
+    /// Why a walk fails.
+    type Error: From<WalkError>;
+
+    /// Requests one page.
+    fn fetch(&mut self, page: PageRequest) -> Result<ListResponse, Self::Error>;
+
+    /// Receives the tasks of one page. `Break` ends the walk, unless this was its last page.
+    fn visit(&mut self, tasks: Vec<ListedTask>) -> Result<ControlFlow<()>, Self::Error>;
+}
+
+/// How a walk ended that did not fail.
+#[derive(Debug)]
+pub enum WalkEnd {
+    /// The whole list was read.
+    Complete(CompleteWalk),
+    /// The visitor ended it.
+    Stopped,
+}
+
+/// Why a walk can't go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WalkError {
-    /// An answer without a list, with a count of something.
+    /// The response has a `TotalCount` but no list.
     #[error("the API's answer is broken: TotalCount is {total_count}, and there is no TaskList")]
     NoList {
         /// `TotalCount`.
         total_count: u64,
     },
-    /// No page brings anything new.
+    /// Many pages in a row added nothing.
     #[error(
         "the list moves faster than it can be read, or the API ignores Offset; try a larger `page_size`"
     )]
     NoProgress,
-    /// No end in sight.
+    /// The list has too many pages.
     #[error(
         "the list did not end within {MAX_PAGES} pages; try a larger `page_size` or a shorter `lookback`"
     )]
     TooLong,
 }
 
-/// A walk under way.
+/// A running walk.
 #[derive(Debug)]
 pub struct Walk {
-    ask: Ask,
+    request: PageRequest,
     paging: Paging,
-    /// The page that the next one must overlap.
-    last: Option<Extent>,
-    held: Held,
-    /// The page that shared nothing with `last`, and how far the steps back from it went.
+    /// The last accepted page, which the next one must overlap.
+    last: Option<PageExtent>,
+    partial: PartialTasks,
+    /// The page that shares nothing with `last`, while the walk steps back.
     gap: Option<Gap>,
-    longest: Length,
-    /// The longest page that was followed by more.
-    full: Length,
-    counted: Counted,
-    /// Whether the last step was longer than its page: it may have gone over the list's end.
+    longest: ItemCount,
+    /// The longest page that another one followed.
+    full: ItemCount,
+    counted: CountEvidence,
+    /// Whether the last step was longer than its page, so that it may have led beyond the list's end.
     stretched: bool,
     pages: u32,
     pages_without_progress: u32,
@@ -110,13 +133,25 @@ pub struct Walk {
 
 #[derive(Debug)]
 struct Gap {
-    page: Extent,
-    tasks: Vec<Listed>,
+    page: PageExtent,
+    tasks: Vec<ListedTask>,
     stepped_back: u64,
 }
 
+impl PageRequest {
+    /// The request for this page of a list.
+    #[must_use]
+    pub fn of_list(self, list: &ListRequest) -> ListRequest {
+        ListRequest {
+            offset: Some(self.offset),
+            limit: Some(self.limit),
+            ..list.clone()
+        }
+    }
+}
+
 impl CompleteWalk {
-    /// What was learned, for the next walk of the same list.
+    /// What the walk learned, for the next walk of the same list.
     #[must_use]
     pub fn paging(&self) -> Paging {
         self.paging
@@ -124,19 +159,19 @@ impl CompleteWalk {
 }
 
 impl Walk {
-    /// Begins at the list's first entry.
+    /// A walk from the list's begin.
     #[must_use]
     pub fn new(page_size: u32, paging: Paging) -> Self {
         let limit = u64::from(page_size).max(MIN_LIMIT);
         Self {
-            ask: Ask { offset: 0, limit },
+            request: PageRequest { offset: 0, limit },
             paging,
             last: None,
-            held: Held::default(),
+            partial: PartialTasks::default(),
             gap: None,
-            longest: Length::default(),
-            full: Length::default(),
-            counted: Counted::default(),
+            longest: ItemCount::default(),
+            full: ItemCount::default(),
+            counted: CountEvidence::default(),
             stretched: false,
             pages: 0,
             pages_without_progress: 0,
@@ -144,39 +179,54 @@ impl Walk {
         }
     }
 
-    /// What to ask for first.
-    #[must_use]
-    pub fn first(&self) -> Ask {
-        self.ask
+    /// Reads the list to its end, or until the visitor ends the walk. If the result is not [`WalkEnd::Complete`], tasks may be
+    /// left in [`Walk::into_unreported`].
+    pub fn run<V: PageVisitor>(&mut self, visitor: &mut V) -> Result<WalkEnd, V::Error> {
+        let mut request = self.first_request();
+        loop {
+            let response = visitor.fetch(request)?;
+            let result = self.accept_page(response)?;
+            let flow = visitor.visit(result.tasks)?;
+            match (result.next, flow) {
+                (NextStep::End(complete), _) => return Ok(WalkEnd::Complete(complete)),
+                (NextStep::Request(_), ControlFlow::Break(())) => return Ok(WalkEnd::Stopped),
+                (NextStep::Request(next), ControlFlow::Continue(())) => request = next,
+            }
+        }
     }
 
-    /// What was seen and not yet given out, because a later page could have shown more of it: for a walk that can't
-    /// go on.
+    /// The first page.
     #[must_use]
-    pub fn into_unreported(self) -> Vec<Listed> {
+    pub fn first_request(&self) -> PageRequest {
+        self.request
+    }
+
+    /// Tasks that were seen and held back, because a later page could have shown more of them.
+    #[must_use]
+    pub fn into_unreported(self) -> Vec<ListedTask> {
         let mut tasks = self.gap.map(|gap| gap.tasks).unwrap_or_default();
-        tasks.extend(self.held.into_tasks());
+        tasks.extend(self.partial.into_tasks());
         tasks
     }
 
-    /// Takes the answer to what was last asked for.
-    pub fn read(&mut self, page: Page) -> Result<Sighting, WalkError> {
+    /// Takes the response to the last request.
+    pub fn accept_page(&mut self, page: ListResponse) -> Result<PageResult, WalkError> {
         self.pages += 1;
         if self.pages > MAX_PAGES {
             return Err(WalkError::TooLong);
         }
         self.counted.total = self.counted.total.and(page.total_count);
-        let extent = Extent::of(self.ask.offset, &page.tasks);
+        let extent = PageExtent::of(self.request.offset, &page.tasks);
         let Some(last) = self.last.take() else {
-            return self.read_first(extent, page);
+            return self.accept_first(extent, page);
         };
         if extent.is_empty() && !self.must_overlap(&last) {
             return Ok(self.end(page.tasks));
         }
         match last.overlap(&extent, self.paging.unit) {
-            Some(overlap) => self.read_overlapping(&last, extent, overlap, page.tasks),
-            None if self.ask.offset == 0 => {
-                // Back at the beginning: there is nothing before it to overlap.
+            Some(overlap) => self.accept_overlapping(&last, extent, overlap, page.tasks),
+            None if self.request.offset == 0 => {
+                // Back at the list's begin: no page lies before this one.
                 self.counted.reliable = false;
                 Ok(self.go_on(extent, page.tasks, 0))
             }
@@ -184,55 +234,59 @@ impl Walk {
         }
     }
 
-    fn read_first(&mut self, extent: Extent, page: Page) -> Result<Sighting, WalkError> {
+    fn accept_first(
+        &mut self,
+        extent: PageExtent,
+        page: ListResponse,
+    ) -> Result<PageResult, WalkError> {
         if extent.is_empty() {
             return match (page.list, page.total_count) {
-                (ListField::Missing, Some(total_count)) if total_count > 0 => {
+                (TaskListField::Missing, Some(total_count)) if total_count > 0 => {
                     Err(WalkError::NoList { total_count })
                 }
-                _ => Ok(Sighting {
+                _ => Ok(PageResult {
                     tasks: Vec::new(),
-                    next: Next::End(CompleteWalk {
+                    next: NextStep::End(CompleteWalk {
                         paging: self.paging,
                     }),
                 }),
             };
         }
         self.counted.add(extent.after(None), None);
-        if self.counted.prove_the_end(self.paging, self.ask.limit) {
+        if self.counted.confirm_end(self.paging, self.request.limit) {
             return Ok(self.end_proven(page.tasks, self.paging));
         }
         Ok(self.go_on(extent, page.tasks, 0))
     }
 
-    fn read_overlapping(
+    fn accept_overlapping(
         &mut self,
-        last: &Extent,
-        extent: Extent,
+        last: &PageExtent,
+        extent: PageExtent,
         overlap: Overlap,
-        tasks: Vec<Listed>,
-    ) -> Result<Sighting, WalkError> {
+        tasks: Vec<ListedTask>,
+    ) -> Result<PageResult, WalkError> {
         if self.gap.is_none() && self.gaps <= MAX_GAPS_BEFORE_CAUTION {
-            self.paging.learn_unit(last, &extent);
+            self.paging.unit = last.unit_shown_by(&extent, self.paging.unit);
         }
-        let adds_nothing = overlap.tail + 1 >= extent.length.entries;
-        // A page that begins with something else than its predecessor held: the list moved.
+        let adds_nothing = overlap.tail + 1 >= extent.length.items;
+        // The page begins with an item that the page before did not show: the list changed.
         self.counted.reliable &= self.gap.is_none() && overlap.begins_known;
         let before = last.tasks.last().map(|task| task.id);
         self.counted.add(extent.after(Some(overlap.tail)), before);
         if adds_nothing {
-            // A page further on that had entries: the list can't end here.
+            // A later page had items, so the list does not end here.
             let goes_on = self.gap.as_ref().is_some_and(|gap| !gap.page.is_empty());
             if overlap.reaches_tail && !goes_on && self.is_short(extent.length) {
                 return Ok(self.end(tasks));
             }
-            self.count_standstill()?;
+            self.count_no_progress()?;
         } else {
             if self.gap.is_none() {
-                self.full = self.full.or_longer(last.length);
+                self.full = self.full.max(last.length);
             }
             self.pages_without_progress = 0;
-            if self.counted.prove_the_end(self.paging, self.ask.limit) {
+            if self.counted.confirm_end(self.paging, self.request.limit) {
                 return Ok(self.end_proven(tasks, self.paging));
             }
         }
@@ -242,28 +296,30 @@ impl Walk {
             0
         };
         let behind = if adds_nothing {
-            self.held.take_if_behind(&tasks)
+            self.partial.take_if_behind(&tasks)
         } else {
             None
         };
-        let mut sighting = self.after_step_back(last, extent, tasks, lag);
-        match (behind, &sighting.next) {
-            (Some(task), Next::Ask(_)) => sighting.tasks.extend(self.held.put_back(task)),
-            (Some(task), Next::End(_)) => sighting.tasks.extend(self.held.with_pending(vec![task])),
+        let mut result = self.after_step_back(last, extent, tasks, lag);
+        match (behind, &result.next) {
+            (Some(task), NextStep::Request(_)) => result.tasks.extend(self.partial.put_back(task)),
+            (Some(task), NextStep::End(_)) => {
+                result.tasks.extend(self.partial.with_deferred(vec![task]));
+            }
             (None, _) => {}
         }
-        Ok(sighting)
+        Ok(result)
     }
 
-    /// A page reached by a step back may border on the page that the step was made from: pages of one entry can't
-    /// overlap, and this is how they are shown to be neighbours.
+    /// Accepts a page after a step back. It may border on the page from which the walk stepped back: pages of one item can't
+    /// overlap, so this shows that they are neighbours.
     fn after_step_back(
         &mut self,
-        last: &Extent,
-        extent: Extent,
-        tasks: Vec<Listed>,
+        last: &PageExtent,
+        extent: PageExtent,
+        tasks: Vec<ListedTask>,
         lag: u64,
-    ) -> Sighting {
+    ) -> PageResult {
         let Some(gap) = self.gap.take() else {
             return self.go_on(extent, tasks, lag);
         };
@@ -272,62 +328,62 @@ impl Walk {
             return self.end(tasks);
         }
         if !borders {
-            self.held.keep(gap.tasks);
+            self.partial.defer(gap.tasks);
             return self.go_on(extent, tasks, lag);
         }
         self.pages_without_progress = 0;
-        let mut seen = self.held.hold_back(tasks, self.shown());
+        let mut seen = self.partial.hold_last(tasks, self.splitting());
         let next = self.go_on(gap.page, gap.tasks, 0);
         seen.extend(next.tasks);
-        Sighting {
+        PageResult {
             tasks: seen,
             next: next.next,
         }
     }
 
-    /// Shown again unchanged, a page of one task is followed by what stood one step further on: if that step had
-    /// counted URLs, it would have led into the task.
-    fn borders(&self, gap: &Gap, last: &Extent, extent: &Extent) -> bool {
+    /// Whether the page behind the gap follows this page: a page of one task, shown again unchanged, and a step of one. If the
+    /// step had counted URLs, it would have led into the task.
+    fn borders(&self, gap: &Gap, last: &PageExtent, extent: &PageExtent) -> bool {
         extent.steps(self.paging.unit) == 1
             && gap.page.offset == extent.offset.saturating_add(1)
             && extent.is_like(last)
     }
 
-    /// Nothing shared with the page before: entries may lie between.
+    /// Steps back from a page that shares nothing with the page before, because items may lie between them.
     fn step_back(
         &mut self,
-        last: Extent,
-        extent: Extent,
-        tasks: Vec<Listed>,
-    ) -> Result<Sighting, WalkError> {
-        self.count_standstill()?;
+        last: PageExtent,
+        extent: PageExtent,
+        tasks: Vec<ListedTask>,
+    ) -> Result<PageResult, WalkError> {
+        self.count_no_progress()?;
         self.counted.reliable = false;
         self.gaps += 1;
-        self.paging.unit = Unit::Open;
+        self.paging.unit = CountUnit::Unknown;
         let gap = match self.gap.take() {
             Some(gap) => {
-                self.held.keep(tasks);
+                self.partial.defer(tasks);
                 Gap {
                     stepped_back: gap.stepped_back.saturating_mul(2),
                     ..gap
                 }
             }
             None => Gap {
-                stepped_back: self.ask.offset.saturating_sub(last.offset).max(1),
+                stepped_back: self.request.offset.saturating_sub(last.offset).max(1),
                 page: extent,
                 tasks,
             },
         };
-        self.ask.offset = self.ask.offset.saturating_sub(gap.stepped_back);
+        self.request.offset = self.request.offset.saturating_sub(gap.stepped_back);
         self.gap = Some(gap);
         self.last = Some(last);
-        Ok(Sighting {
+        Ok(PageResult {
             tasks: Vec::new(),
-            next: Next::Ask(self.ask),
+            next: NextStep::Request(self.request),
         })
     }
 
-    fn count_standstill(&mut self) -> Result<(), WalkError> {
+    fn count_no_progress(&mut self) -> Result<(), WalkError> {
         self.pages_without_progress += 1;
         if self.pages_without_progress > MAX_PAGES_WITHOUT_PROGRESS {
             return Err(WalkError::NoProgress);
@@ -335,24 +391,24 @@ impl Walk {
         Ok(())
     }
 
-    /// Accepts a page and steps to the next, `lag` entries further than the page's length says.
-    fn go_on(&mut self, extent: Extent, tasks: Vec<Listed>, lag: u64) -> Sighting {
+    /// Accepts a page and steps to the next one, by the page's length and `lag` items more.
+    fn go_on(&mut self, extent: PageExtent, tasks: Vec<ListedTask>, lag: u64) -> PageResult {
         let passed_over = self.gap.take().map(|gap| gap.tasks).unwrap_or_default();
-        self.held.keep(passed_over);
-        self.longest = self.longest.or_longer(extent.length);
+        self.partial.defer(passed_over);
+        self.longest = self.longest.max(extent.length);
         let length = u64::try_from(extent.steps(self.paging.unit)).unwrap_or(u64::MAX);
         let step = length.saturating_sub(1).max(1);
-        self.ask.offset = extent.offset.saturating_add(step).saturating_add(lag);
+        self.request.offset = extent.offset.saturating_add(step).saturating_add(lag);
         self.stretched = lag > 0;
         self.last = Some(extent);
-        let tasks = self.held.hold_back(tasks, self.shown());
-        Sighting {
+        let tasks = self.partial.hold_last(tasks, self.splitting());
+        PageResult {
             tasks,
-            next: Next::Ask(self.ask),
+            next: NextStep::Request(self.request),
         }
     }
 
-    fn end(&mut self, tasks: Vec<Listed>) -> Sighting {
+    fn end(&mut self, tasks: Vec<ListedTask>) -> PageResult {
         let total = self.counted.learned_total(self.paging.total, self.pages);
         self.end_proven(
             tasks,
@@ -363,32 +419,32 @@ impl Walk {
         )
     }
 
-    fn end_proven(&mut self, tasks: Vec<Listed>, paging: Paging) -> Sighting {
-        let seen = self.held.hold_back(tasks, self.shown());
-        let paging = paging.with_clamp_of(self.full, self.ask.limit);
-        Sighting {
-            tasks: self.held.release(seen),
-            next: Next::End(CompleteWalk { paging }),
+    fn end_proven(&mut self, tasks: Vec<ListedTask>, paging: Paging) -> PageResult {
+        let seen = self.partial.hold_last(tasks, self.splitting());
+        let paging = paging.with_clamp_of(self.full, self.request.limit);
+        PageResult {
+            tasks: self.partial.release(seen),
+            next: NextStep::End(CompleteWalk { paging }),
         }
     }
 
-    fn shown(&self) -> Shown {
+    fn splitting(&self) -> Splitting {
         match self.paging.unit {
-            Unit::Tasks => Shown::Whole,
-            Unit::Open | Unit::Urls => Shown::PerhapsInPart,
+            CountUnit::Tasks => Splitting::Never,
+            CountUnit::Unknown | CountUnit::Urls => Splitting::Possible,
         }
     }
 
-    /// Whether the server has shown that its pages can be longer than this one. Held against both measures as long as
-    /// it is not certain which one counts: a full page of small tasks is no short one.
-    fn is_short(&self, page: Length) -> bool {
+    /// Whether the server has shown a longer page than this one. Compared in both units while the unit of `Limit` is unknown,
+    /// because a full page of small tasks is not a short page.
+    fn is_short(&self, page: ItemCount) -> bool {
         let fewer_tasks = page.tasks < self.longest.tasks || self.longest.tasks <= 1;
-        page.entries < self.longest.entries && (fewer_tasks || self.paging.unit == Unit::Urls)
+        page.items < self.longest.items && (fewer_tasks || self.paging.unit == CountUnit::Urls)
     }
 
-    /// Whether the next page overlaps this one under every reading that is still open.
-    fn must_overlap(&self, last: &Extent) -> bool {
-        // Once the list has moved, what may as well be a part of a task is not taken to be followed by nothing.
+    /// Whether the next page must overlap this one under every reading that is still possible.
+    fn must_overlap(&self, last: &PageExtent) -> bool {
+        // After the list has changed, an empty page may hide the rest of a split task.
         let moved = self.gaps > 0 && !last.is_empty();
         self.gap.is_some() || self.stretched || moved || last.steps(self.paging.unit) > 1
     }

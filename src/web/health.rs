@@ -1,37 +1,38 @@
-//! Where the daemon says how things are, for those who ask on other threads. Nothing of it is kept on disk.
+//! Health of daemon, targets and webhooks: written by the daemon's threads, read by the HTTP server. In memory only.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::config::Config;
 use crate::deliver::{WorkerSnapshot, WorkerStatus};
 use crate::domain::model::{TargetName, TaskKind, Timestamp, WebhookName};
 
-/// Shared by the daemon and those who ask.
+/// Current health. Shared by the daemon and the HTTP server.
 #[derive(Debug, Default)]
 pub struct DaemonHealth {
     state: Mutex<HealthSnapshot>,
     workers: Mutex<BTreeMap<WebhookName, Arc<WorkerStatus>>>,
 }
 
-/// How things are.
+/// Health at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthSnapshot {
-    /// When all loops last turned, by the monotonic clock.
+    /// When all workers were last known to make progress, by the monotonic clock.
     pub last_progress: Duration,
-    /// Every webhook of the config, and what its worker is doing.
+    /// Every webhook of the config, with the state of its delivery worker.
     pub webhooks: BTreeMap<WebhookName, WorkerSnapshot>,
-    /// Whether the config that was read last is in effect.
+    /// Whether the last config that was read is in effect.
     pub config: ConfigStatus,
-    /// What was lost when the state was opened, if it was damaged.
+    /// What was lost when the state was opened. `None` if it was intact.
     pub lost_state: Option<String>,
-    /// Why the state does not say which targets are this instance's, without secrets; none: it does.
+    /// Why this instance can't tell which targets it owns, without secrets. `None` if it can.
     pub ownership_fault: Option<String>,
-    /// Every target of the config, and what its tasks do.
+    /// Every target of the config, with the kind of its tasks.
     pub kinds: BTreeMap<TargetName, TaskKind>,
-    /// Those of them that this instance polls, and how the last poll ended; none: not polled yet.
+    /// The targets that this instance polls, with their last polls. `None` before the first poll.
     pub targets: BTreeMap<TargetName, Option<LastPoll>>,
 }
 
@@ -41,28 +42,28 @@ pub enum ConfigStatus {
     /// The one that was read last.
     #[default]
     Current,
-    /// One of before: the one that was read last was refused.
+    /// An older one, because the last one was invalid.
     Outdated,
 }
 
-/// How a target's last poll ended.
+/// Result of a target's last poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastPoll {
-    /// When, by our clock.
+    /// When it ended, by the local clock.
     pub at: Timestamp,
     /// Tasks in flight after it.
     pub in_flight: u64,
-    /// Polls failed in a row.
+    /// Consecutive failed polls.
     pub failed_polls: u32,
-    /// Why it failed, without secrets; none: it was good.
+    /// Why it failed, without secrets. `None` if it succeeded.
     pub fault: Option<String>,
 }
 
 impl DaemonHealth {
-    /// How things are now.
+    /// Health now.
     #[must_use]
     pub fn snapshot(&self) -> HealthSnapshot {
-        let mut snapshot = self.lock().clone();
+        let mut snapshot = self.state.lock().clone();
         let workers = self.workers.lock();
         let webhooks = workers.iter();
         snapshot.webhooks = webhooks
@@ -71,31 +72,36 @@ impl DaemonHealth {
         snapshot
     }
 
-    /// From now on these workers make the deliveries.
+    /// When all workers were last known to make progress, by the monotonic clock.
+    pub(super) fn last_progress(&self) -> Duration {
+        self.state.lock().last_progress
+    }
+
+    /// Replaces the delivery workers.
     pub fn set_workers(&self, workers: BTreeMap<WebhookName, Arc<WorkerStatus>>) {
         *self.workers.lock() = workers;
     }
 
-    /// A config was read again.
+    /// Records the result of a reload.
     pub fn set_config_status(&self, config: ConfigStatus) {
-        self.lock().config = config;
+        self.state.lock().config = config;
     }
 
-    /// A damaged state was set aside at the start of this process.
+    /// Records that a damaged state was set aside at the start.
     pub fn record_state_loss(&self, reason: &str) {
-        self.lock().lost_state = Some(reason.to_owned());
+        self.state.lock().lost_state = Some(reason.to_owned());
     }
 
-    /// All loops turn, as of now. Not to be called while one is stuck.
+    /// Records that all workers make progress. Must not be called while one hangs.
     pub fn mark_alive(&self, now: Duration) {
-        self.lock().last_progress = now;
+        self.state.lock().last_progress = now;
     }
 
-    /// From now on this config counts. Until it is told of the first one's targets, none of them was polled.
+    /// Applies a config. The first one's targets count as not polled yet until [`Self::set_targets`].
     pub fn set_config(&self, config: &Config) {
         let kinds = config.targets.iter();
         let kinds = kinds.map(|(name, target)| (name.clone(), target.tasks));
-        let mut snapshot = self.lock();
+        let mut snapshot = self.state.lock();
         if snapshot.kinds.is_empty() {
             let names = config.targets.keys();
             snapshot.targets = names.map(|name| (name.clone(), None)).collect();
@@ -103,28 +109,24 @@ impl DaemonHealth {
         snapshot.kinds = kinds.collect();
     }
 
-    /// Says anew which targets are this instance's, and how they are, or why the state does not say which. Both at once:
-    /// no target and no fault would be an instance that is well.
+    /// Sets the targets that this instance owns, or why it can't tell which. Both in one step, because no target and no
+    /// fault would look healthy.
     pub fn set_targets(
         &self,
         targets: BTreeMap<TargetName, Option<LastPoll>>,
         ownership_fault: Option<&str>,
     ) {
         let ownership_fault = ownership_fault.map(ToOwned::to_owned);
-        let mut snapshot = self.lock();
+        let mut snapshot = self.state.lock();
         snapshot.targets = targets;
         snapshot.ownership_fault = ownership_fault;
     }
 
-    /// Says how one of them is now.
+    /// Records a target's last poll.
     pub fn record_poll(&self, target: &TargetName, last: &LastPoll) {
-        self.lock()
+        self.state
+            .lock()
             .targets
             .insert(target.clone(), Some(last.clone()));
-    }
-
-    /// Nothing between two assignments can panic: nobody has left it half-written.
-    fn lock(&self) -> MutexGuard<'_, HealthSnapshot> {
-        self.state.lock()
     }
 }

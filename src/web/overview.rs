@@ -1,10 +1,10 @@
-//! What the front page shows of the state: read within bounds, and kept for a moment, so that many who look cost little
-//! more than one. Renders nothing.
+//! The data of the status page: bounded reads of the state, cached briefly so that many viewers cost little more than one.
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::domain::model::{Status, TargetName, Timestamp};
@@ -12,95 +12,94 @@ use crate::store::filter::{EventFilter, EventSpan, TaskCondition, TaskFilter};
 use crate::store::queries::{EventRecord, HourlyCount, StateQueries, TaskRecord};
 use crate::store::{OutboxBacklog, StoreError};
 
-/// The hours of a day that are looked back on; the last of them is not over yet.
+/// Hours that the page covers. The last one is not over yet.
 pub(super) const HOURS: usize = 24;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// From an hour's first second to its last.
 const LAST_SECOND: Duration = Duration::from_secs(3599);
 
-/// Tasks of an hour that their durations are read of: the newest.
+/// Durations are computed from at most this many tasks of an hour, the newest.
 pub(super) const SAMPLE: usize = 100;
 
-/// Tasks in a list of those that failed, or that stalled.
-pub(super) const MOST_TROUBLES: usize = 20;
+/// Tasks listed as failed, and tasks listed as stalled.
+pub(super) const MAX_FAILED: usize = 20;
 
-/// Tasks in the list of those in flight.
-pub(super) const MOST_IN_FLIGHT: usize = 50;
+/// Tasks listed as in flight.
+pub(super) const MAX_IN_FLIGHT: usize = 50;
 
-/// Events in the list of the latest.
-const MOST_EVENTS: usize = 12;
+/// Events listed as the latest.
+const MAX_EVENTS: usize = 12;
 
-/// An overview is kept for this long, and longer if it took long to make: reading takes one part of the time, and
-/// leaves so many.
-const KEPT_FOR: Duration = Duration::from_secs(1);
-const READING_SHARE: u32 = 20;
+/// How long an overview is cached at least. One that took long to read is cached [`CACHE_FACTOR`] times as long as that.
+const MIN_CACHED: Duration = Duration::from_secs(1);
+const CACHE_FACTOR: u32 = 20;
 
-/// The state at a glance.
+/// What the status page shows of the state.
 #[derive(Debug)]
 pub(super) struct Overview {
-    /// The last day's, the oldest first.
+    /// The last [`HOURS`] hours, oldest first.
     pub(super) hours: Vec<Hour>,
-    /// The same day by target; none: nothing was submitted.
+    /// The same hours in sum, by target. A target without tasks has no entry.
     pub(super) days: BTreeMap<TargetName, Tally>,
-    /// Of that day's tasks, the newest that failed or vanished.
+    /// Tasks of these hours that failed or vanished, newest first.
     pub(super) failed: Vec<TaskRecord>,
-    /// The newest in flight that were reported as stalled.
+    /// Tasks in flight that were reported as stalled, newest first.
     pub(super) stalled: Vec<TaskRecord>,
-    /// The newest in flight.
+    /// Tasks in flight, newest first.
     pub(super) in_flight: Vec<TaskRecord>,
-    /// The latest events, the newest first.
+    /// The latest events, newest first.
     pub(super) events: Vec<EventRecord>,
-    /// The outbox.
-    pub(super) owed: Vec<OutboxBacklog>,
+    /// Pending and dead deliveries by webhook.
+    pub(super) outbox: Vec<OutboxBacklog>,
 }
 
-/// Tasks, counted.
+/// Task counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
-    /// All of them.
+    /// All tasks.
     pub(super) total: u64,
-    /// Of them, `failure`.
+    /// Tasks in status `failure`.
     pub(super) failed: u64,
-    /// Of them, no longer shown by the API.
+    /// Tasks that the API no longer lists.
     pub(super) vanished: u64,
 }
 
-/// What was submitted within an hour.
+/// The tasks submitted within one hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hour {
-    /// When it begins, in UTC.
+    /// Its first second, in UTC.
     pub(super) begins: Timestamp,
     pub(super) tally: Tally,
-    /// None: nothing of it was finished, or the API did not say when.
+    /// `None` if no task finished, or the API did not say when.
     pub(super) durations: Option<Durations>,
 }
 
-/// How long tasks took, from their submission to the end of their last URL.
+/// Durations of tasks, from submission to the end of the last URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Durations {
-    /// Tasks that this was read of.
+    /// Tasks that were measured.
     pub(super) sample: usize,
     pub(super) median: Duration,
-    /// What 95 of 100 did not exceed.
+    /// 95th percentile.
     pub(super) p95: Duration,
 }
 
-/// Where an overview is kept.
+/// Where an overview is cached.
 #[derive(Debug, Default)]
 pub struct OverviewCache {
-    last: Mutex<Option<Kept>>,
+    last: Mutex<Option<Cached>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Cached {
     overview: Arc<Overview>,
     /// By the monotonic clock.
     until: Duration,
 }
 
 impl OverviewCache {
-    /// The overview as it is now, or was a moment ago.
+    /// The cached overview, or a new one.
     pub(super) fn get(
         &self,
         records: &dyn StateQueries,
@@ -108,14 +107,14 @@ impl OverviewCache {
     ) -> Result<Arc<Overview>, StoreError> {
         let mut last = self.last.lock();
         let begun = clock.monotonic();
-        if let Some(kept) = last.as_ref().filter(|kept| begun < kept.until) {
-            return Ok(Arc::clone(&kept.overview));
+        if let Some(cached) = last.as_ref().filter(|cached| begun < cached.until) {
+            return Ok(Arc::clone(&cached.overview));
         }
         let overview = Arc::new(Overview::read(records, clock.now())?);
         let now = clock.monotonic();
         let took = now.saturating_sub(begun);
-        let keep = took.saturating_mul(READING_SHARE).max(KEPT_FOR);
-        *last = Some(Kept {
+        let keep = took.saturating_mul(CACHE_FACTOR).max(MIN_CACHED);
+        *last = Some(Cached {
             overview: Arc::clone(&overview),
             until: now.saturating_add(keep),
         });
@@ -143,15 +142,15 @@ impl Overview {
         Ok(Self {
             hours: hours(records, since, &counts)?,
             days: days(&counts),
-            failed: tasks(&failed, Some(since), MOST_TROUBLES)?,
-            stalled: tasks(&[TaskCondition::Stalled], None, MOST_TROUBLES)?,
-            in_flight: tasks(&[TaskCondition::InFlight], None, MOST_IN_FLIGHT)?,
-            events: records.events(&EventFilter::default(), newest, MOST_EVENTS)?,
-            owed: records.outbox_backlog()?,
+            failed: tasks(&failed, Some(since), MAX_FAILED)?,
+            stalled: tasks(&[TaskCondition::Stalled], None, MAX_FAILED)?,
+            in_flight: tasks(&[TaskCondition::InFlight], None, MAX_IN_FLIGHT)?,
+            events: records.events(&EventFilter::default(), newest, MAX_EVENTS)?,
+            outbox: records.outbox_backlog()?,
         })
     }
 
-    /// The whole day's.
+    /// The sum of all hours.
     pub(super) fn day(&self) -> Tally {
         let tallies = self.hours.iter().map(|hour| hour.tally);
         tallies.fold(Tally::default(), Tally::plus)
@@ -176,7 +175,7 @@ impl Tally {
     }
 }
 
-/// When the day that is looked back on begins.
+/// The first second of the first hour.
 fn first_hour(now: Timestamp) -> Timestamp {
     let into_hour = now.since(Timestamp::EPOCH).as_secs() % HOUR.as_secs();
     let before = HOUR.saturating_mul(HOURS.try_into().unwrap_or(u32::MAX) - 1);
@@ -232,7 +231,7 @@ fn durations(records: &dyn StateQueries, hour: Timestamp) -> Result<Option<Durat
 }
 
 impl Durations {
-    /// By nearest rank; none: there are none.
+    /// Percentiles by nearest rank. `None` without tasks.
     fn of(mut sample: Vec<Duration>) -> Option<Self> {
         sample.sort_unstable();
         let at = |percent: usize| {
@@ -252,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn median_and_p95_are_those_of_the_nearest_rank() {
+    fn median_and_p95_use_the_nearest_rank() {
         let of = |seconds: Vec<u64>| {
             let sample = seconds.into_iter().map(Duration::from_secs).collect();
             Durations::of(sample).map(|it| (it.sample, it.median.as_secs(), it.p95.as_secs()))
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_day_ends_with_the_hour_that_is_not_over() {
+    fn the_last_hour_is_the_one_that_is_not_over() {
         for (now, first) in [(86_400, 3_600), (86_399, 0), (90_000, 7_200)] {
             let at = |seconds| Timestamp::from_unix_seconds(seconds).unwrap();
             assert_eq!(first_hour(at(now)), at(first), "{now}");

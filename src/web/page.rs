@@ -1,219 +1,102 @@
-//! Pages for people: rendered here, readable without a script, and with nothing in them from anywhere else. What comes
-//! from outside goes through `text` alone.
+//! HTML pages: the status page, the list of tasks, and one task. They work without a script.
 
-use maud::{DOCTYPE, Markup, html};
+use axum::response::Response;
+use http::StatusCode;
+use maud::html;
 
-use crate::domain::model::Timestamp;
-use crate::store::queries::TaskRecord;
-use crate::web::answer::{Answer, Code};
 use crate::web::app_state::AppState;
-use crate::web::filters;
 use crate::web::overview::HOURS;
-use crate::web::paging::{Cursor, USUAL_LIMIT, has, read};
-use crate::web::parameters::{Mistake, Parameters};
-use crate::web::refusal::Refusal;
+use crate::web::paging;
+use crate::web::query::{QueryParams, RequestError, TASK_PARAMS};
+use crate::web::response;
 
 mod axis;
-mod bar;
 mod events;
-mod front;
-mod list;
+mod index;
+mod issues;
+mod layout;
 mod plots;
+mod progress_bar;
+mod targets;
 mod task;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod text;
-mod verdict;
-mod watcher;
 
-/// What a browser may load for a page, and from where: what we serve ourselves, and nothing that stands in the page itself.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// How often a page is refreshed by its script, and without one.
-const SCRIPT_EVERY_SECONDS: u32 = 10;
-const RELOAD_EVERY_SECONDS: u32 = 60;
-
-/// Whether a page is kept up to date while it is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refresh {
-    On,
-    /// By request: for who reads on, without a script.
-    Off,
-}
-
-/// A page but for its frame.
-struct Page {
-    /// For the window; what it begins with is seen in a tab.
-    title: String,
-    refresh: Refresh,
-    /// How things are, for the icon.
-    mood: Mood,
-    /// When it is of.
-    now: Timestamp,
-    main: Markup,
-}
-
-/// How things are, in an icon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    Well,
-    Warning,
-    Trouble,
-    /// The page does not say.
-    Unsaid,
-}
-
-impl Mood {
-    fn icon(self) -> &'static str {
-        match self {
-            Self::Well => "icon-well.svg",
-            Self::Warning => "icon-warning.svg",
-            Self::Trouble => "icon-trouble.svg",
-            Self::Unsaid => "icon.svg",
-        }
-    }
-}
+use layout::{HtmlPage, Refresh, Severity};
 
 /// `/`.
-pub(super) fn front(state: &AppState, query: &str) -> Answer {
-    let page = || -> Result<Page, Refusal> {
-        let parameters = Parameters::read(query, &["refresh"])?;
-        front::page(state, refresh(&parameters)?)
+pub(super) fn index(app: &AppState, query: &str) -> Response {
+    let page = || {
+        let params = QueryParams::parse(query, &["refresh"])?;
+        index::page(app, Refresh::from_params(&params)?)
     };
-    answer(state, page())
+    respond(app, page())
 }
 
 /// `/tasks`.
-pub(super) fn tasks(state: &AppState, query: &str) -> Answer {
-    let page = || -> Result<Page, Refusal> {
-        let parameters = Parameters::read(query, filters::OF_TASKS)?;
-        let mut filter = filters::of_tasks(&parameters, state)?;
-        let url = filter.url.take();
-        let after: Option<Cursor> = parameters.one("after")?;
-        let limit = parameters.one("limit")?.unwrap_or(USUAL_LIMIT);
-        let now = state.clock.now();
-        let chunk = |end: Option<&TaskRecord>, wanted| {
-            let place = end.map(TaskRecord::cursor);
-            let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
-            state.records.tasks(&filter, place, wanted)
-        };
-        let found = read(
-            limit,
-            chunk,
-            |task| Ok(url.as_ref().is_none_or(|url| has(task, url))),
-            |task| Ok(tasks::item(task, now).into_string()),
-        )?;
-        Ok(list::page(state, &parameters, &found, now))
+pub(super) fn tasks(app: &AppState, query: &str) -> Response {
+    let page = || {
+        let params = QueryParams::parse(query, TASK_PARAMS)?;
+        let now = app.clock.now();
+        let render = |task: &_| Ok(tasks::row(task, now).into_string());
+        let found = paging::tasks(app, &params, render)?;
+        Ok(tasks::page(app, &params, &found, now))
     };
-    answer(state, page())
+    respond(app, page())
 }
 
 /// `/task`.
-pub(super) fn task(state: &AppState, query: &str) -> Answer {
-    let page = || task::page(state, query);
-    match page() {
-        Ok(Some(page)) => answer(state, Ok(page)),
-        Ok(None) => plain(
-            state,
-            Code::NotFound,
-            "The state has no such task",
-            "It was never seen, or is past its retention.",
+pub(super) fn task(app: &AppState, query: &str) -> Response {
+    match task::page(app, query) {
+        Ok(Some(page)) => respond(app, Ok(page)),
+        Ok(None) => error_page(
+            app,
+            StatusCode::NOT_FOUND,
+            "Unknown task",
+            "The state has no such task. It was never seen, or its retention has passed.",
         ),
-        Err(refusal) => answer(state, Err(refusal)),
+        Err(error) => respond(app, Err(error)),
     }
 }
 
-fn refresh(parameters: &Parameters) -> Result<Refresh, Mistake> {
-    let said: Option<String> = parameters.one("refresh")?;
-    match said.as_deref() {
-        None => Ok(Refresh::On),
-        Some("off") => Ok(Refresh::Off),
-        Some(_) => Err(Mistake::new("refresh", "expected off, or nothing")),
-    }
-}
-
-fn answer(state: &AppState, page: Result<Page, Refusal>) -> Answer {
+fn respond(app: &AppState, page: Result<HtmlPage, RequestError>) -> Response {
     match page {
-        Ok(page) => html_answer(Code::Ok, &frame(&page)),
-        Err(refusal) => {
-            let heading = match refusal {
-                Refusal::Mistake(_) => "There is a slip in the address",
-                Refusal::Store(_) | Refusal::Unspeakable(_) => "The state can't be read now",
+        Ok(page) => response::html(StatusCode::OK, page.render()),
+        Err(error) => {
+            let heading = match error {
+                RequestError::Query(_) => "Invalid query parameter",
+                RequestError::Store(_) | RequestError::Serialize(_) => {
+                    "The state can't be read now"
+                }
             };
-            plain(state, refusal.code(), heading, &refusal.to_string())
+            error_page(app, error.status(), heading, &error.to_string())
         }
     }
 }
 
-/// A page that says why it is none. It is refreshed, too: a state that can't be read may be read again later.
-fn plain(state: &AppState, code: Code, heading: &str, why: &str) -> Answer {
-    let trouble = code != Code::NotFound && code != Code::BadRequest;
-    let page = Page {
+/// A page that says why there is no other. It refreshes itself if the same request may succeed later.
+fn error_page(app: &AppState, status: StatusCode, heading: &str, reason: &str) -> Response {
+    let is_temporary = status.is_server_error();
+    let (refresh, severity, class) = if is_temporary {
+        (Refresh::On, Some(Severity::Error), Severity::Error.class())
+    } else {
+        (Refresh::Off, None, Severity::Warning.class())
+    };
+    let page = HtmlPage {
         title: heading.to_owned(),
-        refresh: if trouble { Refresh::On } else { Refresh::Off },
-        mood: if trouble { Mood::Trouble } else { Mood::Unsaid },
-        now: state.clock.now(),
+        refresh,
+        severity,
+        now: app.clock.now(),
         main: html! {
-            section.verdict.(if trouble { "trouble" } else { "warning" }) role="status" data-part="verdict" {
+            section.summary.(class) role="status" data-part="summary" {
                 h1 { (heading) }
-                p { (text::outside(why)) }
+                p { (text::outside(reason)) }
             }
         },
     };
-    html_answer(code, &frame(&page))
+    response::html(status, page.render())
 }
 
-fn html_answer(code: Code, markup: &Markup) -> Answer {
-    Answer {
-        content_type: "text/html; charset=utf-8",
-        policy: POLICY,
-        ..Answer::text(code, markup.0.as_str())
-    }
-}
-
-/// Addresses are relative: behind a proxy, the page may stand anywhere.
-fn frame(page: &Page) -> Markup {
-    let is_on = page.refresh == Refresh::On;
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (text::outside_plain(&page.title)) " · ucdn-watch" }
-                link rel="stylesheet" href="style.css";
-                link rel="icon" type="image/svg+xml" href=(page.mood.icon());
-                @if is_on {
-                    noscript { meta http-equiv="refresh" content=(RELOAD_EVERY_SECONDS); }
-                    script src="page.js" defer data-every=(SCRIPT_EVERY_SECONDS) {}
-                }
-            }
-            body {
-                a.skip href="#main" { "Skip to the content" }
-                header {
-                    p.brand { a href="./" { "ucdn-watch" } " " span.of { (env!("CARGO_PKG_VERSION")) } }
-                    nav aria-label="Pages" { a href="./" { "Overview" } " " a href="tasks" { "Tasks" } }
-                    p.fresh data-part="fresh" {
-                        "As of " time datetime=(page.now) { (text::moment(page.now)) }
-                        @if is_on { noscript { ", every " (RELOAD_EVERY_SECONDS) " s; " a href="?refresh=off" { "stop" } } }
-                    }
-                    @if is_on { button #pause type="button" hidden aria-pressed="false" { "Pause" } }
-                }
-                main #main tabindex="-1" { (page.main) }
-                footer {
-                    nav aria-label="For programs" {
-                        a href="api/tasks" { "Tasks as JSON" } " "
-                        a href="api/events" { "Events as JSON" } " "
-                        a href="metrics" { "Metrics" } " "
-                        a href="readyz" { "Readiness" }
-                    }
-                }
-            }
-        }
-    }
-}
-
-const _: () = assert!(HOURS == 24, "the texts of the page say 24 hours");
+const _: () = assert!(HOURS == 24, "the texts of the pages say 24 hours");

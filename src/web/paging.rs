@@ -1,4 +1,5 @@
-//! Where a page ends, and how the next one is asked for: a page costs a bounded time and memory, whatever is asked for.
+//! Result pages: how many records one response holds, and the cursor of the next page. Time and memory of a response are
+//! bounded, whatever the request selects.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -8,51 +9,49 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::model::{TargetName, TaskId, Timestamp};
 use crate::store::StoreError;
-use crate::store::filter::{TaskFilter, UrlFilter};
+use crate::store::filter::{EventSpan, TaskFilter, UrlFilter};
 use crate::store::queries::{EventRecord, StateQueries, TaskCursor, TaskRecord};
-use crate::web::refusal::Refusal;
+use crate::web::app_state::AppState;
+use crate::web::query::{QueryParams, RequestError, event_filter, task_filter};
 
-/// Rows of a page, unless `limit` says otherwise.
-pub(super) const USUAL_LIMIT: Limit = Limit(50);
+/// Records of a page if `limit` is absent.
+const DEFAULT_LIMIT: Limit = Limit(50);
 
-/// Rows of a page at the most.
-const HIGHEST_LIMIT: usize = 500;
+const MAX_LIMIT: usize = 500;
 
-/// Rows that a page which looks for URLs looks through: some tenths of a second.
-const MOST_LOOKED_AT: usize = 5_000;
+/// Records examined for one page of a search for URLs, which takes some tenths of a second.
+const MAX_EXAMINED: usize = 5_000;
 
-/// Rows in memory at a time.
+/// Records read from the state at once.
 const CHUNK: usize = 50;
 
-/// A page ends with the record that makes it so long, in bytes.
-const LONG_ENOUGH: usize = 4 << 20;
+/// Bytes after which a page ends. The record that reaches the limit is still part of it.
+const MAX_BYTES: usize = 4 << 20;
 
 /// `limit`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit(pub(super) usize);
+struct Limit(usize);
 
 impl FromStr for Limit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (1..=HIGHEST_LIMIT).contains(number));
+        let number = text.parse().ok();
+        let number = number.filter(|number| (1..=MAX_LIMIT).contains(number));
         number
             .map(Self)
-            .ok_or_else(|| format!("expected a number from 1 to {HIGHEST_LIMIT}"))
+            .ok_or_else(|| format!("expected a number from 1 to {MAX_LIMIT}"))
     }
 }
 
-/// A task's place, as `next` tells it: for us alone, in letters that no URL has to escape.
+/// A task's position in the list, as `next` of `/api/tasks` encodes it. Opaque to clients, and safe in a URL.
 pub(super) struct Cursor(pub(super) TaskCursor);
 
 impl Cursor {
     pub(super) fn text(&self) -> String {
         let TaskCursor { time, target, id } = &self.0;
         let place = (time.unix_seconds(), target, id);
-        // Numbers and strings can't fail to be JSON.
+        // Serialising numbers and strings can't fail.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place).unwrap_or_default())
     }
 }
@@ -70,60 +69,113 @@ impl FromStr for Cursor {
         };
         read()
             .map(Self)
-            .ok_or("expected the `next` of the page before")
+            .ok_or("expected the `next` of the previous page")
     }
 }
 
-/// A page in the making.
-pub(super) struct Page<R> {
-    /// Each told in the form that was asked for.
+/// One page of results.
+pub(super) struct ResultPage<R> {
+    /// The selected records, rendered.
     pub(super) items: Vec<String>,
-    /// The record that the next page begins behind; none: there is no next page.
+    /// The last record examined, after which the next page begins. `None` if there is no next page.
     pub(super) end: Option<R>,
 }
 
-/// Reads on until there are enough of the records that are meant, or enough was looked at.
-pub(super) fn read<R>(
+/// The page of tasks that a request selects, newest first.
+pub(super) fn tasks(
+    app: &AppState,
+    params: &QueryParams,
+    render: impl FnMut(&TaskRecord) -> Result<String, RequestError>,
+) -> Result<ResultPage<TaskRecord>, RequestError> {
+    let mut filter = task_filter(params, app)?;
+    // Applied here instead of in the store, so that examined records are counted.
+    let url = filter.url.take();
+    let limit = params.one("limit")?.unwrap_or(DEFAULT_LIMIT);
+    let after: Option<Cursor> = params.one("after")?;
+    let read_chunk = |end: Option<&TaskRecord>, count| {
+        let place = end.map(TaskRecord::cursor);
+        let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
+        app.records.tasks(&filter, place, count)
+    };
+    let is_selected = |record: &TaskRecord| Ok(url.as_ref().is_none_or(|url| has_url(record, url)));
+    read_page(limit, read_chunk, is_selected, render)
+}
+
+/// The page of events that a request selects: newest first, or oldest first with `after`.
+pub(super) fn events(
+    app: &AppState,
+    params: &QueryParams,
+    render: impl FnMut(&EventRecord) -> Result<String, RequestError>,
+) -> Result<ResultPage<EventRecord>, RequestError> {
+    params.refuse_both("after", "before")?;
+    let mut filter = event_filter(params, app)?;
+    let url = filter.url.take();
+    let limit = params.one("limit")?.unwrap_or(DEFAULT_LIMIT);
+    let after: Option<u64> = params.one("after")?;
+    let before: Option<u64> = params.one("before")?;
+    let read_chunk = |end: Option<&EventRecord>, count| {
+        let end = end.map(|event| event.sequence);
+        let span = match after {
+            Some(after) => EventSpan::OldestFirst {
+                after: end.unwrap_or(after),
+            },
+            None => EventSpan::NewestFirst {
+                before: end.or(before),
+            },
+        };
+        app.records.events(&filter, span, count)
+    };
+    let mut tasks = TaskUrlCache::default();
+    let is_selected = |event: &EventRecord| match &url {
+        Some(url) if !url.matches_document(&event.document) => {
+            tasks.has_url(&*app.records, event, url)
+        }
+        _ => Ok(true),
+    };
+    read_page(limit, read_chunk, is_selected, render)
+}
+
+/// Reads chunks until the page is full or enough records were examined.
+fn read_page<R>(
     limit: Limit,
-    mut chunk: impl FnMut(Option<&R>, usize) -> Result<Vec<R>, StoreError>,
-    mut is_meant: impl FnMut(&R) -> Result<bool, StoreError>,
-    mut tell: impl FnMut(&R) -> Result<String, Refusal>,
-) -> Result<Page<R>, Refusal> {
-    let (mut items, mut bytes, mut looked_at, mut end) = (Vec::new(), 0, 0, None);
+    mut read_chunk: impl FnMut(Option<&R>, usize) -> Result<Vec<R>, StoreError>,
+    mut is_selected: impl FnMut(&R) -> Result<bool, StoreError>,
+    mut render: impl FnMut(&R) -> Result<String, RequestError>,
+) -> Result<ResultPage<R>, RequestError> {
+    let (mut items, mut bytes, mut examined, mut end) = (Vec::new(), 0, 0, None);
     loop {
-        let mut records = chunk(end.as_ref(), CHUNK)?.into_iter();
+        let mut records = read_chunk(end.as_ref(), CHUNK)?.into_iter();
         let is_last = records.len() < CHUNK;
         while let Some(record) = records.next() {
-            looked_at += 1;
-            if is_meant(&record)? {
-                let item = tell(&record)?;
+            examined += 1;
+            if is_selected(&record)? {
+                let item = render(&record)?;
                 bytes += item.len();
                 items.push(item);
             }
-            let is_full =
-                items.len() == limit.0 || bytes >= LONG_ENOUGH || looked_at == MOST_LOOKED_AT;
+            let is_full = items.len() == limit.0 || bytes >= MAX_BYTES || examined == MAX_EXAMINED;
             end = Some(record);
             if is_full {
                 let is_over = is_last && records.len() == 0;
                 let end = end.filter(|_| !is_over);
-                return Ok(Page { items, end });
+                return Ok(ResultPage { items, end });
             }
         }
         if is_last {
-            return Ok(Page { items, end: None });
+            return Ok(ResultPage { items, end: None });
         }
     }
 }
 
-/// Which tasks have a URL that is looked for: several events are of the same one.
+/// Which tasks have a URL that a search for events asks for. Several events are of the same task.
 #[derive(Default)]
-pub(super) struct TasksLookedAt {
+struct TaskUrlCache {
     known: HashMap<(TargetName, TaskId), bool>,
 }
 
-impl TasksLookedAt {
-    /// Whether the event's task, as the state has it now, has such a URL.
-    pub(super) fn one_has(
+impl TaskUrlCache {
+    /// Whether the event's task has such a URL in the state now.
+    fn has_url(
         &mut self,
         records: &dyn StateQueries,
         event: &EventRecord,
@@ -132,9 +184,9 @@ impl TasksLookedAt {
         let Some(id) = &event.task else {
             return Ok(false);
         };
-        let name = (event.target.clone(), id.clone());
-        if let Some(has_one) = self.known.get(&name) {
-            return Ok(*has_one);
+        let key = (event.target.clone(), id.clone());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
         }
         let filter = TaskFilter {
             targets: vec![event.target.clone()],
@@ -142,14 +194,13 @@ impl TasksLookedAt {
             ..TaskFilter::default()
         };
         let tasks = records.tasks(&filter, None, 1)?;
-        let has_one = tasks.iter().any(|task| has(task, url));
-        self.known.insert(name, has_one);
-        Ok(has_one)
+        let has_url = tasks.iter().any(|task| has_url(task, url));
+        self.known.insert(key, has_url);
+        Ok(has_url)
     }
 }
 
-/// Whether the task has such a URL.
-pub(super) fn has(record: &TaskRecord, url: &UrlFilter) -> bool {
+fn has_url(record: &TaskRecord, url: &UrlFilter) -> bool {
     record.task.urls.keys().any(|one| url.matches(one))
 }
 
@@ -161,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_comes_back_as_it_went_and_needs_no_escaping(seconds in 0..253_402_300_799_i64, target in ".*", id in ".*") {
+        fn a_cursor_survives_encoding_and_needs_no_escaping(seconds in 0..253_402_300_799_i64, target in ".*", id in ".*") {
             let place = TaskCursor {
                 time: Timestamp::from_unix_seconds(seconds).unwrap(),
                 target: TargetName(target),
@@ -172,17 +223,16 @@ mod tests {
             prop_assert_eq!(text.parse::<Cursor>().unwrap().0, place);
         }
 
-        /// However the records are cut into pages, each that is meant comes once and in order.
         #[test]
-        fn pages_leave_nothing_out_and_repeat_nothing(count in 0..300_usize, limit in 1..120_usize, every in 1..7_usize) {
+        fn each_selected_record_is_on_exactly_one_page_and_in_order(count in 0..300_usize, limit in 1..120_usize, every in 1..7_usize) {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
                 let chunk = |end: Option<&usize>, wanted: usize| {
                     let first = end.copied().or(after).map_or(0, |end| end + 1);
                     Ok((first..count).take(wanted).collect())
                 };
-                let is_meant = |number: &usize| Ok(number.is_multiple_of(every));
-                let page = read(Limit(limit), chunk, is_meant, |number| Ok(number.to_string())).unwrap();
+                let is_selected = |number: &usize| Ok(number.is_multiple_of(every));
+                let page = read_page(Limit(limit), chunk, is_selected, |number| Ok(number.to_string())).unwrap();
                 prop_assert!(page.items.len() <= limit);
                 seen.extend(page.items);
                 match page.end {
@@ -196,25 +246,25 @@ mod tests {
     }
 
     #[test]
-    fn who_looks_for_what_is_not_there_is_told_where_to_go_on() {
-        let mut looked_at = 0;
+    fn a_search_without_a_hit_ends_and_says_where_to_continue() {
+        let mut examined = 0;
         let chunk = |end: Option<&usize>, wanted: usize| {
             let first = end.map_or(0, |end| end + 1);
             Ok((first..first + wanted).collect())
         };
-        let is_meant = |_: &usize| {
-            looked_at += 1;
+        let is_selected = |_: &usize| {
+            examined += 1;
             Ok(false)
         };
-        let page = read(USUAL_LIMIT, chunk, is_meant, |_| Ok(String::new())).unwrap();
+        let page = read_page(DEFAULT_LIMIT, chunk, is_selected, |_| Ok(String::new())).unwrap();
         assert_eq!((page.items.len(), page.end), (0, Some(4_999)));
-        assert_eq!(looked_at, 5_000);
+        assert_eq!(examined, 5_000);
     }
 
     #[test]
-    fn a_page_ends_when_it_is_long() {
+    fn a_page_ends_after_4_mib() {
         let chunk = |_: Option<&String>, wanted: usize| Ok(vec!["x".repeat(1 << 20); wanted]);
-        let page = read(USUAL_LIMIT, chunk, |_| Ok(true), |text| Ok(text.clone())).unwrap();
+        let page = read_page(DEFAULT_LIMIT, chunk, |_| Ok(true), |text| Ok(text.clone())).unwrap();
         assert_eq!(page.items.len(), 4);
         assert!(page.end.is_some());
     }

@@ -1,52 +1,78 @@
-//! The listener and its clients: one thread that waits for all of their sockets at once. Owns how many there may be.
+//! HTTP/1 server: accepts connections, runs hyper on a current-thread tokio runtime in one thread, and enforces the limits on
+//! connections, request heads and time. One request per connection.
 
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+use tokio::{select, task};
 
 use crate::web::app_state::AppState;
-use crate::web::connection::{Connection, Fate};
-use crate::web::desk::Desk;
+use crate::web::router::{self, BLOCKING_THREADS};
 
-/// Clients at the same time. One more makes the oldest go that has not asked for anything yet.
-const MOST_CONNECTIONS: usize = 64;
+/// Concurrent connections. A further one closes the oldest that has not sent a whole request yet.
+const MAX_CONNECTIONS: usize = 64;
 
-/// Clients let in before those that are there get their turn.
-const ACCEPT_AT_ONCE: usize = 16;
+/// Bytes of a request's head.
+const MAX_HEAD_SIZE: usize = 8 << 10;
 
-/// After the kernel had no descriptor for a new client.
+const MAX_HEADERS: usize = 64;
+
+/// From accepting a connection to the last byte of the request's head.
+const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// From the first to the last byte of the response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the server reads and drops what a client sends after its response.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes that the server drops at most before it closes the connection.
+const MAX_DRAINED: usize = 256 << 10;
+
+/// Pause after `accept` failed, for example because the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// At the end, for answers under way.
-const END_WITHIN: Duration = Duration::from_millis(250);
+/// On shutdown: how long the server waits for responses that are being made and sent, and then for blocking threads.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A listener at work. Dropped, it stops listening, ends within a quarter of a second, and waits for that.
+/// Response to an HTTP/2 client without TLS. hyper's HTTP/1 server would close the connection without a word.
+const BAD_REQUEST: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// A running server. Dropping it stops listening and joins its thread, within twice [`SHUTDOWN_TIMEOUT`].
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     listener: TcpListener,
-    /// Its closing wakes the thread and tells it to end.
-    running: Option<UnixStream>,
+    /// Dropping the sender stops the thread.
+    stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves this state to whoever connects there.
+    /// Binds `address` and serves `state` there.
     pub fn listen(address: SocketAddr, state: AppState) -> io::Result<Self> {
         Self::start(TcpListener::bind(address)?, state)
     }
 
-    /// Serves another state at the same address. Both do until the old one is dropped.
+    /// Serves another state at the same address, for a reload. Both servers accept connections until the old one is dropped.
     pub fn hand_over(&self, state: AppState) -> io::Result<Self> {
         Self::start(self.listener.try_clone()?, state)
     }
 
-    /// Where it listens: with the port that the kernel chose, if it was asked to.
+    /// The bound address, with the port that the kernel chose if port 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -55,27 +81,25 @@ impl Server {
     fn start(listener: TcpListener, state: AppState) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (running, wake) = UnixStream::pair()?;
-        let (ringing, bell) = UnixStream::pair()?;
-        ringing.set_nonblocking(true)?;
-        bell.set_nonblocking(true)?;
-        let state = Arc::new(state);
-        let lobby = Lobby {
-            listener: Some(listener.try_clone()?),
-            wake,
-            bell,
-            desk: Desk::open(Arc::clone(&state), ringing)?,
-            state,
-            connections: Vec::new(),
-            accept_after: Duration::ZERO,
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("http pages")
+            .build()?;
+        let accepting = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener.try_clone()?)?
         };
-        let thread = Builder::new()
+        let router = router::new(Arc::new(state));
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
             .name("http".to_owned())
-            .spawn(move || lobby.run())?;
+            .spawn(move || run(runtime, accepting, router, stopped))?;
         Ok(Self {
             address,
             listener,
-            running: Some(running),
+            stop: Some(stop),
             thread: Some(thread),
         })
     }
@@ -83,146 +107,168 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.running = None;
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // A panic has said so on stderr.
+            // The panic hook has reported a panic.
             let _ = thread.join();
         }
     }
 }
 
-/// What the thread has.
-struct Lobby {
-    /// None: the end is near, and nobody is let in.
-    listener: Option<TcpListener>,
-    wake: UnixStream,
-    /// Notified when an answer is made.
-    bell: UnixStream,
-    desk: Desk,
-    state: Arc<AppState>,
-    /// In the order of their coming.
-    connections: Vec<Connection>,
-    /// By the monotonic clock.
-    accept_after: Duration,
+/// Body of the server's thread.
+fn run(
+    runtime: Runtime,
+    listener: tokio::net::TcpListener,
+    router: Router,
+    stopped: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async {
+        let mut connections = Vec::new();
+        select! {
+            _ = stopped => {}
+            () = accept_all(&listener, &router, &mut connections) => {}
+        }
+        drop(listener);
+        // Responses that take longer are cut off.
+        let _ = timeout(SHUTDOWN_TIMEOUT, finish_responses(connections)).await;
+    });
+    // Before the blocking threads are waited for: they hold the state, too.
+    drop(router);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
 }
 
-impl Lobby {
-    fn run(mut self) {
-        let mut end = None;
-        loop {
-            let now = self.state.clock.monotonic();
-            if end.is_some_and(|end| now >= end || !self.is_answering()) {
-                return;
-            }
-            match self.wait(now, end) {
-                Ok(Waited::ToldToEnd) if end.is_none() => {
-                    self.listener = None;
-                    end = Some(now.saturating_add(END_WITHIN));
+/// One accepted connection, as the accept loop sees it.
+struct Connection {
+    stage: watch::Receiver<Stage>,
+    task: task::JoinHandle<()>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    ReadingHead,
+    /// A handler makes the response.
+    Handling,
+    Writing,
+    /// The response is sent. Closing a socket with unread bytes would reset the connection and could lose the response on
+    /// its way, so the server reads on for a moment.
+    Draining,
+}
+
+impl Stage {
+    fn is_responding(self) -> bool {
+        matches!(self, Self::Handling | Self::Writing)
+    }
+}
+
+/// Accepts connections until the future is dropped.
+async fn accept_all(
+    listener: &tokio::net::TcpListener,
+    router: &Router,
+    connections: &mut Vec<Connection>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.retain(|connection| !connection.task.is_finished());
+                if connections.len() >= MAX_CONNECTIONS {
+                    close_oldest(connections).await;
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    log::error!("the HTTP listener ends, since it can't wait for clients: {error}");
-                    return;
+                let (sender, stage) = watch::channel(Stage::ReadingHead);
+                let task = task::spawn(serve(stream, router.clone(), sender));
+                connections.push(Connection { stage, task });
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                _ => {
+                    log::debug!("accepting an HTTP connection failed: {error}");
+                    sleep(ACCEPT_PAUSE).await;
                 }
-            }
-            self.accept();
-            let (state, desk) = (&self.state, &self.desk);
-            self.connections
-                .retain_mut(|connection| connection.turn(state, desk) == Fate::Open);
-        }
-    }
-
-    fn is_answering(&self) -> bool {
-        self.connections.iter().any(Connection::is_answering)
-    }
-
-    /// Until some socket is ready, or somebody's time is up.
-    fn wait(&self, now: Duration, end: Option<Duration>) -> io::Result<Waited> {
-        let mut sockets = Vec::with_capacity(self.connections.len() + 3);
-        let mut until = end;
-        for connection in &self.connections {
-            if let Some(interest) = connection.interest() {
-                sockets.push(PollFd::new(connection.stream(), interest));
-            }
-            until = Some(until.map_or(connection.deadline(), |until| {
-                until.min(connection.deadline())
-            }));
-        }
-        match &self.listener {
-            Some(_) if now < self.accept_after => {
-                until = Some(until.map_or(self.accept_after, |until| until.min(self.accept_after)));
-            }
-            Some(listener) => sockets.push(PollFd::new(listener, PollFlags::IN)),
-            None => {}
-        }
-        sockets.push(PollFd::new(&self.bell, PollFlags::IN));
-        if end.is_none() {
-            sockets.push(PollFd::new(&self.wake, PollFlags::IN));
-        }
-        let span = until.map(|until| timespec(until.saturating_sub(now)));
-        match poll(&mut sockets, span.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        // How often it rang does not matter: each connection is turned anyway. Nothing more to read is no error.
-        let _ = (&self.bell).read(&mut [0; 64]);
-        let told = end.is_none()
-            && sockets
-                .last()
-                .is_some_and(|wake| !wake.revents().is_empty());
-        Ok(if told {
-            Waited::ToldToEnd
-        } else {
-            Waited::Enough
-        })
-    }
-
-    fn accept(&mut self) {
-        let now = self.state.clock.monotonic();
-        let Some(listener) = self.listener.as_ref().filter(|_| now >= self.accept_after) else {
-            return;
-        };
-        for _ in 0..ACCEPT_AT_ONCE {
-            match listener.accept() {
-                Ok((stream, _)) => {
-                    make_room(&mut self.connections);
-                    self.connections.extend(Connection::new(stream, now));
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => return,
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        log::debug!("no new client can be let in: {error}");
-                        self.accept_after = now.saturating_add(ACCEPT_PAUSE);
-                        return;
-                    }
-                },
-            }
+            },
         }
     }
 }
 
-/// Why [`Lobby::wait`] ended.
-enum Waited {
-    Enough,
-    ToldToEnd,
+/// Closes the oldest connection that is not responding, or else the oldest one.
+async fn close_oldest(connections: &mut Vec<Connection>) {
+    let is_idle = |connection: &Connection| !connection.stage.borrow().is_responding();
+    let position = connections.iter().position(is_idle).unwrap_or(0);
+    let connection = connections.remove(position);
+    connection.task.abort();
+    // Wait until its socket is closed: the number of open files stays bounded.
+    let _ = connection.task.await;
 }
 
-/// The oldest goes, and of those the ones first that are not being answered.
-fn make_room(connections: &mut Vec<Connection>) {
-    if connections.len() >= MOST_CONNECTIONS {
-        let idle = connections
-            .iter()
-            .position(|connection| !connection.is_answering());
-        connections.remove(idle.unwrap_or(0));
+async fn finish_responses(connections: Vec<Connection>) {
+    for mut connection in connections {
+        // An error means that the connection has ended.
+        let _ = connection
+            .stage
+            .wait_for(|stage| !stage.is_responding())
+            .await;
     }
 }
 
-/// Rounded up to a millisecond: a wait that ends too early would only turn the loop.
-fn timespec(span: Duration) -> Timespec {
-    let span = span.saturating_add(Duration::from_millis(1));
-    Timespec {
-        tv_sec: span.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: span.subsec_nanos().into(),
+/// Serves one request on `stream`.
+async fn serve(stream: TcpStream, router: Router, stage: watch::Sender<Stage>) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        stage.send_replace(Stage::Handling);
+        let response = router.call(request);
+        async {
+            let response = response.await;
+            stage.send_replace(Stage::Writing);
+            response
+        }
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_header_size(MAX_HEAD_SIZE)
+        .max_buf_size(MAX_HEAD_SIZE)
+        .keep_alive(false)
+        // A client that shuts down its side after the request still gets the response.
+        .half_close(true)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let write_timeout = async {
+        let _ = stage
+            .subscribe()
+            .wait_for(|stage| *stage == Stage::Writing)
+            .await;
+        sleep(WRITE_TIMEOUT).await;
+    };
+    let result = select! {
+        result = &mut connection => result,
+        () = write_timeout => return,
+    };
+    stage.send_replace(Stage::Draining);
+    let stream = connection.into_parts().io.into_inner();
+    match result {
+        Err(error) if error.is_parse_version_h2() => {
+            // The socket's send buffer is empty. A failure only means that the client gets no response.
+            let _ = stream.try_write(BAD_REQUEST);
+        }
+        // hyper has answered an unreadable request with 400 or 431. After other errors there is no response to protect.
+        Err(error) if !error.is_parse() => return,
+        _ => {}
     }
+    let _ = timeout(DRAIN_TIMEOUT, drain(&stream)).await;
+}
+
+/// Reads and drops until the client closes its side, or [`MAX_DRAINED`].
+async fn drain(stream: &TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    let mut drained = 0;
+    while drained <= MAX_DRAINED {
+        stream.readable().await?;
+        match stream.try_read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => drained += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The listener over real sockets, with pages of the tests' own.
+//! The server over real sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -16,7 +16,7 @@ use crate::store::sqlite::{self, SqliteQueries};
 /// Only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn state(page: impl Fn() -> String + Send + Sync + 'static) -> AppState {
+fn app_state(page: impl Fn() -> String + Send + Sync + 'static) -> AppState {
     AppState {
         records: Arc::new(empty_state()),
         overview: OverviewCache::default(),
@@ -27,7 +27,7 @@ fn state(page: impl Fn() -> String + Send + Sync + 'static) -> AppState {
     }
 }
 
-/// Its file is gone; what is open of it stays.
+/// The file is deleted and stays open.
 fn empty_state() -> SqliteQueries {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
@@ -58,13 +58,13 @@ fn get(server: &Server, path: &str) -> String {
     answer
 }
 
-/// As the test sets it.
+/// Set by the test.
 #[derive(Debug, Default)]
-struct SetClock {
+struct ManualClock {
     seconds: AtomicU64,
 }
 
-impl Clock for SetClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::EPOCH
     }
@@ -83,20 +83,20 @@ impl Clock for SetClock {
 }
 
 #[test]
-fn a_page_that_panics_takes_nothing_else_with_it() {
-    let server = listen(state(|| panic!("a bug")));
+fn a_panicking_handler_answers_500_and_harms_no_other_request() {
+    let server = listen(app_state(|| panic!("a bug")));
     let answer = get(&server, "/metrics");
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     let answer = get(&server, "/healthz");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
-/// Reading a big state, or waiting for a server that is not there, takes a while: a liveness probe must not.
+/// Reading a large state, or waiting for an unreachable PostgreSQL server, takes a while. A liveness probe must not wait.
 #[test]
-fn a_page_in_the_making_keeps_nobody_waiting_who_asks_for_another() {
+fn health_is_answered_while_another_request_is_handled() {
     let (finish, may_finish) = mpsc::channel::<()>();
     let may_finish = Mutex::new(may_finish);
-    let server = listen(state(move || {
+    let server = listen(app_state(move || {
         may_finish.lock().unwrap().recv().unwrap();
         "made".to_owned()
     }));
@@ -107,15 +107,15 @@ fn a_page_in_the_making_keeps_nobody_waiting_who_asks_for_another() {
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("\r\n\r\nmade"), "{answer}");
-    // The page of the one who left is begun by now, or will not be: in either case the listener can be closed.
+    // The second handler has started and fails now, or never starts. The server can be closed in both cases.
     drop(finish);
     drop(server);
 }
 
 #[test]
-fn a_long_answer_comes_whole_and_who_does_not_read_it_keeps_nobody_waiting() {
+fn a_long_response_is_complete_and_slow_readers_delay_no_other_request() {
     const LENGTH: usize = 20 << 20;
-    let server = listen(state(|| "x".repeat(LENGTH)));
+    let server = listen(app_state(|| "x".repeat(LENGTH)));
     let slow: Vec<TcpStream> = (0..3).map(|_| ask(&server, "/metrics")).collect();
     let answer = get(&server, "/metrics");
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -124,18 +124,18 @@ fn a_long_answer_comes_whole_and_who_does_not_read_it_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_new_client_is_let_in_however_many_are_there() {
-    let server = listen(state(String::new));
-    // More than may be there, and more than the kernel keeps waiting.
+fn a_new_client_is_served_although_300_idle_ones_are_connected() {
+    let server = listen(app_state(String::new));
+    // More than the connection limit, and more than the kernel's backlog.
     let crowd: Vec<TcpStream> = (0..300).map(|_| connect(&server)).collect();
     assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
     drop(crowd);
 }
 
 #[test]
-fn a_handed_over_listener_serves_the_new_site_and_a_dropped_one_is_gone() {
-    let old = listen(state(|| "old".to_owned()));
-    let new = old.hand_over(state(|| "new".to_owned())).unwrap();
+fn after_a_handover_the_new_state_is_served_and_a_dropped_server_is_gone() {
+    let old = listen(app_state(|| "old".to_owned()));
+    let new = old.hand_over(app_state(|| "new".to_owned())).unwrap();
     assert_eq!(new.address(), old.address());
     drop(old);
     assert!(get(&new, "/metrics").ends_with("\r\n\r\nnew"));
@@ -145,13 +145,13 @@ fn a_handed_over_listener_serves_the_new_site_and_a_dropped_one_is_gone() {
 }
 
 #[test]
-fn health_is_how_long_ago_all_loops_turned() {
-    let clock = Arc::new(SetClock::default());
+fn health_fails_after_60_s_without_progress() {
+    let clock = Arc::new(ManualClock::default());
     let health = Arc::new(DaemonHealth::default());
     let server = listen(AppState {
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         health: Arc::clone(&health),
-        ..state(String::new)
+        ..app_state(String::new)
     });
     clock.seconds.store(60, Ordering::Relaxed);
     assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
@@ -159,7 +159,7 @@ fn health_is_how_long_ago_all_loops_turned() {
     let answer = get(&server, "/healthz");
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(
-        answer.ends_with("\r\n\r\nstuck: no turn of all loops for 61 s\n"),
+        answer.ends_with("\r\n\r\nno progress for 61 s; restart the watcher\n"),
         "{answer}"
     );
     health.mark_alive(clock.monotonic());
@@ -167,11 +167,11 @@ fn health_is_how_long_ago_all_loops_turned() {
 }
 
 #[test]
-fn readiness_takes_a_good_last_poll_of_every_target() {
+fn readiness_needs_a_successful_last_poll_of_every_target() {
     let health = Arc::new(DaemonHealth::default());
     let server = listen(AppState {
         health: Arc::clone(&health),
-        ..state(String::new)
+        ..app_state(String::new)
     });
     let polled = |fault: Option<&str>| {
         Some(LastPoll {
@@ -198,7 +198,7 @@ fn readiness_takes_a_good_last_poll_of_every_target() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
         assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{answer}");
     }
-    // Whoever can't ask the state has no target, and none of those that there are is well.
+    // An instance that can't tell which targets it owns is not ready.
     let well = BTreeMap::from([("a".into(), polled(None))]);
     health.set_targets(well.clone(), Some("refused"));
     let answer = get(&server, "/readyz");

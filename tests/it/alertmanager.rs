@@ -1,4 +1,4 @@
-//! `format = "alertmanager"` against the real one, where it is installed: the gate sees to that.
+//! `format = "alertmanager"` against a real Alertmanager, if it is installed. CI installs it.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ route: { receiver: nobody, group_by: [alertname] }
 receivers: [{ name: nobody }]
 ";
 
-/// A real Alertmanager on a free port, in a folder of its own, that looks for no other.
+/// An Alertmanager on a free port, with its own folder and without a cluster.
 struct Alertmanager {
     child: Child,
     url: String,
@@ -24,7 +24,7 @@ impl Alertmanager {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("alertmanager.yml");
         std::fs::write(&config, CONFIG).unwrap();
-        // Free a moment ago; nothing else here asks for a port by number.
+        // The port was free a moment ago, and the other tests use port 0.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -53,7 +53,7 @@ impl Alertmanager {
         serde_json::from_str(&text).ok()
     }
 
-    /// What fires: each alert's name and what it is about.
+    /// The firing alerts: name and labels.
     fn firing(&self) -> Vec<String> {
         let alerts = self.get().unwrap();
         let mut firing: Vec<String> = alerts
@@ -79,7 +79,7 @@ impl Alertmanager {
 
 impl Drop for Alertmanager {
     fn drop(&mut self) {
-        // It may have ended, which is just as well.
+        // Fails if it has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -105,7 +105,7 @@ fn the_filters_are_those_of_the_commands() {
     assert_eq!(ids("kind=refresh").len(), 5);
     assert_eq!(ids("kind=prefetch"), [""; 0]);
     assert_eq!(ids("type=dir"), [""; 0]);
-    // What a form leaves empty is not said.
+    // An empty value counts as absent.
     assert_eq!(ids("id=&status=failure&since="), ["t2"]);
     let sequences = |query: &str| watched.sequences(&format!("/api/events?{query}"));
     assert_eq!(sequences("task=t2").len(), 2);
@@ -147,31 +147,31 @@ fn next_leads_through_all_of_it_page_by_page() {
 }
 
 #[test]
-fn a_slip_in_a_parameter_is_told_with_its_name() {
+fn an_invalid_parameter_is_named_in_the_error() {
     let watched = watched();
     for (path, parameter, error) in [
-        ("tasks?stauts=failure", "stauts", "no such parameter"),
-        ("tasks?target=shp", "target", "the config has: cold, shop"),
+        ("tasks?stauts=failure", "stauts", "unknown parameter"),
+        ("tasks?target=shp", "target", "the config has cold, shop"),
         ("tasks?since=yesterday", "since", "an age such as 2h"),
         ("tasks?limit=0", "limit", "from 1 to 500"),
         ("tasks?limit=501", "limit", "from 1 to 500"),
         ("tasks?limit=1&limit=2", "limit", "only once"),
         ("tasks?after=x", "after", "`next`"),
         ("tasks?domain=a%2Fb", "domain", "a host name"),
-        ("tasks?url=a&domain=b", "domain", "together with `url`"),
+        ("tasks?url=a&domain=b", "domain", "combined with `url`"),
         ("tasks?kind=both", "kind", "refresh or prefetch"),
         ("tasks?kind=prefetch&target=shop", "kind", "no such target"),
-        ("events?type=task.failed", "type", "no such type"),
+        ("events?type=task.failed", "type", "unknown event type"),
         ("events?after=-1", "after", "invalid digit"),
-        ("events?after=1&before=3", "before", "together with `after`"),
+        ("events?after=1&before=3", "before", "combined with `after`"),
     ] {
         let page = get(watched.address, &format!("/api/{path}"));
         assert_eq!(page.status, 400, "{path}: {}", page.body);
         assert_eq!(page.header("Content-Type"), "application/json");
-        let told: Value = serde_json::from_str(&page.body).unwrap();
-        assert_eq!(told["parameter"], parameter, "{path}");
-        let said = told["error"].as_str().unwrap();
-        assert!(said.contains(error), "{path}: {said}");
+        let body: Value = serde_json::from_str(&page.body).unwrap();
+        assert_eq!(body["parameter"], parameter, "{path}");
+        let message = body["error"].as_str().unwrap();
+        assert!(message.contains(error), "{path}: {message}");
     }
 }
 

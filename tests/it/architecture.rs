@@ -40,7 +40,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("secret", Edges),
     ("clock", Edges),
     ("ucdn::sign", Rules),
-    ("ucdn::wire", Rules),
+    ("ucdn::response", Rules),
     ("domain", Rules),
     ("domain::model", Words),
     ("domain::text", Words),
@@ -275,7 +275,10 @@ fn made_up_violations_are_found() {
         ("ucdn::client", "//! M.\nuse crate::store::Store;"),
         ("systemd", "//! M.\nuse crate::logging;"),
         ("poll", "//! M.\nuse crate::deliver;"),
-        ("deliver::sign", "//! M.\nuse crate::{model, ucdn::{wire}};"),
+        (
+            "deliver::sign",
+            "//! M.\nuse crate::{model, ucdn::{response}};",
+        ),
         ("unheard_of", "//! M.\nuse crate::domain::model::Task;"),
         ("store", "use crate::domain::model::Task;"),
         ("store", "//! M.\nstruct TaskManager;"),
@@ -310,7 +313,7 @@ fn what_is_allowed_is_not_flagged() {
             "//! M.\nuse super::{client::Client, wire};\nuse crate::http::Http;",
         ),
         (
-            "ucdn::wire",
+            "ucdn::response",
             "//! M.\nuse super::sign;\nuse crate::domain::model::Task;",
         ),
         (

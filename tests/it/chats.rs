@@ -1,4 +1,4 @@
-//! Chats, through the real program: messages, signatures, sizes, pace, and what their vendors say in the answer's body.
+//! Chat formats through the real program: messages, signatures, sizes, rate limits, and errors in the response's body.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::harness::{Answer, ConfigText, Delivery, Receiver, Scene, task};
 
-/// A chat's word in the config, and how it says yes.
+/// Each chat format, and its response of success.
 const CHATS: [(&str, &str); 4] = [
     ("slack", "ok"),
     ("feishu", r#"{"code":0,"msg":"success","data":{}}"#),
@@ -18,11 +18,11 @@ const CHATS: [(&str, &str); 4] = [
     ("wecom", r#"{"errcode":0,"errmsg":"ok"}"#),
 ];
 
-/// The webhook is this chat, and tells of failures.
+/// A scene whose webhook has this chat format.
 fn scene(chat: &str, change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
     let scene = Scene::with(|config| change(config.text("webhooks.ops", "format", chat)));
-    let yes = CHATS.iter().find(|(word, _)| *word == chat).unwrap().1;
-    scene.hook.answer_always(Answer::says(yes));
+    let success = CHATS.iter().find(|(word, _)| *word == chat).unwrap().1;
+    scene.hook.answer_always(Answer::says(success));
     scene
 }
 
@@ -139,7 +139,7 @@ fn dingtalk_is_signed_in_the_query() {
 }
 
 #[test]
-fn unsigned_chats_get_nothing_of_a_signature() {
+fn unsigned_chats_get_no_signature() {
     for (word, _) in CHATS {
         let scene = scene(word, |config| config);
         scene.api.add_task(task("t"));
@@ -151,7 +151,7 @@ fn unsigned_chats_get_nothing_of_a_signature() {
 }
 
 #[test]
-fn what_comes_while_a_chat_is_paused_for_its_pace_goes_out_together() {
+fn events_during_a_rate_limit_go_out_in_one_message() {
     let scene = scene("slack", |config| config);
     for id in ["a", "b", "c"] {
         scene.api.add_task(task(id));
@@ -172,12 +172,12 @@ fn what_comes_while_a_chat_is_paused_for_its_pace_goes_out_together() {
     );
     assert!(
         !watcher.log().contains("delivery failed"),
-        "waiting is no fault"
+        "a rate limit is no fault"
     );
 }
 
 #[test]
-fn once_waits_for_the_pace_rather_than_owe_anything() {
+fn once_waits_for_the_rate_limit_and_delivers_everything() {
     let scene = scene("slack", |config| {
         config
             .text("poll", "first_run", "all")
@@ -194,8 +194,8 @@ fn once_waits_for_the_pace_rather_than_owe_anything() {
 }
 
 #[test]
-fn a_yes_of_the_status_is_none_of_the_body() {
-    for (chat, no, said) in [
+fn an_error_in_the_body_of_a_200_is_a_failed_attempt() {
+    for (chat, body, error) in [
         (
             "feishu",
             r#"{"code":19024,"msg":"Key Words Not Found"}"#,
@@ -219,17 +219,17 @@ fn a_yes_of_the_status_is_none_of_the_body() {
         ("wecom", "", "the response's body is not understood"),
     ] {
         let scene = scene(chat, |config| config);
-        scene.hook.answer_always(Answer::says(no));
+        scene.hook.answer_always(Answer::says(body));
         scene.api.add_task(task("t"));
         let ended = scene.once().with_code(75);
-        assert!(ended.stderr.contains(said), "{chat}: {ended}");
+        assert!(ended.stderr.contains(error), "{chat}: {ended}");
         let tested = scene.run(&["test-webhook"]).with_code(69);
-        assert!(tested.stdout.contains(said), "{chat}: {tested}");
+        assert!(tested.stdout.contains(error), "{chat}: {tested}");
     }
 }
 
 #[test]
-fn a_message_that_a_chat_calls_wrong_is_dead_at_once() {
+fn a_message_that_the_vendor_refuses_is_dead_at_once() {
     let scene = scene("wecom", |config| config);
     scene
         .hook

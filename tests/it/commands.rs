@@ -285,7 +285,10 @@ fn completions_are_printed_for_each_shell() {
 #[test]
 fn both_manual_pages_are_printed() {
     let program = run(&["man"]).with_code(0).stdout;
-    assert!(program.contains("\n.TH ucdn-watch 1 "), "{program}");
+    assert!(
+        program.contains("\n.TH ucdn-watch 1 \"\" \"ucdn-watch "),
+        "{program}"
+    );
     assert!(
         program.contains(".SH \"UCDN\\-WATCH DELIVERIES RETRY\"\n"),
         "{program}"
@@ -293,11 +296,14 @@ fn both_manual_pages_are_printed() {
     assert_eq!(
         program.matches("\n\\fB\\-c\\fR, ").count(),
         1,
-        "what all commands take is told once"
+        "global options are listed once"
     );
     assert!(run(&["man", "1"]).stdout == program);
     let config = run(&["man", "5"]).with_code(0).stdout;
-    assert!(config.starts_with(".TH ucdn\\-watch 5 "), "{config}");
-    assert!(config.contains(".SH \"[poll]\"\n"), "{config}");
+    assert!(
+        config.contains("\n.TH ucdn\\-watch 5 \"\" \"ucdn-watch "),
+        "{config}"
+    );
+    assert!(config.contains("\n.SH [poll]\n"), "{config}");
     run(&["man", "8"]).with_code(2);
 }

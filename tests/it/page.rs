@@ -83,7 +83,7 @@ fn what_is_wrong_with_the_watcher_is_on_the_page_and_no_secret_is() {
     scene.hook.answer_always(Answer::status(410));
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
-    comes_to_say(&watcher, "/", "polls of cold in a row have failed");
+    comes_to_say(&watcher, "/", "consecutive polls of cold failed");
     let page = comes_to_say(&watcher, "/", "Webhook ops is paused");
     for secret in [
         scene.hook.url(),
@@ -96,7 +96,7 @@ fn what_is_wrong_with_the_watcher_is_on_the_page_and_no_secret_is() {
     }
     scene.write_config("nonsense");
     watcher.signal(rustix::process::Signal::HUP);
-    comes_to_say(&watcher, "/", "The config that was read last was refused");
+    comes_to_say(&watcher, "/", "The last config that was read is invalid");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_browser_may_load_from_here_alone_and_nothing_that_stands_in_the_page() {
     ]
     .concat();
     assert_eq!(assets, ["style.css", "page.js"]);
-    for asset in ["style.css", "page.js", "icon.svg", "icon-trouble.svg"] {
+    for asset in ["style.css", "page.js", "icon.svg", "icon-error.svg"] {
         let page = get(address, &format!("/{asset}"));
         assert_eq!((page.status, page.body.is_empty()), (200, false), "{asset}");
     }

@@ -21,12 +21,13 @@ const README: Document = Document {
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Every exit; `number` fails to compile when one is added.
-const EXITS: [Exit; 10] = [
-    Exit::Done,
+const EXITS: [Exit; 11] = [
+    Exit::Success,
     Exit::TaskFailed,
     Exit::Usage,
+    Exit::NeverListed,
     Exit::Unreachable,
-    Exit::State,
+    Exit::IoError,
     Exit::Incomplete,
     Exit::Config,
     Exit::TimedOut,
@@ -69,11 +70,12 @@ fn the_table_of_exit_codes_matches_the_program() {
 
 fn number(exit: Exit) -> u8 {
     match exit {
-        Exit::Done => 0,
+        Exit::Success => 0,
         Exit::TaskFailed => 1,
         Exit::Usage => 2,
+        Exit::NeverListed => 66,
         Exit::Unreachable => 69,
-        Exit::State => 74,
+        Exit::IoError => 74,
         Exit::Incomplete => 75,
         Exit::Config => 78,
         Exit::TimedOut => 124,

@@ -1,4 +1,4 @@
-//! The receivers of docs/receivers.md take what the program delivers: each event once, and nothing that is not its own.
+//! The example receivers of docs/receivers.md: they accept each event once and refuse forged requests.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,7 +19,7 @@ const RECEIVERS: Document = Document {
 };
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Whether there is such a program. The tests need nothing but Rust and a C compiler; the gate has all of them.
+/// Whether the program is installed. The tests skip what is missing; CI has all of them.
 fn has(program: &str) -> bool {
     let run = Command::new(program)
         .arg("--version")
@@ -31,7 +31,7 @@ fn has(program: &str) -> bool {
     run.is_ok()
 }
 
-/// The block of the document in this language; of several the one that is a whole program.
+/// The document's code block in this language that is a complete program.
 fn program(language: &str) -> String {
     let blocks = RECEIVERS.blocks_in(language).into_iter();
     let mut blocks: Vec<String> = blocks.map(|block| block.text).collect();
@@ -42,7 +42,7 @@ fn program(language: &str) -> String {
     blocks.remove(0)
 }
 
-/// Takes a request to the receiver, and gives the status of its answer.
+/// Sends a request to the receiver and returns the status.
 fn post(address: SocketAddr, delivery: &Delivery, body: &str) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();
     let patience = Some(Duration::from_secs(60));
@@ -61,7 +61,7 @@ fn post(address: SocketAddr, delivery: &Delivery, body: &str) -> u16 {
     status.parse().unwrap()
 }
 
-/// A process that listens at a port that was free, and writes what it does to a file.
+/// A receiver process that listens on a free port and appends each event to a file.
 struct Listening {
     child: Child,
     address: SocketAddr,
@@ -93,13 +93,13 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Fails if it has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Stands in for a web server: runs the script for each request, as CGI says.
+/// A web server that runs the script for each request, as in CGI.
 fn serve_cgi(script: PathBuf, folder: &Path) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -142,7 +142,7 @@ fn answer_by(script: &Path, folder: &Path, connection: TcpStream) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It need not read what it refuses.
+    // The script may refuse without reading the body.
     let _ = child.stdin.take().unwrap().write_all(&body);
     let said = child.wait_with_output().unwrap().stdout;
     let said = String::from_utf8(said).unwrap();
@@ -152,17 +152,17 @@ fn answer_by(script: &Path, folder: &Path, connection: TcpStream) {
     let status = status.lines().next().unwrap();
     let head =
         format!("HTTP/1.1 {status} Status\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    // Whoever asked may be gone.
+    // The client may have disconnected.
     let _ = reader.get_mut().write_all(head.as_bytes());
 }
 
-/// What the receiver did for an event, as the documents' programs print it.
+/// The line that the example receivers print for an event.
 fn line(event: &Value) -> String {
     let text = |key: &str| event[key].as_str().unwrap().to_owned();
     format!("{} {}", text("type"), text("summary"))
 }
 
-/// Has the program deliver to the receiver, each event by two webhooks; gives what a third one got.
+/// Delivers each event to the receiver through two webhooks. Returns what a third webhook got.
 fn deliver(address: SocketAddr) -> Vec<Delivery> {
     let scene = Scene::with(|config| {
         let url = format!("http://{address}/");
@@ -183,7 +183,7 @@ fn deliver(address: SocketAddr) -> Vec<Delivery> {
     scene.hook.deliveries()
 }
 
-/// Repeats are taken and not acted on; what is not signed is refused.
+/// The receiver accepts repeats without acting on them, and refuses forged requests.
 fn try_repeats_and_forgeries(address: SocketAddr, deliveries: &[Delivery]) {
     for delivery in deliveries {
         let body = &delivery.body;
@@ -206,7 +206,7 @@ fn acted(folder: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// A receiver that is a process of its own.
+/// Tests a receiver that runs as a process.
 fn try_server(interpreter: &str, language: &str) {
     if !has(interpreter) {
         return;
@@ -226,17 +226,17 @@ fn try_server(interpreter: &str, language: &str) {
 }
 
 #[test]
-fn the_receiver_in_python_takes_each_event_once() {
+fn the_receiver_in_python_accepts_each_event_once() {
     try_server("python3", "python");
 }
 
 #[test]
-fn the_receiver_in_node_takes_each_event_once() {
+fn the_receiver_in_node_accepts_each_event_once() {
     try_server("node", "js");
 }
 
 #[test]
-fn the_receiver_in_shell_takes_each_event_once() {
+fn the_receiver_in_shell_accepts_each_event_once() {
     if !has("openssl") || !has("flock") {
         return;
     }

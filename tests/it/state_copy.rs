@@ -49,7 +49,7 @@ fn a_copy_is_watched_with_and_nothing_is_told_twice_or_lost() {
     let ended = copy(&scene, &from, &to).with_code(0);
     assert!(
         ended.stdout.starts_with(
-            "copied, and read back the same: 1 target, 2 tasks, 3 events, 1 webhook, 3 deliveries"
+            "copied and verified: 1 target, 2 tasks, 3 events, 1 webhook, 3 deliveries"
         ),
         "{ended}"
     );

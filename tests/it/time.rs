@@ -77,7 +77,7 @@ impl LooseClock {
             wall: moved(self.machine.now(), changes.wall_seconds),
             steady: self.machine.monotonic() + changes.suspended,
         };
-        changes.history.note(reading);
+        changes.history.record(reading);
         reading
     }
 }

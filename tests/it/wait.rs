@@ -95,31 +95,86 @@ fn a_failed_task_or_url_ends_with_1_and_is_named() {
 }
 
 #[test]
-fn when_the_time_is_up_it_says_which_tasks_were_in_which_status() {
+fn a_timeout_reports_each_tasks_last_status() {
     let scene = Scene::new();
-    scene.api.add_task(task("stuck"));
+    for id in ["stuck", "queued"] {
+        scene.api.add_task(task(id));
+    }
     scene.change("stuck", "process");
-    let ended = run(&scene, &["stuck", "unheard-of", "--timeout", "1s"]).with_code(124);
-    assert!(ended.stderr.contains("1 process, 1 never seen"), "{ended}");
+    let both = ["stuck", "queued", "--timeout", "1s"];
+    let ended = run(&scene, &both).with_code(124);
+    assert!(
+        ended
+            .stderr
+            .contains("timed out after 1 s: 1 process, 1 wait"),
+        "{ended}"
+    );
     assert!(
         ended.stdout.contains("stuck: process, 0 of 2 URLs"),
         "{ended}"
     );
-    assert!(ended.stdout.contains("unheard-of: never seen"), "{ended}");
-    let ended = run(&scene, &["stuck", "x", "--timeout", "1s", "--json"]).with_code(124);
+    let ended = run(&scene, &[&both[..], &["--json"]].concat()).with_code(124);
     let document: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(document["outcome"], "timeout");
     assert_eq!(document["tasks"][0]["status"], "process");
-    assert_eq!(document["tasks"][1]["seen"], false);
-    assert_eq!(document["tasks"][1]["status"], Value::Null);
+    assert_eq!(document["tasks"][1]["seen"], true);
 }
 
 #[test]
-fn the_time_is_up_also_while_the_api_hangs() {
+fn a_task_that_never_appears_ends_with_66_and_a_hint() {
+    let scene = Scene::new();
+    scene.api.add_task(task("stuck"));
+    scene.change("stuck", "process");
+    for limit in [["--timeout", "1s"], ["--appear-timeout", "500ms"]] {
+        let arguments = [&["stuck", "unheard-of", "--json"], &limit[..]].concat();
+        let ended = run(&scene, &arguments).with_code(66);
+        for hint in ["1 process, 1 never listed", "--prefetch", "--project-id"] {
+            assert!(ended.stderr.contains(hint), "no {hint}: {ended}");
+        }
+        let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(document["outcome"], "not_listed");
+        assert_eq!(document["tasks"][0]["status"], "process");
+        assert_eq!(document["tasks"][1]["seen"], false);
+        assert_eq!(document["tasks"][1]["status"], Value::Null);
+        let ended = run(&scene, &[&arguments[..2], &limit[..]].concat()).with_code(66);
+        assert!(ended.stdout.contains("unheard-of: never listed"), "{ended}");
+    }
+    scene.change("stuck", "failure");
+    let ended = run(&scene, &["stuck", "unheard-of", "--timeout", "1s"]);
+    ended.with_code(1);
+}
+
+#[test]
+fn what_no_submission_returns_is_wrong_usage_at_once() {
+    let scene = Scene::new();
+    for id in ["", " ", "null", "\"t\"", "a,b", "a b", "a\nb", "a\u{202e}b"] {
+        let ended = run(&scene, &["t", id]).with_code(2);
+        assert!(ended.stderr.contains("not a task id"), "{id:?}: {ended}");
+    }
+    assert_eq!(scene.api.request_count(), 0);
+}
+
+#[test]
+fn fail_fast_ends_at_the_first_failure() {
+    let scene = Scene::new();
+    for id in ["slow", "bad"] {
+        scene.api.add_task(task(id));
+    }
+    let mut waiting = start(&scene, &["slow", "bad", "--fail-fast", "--json"]);
+    waiting.wait_for_log("bad: wait");
+    scene.change_url("bad", 0, "failure");
+    let ended = waiting.wait().with_code(1);
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(document["outcome"], "failure");
+    assert_eq!(document["tasks"][0]["status"], "wait");
+}
+
+#[test]
+fn the_timeout_also_ends_a_request_that_hangs() {
     let scene = Scene::new();
     scene.api.add_fault(Fault::always(Effect::DelayMs(60_000)));
     let ended = run(&scene, &["t", "--timeout", "500ms"]).with_code(124);
-    assert!(ended.stderr.contains("1 never seen"), "{ended}");
+    assert!(ended.stderr.contains("1 never listed"), "{ended}");
 }
 
 #[test]
@@ -294,7 +349,7 @@ fn every_flag_reaches_the_api() {
         "--private-key-env",
         "B",
     ];
-    start_with(&scene, &arguments, &keys).wait().with_code(124);
+    start_with(&scene, &arguments, &keys).wait().with_code(66);
     let request = scene.api.requests().remove(0);
     assert_eq!(
         request.action.as_deref(),

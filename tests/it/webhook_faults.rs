@@ -1,5 +1,5 @@
-//! Every way that a receiver can answer or fail. For each: what becomes of the event, when it is tried again, what the log
-//! says and how often, and how `--once` ends. No answer is read whole that need not be, and none leads elsewhere.
+//! Receivers that answer or fail in every way. Checked for each: the delivery's state, the time of the retry, the log lines
+//! and their number, and the exit code of `--once`. Long responses are not read completely, and redirects are not followed.
 
 use std::thread;
 use std::time::Duration;
@@ -10,44 +10,44 @@ use ucdn_watch::clock::{Clock as _, SystemClock};
 use crate::harness::{Answer, Ended, Manner, Receiver, Scene, task, types};
 use crate::tls::{Certificate, Gateway};
 
-/// What becomes of an event.
+/// Expected result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Expected {
     Delivered,
     Retried,
     Dead,
-    /// It waits, and so does the webhook.
+    /// The event is pending, and the webhook is paused.
     Paused,
 }
 
-/// What the state says of the only delivery.
+/// The only row of the outbox.
 #[derive(Debug)]
-struct Record {
+struct DeliveryRow {
     state: String,
     attempts: u32,
-    /// From the last try to the next, in seconds.
-    pause: Option<i64>,
+    /// From the last attempt to the next, in seconds.
+    delay: Option<i64>,
     answer: Option<String>,
 }
 
-/// Looks into a copy: the state itself is left as it is.
-fn record(scene: &Scene) -> Record {
+/// Reads a copy of the state, so that the state is not changed.
+fn delivery_row(scene: &Scene) -> DeliveryRow {
     let copy = scene.folder().join("copy.db");
     std::fs::copy(scene.state_path(), &copy).unwrap();
     let state = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let sql = "SELECT state, attempts, next_attempt - last_attempt, last_answer FROM delivery";
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(Record {
+        Ok(DeliveryRow {
             state: row.get(0)?,
             attempts: row.get(1)?,
-            pause: row.get(2)?,
+            delay: row.get(2)?,
             answer: row.get(3)?,
         })
     };
     state.query_row(sql, [], read).unwrap()
 }
 
-/// One task, one event, one `--once` with this answer to it.
+/// One task and one event. The receiver answers the first request with `answer`.
 fn scene_with(answer: Answer) -> Scene {
     let scene = Scene::with(|config| config.text("webhooks.ops", "timeout", "3s"));
     scene.api.add_task(task("t"));
@@ -55,80 +55,84 @@ fn scene_with(answer: Answer) -> Scene {
     scene
 }
 
-/// What the log says of a fate, each once, and nothing else of the kind.
-fn assert_is_told(ended: &Ended, fate: Fate, name: &str) {
+/// The log has the line of the expected result once, and no line of another result.
+fn assert_is_logged(ended: &Ended, expected: Expected, name: &str) {
     let lines = [
-        ("WARN  delivery failed", Fate::Retried),
-        ("ERROR delivery is dead", Fate::Dead),
-        ("ERROR webhook is paused", Fate::Paused),
+        ("WARN  delivery failed", Expected::Retried),
+        ("ERROR delivery is dead", Expected::Dead),
+        ("ERROR webhook is paused", Expected::Paused),
     ];
-    for (line, of) in lines {
-        let expected = usize::from(fate == of);
+    for (line, result) in lines {
+        let count = usize::from(expected == result);
         let found = ended.stderr.matches(line).count();
-        assert_eq!(found, expected, "{name}: {line}: {ended}");
+        assert_eq!(found, count, "{name}: {line}: {ended}");
     }
 }
 
-/// Sends, looks, and lets a later run find the receiver well.
-fn play(name: &str, answer: Answer, fate: Fate) {
+/// Runs `--once` against a receiver that answers so, and checks the result.
+fn check(name: &str, answer: Answer, expected: Expected) {
     let scene = scene_with(answer);
     let ended = scene.once();
-    let code = if fate == Fate::Delivered { 0 } else { 75 };
+    let code = if expected == Expected::Delivered {
+        0
+    } else {
+        75
+    };
     assert_eq!(ended.code, Some(code), "{name}: {ended}");
-    assert_is_told(&ended, fate, name);
+    assert_is_logged(&ended, expected, name);
     assert_eq!(scene.hook.deliveries().len(), 1, "{name}: {ended}");
-    let record = record(&scene);
-    let expected = match fate {
-        Fate::Delivered => ("delivered", 0),
-        Fate::Retried => ("pending", 1),
-        Fate::Dead => ("dead", 1),
-        Fate::Paused => ("pending", 0),
+    let row = delivery_row(&scene);
+    let state_and_attempts = match expected {
+        Expected::Delivered => ("delivered", 0),
+        Expected::Retried => ("pending", 1),
+        Expected::Dead => ("dead", 1),
+        Expected::Paused => ("pending", 0),
     };
     assert_eq!(
-        (record.state.as_str(), record.attempts),
-        expected,
-        "{name}: {record:?}"
+        (row.state.as_str(), row.attempts),
+        state_and_attempts,
+        "{name}: {row:?}"
     );
-    match fate {
-        // One second, a fifth more or less, and held in whole ones that are never too few.
-        Fate::Retried => assert!(matches!(record.pause, Some(1 | 2)), "{name}: {record:?}"),
-        _ => assert_eq!(record.pause, None, "{name}: {record:?}"),
+    match expected {
+        // One second ± 20 %, stored in whole seconds and rounded up.
+        Expected::Retried => assert!(matches!(row.delay, Some(1 | 2)), "{name}: {row:?}"),
+        _ => assert_eq!(row.delay, None, "{name}: {row:?}"),
     }
     assert_eq!(
-        record.answer.is_none(),
-        fate == Fate::Paused,
-        "{name}: {record:?}"
+        row.answer.is_none(),
+        expected == Expected::Paused,
+        "{name}: {row:?}"
     );
 }
 
-fn play_all(cases: impl IntoIterator<Item = (String, Answer, Fate)>) {
+fn check_all(cases: impl IntoIterator<Item = (String, Answer, Expected)>) {
     let cases: Vec<_> = cases.into_iter().collect();
     for some in cases.chunks(8) {
         thread::scope(|scope| {
-            for (name, answer, fate) in some {
-                scope.spawn(move || play(name, answer.clone(), *fate));
+            for (name, answer, expected) in some {
+                scope.spawn(move || check(name, answer.clone(), *expected));
             }
         });
     }
 }
 
 #[test]
-fn every_class_of_statuses_has_its_fate() {
+fn every_status_has_its_documented_result() {
     let delivered = [200, 201, 202, 204, 206, 299];
     let retried = [
         300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 404, 405, 408, 409, 418, 425, 429, 431,
         451, 499, 500, 501, 502, 503, 504, 507, 511, 599,
     ];
-    let fates = [
-        (&delivered[..], Fate::Delivered),
-        (&retried, Fate::Retried),
-        (&[400, 413, 422], Fate::Dead),
-        (&[410], Fate::Paused),
+    let results = [
+        (&delivered[..], Expected::Delivered),
+        (&retried, Expected::Retried),
+        (&[400, 413, 422], Expected::Dead),
+        (&[410], Expected::Paused),
     ];
-    play_all(fates.into_iter().flat_map(|(statuses, fate)| {
+    check_all(results.into_iter().flat_map(|(statuses, expected)| {
         statuses
             .iter()
-            .map(move |status| (format!("HTTP {status}"), Answer::status(*status), fate))
+            .map(move |status| (format!("HTTP {status}"), Answer::status(*status), expected))
     }));
 }
 
@@ -137,126 +141,137 @@ fn raw(text: &str) -> Answer {
 }
 
 #[test]
-fn an_interim_answer_is_no_answer_yet() {
+fn an_interim_response_is_not_the_final_one() {
     let ok = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
     let after = |interim: &str| raw(&format!("HTTP/1.1 {interim}\r\n\r\n{ok}"));
     let hints = "103 Early Hints\r\nLink: </style.css>";
-    play_all([
+    check_all([
         (
             "100, then 204".to_owned(),
             after("100 Continue"),
-            Fate::Delivered,
+            Expected::Delivered,
         ),
         (
             "102, then 204".to_owned(),
             after("102 Processing"),
-            Fate::Delivered,
+            Expected::Delivered,
         ),
-        ("103, then 204".to_owned(), after(hints), Fate::Delivered),
+        (
+            "103, then 204".to_owned(),
+            after(hints),
+            Expected::Delivered,
+        ),
         (
             "100 alone".to_owned(),
             raw("HTTP/1.1 100 Continue\r\n\r\n"),
-            Fate::Retried,
+            Expected::Retried,
         ),
         (
             "101 alone".to_owned(),
             raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
-            Fate::Retried,
+            Expected::Retried,
         ),
     ]);
 }
 
 #[test]
-fn an_answer_that_is_none_is_tried_again() {
+fn an_invalid_response_is_retried() {
     let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(1 << 20));
-    play_all([
-        ("silence".to_owned(), Answer::hang(), Fate::Retried),
+    check_all([
+        ("silence".to_owned(), Answer::hang(), Expected::Retried),
         (
             "a reset after the body was read".to_owned(),
             Answer::status(0).sent(Manner::Reset),
-            Fate::Retried,
+            Expected::Retried,
         ),
-        ("an end without a word".to_owned(), raw(""), Fate::Retried),
+        (
+            "an end without a response".to_owned(),
+            raw(""),
+            Expected::Retried,
+        ),
         (
             "half a head".to_owned(),
             raw("HTTP/1.1 200 O"),
-            Fate::Retried,
+            Expected::Retried,
         ),
         (
             "another protocol".to_owned(),
             raw("SSH-2.0-x\r\n\r\n"),
-            Fate::Retried,
+            Expected::Retried,
         ),
         (
             "no number".to_owned(),
             raw("HTTP/1.1 abc\r\n\r\n"),
-            Fate::Retried,
+            Expected::Retried,
         ),
         (
             "a number too long".to_owned(),
             raw("HTTP/1.1 2000 OK\r\n\r\n"),
-            Fate::Retried,
+            Expected::Retried,
         ),
-        ("endless headers".to_owned(), raw(&long), Fate::Retried),
+        ("endless headers".to_owned(), raw(&long), Expected::Retried),
         (
             "a head that drips".to_owned(),
             Answer::status(204).sent(Manner::DripHead),
-            Fate::Retried,
+            Expected::Retried,
         ),
     ]);
 }
 
-/// The status says it all: however the body ends, the event was taken.
+/// The status decides: the event is delivered even if the body is broken.
 #[test]
-fn a_body_that_breaks_off_changes_nothing() {
+fn a_truncated_body_changes_nothing() {
     let body = |headers: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\n{body}");
     let cut = body("Content-Length: 100\r\n", "half");
     let chunks = body("Transfer-Encoding: chunked\r\n", "ffffffffffffffffff\r\nx");
     let packed = body("Content-Encoding: gzip\r\nContent-Length: 7\r\n", "not so!");
-    play_all([
-        ("a body cut short".to_owned(), raw(&cut), Fate::Delivered),
+    check_all([
+        (
+            "a body cut short".to_owned(),
+            raw(&cut),
+            Expected::Delivered,
+        ),
         (
             "chunks of nonsense".to_owned(),
             raw(&chunks),
-            Fate::Delivered,
+            Expected::Delivered,
         ),
         (
             "a body that is not packed".to_owned(),
             raw(&packed),
-            Fate::Delivered,
+            Expected::Delivered,
         ),
         (
             "a body that drips".to_owned(),
             Answer::status(200).sent(Manner::DripBody),
-            Fate::Delivered,
+            Expected::Delivered,
         ),
     ]);
 }
 
 #[test]
-fn an_answer_of_a_gibibyte_is_not_read_whole() {
+fn a_response_of_a_gibibyte_is_not_read_completely() {
     for (status, code) in [(200, 0), (503, 75)] {
         let scene = scene_with(Answer::status(status).sent(Manner::Pour));
         scene.once().with_code(code);
         let poured = scene.hook.poured();
-        assert!(poured < 64 << 20, "{status}: {poured} bytes were taken");
+        assert!(poured < 64 << 20, "{status}: {poured} bytes were read");
     }
 }
 
 #[test]
-fn no_redirection_is_followed() {
+fn no_redirect_is_followed() {
     let elsewhere = Receiver::start();
     for status in [300, 301, 302, 303, 307, 308] {
         let answer = Answer::status(status).with_header("Location", &elsewhere.url());
-        play(&format!("HTTP {status}"), answer, Fate::Retried);
+        check(&format!("HTTP {status}"), answer, Expected::Retried);
     }
     assert!(elsewhere.deliveries().is_empty());
 }
 
-/// From one try to the next, in seconds, as the state has it: one more than was asked for, because moments are whole
-/// seconds that are cut off.
+/// The stored delay is one second longer than `Retry-After`, because stored times are truncated to whole seconds.
 #[test]
-fn retry_after_is_heeded_if_it_makes_sense() {
+fn a_valid_retry_after_is_respected() {
     let now = SystemClock::start().now();
     let date =
         |seconds| httpdate::fmt_http_date(now.saturating_add(Duration::from_secs(seconds)).into());
@@ -264,7 +279,7 @@ fn retry_after_is_heeded_if_it_makes_sense() {
     let cases = [
         ("120".to_owned(), None, 121..=121),
         (date(600), None, 560..=601),
-        // A server whose clock is a day ahead means its own.
+        // The date is in terms of the server's clock, which is a day ahead.
         (date(86_400 + 600), Some(date(86_400)), 601..=601),
         ("99999999999999999999".to_owned(), None, 86_401..=86_401),
         (date(40 * 86_400), None, 86_401..=86_401),
@@ -286,17 +301,17 @@ fn retry_after_is_heeded_if_it_makes_sense() {
         }
         let scene = scene_with(answer);
         scene.once().with_code(75);
-        let record = record(&scene);
-        let pause = record.pause.unwrap();
-        assert!(expected.contains(&pause), "{asked}: {record:?}");
+        let row = delivery_row(&scene);
+        let delay = row.delay.unwrap();
+        assert!(expected.contains(&delay), "{asked}: {row:?}");
     }
 }
 
 #[test]
-fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
-    let stories = [([503, 503], 0), ([503, 500], 1)];
+fn a_fault_is_logged_when_it_begins_changes_and_ends() {
+    let cases = [([503, 503], 0), ([503, 500], 1)];
     thread::scope(|scope| {
-        for (statuses, changes) in stories {
+        for (statuses, changes) in cases {
             scope.spawn(move || {
                 let scene = Scene::new();
                 scene.api.add_task(task("t"));
@@ -321,7 +336,7 @@ fn a_fault_is_told_when_it_begins_when_it_changes_and_when_it_ends() {
 }
 
 #[test]
-fn whatever_is_wrong_with_one_webhook_the_others_get_their_events() {
+fn a_faulty_webhook_delays_no_other() {
     let manners = [
         Manner::Hang,
         Manner::Reset,
@@ -349,9 +364,9 @@ fn whatever_is_wrong_with_one_webhook_the_others_get_their_events() {
     });
 }
 
-/// Nobody listens, nobody knows the name, nobody vouches for it: the event waits until the config is mended.
+/// No listener, no such name, no valid certificate: the event stays pending until the config is corrected.
 #[test]
-fn what_can_not_be_reached_is_owed_its_events() {
+fn events_wait_for_an_unreachable_receiver() {
     let gateway = Gateway::start(&Certificate::of("localhost").expired());
     let secure = format!("https://localhost:{}/hook?key=s3cret", gateway.port);
     let cases = [
@@ -361,12 +376,12 @@ fn what_can_not_be_reached_is_owed_its_events() {
         ),
         (
             "http://ucdn-watch.invalid/hook?key=s3cret",
-            // Or no answer of the resolver in time.
+            // The lookup may also time out.
             "the host name",
         ),
         (secure.as_str(), "TLS: "),
     ];
-    for (url, says) in cases {
+    for (url, error) in cases {
         let scene = Scene::with(|config| {
             config
                 .text("webhooks.ops", "url", url)
@@ -374,8 +389,8 @@ fn what_can_not_be_reached_is_owed_its_events() {
         });
         scene.api.add_task(task("t"));
         let ended = scene.once().with_code(75);
-        assert_is_told(&ended, Fate::Retried, url);
-        assert!(ended.stderr.contains(says), "{ended}");
+        assert_is_logged(&ended, Expected::Retried, url);
+        assert!(ended.stderr.contains(error), "{ended}");
         assert!(!ended.stderr.contains("s3cret"), "{ended}");
         scene.configure(|config| config);
         let _watcher = scene.watch();

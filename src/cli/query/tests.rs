@@ -1,20 +1,21 @@
-//! `query`, from its arguments to what is sent.
+//! Tests of `query`: arguments to request, and pages to one list.
 
 use clap::Parser;
 
 use super::*;
 use crate::config::{FirstRun, PollSettings};
+use crate::domain::model::Status;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 #[derive(Debug, Parser)]
-struct Line {
+struct QueryLine {
     #[command(flatten)]
-    arguments: Arguments,
+    arguments: QueryArgs,
 }
 
-fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
-    Line::try_parse_from([&["query"], line].concat()).map(|line| line.arguments)
+fn parse(line: &[&str]) -> Result<QueryArgs, clap::Error> {
+    QueryLine::try_parse_from([&["query"], line].concat()).map(|line| line.arguments)
 }
 
 fn target() -> Target {
@@ -24,18 +25,18 @@ fn target() -> Target {
         is_dcdn: None,
         tasks: TaskKind::Refresh,
         poll: PollSettings {
-            interval: Duration::from_secs(60),
-            active_interval: Duration::from_secs(15),
-            lookback: Duration::from_secs(3600),
+            interval: Duration::from_secs(60).into(),
+            active_interval: Duration::from_secs(15).into(),
+            lookback: Duration::from_secs(3600).into(),
             page_size: NonZeroU32::MIN,
-            stall_after: Duration::from_secs(600),
+            stall_after: Duration::from_secs(600).into(),
             fail_after: NonZeroU32::MIN,
             first_run: FirstRun::Baseline,
         },
     }
 }
 
-fn asked(line: &[&str]) -> Result<ListRequest, &'static str> {
+fn request_of(line: &[&str]) -> Result<ListRequest, &'static str> {
     request(
         &parse(line).unwrap(),
         &target(),
@@ -44,17 +45,17 @@ fn asked(line: &[&str]) -> Result<ListRequest, &'static str> {
 }
 
 #[test]
-fn without_filters_the_targets_list_is_asked_for_with_the_apis_defaults() {
+fn without_filters_the_request_has_the_targets_settings_and_the_apis_defaults() {
     let expected = ListRequest {
         project_id: Some("org-of-target".to_owned()),
         ..ListRequest::of(TaskKind::Refresh)
     };
-    assert_eq!(asked(&["shop"]), Ok(expected));
+    assert_eq!(request_of(&["shop"]), Ok(expected));
 }
 
 #[test]
 fn every_request_parameter_is_reachable() {
-    let request = asked(&[
+    let request = request_of(&[
         "--status=failure",
         "--task-id=a",
         "--task-id=b",
@@ -81,16 +82,16 @@ fn every_request_parameter_is_reachable() {
         is_dcdn: Some(true),
     };
     assert_eq!(request, Ok(expected));
-    assert_eq!(asked(&["--dcdn=false"]).unwrap().is_dcdn, Some(false));
+    assert_eq!(request_of(&["--dcdn=false"]).unwrap().is_dcdn, Some(false));
 }
 
 #[test]
 fn a_begin_alone_ends_now_and_an_end_alone_is_wrong_usage() {
-    let window = asked(&["--begin=10s"]).unwrap().window.unwrap();
+    let window = request_of(&["--begin=10s"]).unwrap().window.unwrap();
     assert_eq!(window.begin.unix_seconds(), 99_990);
     assert_eq!(window.end.unix_seconds(), 100_000);
     assert!(parse(&["--end=1h"]).is_err());
-    assert!(asked(&["--begin=1h", "--end=2h"]).is_err());
+    assert!(request_of(&["--begin=1h", "--end=2h"]).is_err());
 }
 
 #[test]
@@ -99,6 +100,58 @@ fn wrong_words_are_wrong_usage() {
         assert!(parse(&[wrong]).is_err(), "{wrong}");
     }
     assert!(parse(&["--all", "--offset=1"]).is_err());
+}
+
+fn task(id: &str, status: &Status, urls: &[&str]) -> Task {
+    Task {
+        id: id.into(),
+        r#type: None,
+        status: Some(status.clone()),
+        created: None,
+        urls: urls
+            .iter()
+            .map(|url| Url {
+                url: (*url).to_owned(),
+                status: Some(status.clone()),
+                progress: None,
+                finished: None,
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn a_task_on_several_pages_is_listed_once_as_the_last_page_shows_it() {
+    let mut merged = MergedTasks::default();
+    merged.merge(vec![
+        task("a", &Status::Success, &["u"]),
+        task("b", &Status::Process, &["v", "w"]),
+    ]);
+    merged.merge(vec![
+        task("b", &Status::Failure, &["w", "x"]),
+        task("c", &Status::Wait, &[]),
+    ]);
+    let tasks = merged.into_tasks();
+    let ids: Vec<&str> = tasks.iter().map(|task| task.id.as_str()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert_eq!(tasks[1].status, Some(Status::Failure));
+    let urls: Vec<(&str, &str)> = tasks[1]
+        .urls
+        .iter()
+        .map(|url| (url.url.as_str(), url.status.as_ref().unwrap().as_str()))
+        .collect();
+    assert_eq!(urls, [("v", "process"), ("w", "failure"), ("x", "failure")]);
+}
+
+#[test]
+fn tasks_without_an_id_are_kept_apart_unless_they_are_equal() {
+    let mut merged = MergedTasks::default();
+    merged.merge(vec![task("", &Status::Wait, &["u"])]);
+    merged.merge(vec![
+        task("", &Status::Wait, &["u"]),
+        task("", &Status::Wait, &["v"]),
+    ]);
+    assert_eq!(merged.into_tasks().len(), 2);
 }
 
 #[cfg(feature = "simulator")]
@@ -145,9 +198,9 @@ mod against_the_simulator {
         let listed = walk(&client, &request, 100).unwrap();
         assert_eq!(listed.tasks.len(), 9);
         assert!(listed.tasks.iter().all(|task| task.urls.len() == 3));
-        assert_eq!(listed.total_count, Count::OfNoPage);
+        assert_eq!(listed.total_count, TotalCount::NotApplicable);
         let page = one_page(&client, &request).unwrap();
-        assert_eq!(page.total_count, Count::OfPage(Some(9)));
+        assert_eq!(page.total_count, TotalCount::OfPage(Some(9)));
         assert!(page.tasks.len() < 9);
     }
 }

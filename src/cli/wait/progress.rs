@@ -1,4 +1,4 @@
-//! What is told while a wait goes on, on stderr: a line with a bar on a terminal, a line a change in a log, nothing with `-q`.
+//! Progress of `wait` on stderr: a bar on a terminal, else one line per change, nothing with `-q`.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -6,26 +6,27 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::board::{Board, Waited};
-use crate::cli::{Context, LogFormat};
+use super::tracked_tasks::{TrackedTask, TrackedTasks};
+use crate::cli::context::{Context, LogFormat};
+use crate::cli::stdio::note;
 use crate::clock::Clock;
 use crate::domain::event::UrlCounts;
 use crate::domain::model::TaskId;
 use crate::domain::text::sanitize;
 use crate::domain::text::span;
 
-/// How often the bar's time is brought up to date.
+/// Refresh interval of the bar.
 const TICK: Duration = Duration::from_millis(250);
 
 const TEMPLATE: &str = "[{bar:24}] {pos:>3} %  {elapsed}  {wide_msg}";
 
-/// How progress is told.
+/// Shows the progress.
 pub(super) struct Progress<'a> {
-    shown: Shown,
+    style: ProgressDisplay,
     clock: &'a dyn Clock,
 }
 
-enum Shown {
+enum ProgressDisplay {
     Bar(ProgressBar),
     Lines,
     Nothing,
@@ -38,65 +39,61 @@ impl<'a> Progress<'a> {
             .get("TERM")
             .is_none_or(|term| term == "dumb");
         let is_plain = is_dumb || context.arguments.log_format == LogFormat::Json;
-        let shown = if context.arguments.quiet {
-            Shown::Nothing
+        let style = if context.arguments.quiet {
+            ProgressDisplay::Nothing
         } else if is_plain || !io::stderr().is_terminal() {
-            Shown::Lines
+            ProgressDisplay::Lines
         } else {
-            Shown::Bar(bar())
+            ProgressDisplay::Bar(bar())
         };
-        Self { shown, clock }
+        Self { style, clock }
     }
 
-    /// Tells how far it is, and what changed.
-    pub(super) fn show(&self, changed: &[TaskId], board: &Board) {
-        match &self.shown {
-            Shown::Bar(bar) => {
-                bar.set_position(board.percent());
-                bar.set_message(sum(board));
+    /// Updates the bar, or prints the tasks that changed.
+    pub(super) fn show(&self, changed: &[TaskId], tasks: &TrackedTasks) {
+        match &self.style {
+            ProgressDisplay::Bar(bar) => {
+                bar.set_position(tasks.percent());
+                bar.set_message(totals(tasks));
             }
-            Shown::Lines => {
-                for waited in board
-                    .waited()
-                    .iter()
-                    .filter(|one| changed.contains(&one.id))
-                {
+            ProgressDisplay::Lines => {
+                let all = tasks.as_slice().iter();
+                for task in all.filter(|one| changed.contains(&one.id)) {
                     self.line(&format!(
                         "{}: {}",
-                        sanitize(waited.id.as_str()),
-                        told(waited)
+                        sanitize(task.id.as_str()),
+                        task.summary()
                     ));
                 }
             }
-            Shown::Nothing => {}
+            ProgressDisplay::Nothing => {}
         }
     }
 
-    /// Tells something beside the tasks.
+    /// Prints a remark.
     pub(super) fn remark(&self, text: &str) {
-        match &self.shown {
-            Shown::Bar(bar) => bar.println(text),
-            Shown::Lines => self.line(text),
-            Shown::Nothing => {}
+        match &self.style {
+            ProgressDisplay::Bar(bar) => bar.println(text),
+            ProgressDisplay::Lines => self.line(text),
+            ProgressDisplay::Nothing => {}
         }
     }
 
-    /// Nothing more will be told.
+    /// Removes the bar.
     pub(super) fn end(&self) {
-        if let Shown::Bar(bar) = &self.shown {
+        if let ProgressDisplay::Bar(bar) = &self.style {
             bar.finish_and_clear();
         }
     }
 
     fn line(&self, text: &str) {
-        let line = format!("[{}] {text}", span(self.clock.monotonic()));
-        anstream::eprintln!("{line}");
+        note(&format!("[{}] {text}", span(self.clock.monotonic())));
     }
 }
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(100);
-    // A template that is not understood would be found by the tests.
+    // A test parses the template.
     if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
         bar.set_style(style.progress_chars("=> "));
     }
@@ -105,12 +102,12 @@ fn bar() -> ProgressBar {
 }
 
 /// `1 of 3 tasks finished, 5 of 8 URLs, 1 failed`.
-fn sum(board: &Board) -> String {
-    let tasks = board.waited();
+fn totals(tasks: &TrackedTasks) -> String {
+    let tasks = tasks.as_slice();
     let finished = tasks.iter().filter(|one| one.is_finished()).count();
-    let unseen = tasks.iter().filter(|one| one.task.is_none()).count();
+    let unlisted = tasks.iter().filter(|one| one.task.is_none()).count();
     let mut urls = UrlCounts::default();
-    for counts in tasks.iter().map(Waited::counts) {
+    for counts in tasks.iter().map(TrackedTask::counts) {
         urls.total += counts.total;
         urls.success += counts.success;
         urls.failure += counts.failure;
@@ -125,22 +122,8 @@ fn sum(board: &Board) -> String {
     if urls.failure > 0 {
         let _ = write!(text, ", {} failed", urls.failure);
     }
-    if unseen > 0 {
-        let _ = write!(text, ", {unseen} not listed yet");
-    }
-    text
-}
-
-/// `process, 1 of 2 URLs, 1 failed`; of a task that was not seen, that it was not.
-pub(super) fn told(waited: &Waited) -> String {
-    let Some(task) = &waited.task else {
-        return "not listed yet".to_owned();
-    };
-    let urls = UrlCounts::of(task);
-    let status = sanitize(task.status.as_str());
-    let mut text = format!("{status}, {} of {} URLs", urls.success, urls.total);
-    if urls.failure > 0 {
-        let _ = write!(text, ", {} failed", urls.failure);
+    if unlisted > 0 {
+        let _ = write!(text, ", {unlisted} not listed yet");
     }
     text
 }
@@ -151,14 +134,14 @@ mod tests {
     use crate::domain::model::{Status, Task, Timestamp, Url};
 
     #[test]
-    fn the_bars_template_is_understood() {
+    fn the_bars_template_is_valid() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 
     #[test]
-    fn a_task_and_the_whole_are_told_in_a_line() {
+    fn one_task_and_the_totals_are_each_one_line() {
         let now = Timestamp::EPOCH;
-        let mut board = Board::new(["a".into(), "b".into()], now);
+        let mut tasks = TrackedTasks::new(["a".into(), "b".into()], now);
         let url = |url: &str, status: &str| Url {
             url: url.to_owned(),
             status: Some(Status::from_word(status)),
@@ -172,11 +155,14 @@ mod tests {
             created: None,
             urls: vec![url("x", "success"), url("y", "failure"), url("z", "wait")],
         };
-        board.see(&task, now);
-        assert_eq!(told(&board.waited()[0]), "process, 1 of 3 URLs, 1 failed");
-        assert_eq!(told(&board.waited()[1]), "not listed yet");
+        tasks.apply(&task, now);
         assert_eq!(
-            sum(&board),
+            tasks.as_slice()[0].summary(),
+            "process, 1 of 3 URLs, 1 failed"
+        );
+        assert_eq!(tasks.as_slice()[1].summary(), "not listed yet");
+        assert_eq!(
+            totals(&tasks),
             "0 of 2 tasks finished, 1 of 3 URLs, 1 failed, 1 not listed yet"
         );
     }

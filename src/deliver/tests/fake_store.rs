@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::domain::model::{
-    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
-    Timestamp, WebhookName,
+    KnownTask, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 use crate::store::{
     Attempt, AttemptResult, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store,
@@ -181,16 +180,6 @@ impl Store for FakeStore {
         _: &TargetName,
         _: &[TaskLookup<'_>],
     ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
-        unreachable!()
-    }
-
-    fn remembered(
-        &self,
-        _: &TargetName,
-        _: ListOrder,
-        _: Option<&ListPosition>,
-        _: usize,
-    ) -> Result<Vec<Remembered>, StoreError> {
         unreachable!()
     }
 

@@ -190,7 +190,7 @@ fn three_misses_in_a_row_make_a_task_vanish_and_a_sight_ends_the_row() {
 
 #[test]
 fn a_record_in_other_words_is_written_twice_at_most() {
-    let [a, b, c] = [1, 2, 3].map(|hash| Fingerprint::of_text(9, hash));
+    let [a, b, c] = [1, 2, 3].map(Fingerprint::from_hash);
     let mut kept = None;
     let mut written = Vec::new();
     for seen in [a, a, b, a, c, b, c] {
@@ -268,12 +268,12 @@ proptest! {
         let known = compare(Some(&before), &second, moment(1001)).map_or(before, |difference| difference.task);
         let footprint = TaskSummary {
             number: TaskRowId(1),
-            fingerprint: kept.map(|hash| Fingerprint::of_text(9, hash)),
+            fingerprint: kept.map(Fingerprint::from_hash),
             created: known.created,
             in_flight: known.is_in_flight(),
             stalled: known.stalled,
         };
-        let glance = is_known(&footprint, seen.map(|hash| Fingerprint::of_text(9, hash)), moment(now));
+        let glance = is_known(&footprint, seen.map(Fingerprint::from_hash), moment(now));
         if glance {
             prop_assert!(kept.is_some());
             prop_assert_eq!(compare(Some(&known), &second, moment(now)), None);

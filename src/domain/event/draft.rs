@@ -33,7 +33,7 @@ pub struct EventDraft {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct DocumentFields<'a> {
     version: u32,
     id: &'a str,
     sequence: u64,
@@ -69,7 +69,7 @@ impl EventDraft {
     #[must_use]
     pub fn document(&self, id: &str, sequence: u64) -> String {
         let listed = self.changes.len().min(MAX_CHANGES);
-        let document = Document {
+        let document = DocumentFields {
             version: 1,
             id,
             sequence,

@@ -20,7 +20,7 @@ pub enum TimeArg {
 impl TimeArg {
     /// The moment, seen from `now`.
     #[must_use]
-    pub fn seen_from(self, now: Timestamp) -> Timestamp {
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(time) => time,
             Self::Ago(age) => now.saturating_sub(age),
@@ -115,8 +115,8 @@ mod tests {
     fn an_age_counts_back_from_now() {
         let moment: TimeArg = "1h 30m".parse().unwrap();
         let now = Timestamp::from_unix_seconds(10_000).unwrap();
-        assert_eq!(moment.seen_from(now).unix_seconds(), 4_600);
-        assert_eq!(at(7).seen_from(now).unix_seconds(), 7);
+        assert_eq!(moment.resolve(now).unix_seconds(), 4_600);
+        assert_eq!(at(7).resolve(now).unix_seconds(), 7);
     }
 
     #[test]

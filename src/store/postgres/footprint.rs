@@ -8,33 +8,14 @@ use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use super::session::Transaction;
-use super::snapshot::Parameter;
-use super::values::{count, escape, number, optional_time, time, to_bigint, unescape};
+use super::values::{escape, number, optional_time, time, to_bigint};
 use crate::domain::model::{
-    Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
-    TaskSummary, Timestamp,
+    Fingerprint, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp,
 };
 use crate::store::{PageCapacity, RecentSpan};
 
 const FOOTPRINTS: &str = "SELECT id, number, fingerprint, created, in_flight, stalled
     FROM task WHERE target = $1 AND id = ANY($2)";
-/// Those of whose texts the length is told in the upper 16 bits of the fingerprint.
-macro_rules! remembered {
-    ($beyond:literal, $order:literal) => {
-        concat!(
-            "SELECT id, number, fingerprint, created, in_flight, stalled, url_count FROM task
-            WHERE target = $1 AND created IS NOT NULL AND (created, id) ",
-            $beyond,
-            " ($2, $3) AND fingerprint >> 48 <> 0 ORDER BY created ",
-            $order,
-            ", id ",
-            $order,
-            " LIMIT $4"
-        )
-    };
-}
-const REMEMBERED_NEWEST_FIRST: &str = remembered!("<", "DESC");
-const REMEMBERED_OLDEST_FIRST: &str = remembered!(">", "ASC");
 const LAST_NUMBER: &str = "SELECT coalesce(max(number), 0) FROM task";
 /// Of the newest tasks, with what they take up all together: the first that does not fit.
 const REACH: &str = "SELECT created, room FROM (
@@ -58,34 +39,6 @@ pub(super) async fn task_summaries(
         known.insert(row.try_get::<_, String>(0)?, read_footprint(row)?);
     }
     Ok(ids.iter().map(|id| known.get(id).copied()).collect())
-}
-
-/// See [`crate::store::Store::remembered`].
-pub(super) async fn remembered(
-    tx: &Transaction<'_>,
-    target: &TargetName,
-    order: ListOrder,
-    beyond: Option<&ListPosition>,
-    at_most: usize,
-) -> Result<Vec<Remembered>, PostgresError> {
-    let (sql, end) = match order {
-        ListOrder::NewestFirst => (REMEMBERED_NEWEST_FIRST, i64::MAX),
-        ListOrder::OldestFirst => (REMEMBERED_OLDEST_FIRST, i64::MIN),
-    };
-    let created = beyond.map_or(end, |place| place.created.unix_seconds());
-    let id = beyond.map_or_else(String::new, |place| escape(place.id.as_str()));
-    let parameters: [Parameter<'_>; 4] =
-        [&target.as_str(), &created, &id, &to_bigint(at_most as u64)];
-    let rows = tx.query(sql, &parameters).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Remembered {
-                id: TaskId(unescape(row.try_get(0)?)),
-                url_count: usize::try_from(count(row, 6)?).unwrap_or(usize::MAX),
-                footprint: read_footprint(row)?,
-            })
-        })
-        .collect()
 }
 
 /// See [`crate::store::Store::last_task_row_id`].

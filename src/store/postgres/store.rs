@@ -18,8 +18,7 @@ use super::writer::{LeaseHeartbeat, RENEW_INTERVAL, Writer};
 use super::{footprint, outbox, prune, schema, snapshot};
 use crate::clock::{CancelToken, Clock};
 use crate::domain::model::{
-    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
-    Timestamp, WebhookName,
+    KnownTask, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 use crate::store::{
     Attempt, Commit, Delivery, LeaseStatus, OutboxBacklog, PageCapacity, RecentSpan, Store,
@@ -160,18 +159,6 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Option<TaskSummary>>, StoreError> {
         self.read("look tasks up", async |tx| {
             footprint::task_summaries(tx, target, sought).await
-        })
-    }
-
-    fn remembered(
-        &self,
-        target: &TargetName,
-        order: ListOrder,
-        beyond: Option<&ListPosition>,
-        at_most: usize,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        self.read("remember tasks", async |tx| {
-            footprint::remembered(tx, target, order, beyond, at_most).await
         })
     }
 

@@ -8,8 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use super::error::SqliteError;
 use super::values::{count, optional_time, time};
 use crate::domain::model::{
-    Fingerprint, ListOrder, ListPosition, Remembered, TargetName, TaskId, TaskLookup, TaskRowId,
-    TaskSummary, Timestamp,
+    Fingerprint, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp,
 };
 use crate::store::{PageCapacity, RecentSpan};
 
@@ -20,35 +19,10 @@ const BY_ID: &str = "SELECT number, fingerprint, created, in_flight, stalled
     FROM task WHERE target = ?1 AND id = ?2";
 pub(super) const NEWEST: &str = "SELECT created, url_count FROM task INDEXED BY task_footprint
     WHERE target = ?1 AND created >= ?2 ORDER BY created DESC, id DESC";
-/// Those of whose texts the length is told in the upper 16 bits of the fingerprint.
-macro_rules! remembered {
-    ($beyond:literal, $order:literal) => {
-        concat!(
-            "SELECT number, fingerprint, created, in_flight, stalled, id, url_count
-            FROM task INDEXED BY task_footprint
-            WHERE target = ?1 AND (created, id) ",
-            $beyond,
-            " (?2, ?3) AND fingerprint >> 48 <> 0 ORDER BY created ",
-            $order,
-            ", id ",
-            $order,
-            " LIMIT ?4"
-        )
-    };
-}
-pub(super) const REMEMBERED_NEWEST_FIRST: &str = remembered!("<", "DESC");
-pub(super) const REMEMBERED_OLDEST_FIRST: &str = remembered!(">", "ASC");
 pub(super) const LAST_NUMBER: &str = "SELECT max(number) FROM task";
 
 /// Everything above, to be tried at open.
-pub(super) const STATEMENTS: &[&str] = &[
-    FROM_HERE,
-    BY_ID,
-    NEWEST,
-    REMEMBERED_NEWEST_FIRST,
-    REMEMBERED_OLDEST_FIRST,
-    LAST_NUMBER,
-];
+pub(super) const STATEMENTS: &[&str] = &[FROM_HERE, BY_ID, NEWEST, LAST_NUMBER];
 
 /// So many rows that nobody asked for are passed over in a row; then looking up the next one anew costs less.
 const STRAYS: u32 = 8;
@@ -160,34 +134,6 @@ fn read_footprint(row: &Row<'_>, created: Option<Timestamp>) -> Result<TaskSumma
         in_flight: row.get(3)?,
         stalled: row.get(4)?,
     })
-}
-
-/// See [`crate::store::Store::remembered`].
-pub(super) fn remembered(
-    connection: &Connection,
-    target: &TargetName,
-    order: ListOrder,
-    beyond: Option<&ListPosition>,
-    at_most: usize,
-) -> Result<Vec<Remembered>, SqliteError> {
-    let (sql, end) = match order {
-        ListOrder::NewestFirst => (REMEMBERED_NEWEST_FIRST, i64::MAX),
-        ListOrder::OldestFirst => (REMEMBERED_OLDEST_FIRST, i64::MIN),
-    };
-    let created = beyond.map_or(end, |place| place.created.unix_seconds());
-    let id = beyond.map_or("", |place| place.id.as_str());
-    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![target.as_str(), created, id, at_most])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(Remembered {
-            id: TaskId(row.get(5)?),
-            url_count: usize::try_from(count(row, 6)?).unwrap_or(usize::MAX),
-            footprint: read_footprint(row, Some(time(row, 2)?))?,
-        });
-    }
-    Ok(found)
 }
 
 /// See [`crate::store::Store::recent_span`].

@@ -19,8 +19,7 @@ use super::recovery::DataLoss;
 use super::schema::MIGRATIONS;
 use super::{footprint, outbox, prune, snapshot};
 use crate::domain::model::{
-    KnownTask, ListOrder, ListPosition, Remembered, TargetName, TaskLookup, TaskRowId, TaskSummary,
-    Timestamp, WebhookName,
+    KnownTask, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp, WebhookName,
 };
 use crate::store::{
     Attempt, Commit, Delivery, OutboxBacklog, PageCapacity, RecentSpan, Store, StoreError,
@@ -189,18 +188,6 @@ impl Store for SqliteStore {
         }
         self.read_to_write("look for tasks", |state| {
             footprint::task_summaries(state, target, sought)
-        })
-    }
-
-    fn remembered(
-        &self,
-        target: &TargetName,
-        order: ListOrder,
-        beyond: Option<&ListPosition>,
-        at_most: usize,
-    ) -> Result<Vec<Remembered>, StoreError> {
-        self.read_to_write("remember tasks", |state| {
-            footprint::remembered(state, target, order, beyond, at_most)
         })
     }
 

@@ -275,14 +275,6 @@ fn no_question_reads_finished_rows() {
         (snapshot::COUNT_IN_FLIGHT, "COVERING INDEX task_in_flight"),
         (footprint::FROM_HERE, "COVERING INDEX task_footprint"),
         (footprint::NEWEST, "COVERING INDEX task_footprint"),
-        (
-            footprint::REMEMBERED_NEWEST_FIRST,
-            "COVERING INDEX task_footprint",
-        ),
-        (
-            footprint::REMEMBERED_OLDEST_FIRST,
-            "COVERING INDEX task_footprint",
-        ),
         (outbox::PENDING, "INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_pending"),
         (outbox::OWED, "COVERING INDEX delivery_dead"),

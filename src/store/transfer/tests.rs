@@ -54,7 +54,7 @@ pub(in crate::store) fn fill(store: &dyn Store) {
     );
     let retouch = FingerprintUpdate {
         number: number.unwrap()[0].unwrap().number,
-        fingerprint: Fingerprint::of_text(9, 77),
+        fingerprint: Fingerprint::from_hash(77),
     };
     let retouch = Commit {
         fingerprints: vec![retouch],

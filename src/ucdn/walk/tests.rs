@@ -7,11 +7,11 @@ use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::domain::model::{Status, Task, TaskId, Url};
-use crate::ucdn::wire::read_page;
-use crate::ucdn::wire::tests::render;
+use crate::ucdn::response::ListResponse;
+use crate::ucdn::response::tests::render;
 
 mod exact;
-mod extents;
+mod overlaps;
 mod server;
 mod walked;
 
@@ -192,12 +192,12 @@ fn a_total_count_that_counts_the_page_ends_no_walk() {
 #[test]
 fn an_empty_list_is_complete_and_a_missing_one_with_a_count_is_broken() {
     let mut walk = Walk::new(200, Paging::default());
-    let page = Page {
+    let page = ListResponse {
         total_count: Some(3),
-        ..Page::default()
+        ..ListResponse::default()
     };
     assert_eq!(
-        walk.read(page).unwrap_err(),
+        walk.accept_page(page).unwrap_err(),
         WalkError::NoList { total_count: 3 }
     );
     let mut server = Server::new(&[], CountedIn::Tasks);
@@ -213,9 +213,9 @@ fn an_empty_list_is_complete_and_a_missing_one_with_a_count_is_broken() {
 fn a_server_that_ignores_offset_ends_the_walk_with_an_error() {
     let server = Server::new(&[1; 9], CountedIn::Tasks);
     let mut walk = Walk::new(3, Paging::default());
-    let first = walk.first();
+    let first = walk.first_request();
     let error = loop {
-        if let Err(error) = walk.read(server.clone().answer(first)) {
+        if let Err(error) = walk.accept_page(server.clone().answer(first)) {
             break error;
         }
     };
@@ -228,7 +228,8 @@ fn a_server_that_ignores_offset_is_found_out_whatever_it_shows() {
     let list = r#"{"TaskId":"a","UrlLists":[{"Url":"u"}]},{"TaskId":"b","UrlLists":[{"Url":"\ud800"},{"Url":"v"}]}"#;
     let body = format!(r#"{{"RetCode":0,"TaskList":[{list}]}}"#);
     let mut walk = Walk::new(3, Paging::default());
-    let mut reads = (0..100).map(|_| walk.read(read_page(body.clone().into_bytes()).unwrap()));
+    let mut reads =
+        (0..100).map(|_| walk.accept_page(ListResponse::parse(body.clone().into_bytes()).unwrap()));
     let error = reads.find_map(Result::err);
     assert_eq!(error, Some(WalkError::NoProgress));
 }
@@ -236,25 +237,26 @@ fn a_server_that_ignores_offset_is_found_out_whatever_it_shows() {
 #[test]
 fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
     let mut walk = Walk::new(2, Paging::default());
-    let mut ask = walk.first();
+    let mut ask = walk.first_request();
     let mut pages = 0;
     let error = loop {
         let tasks = (ask.offset..ask.offset + 2)
             .map(|n| task(format!("t{n}"), 1).into())
             .collect();
-        let page = Page {
+        let page = ListResponse {
             tasks,
             total_count: None,
-            list: ListField::Present,
-            ..Page::default()
+            list: TaskListField::Present,
+            ..ListResponse::default()
         };
-        match walk.read(page) {
-            Ok(Sighting {
-                next: Next::Ask(next),
+        match walk.accept_page(page) {
+            Ok(PageResult {
+                next: NextStep::Request(next),
                 ..
             }) => (ask, pages) = (next, pages + 1),
-            Ok(Sighting {
-                next: Next::End(_), ..
+            Ok(PageResult {
+                next: NextStep::End(_),
+                ..
             }) => panic!("no end was given"),
             Err(error) => break error,
         }
@@ -265,20 +267,25 @@ fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
 #[test]
 fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
     let mut walk = Walk::new(2, Paging::default());
-    let page = |tasks: &[&Task]| Page {
-        tasks: tasks.iter().copied().cloned().map(Listed::from).collect(),
+    let page = |tasks: &[&Task]| ListResponse {
+        tasks: tasks
+            .iter()
+            .copied()
+            .cloned()
+            .map(ListedTask::from)
+            .collect(),
         total_count: None,
-        list: ListField::Present,
-        ..Page::default()
+        list: TaskListField::Present,
+        ..ListResponse::default()
     };
     let (a, b) = (task("a".to_owned(), 1), task("b".to_owned(), 1));
     let failed = Task {
         status: Some(Status::Failure),
         ..b.clone()
     };
-    let mut seen = walk.read(page(&[&a, &b])).unwrap().tasks;
-    seen.extend(walk.read(page(&[&failed])).unwrap().tasks);
-    let seen: Vec<Task> = seen.iter().map(Listed::to_task).collect();
+    let mut seen = walk.accept_page(page(&[&a, &b])).unwrap().tasks;
+    seen.extend(walk.accept_page(page(&[&failed])).unwrap().tasks);
+    let seen: Vec<Task> = seen.iter().map(ListedTask::to_task).collect();
     assert_eq!(seen, [a, b, failed]);
 }
 
@@ -286,7 +293,10 @@ fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
 fn what_was_held_back_is_not_lost_when_a_later_page_fails() {
     let mut walk = Walk::new(2, Paging::default());
     let mut server = Server::new(&[1, 1, 1], CountedIn::Tasks);
-    let seen = walk.read(server.answer(walk.first())).unwrap().tasks;
+    let seen = walk
+        .accept_page(server.answer(walk.first_request()))
+        .unwrap()
+        .tasks;
     assert_eq!((seen.len(), walk.into_unreported().len()), (1, 1));
 }
 

@@ -1,4 +1,4 @@
-//! The frame of a plot: where hours and values are in it, and the lines that say so. Pure.
+//! Axes of a plot: positions of hours and values, grid lines and labels.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::web::overview::HOURS;
 
-/// A plot's size, in its own units, and its margins.
+/// Size and margins of a plot, in units of its view box.
 pub(super) const WIDTH: f64 = 480.0;
 pub(super) const HEIGHT: f64 = 190.0;
 pub(super) const LEFT: f64 = 56.0;
@@ -14,10 +14,10 @@ pub(super) const RIGHT: f64 = 8.0;
 pub(super) const TOP: f64 = 24.0;
 const BOTTOM: f64 = 34.0;
 
-/// Lines above the ground line, at the most.
-const MOST_LINES: u64 = 4;
+/// Grid lines above the base line.
+const MAX_LINES: u64 = 4;
 
-/// Steps between lines that people count in, in seconds.
+/// Round steps between grid lines of durations, in seconds.
 const SECONDS: [u64; 17] = [
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400,
 ];
@@ -37,44 +37,44 @@ enum Unit {
 }
 
 impl Axis {
-    pub(super) fn of_durations(longest: Duration) -> Self {
-        let most = longest.as_secs().max(1);
-        let fits = |step: &u64| most.div_ceil(*step) <= MOST_LINES;
+    pub(super) fn of_durations(max: Duration) -> Self {
+        let max = max.as_secs().max(1);
+        let fits = |step: &u64| max.div_ceil(*step) <= MAX_LINES;
         let step = SECONDS.into_iter().find(fits);
         Self::with(
-            step.unwrap_or_else(|| most.div_ceil(MOST_LINES)),
-            most,
+            step.unwrap_or_else(|| max.div_ceil(MAX_LINES)),
+            max,
             Unit::Seconds,
         )
     }
 
-    pub(super) fn of_counts(most: u64) -> Self {
-        let most = most.max(1);
+    pub(super) fn of_counts(max: u64) -> Self {
+        let max = max.max(1);
         let powers = (0..19).map(|power| 10_u64.pow(power));
         let steps =
             powers.flat_map(|power| [power, power.saturating_mul(2), power.saturating_mul(5)]);
         let step = steps
             .into_iter()
-            .find(|step| most.div_ceil(*step) <= MOST_LINES);
-        Self::with(step.unwrap_or(most), most, Unit::Tasks)
+            .find(|step| max.div_ceil(*step) <= MAX_LINES);
+        Self::with(step.unwrap_or(max), max, Unit::Tasks)
     }
 
-    fn with(step: u64, most: u64, unit: Unit) -> Self {
+    fn with(step: u64, max: u64, unit: Unit) -> Self {
         Self {
             step,
-            lines: most.div_ceil(step),
+            lines: max.div_ceil(step),
             unit,
         }
     }
 
-    /// Where a value is, from the top.
-    #[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
+    /// Vertical position of a value, from the top.
+    #[expect(clippy::cast_precision_loss, reason = "a position in a plot")]
     pub(super) fn y(&self, value: f64) -> f64 {
         let top = self.step.saturating_mul(self.lines) as f64;
         self.bottom() - (self.bottom() - TOP) * (value / top).clamp(0.0, 1.0)
     }
 
-    /// Where 0 is.
+    /// Vertical position of 0.
     #[expect(
         clippy::unused_self,
         reason = "beside `y`, of which it is the lower end"
@@ -92,8 +92,8 @@ impl Axis {
         }
     }
 
-    /// Lines, their values, and what the axes count.
-    #[expect(clippy::cast_precision_loss, reason = "a place in a picture")]
+    /// Grid lines with their labels. `counts` names the unit of the values.
+    #[expect(clippy::cast_precision_loss, reason = "a position in a plot")]
     pub(super) fn grid(&self, counts: &str) -> Markup {
         let values = (0..=self.lines).map(|line| line * self.step);
         let last = u32::try_from(HOURS - 1).unwrap_or(u32::MAX);
@@ -114,7 +114,7 @@ impl Axis {
     }
 }
 
-/// The middle of an hour of the day, from the left.
+/// Horizontal position of the middle of an hour, from the left.
 pub(super) fn x(hour: u32) -> f64 {
     let hours = u32::try_from(HOURS).map_or(1.0, f64::from);
     LEFT + (WIDTH - LEFT - RIGHT) * (f64::from(hour) + 0.5) / hours
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_stand_at_values_that_people_count_in() {
+    fn grid_lines_are_at_round_values() {
         for (longest, step, lines) in [
             (0, 1, 1),
             (3, 1, 3),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_value_is_within_the_picture() {
+    fn the_highest_value_is_inside_the_plot() {
         let axis = Axis::of_durations(Duration::from_secs(41));
         assert!((axis.y(0.0) - axis.bottom()).abs() < f64::EPSILON);
         assert!(axis.y(41.0) > TOP && axis.y(1e9) >= TOP);

@@ -1,4 +1,4 @@
-//! Events as people read them: when, of which type, and the sentence that receivers get. Pure.
+//! Events as lists: time, type and the summary that receivers get.
 
 use maud::{Markup, html};
 
@@ -8,17 +8,17 @@ use crate::domain::event::{EventDocument, UrlChange};
 use crate::domain::model::Timestamp;
 use crate::store::queries::{DeliveryRecord, DeliveryState, EventRecord};
 
-/// The latest, a line each.
+/// The latest events, one line each.
 pub(super) fn latest(events: &[EventRecord], now: Timestamp) -> Markup {
     html! {
-        @if events.is_empty() { p.none { "None yet." } }
+        @if events.is_empty() { p.none { "No event yet." } }
         @else { ol.events { @for event in events { li {
             (line(event, now, &EventDocument::read(&event.document).summary))
         } } } }
     }
 }
 
-/// All of a task's, with the URLs that they tell of and what became of them.
+/// The events of one task, with their changed URLs and their deliveries.
 pub(super) fn history(
     events: &[EventRecord],
     deliveries: &[DeliveryRecord],
@@ -69,18 +69,18 @@ fn changes(event: &EventRecord, document: &EventDocument) -> Markup {
 }
 
 fn outcome(delivery: &DeliveryRecord, now: Timestamp) -> Markup {
-    let (class, said) = match delivery.state {
-        DeliveryState::Pending if delivery.attempts > 0 => ("stalled", "to be tried again"),
-        DeliveryState::Pending => ("wait", "owed"),
+    let (class, label) = match delivery.state {
+        DeliveryState::Pending if delivery.attempts > 0 => ("stalled", "to be retried"),
+        DeliveryState::Pending => ("wait", "pending"),
         DeliveryState::Delivered => ("success", "delivered"),
-        DeliveryState::Dead => ("failure", "given up"),
+        DeliveryState::Dead => ("failure", "dead"),
     };
     html! {
-        (outside(delivery.webhook.as_str())) ": " span.word.(class) { (said) }
+        (outside(delivery.webhook.as_str())) ": " span.word.(class) { (label) }
         @if let Some(at) = delivery.last_attempt { " " (time(at, now)) }
         @if let Some(answer) = &delivery.last_answer { ": " (outside(answer)) }
-        @match delivery.attempts { 0 => {}, 1 => { ", 1 try failed" }, attempts => { ", " (attempts) " attempts failed" } }
-        @if let Some(next) = delivery.next_attempt.filter(|_| delivery.state == DeliveryState::Pending) { "; next try " (time(next, now)) }
+        @match delivery.attempts { 0 => {}, 1 => { ", 1 attempt failed" }, attempts => { ", " (attempts) " attempts failed" } }
+        @if let Some(next) = delivery.next_attempt.filter(|_| delivery.state == DeliveryState::Pending) { "; next attempt " (time(next, now)) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A day in two plots: how long tasks took, and how many failed. Each is a picture, a sentence and a table. Pure.
+//! Plots of the last 24 hours: durations and failures by hour of submission. Each has a picture, a sentence and a table.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use super::text::span;
 use crate::domain::text::counted;
 use crate::web::overview::{Hour, SAMPLE, Tally};
 
-/// What a plot shows, in words.
-struct Words<'a> {
+/// The texts of a plot.
+struct Caption<'a> {
     name: &'static str,
     title: &'static str,
     sentence: &'a str,
 }
 
-/// How long tasks took.
+/// Median and 95th percentile of task durations.
 pub(super) fn durations(hours: &[Hour]) -> Markup {
     let longest = hours
         .iter()
@@ -34,10 +34,10 @@ pub(super) fn durations(hours: &[Hour]) -> Markup {
     let axis = Axis::of_durations(longest);
     let latest = hours.iter().rev().find_map(|hour| hour.durations);
     let sentence = latest.map_or_else(String::new, |latest| format!(
-        "From submission to the end of the last URL, by the hour of submission. Latest hour: median {}, 95 % within {}.",
+        "From submission to the end of the last URL, by hour of submission. Latest hour: median {}, 95 % within {}.",
         span(latest.median), span(latest.p95)
     ));
-    let words = Words {
+    let caption = Caption {
         name: "durations",
         title: "How long tasks took",
         sentence: &sentence,
@@ -63,18 +63,18 @@ pub(super) fn durations(hours: &[Hour]) -> Markup {
         " " span.key { svg viewBox="0 0 24 8" aria-hidden="true" focusable="false" { path.line.p95 d="M0 4H24" {} } " 95th percentile" }
     };
     let table = html! {
-        thead { tr { th scope="col" { "Hour (UTC)" } th.number scope="col" { "Median" } th.number scope="col" { "95 %" } th.number scope="col" { "Of tasks" } } }
+        thead { tr { th scope="col" { "Hour (UTC)" } th.number scope="col" { "Median" } th.number scope="col" { "95 %" } th.number scope="col" { "Tasks" } } }
         tbody { @for hour in hours { @if let Some(it) = hour.durations {
             tr { th scope="row" { (clock(hour)) } td.number { (span(it.median)) } td.number { (span(it.p95)) } td.number { (it.sample) } }
         } } }
     };
     let note = format!(
-        "Of an hour with more than {SAMPLE} finished tasks, its newest {SAMPLE} are taken."
+        "If more than {SAMPLE} tasks of an hour have finished, the newest {SAMPLE} are measured."
     );
-    figure(&words, &picture, &legend, &table, &note)
+    figure(&caption, &picture, &legend, &table, &note)
 }
 
-/// How many tasks failed.
+/// Number of failed tasks.
 pub(super) fn failures(hours: &[Hour], day: Tally) -> Markup {
     if day.total == 0 {
         return empty(
@@ -90,12 +90,12 @@ pub(super) fn failures(hours: &[Hour], day: Tally) -> Markup {
         .unwrap_or(0);
     let axis = Axis::of_counts(most);
     let sentence = format!(
-        "{} of {} failed{}, by the hour of submission.",
+        "{} of {} failed{}, by hour of submission.",
         day.failed,
         counted(day.total, "task", "tasks"),
         share(day)
     );
-    let words = Words {
+    let caption = Caption {
         name: "failures",
         title: "Failed by hour",
         sentence: &sentence,
@@ -117,10 +117,10 @@ pub(super) fn failures(hours: &[Hour], day: Tally) -> Markup {
             tr { th scope="row" { (clock(hour)) } td.number { (hour.tally.total) } td.number { (hour.tally.failed) } }
         } } }
     };
-    figure(&words, &picture, &html! {}, &table, "")
+    figure(&caption, &picture, &html! {}, &table, "")
 }
 
-/// ` (1.2 %)`, where it says more than the numbers.
+/// ` (1.2 %)`. Empty if no task failed.
 #[expect(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
 fn share(day: Tally) -> String {
     if day.failed == 0 {
@@ -139,17 +139,17 @@ fn empty(name: &str, title: &str, why: &str) -> Markup {
 }
 
 fn figure(
-    words: &Words<'_>,
+    caption: &Caption<'_>,
     picture: &Markup,
     legend: &Markup,
     table: &Markup,
     note: &str,
 ) -> Markup {
-    let Words {
+    let Caption {
         name,
         title,
         sentence,
-    } = *words;
+    } = *caption;
     let (title_id, desc_id) = (format!("{name}-title"), format!("{name}-desc"));
     html! {
         figure.plot aria-labelledby=(name) {
@@ -169,7 +169,7 @@ fn figure(
     }
 }
 
-/// A line through what is there, with gaps where nothing is.
+/// An SVG path through the values, with a gap for each missing one.
 fn path(series: &[Option<f64>]) -> String {
     let (mut path, mut pen) = (String::new(), 'M');
     for (number, y) in (0_u32..).zip(series) {
@@ -190,13 +190,13 @@ fn points(series: &[Option<f64>]) -> impl Iterator<Item = (f64, f64)> {
     numbered.filter_map(|(number, y)| Some((x(number), (*y)?)))
 }
 
-/// What is said on pointing at an hour.
-fn pointers(hours: &[Hour], say: fn(&Hour) -> String) -> Markup {
+/// Invisible columns with the tooltip of each hour.
+fn pointers(hours: &[Hour], label: fn(&Hour) -> String) -> Markup {
     let width = x(1) - x(0);
     let height = HEIGHT - TOP;
     html! { @for (number, hour) in (0_u32..).zip(hours) {
         rect.pointer x=(format!("{:.1}", x(number) - width / 2.0)) y=(TOP) width=(format!("{width:.1}")) height=(height) {
-            title { (clock(hour)) " UTC: " (say(hour)) }
+            title { (clock(hour)) " UTC: " (label(hour)) }
         }
     } }
 }
@@ -209,7 +209,7 @@ fn duration_of(hour: &Hour) -> String {
             span(it.p95),
             counted(it.sample as u64, "task", "tasks")
         ),
-        None => "nothing finished".to_owned(),
+        None => "no task finished".to_owned(),
     }
 }
 

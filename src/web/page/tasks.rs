@@ -1,24 +1,105 @@
-//! Tasks as a list: a line each, and on opening it their URLs. Pure.
+//! Tasks as a list whose rows open to their URLs, and the page that searches for tasks.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::bar::Progress;
-use super::text::{outside, path_of, span, time};
-use crate::domain::model::{Absence, KnownTask, Status, Timestamp, UrlState};
+use super::layout::{HtmlPage, Refresh};
+use super::progress_bar::Progress;
+use super::text::{outside, outside_plain, path_of, span, time};
+use crate::domain::model::{Absence, KnownTask, Status, TargetName, Timestamp, UrlState};
 use crate::store::queries::TaskRecord;
+use crate::web::app_state::AppState;
+use crate::web::paging::{Cursor, ResultPage};
+use crate::web::query::QueryParams;
 
-/// URLs that a line opens to.
-const MOST_URLS: usize = 20;
+/// URLs in a row.
+const MAX_URLS: usize = 20;
 
-/// Tasks, each a line.
-pub(super) fn list(tasks: &[TaskRecord], now: Timestamp) -> Markup {
-    html! {
-        ul.tasks { @for task in tasks { (item(task, now)) } }
+/// Values of `status` that the form offers.
+const CONDITIONS: [&str; 8] = [
+    "in-flight",
+    "stalled",
+    "failure",
+    "vanished",
+    "wait",
+    "process",
+    "success",
+    "unknown",
+];
+
+/// Values of `since` that the form offers.
+const SPANS: [&str; 4] = ["1h", "6h", "1d", "7d"];
+
+pub(super) fn page(
+    app: &AppState,
+    params: &QueryParams,
+    found: &ResultPage<TaskRecord>,
+    now: Timestamp,
+) -> HtmlPage {
+    let next = found.end.as_ref().map(|end| {
+        let cursor = Cursor(end.cursor()).text();
+        format!("tasks?{}", params.with("after", &cursor))
+    });
+    HtmlPage {
+        title: "Tasks".to_owned(),
+        // A list that is read page by page must not move.
+        refresh: Refresh::Off,
+        severity: None,
+        now,
+        main: html! {
+            h1 { "Tasks" }
+            (form(app, params))
+            @if found.items.is_empty() {
+                p.none { @if next.is_some() { "No task found in this part of the list; older tasks follow." } @else { "No such task." } }
+            } @else {
+                ul.tasks { @for item in &found.items { (PreEscaped(item)) } }
+            }
+            @if let Some(next) = next { p { a.next rel="next" href=(next) { "Older tasks" } } }
+        },
     }
 }
 
-/// One of the list.
-pub(super) fn item(record: &TaskRecord, now: Timestamp) -> Markup {
+fn form(app: &AppState, params: &QueryParams) -> Markup {
+    let chosen = |name: &'static str| params.raw(name).next().unwrap_or_default();
+    let targets = app.health.snapshot().kinds;
+    html! {
+        form method="get" action="tasks" role="search" aria-label="Tasks" {
+            label { "Id " input type="search" name="id" value=(outside_plain(chosen("id"))) autocomplete="off" spellcheck="false"; }
+            label { "URL contains " input type="search" name="url" value=(outside_plain(chosen("url"))) autocomplete="off" spellcheck="false"; }
+            (choice("Status ", "status", chosen("status"), CONDITIONS))
+            (choice("Target ", "target", chosen("target"), targets.keys().map(TargetName::as_str)))
+            (choice("Since ", "since", chosen("since"), SPANS))
+            button type="submit" { "Show" }
+        }
+    }
+}
+
+/// A select field. A chosen value that is not among `words` is offered, too.
+fn choice<'a>(
+    label: &str,
+    name: &str,
+    chosen: &str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Markup {
+    let words: Vec<&str> = words.into_iter().collect();
+    let is_other = !chosen.is_empty() && !words.contains(&chosen);
+    html! {
+        label { (label) select name=(name) {
+            option value="" { "any" }
+            @if is_other { option value=(outside_plain(chosen)) selected { (outside_plain(chosen)) } }
+            @for word in words { option value=(word) selected[word == chosen] { (word) } }
+        } }
+    }
+}
+
+/// Tasks, one row each.
+pub(super) fn list(tasks: &[TaskRecord], now: Timestamp) -> Markup {
+    html! {
+        ul.tasks { @for task in tasks { (row(task, now)) } }
+    }
+}
+
+/// One row.
+pub(super) fn row(record: &TaskRecord, now: Timestamp) -> Markup {
     let progress = Progress::of(&record.task);
     let path = path_of(record);
     html! {
@@ -33,14 +114,14 @@ pub(super) fn item(record: &TaskRecord, now: Timestamp) -> Markup {
                     span.done { (progress.bar()) " " span.count { @if record.task.is_in_flight() { (progress.percent) "\u{a0}%, " } (progress.success + progress.failure) "/" (progress.total) } }
                     span.age { (time(record.time(), now)) @if let Some(took) = record.took() { span.took { " · took " (span(took)) } } }
                 }
-                (urls(&record.task, MOST_URLS))
+                (urls(&record.task, MAX_URLS))
                 p { a href=(path) { "History and deliveries of this task" } }
             }
         }
     }
 }
 
-/// A task's status in a word, with what that alone does not tell.
+/// A task's status, and `vanished` or `stalled` beside it.
 pub(super) fn status(record: &TaskRecord) -> Markup {
     let task = &record.task;
     let note = match task.absence {
@@ -56,7 +137,7 @@ pub(super) fn status(record: &TaskRecord) -> Markup {
     }
 }
 
-/// A status in the API's word, in the colour of how good it is.
+/// A status in the API's word, coloured.
 pub(super) fn word(status: &Status) -> Markup {
     html! { span.word.(class(status)) { (outside(status.as_str())) } }
 }
@@ -71,18 +152,18 @@ fn class(status: &Status) -> &'static str {
     }
 }
 
-/// Some of a task's URLs, those first that somebody might look for.
-fn urls(task: &KnownTask, most: usize) -> Markup {
+/// A task's most urgent URLs, at most `max`.
+fn urls(task: &KnownTask, max: usize) -> Markup {
     let mut urls: Vec<(&String, &UrlState)> = task.urls.iter().collect();
     urls.sort_by_key(|(_, state)| urgency(&state.status));
-    let rest = urls.len().saturating_sub(most);
+    let rest = urls.len().saturating_sub(max);
     html! {
-        ul.urls { @for (url, state) in urls.iter().take(most) { li { (url_line(url, state)) } } }
+        ul.urls { @for (url, state) in urls.iter().take(max) { li { (url_line(url, state)) } } }
         @if rest > 0 { p.rest { "and " (rest) " more" } }
     }
 }
 
-/// A URL and how far it is. Never a link: who looks on does not mean to visit it.
+/// A URL with its status and progress. Not a link, because viewers do not mean to visit it.
 pub(super) fn url_line(url: &str, state: &UrlState) -> Markup {
     html! {
         span.status {
@@ -93,7 +174,7 @@ pub(super) fn url_line(url: &str, state: &UrlState) -> Markup {
     }
 }
 
-/// The lower the sooner.
+/// Sort key: the most urgent status first.
 pub(super) fn urgency(status: &Status) -> u8 {
     match status {
         Status::Failure => 0,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use tempfile::TempDir;
 
 use super::*;
@@ -12,19 +13,17 @@ use crate::config::AllowedHosts;
 use crate::domain::model::{Absence, KnownTask, Status, Timestamp, UrlState};
 use crate::store::sqlite::{self, SqliteQueries, SqliteStore};
 use crate::store::{Commit, Store};
-use crate::web::overview::OverviewCache;
-use crate::web::{DaemonHealth, LastPoll};
+use crate::web::{DaemonHealth, LastPoll, OverviewCache};
 
 const NOW: i64 = 1_795_500_000;
 
 const HOSTILE: &str =
     "<script>alert(1)</script><img src=x onerror=alert(1)>\"' style=\"x\u{202e}\u{0}\n&lt;";
 
-/// Stands still.
 #[derive(Debug)]
-struct Noon;
+struct FrozenClock;
 
-impl Clock for Noon {
+impl Clock for FrozenClock {
     fn now(&self) -> Timestamp {
         at(NOW)
     }
@@ -42,17 +41,17 @@ impl Clock for Noon {
     }
 }
 
-struct Stage {
+struct Fixture {
     _folder: TempDir,
     store: SqliteStore,
-    state: AppState,
+    app: AppState,
 }
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(seconds).unwrap()
 }
 
-fn stage() -> Stage {
+fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     let store = sqlite::open(&path, at(NOW)).unwrap().store;
@@ -65,18 +64,18 @@ fn stage() -> Stage {
     };
     health.set_targets(BTreeMap::from([("shop".into(), Some(polled))]), None);
     health.mark_alive(Duration::from_secs(1));
-    let state = AppState {
+    let app = AppState {
         hosts: AllowedHosts::Named(BTreeSet::new()),
         health: Arc::new(health),
-        clock: Arc::new(Noon),
+        clock: Arc::new(FrozenClock),
         records: Arc::new(SqliteQueries::open(&path).unwrap()),
         overview: OverviewCache::default(),
         metrics: Box::new(String::new),
     };
-    Stage {
+    Fixture {
         _folder: folder,
         store,
-        state,
+        app,
     }
 }
 
@@ -101,7 +100,7 @@ fn task(id: &str, status: &Status, urls: &[&str]) -> KnownTask {
     }
 }
 
-impl Stage {
+impl Fixture {
     fn know(&self, tasks: impl IntoIterator<Item = KnownTask>) {
         let commit = Commit {
             tasks: tasks.into_iter().map(Into::into).collect(),
@@ -112,21 +111,25 @@ impl Stage {
     }
 }
 
-fn body(answer: Answer) -> String {
-    assert_eq!(answer.content_type, "text/html; charset=utf-8");
-    assert_eq!(answer.policy, POLICY);
-    String::from_utf8(answer.body).unwrap()
+fn body(response: Response) -> String {
+    let headers = response.headers();
+    assert_eq!(headers[CONTENT_TYPE], "text/html; charset=utf-8");
+    assert!(headers.contains_key(CONTENT_SECURITY_POLICY));
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.build().unwrap();
+    let bytes = runtime.block_on(axum::body::to_bytes(response.into_body(), usize::MAX));
+    String::from_utf8(bytes.unwrap().to_vec()).unwrap()
 }
 
 #[test]
-fn a_quiet_state_is_well_and_says_so_in_the_title() {
-    let stage = stage();
-    stage.know([task("a", &Status::Success, &["http://example.com/a"])]);
-    let page = body(front(&stage.state, ""));
+fn a_healthy_state_says_so_in_the_title() {
+    let fixture = fixture();
+    fixture.know([task("a", &Status::Success, &["http://example.com/a"])]);
+    let page = body(index(&fixture.app, ""));
     for text in [
         "<title>All is well · ucdn-watch</title>",
-        "icon-well.svg",
-        "The target was polled well; of 1 task submitted in the last 24 hours none failed.",
+        "icon-ok.svg",
+        "The target was polled successfully. 1 task was submitted in the last 24 hours, none failed.",
         "median 10\u{a0}s, 95 % within 10\u{a0}s",
     ] {
         assert!(page.contains(text), "no {text}: {page}");
@@ -134,13 +137,13 @@ fn a_quiet_state_is_well_and_says_so_in_the_title() {
 }
 
 #[test]
-fn what_failed_is_said_first_and_leads_to_its_page() {
-    let stage = stage();
-    stage.know([
+fn failed_tasks_come_first_and_link_to_their_pages() {
+    let fixture = fixture();
+    fixture.know([
         task("a", &Status::Failure, &["http://example.com/a"]),
         task("b", &Status::Process, &["http://example.com/b"]),
     ]);
-    let page = body(front(&stage.state, ""));
+    let page = body(index(&fixture.app, ""));
     let places = [
         "<title>(1) · ucdn-watch</title>",
         "1 task failed in the last 24 hours, the latest within an hour",
@@ -155,23 +158,23 @@ fn what_failed_is_said_first_and_leads_to_its_page() {
 }
 
 #[test]
-fn texts_of_the_api_stay_texts_on_every_page() {
-    let stage = stage();
+fn text_from_the_api_is_escaped_on_every_page() {
+    let fixture = fixture();
     let mut hostile = task(HOSTILE, &Status::Other(HOSTILE.to_owned()), &[HOSTILE]);
     hostile.r#type = Some(HOSTILE.to_owned());
     hostile.stalled = true;
-    stage.know([hostile]);
+    fixture.know([hostile]);
     let query = text::task_path(&"shop".into(), &HOSTILE.into());
     let query = query.strip_prefix("task?").unwrap();
     let searched = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>();
     for page in [
-        body(front(&stage.state, "")),
+        body(index(&fixture.app, "")),
         body(tasks(
-            &stage.state,
+            &fixture.app,
             &format!("url={searched}&status={searched}"),
         )),
-        body(task_page(&stage, query)),
-        body(front(&stage.state, &format!("{searched}=1"))),
+        body(task_page(&fixture, query)),
+        body(index(&fixture.app, &format!("{searched}=1"))),
     ] {
         assert!(page.contains("&lt;script&gt;alert(1)"), "not shown: {page}");
         for markup in ["<script>", "<img", "\u{202e}", "\u{0}", " style=\"", "\"' "] {
@@ -180,42 +183,41 @@ fn texts_of_the_api_stay_texts_on_every_page() {
     }
 }
 
-fn task_page(stage: &Stage, query: &str) -> Answer {
-    super::task(&stage.state, query)
+fn task_page(fixture: &Fixture, query: &str) -> Response {
+    super::task(&fixture.app, query)
 }
 
-/// A page is as long as it is, however much there is.
 #[test]
-fn a_big_state_makes_no_big_page() {
-    let stage = stage();
+fn a_large_state_makes_no_large_page() {
+    let fixture = fixture();
     let urls: Vec<String> = (0..1_000)
         .map(|number| format!("http://example.com/{number}"))
         .collect();
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     for status in [Status::Failure, Status::Process] {
         let ids = (0..60).map(|number| format!("{status} {number:02}"));
-        stage.know(ids.map(|id| task(&id, &status, &urls)));
+        fixture.know(ids.map(|id| task(&id, &status, &urls)));
     }
-    let page = body(front(&stage.state, ""));
+    let page = body(index(&fixture.app, ""));
     assert_eq!(page.matches("<details data-key=\"task?").count(), 20 + 50);
-    for text in ["and 40 more", "and 980 more", "The newest are shown"] {
+    for text in ["and 40 more", "and 980 more", "The newest of"] {
         assert!(page.contains(text), "no {text}");
     }
     assert!(page.len() < 500_000, "{}", page.len());
-    let first = body(task_page(&stage, "target=shop&id=failure+07"));
+    let first = body(task_page(&fixture, "target=shop&id=failure+07"));
     assert_eq!(first.matches("class=\"url\"").count(), 200);
     assert!(first.contains("href=\"task?target=shop&amp;id=failure+07&amp;urls=200\""));
-    let last = body(task_page(&stage, "target=shop&id=failure+07&urls=800"));
+    let last = body(task_page(&fixture, "target=shop&id=failure+07&urls=800"));
     assert_eq!(last.matches("class=\"url\"").count(), 200);
     assert!(!last.contains("urls=1000"));
 }
 
 #[test]
-fn the_list_of_tasks_keeps_what_it_was_chosen_by() {
-    let stage = stage();
+fn the_list_of_tasks_keeps_its_filters() {
+    let fixture = fixture();
     let ids = (0..60).map(|number| format!("t{number:02}"));
-    stage.know(ids.map(|id| task(&id, &Status::Wait, &["http://example.com/a b"])));
-    let page = body(tasks(&stage.state, "status=wait&url=a+b"));
+    fixture.know(ids.map(|id| task(&id, &Status::Wait, &["http://example.com/a b"])));
+    let page = body(tasks(&fixture.app, "status=wait&url=a+b"));
     assert_eq!(page.matches("<details data-key=\"task?").count(), 50);
     for text in [
         "<option value=\"wait\" selected>",
@@ -227,48 +229,48 @@ fn the_list_of_tasks_keeps_what_it_was_chosen_by() {
 }
 
 #[test]
-fn what_is_no_page_says_why_as_a_page() {
-    let stage = stage();
-    for (answer, code, text) in [
+fn an_error_is_a_page_with_the_reason() {
+    let fixture = fixture();
+    for (response, status, text) in [
         (
-            front(&stage.state, "refersh=off"),
-            Code::BadRequest,
-            "`refersh`: no such parameter",
+            index(&fixture.app, "refersh=off"),
+            StatusCode::BAD_REQUEST,
+            "`refersh`: unknown parameter",
         ),
         (
-            tasks(&stage.state, "since=x"),
-            Code::BadRequest,
+            tasks(&fixture.app, "since=x"),
+            StatusCode::BAD_REQUEST,
             "an age such as 2h",
         ),
         (
-            task_page(&stage, "target=shop"),
-            Code::BadRequest,
-            "`id`: has to be said",
+            task_page(&fixture, "target=shop"),
+            StatusCode::BAD_REQUEST,
+            "`id`: is required",
         ),
         (
-            task_page(&stage, "target=shop&id=x"),
-            Code::NotFound,
+            task_page(&fixture, "target=shop&id=x"),
+            StatusCode::NOT_FOUND,
             "The state has no such task",
         ),
     ] {
-        assert_eq!(answer.code, code, "{text}");
-        let page = body(answer);
+        assert_eq!(response.status(), status, "{text}");
+        let page = body(response);
         assert!(page.contains(text), "no {text}: {page}");
     }
 }
 
 #[test]
-fn a_page_that_is_to_stay_has_neither_script_nor_reload() {
-    let stage = stage();
-    let page = body(front(&stage.state, "refresh=off"));
+fn without_refresh_a_page_has_neither_script_nor_reload() {
+    let fixture = fixture();
+    let page = body(index(&fixture.app, "refresh=off"));
     for word in ["<script", "http-equiv", "id=\"pause\""] {
-        assert!(body(front(&stage.state, "")).contains(word));
+        assert!(body(index(&fixture.app, "")).contains(word));
         assert!(!page.contains(word), "{word}");
     }
 }
 
 #[test]
-fn a_task_in_the_list_is_one_line_that_opens() {
+fn a_task_is_one_row_that_opens_to_its_urls() {
     let mut shown = task(
         "20190121141137_4d8031d5",
         &Status::Process,
@@ -280,23 +282,22 @@ fn a_task_in_the_list_is_one_line_that_opens() {
         task: shown,
         changed: at(NOW),
     };
-    let item = super::tasks::item(&record, at(NOW)).into_string();
-    insta::assert_snapshot!(item.replace("><", ">\n<"));
+    let row = super::tasks::row(&record, at(NOW)).into_string();
+    insta::assert_snapshot!(row.replace("><", ">\n<"));
 }
 
-/// Many who look are answered from one look at the state.
 #[test]
-fn an_overview_is_kept_for_a_moment() {
-    let stage = stage();
-    let before = body(front(&stage.state, ""));
-    stage.know([task("a", &Status::Failure, &["http://example.com/a"])]);
-    assert_eq!(body(front(&stage.state, "")), before);
-    let later = Stage {
-        state: AppState {
+fn the_overview_is_cached_briefly() {
+    let fixture = fixture();
+    let before = body(index(&fixture.app, ""));
+    fixture.know([task("a", &Status::Failure, &["http://example.com/a"])]);
+    assert_eq!(body(index(&fixture.app, "")), before);
+    let later = Fixture {
+        app: AppState {
             overview: OverviewCache::default(),
-            ..stage.state
+            ..fixture.app
         },
-        ..stage
+        ..fixture
     };
-    assert_ne!(body(front(&later.state, "")), before);
+    assert_ne!(body(index(&later.app, "")), before);
 }

@@ -271,7 +271,7 @@ fn assert_tells(difference: &Difference) {
 
 /// A record whose text is seen again is passed over until it may have stalled.
 fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Observation) {
-    let print = Some(Fingerprint::of_text(9, 7));
+    let print = Some(Fingerprint::from_hash(7));
     let footprint = TaskSummary {
         number: TaskRowId(1),
         fingerprint: print,
@@ -282,7 +282,7 @@ fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Observation)
     assert!(!is_known(&footprint, None, moment));
     assert!(!is_known(
         &footprint,
-        Some(Fingerprint::of_text(9, 8)),
+        Some(Fingerprint::from_hash(8)),
         moment
     ));
     for later in [0, 300, 600, 100_000] {

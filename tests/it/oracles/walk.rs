@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Unstructured};
 use ucdn_watch::domain::model::{Status, Task, TaskId, Timestamp, Url};
-use ucdn_watch::ucdn::walk::{Ask, Next, Paging, Walk, WalkError};
-use ucdn_watch::ucdn::wire::{ListField, Listed, Page, read_page};
+use ucdn_watch::ucdn::response::{ListResponse, ListedTask, TaskListField};
+use ucdn_watch::ucdn::walk::{NextStep, PageRequest, Paging, Walk, WalkError};
 
-#[path = "../../../src/ucdn/wire/tests/render.rs"]
+#[path = "../../../src/ucdn/response/tests/render.rs"]
 mod render;
 #[path = "../../../src/ucdn/walk/tests/server.rs"]
 mod server;

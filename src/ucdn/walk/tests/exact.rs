@@ -1,32 +1,32 @@
 //! What a walk makes of pages cut by hand: where it gives up, and what it no longer believes once the list has moved.
 
-use super::super::paging::{TotalCounts, Unit};
+use super::super::paging::{CountUnit, TotalUnit};
 use super::*;
 
 /// A page of these tasks, with so many URLs each.
-pub(super) fn page(total: u64, tasks: &[(&str, usize)]) -> Page {
+pub(super) fn page(total: u64, tasks: &[(&str, usize)]) -> ListResponse {
     let tasks = tasks.iter().map(|(id, urls)| task((*id).to_owned(), *urls));
-    Page {
-        tasks: tasks.map(Listed::from).collect(),
+    ListResponse {
+        tasks: tasks.map(ListedTask::from).collect(),
         total_count: Some(total),
-        list: ListField::Present,
-        ..Page::default()
+        list: TaskListField::Present,
+        ..ListResponse::default()
     }
 }
 
 #[track_caller]
-fn asked_next(sighting: &Sighting) -> Ask {
-    match sighting.next {
-        Next::Ask(ask) => ask,
-        Next::End(_) => panic!("ended: {sighting:?}"),
+fn asked_next(result: &PageResult) -> PageRequest {
+    match result.next {
+        NextStep::Request(ask) => ask,
+        NextStep::End(_) => panic!("ended: {result:?}"),
     }
 }
 
 #[track_caller]
-fn learned(sighting: &Sighting) -> Paging {
-    match &sighting.next {
-        Next::End(complete) => complete.paging(),
-        Next::Ask(_) => panic!("goes on: {sighting:?}"),
+fn learned(result: &PageResult) -> Paging {
+    match &result.next {
+        NextStep::End(complete) => complete.paging(),
+        NextStep::Request(_) => panic!("goes on: {result:?}"),
     }
 }
 
@@ -34,18 +34,21 @@ fn learned(sighting: &Sighting) -> Paging {
 fn an_answer_without_a_list_is_an_empty_one_if_it_counts_nothing() {
     for total_count in [None, Some(0)] {
         let mut walk = Walk::new(200, Paging::default());
-        let missing = Page {
+        let missing = ListResponse {
             total_count,
-            ..Page::default()
+            ..ListResponse::default()
         };
-        assert_eq!(learned(&walk.read(missing).unwrap()), Paging::default());
+        assert_eq!(
+            learned(&walk.accept_page(missing).unwrap()),
+            Paging::default()
+        );
     }
 }
 
 #[test]
 fn a_walk_has_fifty_pages_in_a_row_that_bring_nothing_new() {
     let mut walk = Walk::new(3, Paging::default());
-    let reads = (0..100).map(|_| walk.read(page(9, &[("a", 1), ("b", 1), ("c", 1)])));
+    let reads = (0..100).map(|_| walk.accept_page(page(9, &[("a", 1), ("b", 1), ("c", 1)])));
     // The first one brought something.
     assert_eq!(reads.take_while(Result::is_ok).count(), 1 + 50);
 }
@@ -60,19 +63,19 @@ fn a_total_that_fits_by_chance_is_not_believed_if_a_page_begins_with_what_is_new
         page(7, &[("f", 1)]),
     ];
     let last = pages
-        .map(|page| walk.read(page).unwrap())
+        .map(|page| walk.accept_page(page).unwrap())
         .into_iter()
         .last();
-    assert_eq!(learned(&last.unwrap()).total, TotalCounts::Open);
+    assert_eq!(learned(&last.unwrap()).total, TotalUnit::Unknown);
 }
 
 #[test]
 fn a_short_page_is_not_the_end_unless_it_shows_what_was_seen_last() {
     let mut walk = Walk::new(4, Paging::default());
     let first = page(9, &[("a", 1), ("b", 1), ("c", 1), ("d", 1)]);
-    walk.read(first).unwrap();
+    walk.accept_page(first).unwrap();
     let short = page(9, &[("b", 1), ("c", 1)]);
-    assert_eq!(asked_next(&walk.read(short).unwrap()).offset, 6);
+    assert_eq!(asked_next(&walk.accept_page(short).unwrap()).offset, 6);
 }
 
 #[test]
@@ -85,7 +88,11 @@ fn a_step_that_an_insert_has_led_over_the_end_is_taken_back() {
 
 #[test]
 fn a_list_that_moves_much_no_longer_tells_what_offsets_count() {
-    for (removals, unit) in [(0, Unit::Tasks), (2, Unit::Tasks), (3, Unit::Open)] {
+    for (removals, unit) in [
+        (0, CountUnit::Tasks),
+        (2, CountUnit::Tasks),
+        (3, CountUnit::Unknown),
+    ] {
         let mut server = Server::new(&[3; 30], CountedIn::Tasks);
         // Each makes a gap, and the request after it mends it.
         server.moves = (0..removals)
@@ -109,11 +116,11 @@ fn what_a_page_showed_that_was_stepped_back_from_is_given_out_though_the_list_is
         page(0, &[]),
         page(0, &[]),
     ];
-    let sightings = pages.map(|page| walk.read(page).unwrap());
-    let seen = sightings.iter().flat_map(|it| &it.tasks);
+    let results = pages.map(|page| walk.accept_page(page).unwrap());
+    let seen = results.iter().flat_map(|it| &it.tasks);
     let mut seen: Vec<&str> = seen.map(|task| task.id.as_str()).collect();
     seen.sort_unstable();
     assert_eq!(seen, ["a", "b", "c", "d", "y", "z"]);
-    let last = sightings.into_iter().last();
-    assert_eq!(learned(&last.unwrap()).total, TotalCounts::Open);
+    let last = results.into_iter().last();
+    assert_eq!(learned(&last.unwrap()).total, TotalUnit::Unknown);
 }

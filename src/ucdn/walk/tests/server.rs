@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ask, ListField, Listed, Page, Status, Task, TaskId, Url, read_page, render};
+use super::{
+    ListResponse, ListedTask, PageRequest, Status, Task, TaskId, TaskListField, Url, render,
+};
 
 /// A server with one reading of every open question, and a list that may move.
 #[derive(Clone, Debug)]
@@ -54,12 +56,12 @@ pub(super) enum Form {
 }
 
 impl Form {
-    fn list(self, tasks: Vec<Task>) -> Vec<Listed> {
+    fn list(self, tasks: Vec<Task>) -> Vec<ListedTask> {
         match self {
-            Self::Read => tasks.into_iter().map(Listed::from).collect(),
+            Self::Read => tasks.into_iter().map(ListedTask::from).collect(),
             Self::Text => {
                 let body = render(&tasks);
-                read_page(body.into_bytes()).unwrap().tasks
+                ListResponse::parse(body.into_bytes()).unwrap().tasks
             }
         }
     }
@@ -101,7 +103,7 @@ impl Server {
         }
     }
 
-    pub(super) fn answer(&mut self, ask: Ask) -> Page {
+    pub(super) fn answer(&mut self, ask: PageRequest) -> ListResponse {
         match self.moves.get(&self.requests) {
             Some(Move::Insert(place)) => {
                 let place = *place % (self.tasks.len() + 1);
@@ -143,11 +145,11 @@ impl Server {
             Total::Absent => None,
             Total::Nonsense(total) => Some(total),
         };
-        Page {
+        ListResponse {
             tasks: self.form.list(tasks),
             total_count,
-            list: ListField::Present,
-            ..Page::default()
+            list: TaskListField::Present,
+            ..ListResponse::default()
         }
     }
 

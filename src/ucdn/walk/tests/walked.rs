@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::slice;
 
-use super::{Listed, Next, Paging, Server, Task, TaskId, Walk, WalkError};
+use super::{ListedTask, NextStep, Paging, Server, Task, TaskId, Walk, WalkError};
 
 /// A task's id, and one of its URLs.
 pub(super) type Entry = (String, String);
@@ -11,20 +11,20 @@ pub(super) type Entry = (String, String);
 /// What a walk saw, and what it took.
 #[derive(Debug)]
 pub(super) struct Walked {
-    pub(super) sightings: Vec<Task>,
+    pub(super) results: Vec<Task>,
     pub(super) requests: usize,
     pub(super) paging: Paging,
 }
 
 impl Walked {
     pub(super) fn entries(&self) -> BTreeSet<Entry> {
-        entries(&self.sightings)
+        entries(&self.results)
     }
 
     /// Of the server's tasks, those that were not whole when they were first given out.
     pub(super) fn first_shown_in_part(&self, server: &Server) -> Vec<TaskId> {
         let whole = |task: &&Task| {
-            let first = self.sightings.iter().find(|seen| seen.id == task.id);
+            let first = self.results.iter().find(|seen| seen.id == task.id);
             first.is_some_and(|first| entries(slice::from_ref(first)).len() == task.urls.len())
         };
         let partial = server.tasks.iter().filter(|task| !whole(task));
@@ -50,17 +50,17 @@ pub(super) fn walk(
 ) -> Result<Walked, WalkError> {
     let mut walk = Walk::new(page_size, paging);
     let before = server.requests;
-    let mut ask = walk.first();
-    let mut sightings = Vec::new();
+    let mut ask = walk.first_request();
+    let mut results = Vec::new();
     loop {
-        let sighting = walk.read(server.answer(ask))?;
-        sightings.extend(sighting.tasks.iter().map(Listed::to_task));
-        match sighting.next {
-            Next::Ask(next) => ask = next,
-            Next::End(complete) => {
+        let result = walk.accept_page(server.answer(ask))?;
+        results.extend(result.tasks.iter().map(ListedTask::to_task));
+        match result.next {
+            NextStep::Request(next) => ask = next,
+            NextStep::End(complete) => {
                 let requests = server.requests - before;
                 return Ok(Walked {
-                    sightings,
+                    results,
                     requests,
                     paging: complete.paging(),
                 });
