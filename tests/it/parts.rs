@@ -204,14 +204,14 @@ fn poller(config: &Config, store: &Arc<dyn Store>, clock: &Arc<SystemClock>) -> 
         CancelToken::default(),
     );
     let name = TargetName::from("shop");
-    let surroundings = PollContext {
+    let context = PollContext {
         client: Arc::new(ApiClient::new(account, clock.clone(), stop).unwrap()),
         store: Arc::clone(store),
-        routes: Arc::new(Router::new(&config.webhooks, Vec::new())),
+        router: Arc::new(Router::new(&config.webhooks, Vec::new())),
         clock: clock.clone(),
         retention: config.retention,
     };
-    Poller::new(name.clone(), config.targets[&name].clone(), surroundings)
+    Poller::new(name.clone(), config.targets[&name].clone(), context)
 }
 
 proptest! {
