@@ -6,7 +6,7 @@ use super::missing::SeenTasks;
 use super::record::Recorder;
 use super::target::PolledTarget;
 use crate::config::FirstRun;
-use crate::domain::diff::{Observation, compare, is_known, other_words};
+use crate::domain::diff::{Observation, compare, fingerprint_to_store, is_unchanged};
 use crate::domain::model::{
     Fingerprint, KnownTask, Status, TaskId, TaskLookup, TaskRowId, TaskSummary, Timestamp,
 };
@@ -124,14 +124,13 @@ impl<'a> Observer<'a> {
         let mut candidates = Vec::new();
         for (task, stored) in tasks.iter().zip(summaries) {
             let fingerprint = task.fingerprint(seed);
-            let is_unchanged =
-                stored.is_some_and(|stored| is_known(&stored, fingerprint, observation));
+            let skip = stored.is_some_and(|stored| is_unchanged(&stored, fingerprint, observation));
             if let Some(stored) = stored
-                && (stored.in_flight || !is_unchanged)
+                && (stored.in_flight || !skip)
             {
                 self.seen.insert(stored.number);
             }
-            if !is_unchanged {
+            if !skip {
                 candidates.push(Candidate {
                     task,
                     stored,
@@ -218,7 +217,7 @@ impl Candidate<'_> {
     /// The fingerprint to store for a task that has not changed although its JSON has.
     fn fingerprint_update(&self) -> Option<FingerprintUpdate> {
         let stored = self.stored?;
-        let fingerprint = other_words(stored.fingerprint, self.fingerprint)?;
+        let fingerprint = fingerprint_to_store(stored.fingerprint, self.fingerprint)?;
         Some(FingerprintUpdate {
             number: stored.number,
             fingerprint,
