@@ -1,4 +1,4 @@
-//! Time: the only `now`, and the only waiting. Owns the clock seam and the primitive that every wait ends at.
+//! Clock, cancellation and notification: the only source of time, and the only place where a thread waits.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::fmt;
@@ -14,23 +14,24 @@ mod history;
 
 pub use history::{Age, ClockReading, WallHistory};
 
-/// Where the time comes from. The program has [`SystemClock`]; tests drive one of their own.
+/// Source of time. The program uses [`SystemClock`]; tests set their own clocks.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Wall time: for the API, the state and events. It may jump.
+    /// Wall time, for the API, the state and events. It may jump.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed moment of this process: for schedules. It never goes back.
+    /// Time since this process started, without suspensions of the machine: for schedules. It never goes back.
     fn monotonic(&self) -> Duration;
 
-    /// The same, with the time in which the machine was suspended: for what others count by, who were not.
+    /// Time since this process started, with suspensions of the machine: for comparison with other machines' clocks. It never
+    /// goes back.
     fn steady(&self) -> Duration;
 
-    /// How old something is that was stamped with [`Clock::now`], by this process or by an earlier one. Setting the wall
-    /// clock makes it no older; a suspension does.
+    /// Age of a `stamp` that [`Clock::now`] returned to this process or an earlier one. Setting the wall clock does not change
+    /// it. A suspension of the machine counts.
     fn age(&self, stamp: Timestamp) -> Age;
 }
 
-/// The machine's own clocks.
+/// The clocks of this machine.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
@@ -39,9 +40,9 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Starts its monotonic time at zero.
+    /// A clock whose monotonic time starts at zero.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
+    #[expect(clippy::disallowed_methods, reason = "the only source of time")]
     pub fn start() -> Self {
         let first = ClockReading {
             wall: SystemTime::now().into(),
@@ -54,7 +55,7 @@ impl SystemClock {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one room of `now`")]
+    #[expect(clippy::disallowed_methods, reason = "the only source of time")]
     fn reading(&self) -> ClockReading {
         ClockReading {
             wall: SystemTime::now().into(),
@@ -62,18 +63,18 @@ impl SystemClock {
         }
     }
 
-    /// A reading, and what it is to be held against.
-    fn noted(&self) -> (ClockReading, MutexGuard<'_, WallHistory>) {
+    /// Reads the clocks and adds the reading to the history.
+    fn record(&self) -> (ClockReading, MutexGuard<'_, WallHistory>) {
         let mut history = self.history.lock();
         let reading = self.reading();
-        history.note(reading);
+        history.record(reading);
         (reading, history)
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        self.noted().0.wall
+        self.record().0.wall
     }
 
     fn monotonic(&self) -> Duration {
@@ -86,19 +87,18 @@ impl Clock for SystemClock {
     }
 
     fn age(&self, stamp: Timestamp) -> Age {
-        let (reading, history) = self.noted();
+        let (reading, history) = self.record();
         history.age(stamp, reading)
     }
 }
 
-/// The kernel's `CLOCK_MONOTONIC`: what systemd compares a reload's beginning with. For schedules take
-/// [`Clock::monotonic`].
+/// The kernel's `CLOCK_MONOTONIC`, which systemd expects in a reload notification. Schedules use [`Clock::monotonic`].
 #[must_use]
 pub fn since_boot() -> Duration {
     read(ClockId::Monotonic)
 }
 
-/// How long the machine has been suspended since it was booted: what the monotonic clock leaves out.
+/// How long the machine has been suspended since boot. The monotonic clock leaves that out.
 fn suspended() -> Duration {
     #[cfg(target_os = "linux")]
     return read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic));
@@ -108,14 +108,15 @@ fn suspended() -> Duration {
 
 fn read(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
-    // The kernel gives neither a time before the boot nor a second of nanoseconds.
+    // The kernel returns no negative seconds, and fewer nanoseconds than a second has.
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
     )
 }
 
-/// The one order to stop, shared by all threads. Whoever waits does so here or at a [`Notify`] made from it.
+/// Cancellation shared by threads: ends their waits and tells them to stop. A thread waits here or at a [`Notify`] made from
+/// it.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
     shared: Arc<Shared>,
@@ -130,29 +131,29 @@ struct Shared {
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// The program is to stop.
+    /// The token was cancelled.
     Stopped,
-    /// Somebody rang this bell since the last wait on it.
+    /// [`Notify::notify`] was called since the last wait.
     Notified,
-    /// The time was up.
+    /// The time is over.
     TimedOut,
 }
 
 impl CancelToken {
-    /// Orders the stop and ends every wait. It can't be taken back.
+    /// Cancels for good, and ends every wait.
     pub fn cancel(&self) {
         *self.lock() = true;
         self.shared.changed.notify_all();
     }
 
-    /// Whether the stop was ordered.
+    /// Whether [`Self::cancel`] was called.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         *self.lock()
     }
 
-    /// Waits `span`, or until the stop.
-    #[expect(clippy::must_use_candidate, reason = "to have waited is enough")]
+    /// Waits for `span`, or until the token is cancelled.
+    #[expect(clippy::must_use_candidate, reason = "a caller may only want to wait")]
     pub fn sleep(&self, span: Duration) -> Woken {
         self.wait_for(Some(span), || false)
     }
@@ -161,15 +162,15 @@ impl CancelToken {
         self.shared.cancelled.lock()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one room of waiting")]
-    fn wait_for(&self, span: Option<Duration>, rung: impl Fn() -> bool) -> Woken {
+    #[expect(clippy::disallowed_methods, reason = "the only place that waits")]
+    fn wait_for(&self, span: Option<Duration>, is_notified: impl Fn() -> bool) -> Woken {
         let deadline = span.and_then(|span| Instant::now().checked_add(span));
         let mut cancelled = self.lock();
         loop {
             if *cancelled {
                 return Woken::Stopped;
             }
-            if rung() {
+            if is_notified() {
                 return Woken::Notified;
             }
             match deadline {
@@ -183,24 +184,24 @@ impl CancelToken {
     }
 }
 
-/// Wakes one loop. A ring is remembered until the next wait; many rings count as one.
+/// Wakes one waiting thread. A notification lasts until the next wait; several count as one.
 #[derive(Clone, Debug)]
 pub struct Notify {
     stop: CancelToken,
-    rung: Arc<AtomicBool>,
+    notified: Arc<AtomicBool>,
 }
 
 impl Notify {
-    /// A bell whose waits also end at `stop`.
+    /// A notification whose waits also end when `stop` is cancelled.
     #[must_use]
     pub fn new(stop: &CancelToken) -> Self {
         Self {
             stop: stop.clone(),
-            rung: Arc::default(),
+            notified: Arc::default(),
         }
     }
 
-    /// The stop that this bell's waits end at.
+    /// The token that ends waits for good.
     #[must_use]
     pub fn stop(&self) -> &CancelToken {
         &self.stop
@@ -208,16 +209,16 @@ impl Notify {
 
     /// Ends the wait under way, or the next one.
     pub fn notify(&self) {
-        // Under the lock: between a waiter's check and its sleep, a ring would be lost.
-        let _held = self.stop.lock();
-        self.rung.store(true, Ordering::Relaxed);
+        // Under the lock, because a notification between a waiter's check and its sleep would be lost.
+        let _guard = self.stop.lock();
+        self.notified.store(true, Ordering::Relaxed);
         self.stop.shared.changed.notify_all();
     }
 
-    /// Waits for a ring, a stop, or the end of `span` (`None`: without limit).
-    #[expect(clippy::must_use_candidate, reason = "to have waited is enough")]
+    /// Waits for a notification, the stop, or the end of `span`. `None` waits without limit.
+    #[expect(clippy::must_use_candidate, reason = "a caller may only want to wait")]
     pub fn wait(&self, span: Option<Duration>) -> Woken {
         self.stop
-            .wait_for(span, || self.rung.swap(false, Ordering::Relaxed))
+            .wait_for(span, || self.notified.swap(false, Ordering::Relaxed))
     }
 }

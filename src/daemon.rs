@@ -359,7 +359,7 @@ impl Daemon {
         }
     }
 
-    /// Stops all threads within [`JOIN_TIMEOUT`].
+    /// Stops all threads within [`JOIN_TIMEOUT`] and closes the state.
     fn shut_down(mut self) {
         self.scheduler.pollers().for_each(Poller::abort);
         self.workers.stop();
@@ -377,5 +377,6 @@ impl Daemon {
         if !join_all(threads, left()) {
             log::warn!("a delivery or heartbeat did not stop in time; the next start repeats it");
         }
+        self.handles.close();
     }
 }

@@ -7,4 +7,5 @@ pub mod event_pattern;
 pub mod incident;
 pub mod model;
 pub mod schedule;
+pub(crate) mod suggest;
 pub mod text;

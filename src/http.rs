@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 use ureq::config::Config;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
@@ -117,7 +117,7 @@ impl HttpClient {
             .user_agent(concat!("ucdn-watch/", env!("CARGO_PKG_VERSION")))
             .timeout_global(Some(settings.timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT.min(settings.timeout)))
-            .tls_config(TlsConfig::builder().root_certs(roots(settings)?).build());
+            .tls_config(TlsConfig::builder().root_certs(roots(settings)).build());
         if let Some(proxy) = &settings.proxy {
             let proxy = ureq::Proxy::new(proxy.expose())
                 .map_err(|_| HttpError::Settings("`proxy` is no proxy URL".to_owned()))?;
@@ -273,25 +273,14 @@ impl Resolver for LookupThread {
     }
 }
 
-fn roots(settings: &HttpSettings) -> Result<RootCerts, HttpError> {
-    let Some(pem) = &settings.ca_certificates else {
-        return Ok(RootCerts::PlatformVerifier);
+fn roots(settings: &HttpSettings) -> RootCerts {
+    let Some(certificates) = &settings.ca_certificates else {
+        return RootCerts::PlatformVerifier;
     };
-    let certificates = parse_pem(pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-            Ok(_) => None,
-            Err(_) => Some(Err(HttpError::Settings(
-                "`ca_file` is no PEM file".to_owned(),
-            ))),
-        })
-        .collect::<Result<Vec<Certificate<'static>>, HttpError>>()?;
-    if certificates.is_empty() {
-        return Err(HttpError::Settings(
-            "`ca_file` holds no certificate".to_owned(),
-        ));
-    }
-    Ok(RootCerts::Specific(Arc::new(certificates)))
+    let certificates = certificates
+        .iter()
+        .map(|der| Certificate::from_der(der).to_owned());
+    RootCerts::Specific(Arc::new(certificates.collect()))
 }
 
 fn extra_headers(settings: &HttpSettings) -> Result<HeaderMap, HttpError> {

@@ -1,12 +1,9 @@
-//! The log: one line an event on stderr, as text, for journald, or as JSON. Decides how a line looks, and that
-//! it is one line; never what is worth saying.
+//! Logger: one line per event on stderr, as text, for journald, or as JSON.
 //!
-//! Levels come from the command line alone. `RUST_LOG` is not honoured: at `debug` and `trace` the HTTP and TLS
-//! crates print paths and queries, which hold webhook tokens and signed requests that never expire. For the same
-//! reason other crates are held at `warn`, however much this one says.
+//! The level comes from the command line. `RUST_LOG` is ignored, and lines of other crates are dropped: the HTTP and TLS crates
+//! log paths and queries, which contain webhook tokens and signed requests that never expire.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,26 +17,25 @@ use crate::config::Environment;
 use crate::domain::model::Timestamp;
 use crate::domain::text::{sanitize, sanitize_json};
 
-/// What this crate's own log targets begin with.
-const OWN: &str = env!("CARGO_CRATE_NAME");
+/// Prefix of this crate's log targets.
+const OWN_TARGETS: &str = env!("CARGO_CRATE_NAME");
 
-/// A message's longest form in bytes; the rest is counted. Far below the 48 KiB at which journald cuts a line in
-/// two, also if JSON makes six bytes of each: what follows a cut would be an entry of its own, with a priority that the
-/// text could choose.
+/// Longest message in bytes; a longer one ends in the number of bytes that were cut. Journald splits a line at 48 KiB, and the
+/// text of the message could then choose the priority of the second part. JSON escapes make at most six bytes of one.
 const MAX_MESSAGE_BYTES: usize = 6 * 1024;
 
-/// How lines are to look: `--log-format`.
+/// Format of log lines: `--log-format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// As journald wants them if stderr goes there, else text.
+    /// For journald if stderr is connected to it, else text.
     Auto,
     /// Time, level, message.
     Text,
-    /// One JSON object a line: `time`, `level`, `target`, `message`.
+    /// One JSON object per line: `time`, `level`, `target`, `message`.
     Json,
 }
 
-/// What a [`Style`] comes to on the stderr at hand.
+/// The format that a [`Style`] selects for this process's stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
     Plain,
@@ -48,7 +44,7 @@ enum Layout {
     Json,
 }
 
-/// One line to be.
+/// Content of one line.
 struct Line<'a> {
     time: Timestamp,
     level: Level,
@@ -56,11 +52,11 @@ struct Line<'a> {
     message: &'a str,
 }
 
-/// Starts the log, for the whole process. A second start changes nothing.
+/// Installs the logger of this process. A second call changes nothing.
 pub fn start(level: LevelFilter, style: Style, environment: &Environment) {
     let layout = Layout::of(style, environment);
     let clock = SystemClock::start();
-    let started = leveled(level)
+    let installed = own_lines(level)
         .format(move |buffer, record| {
             let message = record.args();
             let line = render(
@@ -78,17 +74,17 @@ pub fn start(level: LevelFilter, style: Style, environment: &Environment) {
             writeln!(buffer, "{line}")
         })
         .try_init();
-    if started.is_err() {
-        log::debug!("the log was started twice");
+    if installed.is_err() {
+        log::debug!("the logger is already installed");
     }
 }
 
-/// This crate at `level`, every other one at `warn` at most.
-fn leveled(level: LevelFilter) -> env_logger::Builder {
+/// Lines of this crate up to `level`, and none of other crates.
+fn own_lines(level: LevelFilter) -> env_logger::Builder {
     let mut builder = env_logger::Builder::new();
     builder
-        .filter_level(level.min(LevelFilter::Warn))
-        .filter_module(OWN, level);
+        .filter_level(LevelFilter::Off)
+        .filter_module(OWN_TARGETS, level);
     builder
 }
 
@@ -103,7 +99,7 @@ impl Layout {
     }
 }
 
-/// Whether stderr is the very socket that systemd connected to the journal, not a file or pipe put in its place.
+/// Whether stderr is the socket that systemd connected to the journal, and was not redirected to a file or pipe.
 fn goes_to_journal(environment: &Environment) -> bool {
     let Some(named) = environment.get("JOURNAL_STREAM").and_then(|it| it.to_str()) else {
         return false;
@@ -111,7 +107,7 @@ fn goes_to_journal(environment: &Environment) -> bool {
     device_and_inode_of_stderr().is_ok_and(|actual| actual == named)
 }
 
-/// In the form of `$JOURNAL_STREAM`.
+/// Device and inode as in `$JOURNAL_STREAM`.
 fn device_and_inode_of_stderr() -> io::Result<String> {
     let stderr = std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let metadata = stderr.metadata()?;
@@ -124,22 +120,22 @@ fn is_coloured(environment: &Environment) -> bool {
         && environment.get("TERM").is_some_and(|it| it != "dumb")
 }
 
-/// The line without its end. Holds no character that ends a line or steers a terminal but its own colours.
+/// The line without its line break. Its only control characters are the escapes of its own colours.
 fn render(layout: Layout, line: &Line<'_>) -> String {
     let level = line.level;
     match layout {
         Layout::Json => render_json(line),
-        Layout::Journal => format!("<{}>{}", priority(level), Message(line)),
-        Layout::Plain => format!("{} {level:<5} {}", line.time, Message(line)),
+        Layout::Journal => format!("<{}>{}", priority(level), message(line)),
+        Layout::Plain => format!("{} {level:<5} {}", line.time, message(line)),
         Layout::Coloured => {
             let colour = colour(level);
-            let message = Message(line);
+            let message = message(line);
             format!("{} {colour}{level:<5}{colour:#} {message}", line.time)
         }
     }
 }
 
-/// Syslog's number for a level.
+/// Syslog priority.
 fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,
@@ -158,16 +154,9 @@ fn colour(level: Level) -> Colour {
     }
 }
 
-/// The message on one line; another crate's has its target before it.
-struct Message<'a>(&'a Line<'a>);
-
-impl fmt::Display for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.target.starts_with(OWN) {
-            write!(f, "{}: ", sanitize(self.0.target))?;
-        }
-        f.write_str(&cut(&sanitize(self.0.message)))
-    }
+/// The message on one line.
+fn message(line: &Line<'_>) -> String {
+    cut(&sanitize(line.message)).into_owned()
 }
 
 fn render_json(line: &Line<'_>) -> String {
@@ -187,7 +176,7 @@ fn render_json(line: &Line<'_>) -> String {
     sanitize_json(&object.unwrap_or_default()).into_owned()
 }
 
-/// `text`, or as much of it as a line may hold and how much that leaves out.
+/// `text`, cut at [`MAX_MESSAGE_BYTES`].
 fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_MESSAGE_BYTES {
         return Cow::Borrowed(text);
@@ -250,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newline_in_a_url_forges_no_line() {
+    fn a_line_break_in_a_url_forges_no_line() {
         let url =
             "http://example.com/\n<3>2026-11-24T00:00:00Z ERROR forged\r\u{1b}]0;t\u{7}\u{2029}";
         for layout in [Layout::Plain, Layout::Journal, Layout::Json] {
@@ -267,17 +256,6 @@ mod tests {
     }
 
     #[test]
-    fn another_crates_line_says_whose_it_is() {
-        let line = Line {
-            time: Timestamp::EPOCH,
-            level: Level::Warn,
-            target: "rustls::client",
-            message: "odd",
-        };
-        assert_eq!(render(Layout::Journal, &line), "<4>rustls::client: odd");
-    }
-
-    #[test]
     fn a_line_is_shorter_than_where_journald_would_cut_it() {
         let long = "\u{1}".repeat(80_000);
         for layout in [Layout::Plain, Layout::Journal, Layout::Json] {
@@ -288,25 +266,21 @@ mod tests {
     }
 
     #[test]
-    fn other_crates_never_get_below_warn() {
+    fn lines_of_other_crates_are_dropped() {
         let is_on = |set: LevelFilter, target, level| {
             let record = log::Metadata::builder().target(target).level(level).build();
-            log::Log::enabled(&leveled(set).build(), &record)
+            log::Log::enabled(&own_lines(set).build(), &record)
         };
-        assert!(is_on(
-            LevelFilter::Debug,
-            "ucdn_watch::ucdn::client",
-            Level::Debug
-        ));
+        let own = "ucdn_watch::ucdn::client";
+        assert!(is_on(LevelFilter::Debug, own, Level::Debug));
+        assert!(!is_on(LevelFilter::Warn, own, Level::Info));
         for target in ["ureq::run", "ureq_proto", "rustls::client", "anything"] {
-            assert!(!is_on(LevelFilter::Trace, target, Level::Info));
-            assert!(is_on(LevelFilter::Trace, target, Level::Warn));
-            assert!(!is_on(LevelFilter::Error, target, Level::Warn));
+            assert!(!is_on(LevelFilter::Trace, target, Level::Error), "{target}");
         }
     }
 
     #[test]
-    fn only_the_named_stream_is_the_journal() {
+    fn only_the_stream_that_systemd_names_is_the_journal() {
         let of = |value: &str| {
             let variables = [(OsString::from("JOURNAL_STREAM"), OsString::from(value))];
             Environment::from_iter(variables)

@@ -1,5 +1,4 @@
-//! The service manager: tells it how the program is. Owns the notification protocol of `sd_notify(3)`, and is
-//! silent where nobody listens. Decides nothing of what it tells.
+//! systemd notifications: the protocol of `sd_notify(3)`, with watchdog and status. Does nothing if `$NOTIFY_SOCKET` is not set.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,114 +13,112 @@ use crate::clock;
 use crate::config::Environment;
 use crate::domain::text::is_unsafe;
 
-/// How long a message may wait for a manager that doesn't read: a stop must not hang on it.
+/// Time limit of one message. A service manager that does not read must not delay a stop.
 const SEND_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Whoever started the program and asked to be told how it is: systemd, a container runtime, or nobody.
+/// Notifies the service manager, if there is one: systemd, or a container runtime with the same protocol.
 ///
-/// A message that can't be sent is logged when that begins and when it ends, and is otherwise no fault.
+/// A failure to send is logged when it begins and when it ends, and has no other effect.
 #[derive(Debug, Default)]
 pub struct SystemdNotifier {
-    listener: Option<Listener>,
+    socket: Option<NotifySocket>,
     watchdog: Option<Duration>,
 }
 
 #[derive(Debug)]
-struct Listener {
+struct NotifySocket {
     socket: UnixDatagram,
     address: SocketAddr,
-    is_deaf: AtomicBool,
+    is_failing: AtomicBool,
 }
 
 impl SystemdNotifier {
-    /// Finds it by `$NOTIFY_SOCKET` and `$WATCHDOG_USEC`; without the former every message is dropped.
+    /// A notifier for `$NOTIFY_SOCKET` and `$WATCHDOG_USEC`. Without the first it drops every message.
     #[must_use]
     pub fn of(environment: &Environment) -> Self {
         let Some(name) = environment.get("NOTIFY_SOCKET") else {
             return Self::default();
         };
-        match Listener::open(name) {
-            Ok(listener) => Self {
-                listener: Some(listener),
+        match NotifySocket::open(name) {
+            Ok(socket) => Self {
+                socket: Some(socket),
                 watchdog: watchdog_interval(environment),
             },
             Err(error) => {
-                log::warn!(
-                    "NOTIFY_SOCKET can't be used, so systemd will not be told anything: {error}"
-                );
+                log::warn!("NOTIFY_SOCKET can't be used; systemd gets no notifications: {error}");
                 Self::default()
             }
         }
     }
 
-    /// Start or reload is over, and this is how things are.
+    /// The start or a reload is complete.
     pub fn ready(&self, status: &str) {
-        self.tell(format_args!("READY=1\nSTATUS={}", plain(status)));
+        self.send(format_args!("READY=1\nSTATUS={}", plain(status)));
     }
 
-    /// One line for `systemctl status`, which is made if there is somebody to read it: it may cost a look into the state.
+    /// Sets the line in `systemctl status`. `status` is called only if there is a service manager, because it may read the state.
     pub fn status(&self, status: impl FnOnce() -> String) {
-        if self.listener.is_some() {
-            self.tell(format_args!("STATUS={}", plain(&status())));
+        if self.socket.is_some() {
+            self.send(format_args!("STATUS={}", plain(&status())));
         }
     }
 
-    /// A reload begins. It must end in [`ready`](Self::ready), also if nothing was changed.
+    /// A reload begins. [`Self::ready`] must follow, also if nothing changed.
     pub fn reloading(&self) {
         let now = clock::since_boot().as_micros();
-        self.tell(format_args!("RELOADING=1\nMONOTONIC_USEC={now}"));
+        self.send(format_args!("RELOADING=1\nMONOTONIC_USEC={now}"));
     }
 
-    /// The program is about to end.
+    /// The program is stopping.
     pub fn stopping(&self) {
-        self.tell(format_args!("STOPPING=1\nSTATUS=stopping"));
+        self.send(format_args!("STOPPING=1\nSTATUS=stopping"));
     }
 
-    /// Every loop turns. To be called each [`keep_alive_interval`](Self::keep_alive_interval), and not while one is
-    /// stuck: the restart that follows is what the watchdog is for.
+    /// Resets the watchdog. To be called each [`Self::keep_alive_interval`], and not while a worker is stuck, so that systemd
+    /// restarts the program.
     pub fn keep_alive(&self) {
         if self.watchdog.is_some() {
-            self.tell(format_args!("WATCHDOG=1"));
+            self.send(format_args!("WATCHDOG=1"));
         }
     }
 
-    /// How often to call [`keep_alive`](Self::keep_alive): half of what is allowed. `None`: nobody waits for it.
+    /// How often to call [`Self::keep_alive`]: half of the watchdog's limit. `None` without a watchdog.
     #[must_use]
     pub fn keep_alive_interval(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    fn tell(&self, message: fmt::Arguments<'_>) {
-        if let Some(listener) = &self.listener {
-            listener.tell(&message.to_string());
+    fn send(&self, message: fmt::Arguments<'_>) {
+        if let Some(socket) = &self.socket {
+            socket.send(&message.to_string());
         }
     }
 }
 
-impl Listener {
+impl NotifySocket {
     fn open(name: &OsStr) -> io::Result<Self> {
-        // Bound to nothing and connected for no longer than one message: the manager may make its socket anew.
+        // Not connected, because the service manager may replace its socket.
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Self {
             socket,
             address: address(name.as_bytes())?,
-            is_deaf: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
         })
     }
 
-    fn tell(&self, message: &str) {
+    fn send(&self, message: &str) {
         let sent = self.socket.send_to_addr(message.as_bytes(), &self.address);
-        let was_deaf = self.is_deaf.swap(sent.is_err(), Ordering::Relaxed);
+        let was_failing = self.is_failing.swap(sent.is_err(), Ordering::Relaxed);
         match sent {
-            Err(error) if !was_deaf => log::warn!("systemd can't be told how things are: {error}"),
-            Ok(_) if was_deaf => log::info!("systemd can be told how things are again"),
+            Err(error) if !was_failing => log::warn!("systemd can't be notified: {error}"),
+            Ok(_) if was_failing => log::info!("systemd can be notified again"),
             _ => {}
         }
     }
 }
 
-/// A path, or `@` and a name that is in no file system. Others exist (`vsock:`), for virtual machines.
+/// Reads a path, or `@` and the name of an abstract socket. `vsock:` addresses are not supported.
 fn address(name: &[u8]) -> io::Result<SocketAddr> {
     match name {
         [b'@', abstract_name @ ..] => SocketAddr::from_abstract_name(abstract_name),
@@ -133,7 +130,7 @@ fn address(name: &[u8]) -> io::Result<SocketAddr> {
     }
 }
 
-/// Half of `$WATCHDOG_USEC`, unless `$WATCHDOG_PID` says that another process is meant.
+/// Half of `$WATCHDOG_USEC`, unless `$WATCHDOG_PID` names another process.
 fn watchdog_interval(environment: &Environment) -> Option<Duration> {
     let number = |name| environment.get(name)?.to_str()?.parse::<u64>().ok();
     let is_for_another = environment.get("WATCHDOG_PID").is_some()
@@ -143,7 +140,7 @@ fn watchdog_interval(environment: &Environment) -> Option<Duration> {
         .map(|limit| Duration::from_micros(limit) / 2)
 }
 
-/// A newline would begin another assignment of the protocol.
+/// Replaces control characters: a line break would begin another assignment of the protocol.
 fn plain(status: &str) -> String {
     status.replace(is_unsafe, " ")
 }
@@ -169,28 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn a_service_tells_its_life_to_the_socket_it_was_given() {
+    fn a_service_sends_its_life_cycle_to_the_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         let own_id = std::process::id().to_string();
-        let supervisor = SystemdNotifier::of(&environment(&[
+        let notifier = SystemdNotifier::of(&environment(&[
             ("NOTIFY_SOCKET", path.as_os_str()),
             ("WATCHDOG_USEC", OsStr::new("30000000")),
             ("WATCHDOG_PID", OsStr::new(&own_id)),
         ]));
 
-        supervisor.ready("watching 2 targets");
+        notifier.ready("watching 2 targets");
         assert_eq!(receive(&socket), "READY=1\nSTATUS=watching 2 targets");
-        supervisor.status(|| "shop: polled\nMAINPID=1".to_owned());
+        notifier.status(|| "shop: polled\nMAINPID=1".to_owned());
         assert_eq!(receive(&socket), "STATUS=shop: polled MAINPID=1");
         assert_eq!(
-            supervisor.keep_alive_interval(),
+            notifier.keep_alive_interval(),
             Some(Duration::from_secs(15))
         );
-        supervisor.keep_alive();
+        notifier.keep_alive();
         assert_eq!(receive(&socket), "WATCHDOG=1");
-        supervisor.stopping();
+        notifier.stopping();
         assert_eq!(receive(&socket), "STOPPING=1\nSTATUS=stopping");
     }
 
@@ -199,10 +196,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let supervisor = SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
+        let notifier = SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
 
         let before = clock::since_boot();
-        supervisor.reloading();
+        notifier.reloading();
         let after = clock::since_boot();
 
         let message = receive(&socket);
@@ -222,57 +219,57 @@ mod tests {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
         let variable = format!("@{name}");
-        let supervisor =
+        let notifier =
             SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", OsStr::new(&variable))]));
 
-        supervisor.ready("x");
+        notifier.ready("x");
         assert_eq!(receive(&socket), "READY=1\nSTATUS=x");
     }
 
     #[test]
-    fn nobody_listening_is_no_fault() {
+    fn without_a_service_manager_nothing_happens() {
         let watchdog = ("WATCHDOG_USEC", OsStr::new("1000000"));
         for variables in [
             vec![watchdog],
             vec![watchdog, ("NOTIFY_SOCKET", OsStr::new("vsock:2:1234"))],
             vec![watchdog, ("NOTIFY_SOCKET", OsStr::new("relative/path"))],
         ] {
-            let supervisor = SystemdNotifier::of(&environment(&variables));
-            assert_eq!(supervisor.keep_alive_interval(), None);
-            supervisor.ready("x");
-            supervisor.keep_alive();
-            supervisor.stopping();
+            let notifier = SystemdNotifier::of(&environment(&variables));
+            assert_eq!(notifier.keep_alive_interval(), None);
+            notifier.ready("x");
+            notifier.keep_alive();
+            notifier.stopping();
         }
         let gone = [("NOTIFY_SOCKET", OsStr::new("/nonexistent/notify"))];
         SystemdNotifier::of(&environment(&gone)).ready("x");
     }
 
     #[test]
-    fn a_manager_that_never_reads_does_not_hold_the_program_up() {
+    fn a_service_manager_that_never_reads_delays_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let supervisor = SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
-        // Ends only because each send does: the queue of a datagram socket holds far fewer.
-        while !supervisor
-            .listener
+        let notifier = SystemdNotifier::of(&environment(&[("NOTIFY_SOCKET", path.as_os_str())]));
+        // The queue of a datagram socket fills up, and then a message fails at its time limit.
+        while !notifier
+            .socket
             .as_ref()
-            .is_some_and(|listener| listener.is_deaf.load(Ordering::Relaxed))
+            .is_some_and(|socket| socket.is_failing.load(Ordering::Relaxed))
         {
-            supervisor.status(|| "x".to_owned());
+            notifier.status(|| "x".to_owned());
         }
         receive(&socket);
-        supervisor.status(|| "y".to_owned());
-        assert!(!supervisor.listener.unwrap().is_deaf.into_inner());
+        notifier.status(|| "y".to_owned());
+        assert!(!notifier.socket.unwrap().is_failing.into_inner());
     }
 
     #[test]
-    fn a_status_that_nobody_reads_is_not_made() {
-        SystemdNotifier::default().status(|| panic!("nobody reads it"));
+    fn without_a_service_manager_no_status_is_made() {
+        SystemdNotifier::default().status(|| panic!("no service manager"));
     }
 
     #[test]
-    fn a_watchdog_for_another_process_is_not_ours() {
+    fn a_watchdog_of_another_process_is_ignored() {
         let of = |usec: &str, pid: &str| {
             watchdog_interval(&environment(&[
                 ("WATCHDOG_USEC", OsStr::new(usec)),

@@ -1,4 +1,4 @@
-"""What one would write without ucdn-watch: reads the whole list with the vendor's SDK, compares it with a snapshot.
+"""A script that users write without ucdn-watch: reads the whole list with the vendor's SDK and compares it with a snapshot.
 
 Prints a line for each task that changed. Takes the endpoint and the snapshot's path; the keys come from the environment.
 """
@@ -58,7 +58,7 @@ def save(path, snapshot):
 
 def main():
     endpoint, path = sys.argv[1:]
-    # A level alone would not turn the SDK's logging off: it would still write out each answer as a text.
+    # A log level alone is not enough: the SDK would still format each answer as text.
     silent = Middleware()
     client = Client(
         {

@@ -103,7 +103,7 @@ fn summary(file: &Path, config: &Config) -> String {
 fn summarize(text: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(text, "state: {}", config.state)?;
     for (name, target) in &config.targets {
-        let interval = humantime::format_duration(target.poll.interval);
+        let interval = &target.poll.interval;
         write!(text, "target {name}: {} tasks", target.tasks)?;
         write!(text, " of account {}", target.account)?;
         if let Some(account) = config.accounts.get(&target.account) {
@@ -212,7 +212,7 @@ on = ['task.failure', 'watch.*']
             summary(Path::new("config.toml"), &config),
             "config.toml: valid\n\
              state: /var/lib/ucdn-watch/state.db\n\
-             target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 1m\n\
+             target shop: refresh tasks of account main at https://api.sigcalcloud.com/…, every 60s\n\
              webhook night: feishu to https://hooks.example.com/…, unsigned; task.failure, watch.* of all targets\n\
              webhook ops: json to https://hooks.example.com/…, signed; * of shop\n"
         );

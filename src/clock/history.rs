@@ -1,26 +1,30 @@
-//! What the wall clock said while time passed, so that setting it makes nothing older. Owns the segments between two
-//! settings; reads no clock itself.
+//! Wall clock history: keeps ages right when the wall clock is set.
+//!
+//! A delivery is dead after `give_up_after`, counted from the wall time that its event was recorded at. If the wall clock jumps a
+//! day ahead, every pending delivery would look a day older and might be given up. So this process remembers what the wall
+//! clock showed while monotonic time passed, as a list of segments between jumps. A stamp that falls into a segment has a known
+//! monotonic time, and its age is exact. Other stamps were made by an earlier process, and their age is an estimate.
 
 use std::time::Duration;
 
 use crate::domain::model::Timestamp;
 
-/// The wall clock gained or lost this much at once: no drift, it was set.
-const SET: Duration = Duration::from_secs(30);
+/// A difference of at least this much between the clocks' progress is a jump. A smaller one is drift.
+const MIN_JUMP: Duration = Duration::from_secs(30);
 
-/// Stretches that are remembered. A clock that is set all the time must not fill memory.
+/// Segments that are remembered. A clock that jumps all the time must not fill memory.
 const MAX_SEGMENTS: usize = 256;
 
-/// How old something is.
+/// Age of a stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
-    /// It was stamped while this process ran, which has counted the time since.
+    /// Exact: the stamp was made while this process ran.
     Observed(Duration),
-    /// It was stamped before, or under a clock that this process has not seen.
+    /// Estimated: the stamp was made before this process started, or by a clock that this process has not seen.
     Reported {
-        /// As far as stamps and the wall clock can be believed.
+        /// Age as far as the stamp and the wall clock can be trusted.
         age: Duration,
-        /// This much of it has passed in this process.
+        /// The part of it that has passed in this process.
         observed: Duration,
     },
 }
@@ -30,26 +34,26 @@ pub enum Age {
 pub struct ClockReading {
     /// Wall time.
     pub wall: Timestamp,
-    /// Time that passed since the process began, suspensions included. Never goes back.
+    /// Time since the process started, with suspensions of the machine. Never goes back.
     pub steady: Duration,
 }
 
-/// The wall clock's history since the process began.
+/// Segments of wall time since the process started. Reads no clock itself.
 #[derive(Debug)]
 pub struct WallHistory {
     first: ClockReading,
     segments: Vec<Segment>,
 }
 
-/// A time in which nobody set the wall clock.
+/// A time in which the wall clock did not jump.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
-    begun: ClockReading,
+    start: ClockReading,
     last: ClockReading,
 }
 
 impl WallHistory {
-    /// Begins with the process.
+    /// A history that begins with this reading.
     #[must_use]
     pub fn beginning(first: ClockReading) -> Self {
         Self {
@@ -58,10 +62,10 @@ impl WallHistory {
         }
     }
 
-    /// Takes note of a reading; to be called at each.
-    pub fn note(&mut self, now: ClockReading) {
+    /// Adds a reading. To be called for each reading.
+    pub fn record(&mut self, now: ClockReading) {
         let current = self.segments.last_mut();
-        if let Some(current) = current.filter(|current| current.leads_to(now)) {
+        if let Some(current) = current.filter(|current| current.continues_to(now)) {
             current.last = now;
             return;
         }
@@ -71,22 +75,22 @@ impl WallHistory {
         self.segments.push(Segment::beginning(now));
     }
 
-    /// The age of what was stamped by this machine's wall clock. Where several segments could hold the stamp, the
-    /// latest counts: of two ages, the lesser.
+    /// Age of a stamp of this machine's wall clock. If several segments contain the stamp, the latest counts, because it gives
+    /// the smallest age.
     #[must_use]
     pub fn age(&self, stamp: Timestamp, now: ClockReading) -> Age {
-        let holds = |it: &&Segment| it.begun.wall <= stamp && stamp <= it.last.wall;
-        if let Some(segment) = self.segments.iter().rev().find(holds) {
-            let into = stamp.since(segment.begun.wall);
-            return Age::Observed(now.steady.saturating_sub(segment.begun.steady + into));
+        let contains = |it: &&Segment| it.start.wall <= stamp && stamp <= it.last.wall;
+        if let Some(segment) = self.segments.iter().rev().find(contains) {
+            let into = stamp.since(segment.start.wall);
+            return Age::Observed(now.steady.saturating_sub(segment.start.steady + into));
         }
         let observed = now.steady.saturating_sub(self.first.steady);
-        let told = self.first.wall.since(stamp).saturating_add(observed);
-        // A clock that was ahead when the process began has been set back since.
+        let since_start = self.first.wall.since(stamp).saturating_add(observed);
+        // If the wall clock was ahead when the process started, and was set back since, the present time gives a smaller age.
         let age = if stamp <= now.wall {
-            told.min(now.wall.since(stamp))
+            since_start.min(now.wall.since(stamp))
         } else {
-            told
+            since_start
         };
         Age::Reported { age, observed }
     }
@@ -95,18 +99,18 @@ impl WallHistory {
 impl Segment {
     fn beginning(reading: ClockReading) -> Self {
         Self {
-            begun: reading,
+            start: reading,
             last: reading,
         }
     }
 
-    /// Whether nobody set the clock between the last reading and this one.
-    fn leads_to(&self, now: ClockReading) -> bool {
+    /// Whether the wall clock did not jump between the last reading and this one.
+    fn continues_to(&self, now: ClockReading) -> bool {
         let expected = self
             .last
             .wall
             .saturating_add(now.steady.saturating_sub(self.last.steady));
-        expected.since(now.wall).max(now.wall.since(expected)) < SET
+        expected.since(now.wall).max(now.wall.since(expected)) < MIN_JUMP
     }
 }
 
@@ -124,7 +128,7 @@ mod tests {
         Timestamp::from_unix_seconds(seconds).unwrap()
     }
 
-    /// A machine of which the wall clock can be set.
+    /// A machine whose wall clock can be set.
     struct Machine {
         now: ClockReading,
         history: WallHistory,
@@ -146,12 +150,12 @@ mod tests {
             let span = Duration::from_secs(seconds);
             self.now.wall = self.now.wall.saturating_add(span);
             self.now.steady += span;
-            self.history.note(self.now);
+            self.history.record(self.now);
         }
 
         fn set(&mut self, seconds: i64) {
             self.now.wall = wall(seconds);
-            self.history.note(self.now);
+            self.history.record(self.now);
         }
 
         fn step(&mut self, seconds: i64) {
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_makes_nothing_older_or_younger() {
+    fn setting_the_clock_changes_no_age() {
         for step in [3600, -3600, 86_400, -86_400, 365 * 86_400, -START] {
             let mut machine = Machine::at(START);
             machine.pass(100);
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_in_1970_is_over_when_the_clock_is_set() {
+    fn after_a_boot_in_1970_ages_are_right_once_the_clock_is_set() {
         let mut machine = Machine::at(30);
         machine.pass(10);
         let early = machine.now.wall;
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_process_stamped_is_as_old_as_the_first_reading_says() {
+    fn stamps_of_an_earlier_process_age_from_the_first_reading() {
         let mut machine = Machine::at(START);
         let stamp = wall(START - 1000);
         machine.pass(HOUR);
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_began_ahead_believes_the_clock_once_it_is_set_back() {
+    fn a_clock_that_was_ahead_at_the_start_is_trusted_once_it_is_set_back() {
         let mut machine = Machine::at(START + 10 * 86_400);
         let stamp = wall(START - 60);
         machine.pass(5);
@@ -222,14 +226,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_of_the_future_is_as_old_as_the_process_at_least() {
+    fn a_stamp_from_the_future_is_at_least_as_old_as_the_process() {
         let mut machine = Machine::at(START);
         machine.pass(HOUR);
         assert_eq!(machine.age(wall(START + 86_400)), reported(HOUR, HOUR));
     }
 
     #[test]
-    fn a_clock_that_is_set_all_the_time_fills_no_memory() {
+    fn a_clock_that_jumps_all_the_time_does_not_fill_memory() {
         let mut machine = Machine::at(START);
         for _ in 0..10_000 {
             machine.step(HOUR.cast_signed());
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn drift_is_no_setting() {
+    fn drift_is_no_jump() {
         let mut machine = Machine::at(START);
         for _ in 0..1000 {
             machine.pass(60);
@@ -249,24 +253,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_looks_older_than_it_is_however_the_clock_is_set(
+        fn no_stamp_looks_older_than_it_is_however_the_clock_jumps(
             steps in prop::collection::vec((0_u64..100_000, -200_000_i64..200_000), 1..40),
-            stamped_after in 0_usize..40,
+            stamped_at in 0_usize..40,
         ) {
             let mut machine = Machine::at(START);
             let mut stamped = None;
             for (count, (span, step)) in steps.iter().enumerate() {
                 machine.pass(*span);
                 machine.step(*step);
-                if count == stamped_after {
+                if count == stamped_at {
                     stamped = Some(machine.now);
                 }
             }
             let Some(stamped) = stamped else { return Ok(()) };
             let (Age::Observed(age) | Age::Reported { age, .. }) = machine.age(stamped.wall);
             let truth = machine.now.steady.saturating_sub(stamped.steady);
-            // Steps too small to be told from drift add up.
-            let drift = SET * u32::try_from(steps.len()).unwrap();
+            // Steps that count as drift add up.
+            let drift = MIN_JUMP * u32::try_from(steps.len()).unwrap();
             prop_assert!(age <= truth + drift, "{age:?} instead of {truth:?}");
         }
     }

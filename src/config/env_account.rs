@@ -1,43 +1,44 @@
-//! An account without a config file: its keys from variables of the environment, the rest as the file's defaults are.
+//! An account without a config file: keys from environment variables, defaults for everything else.
 
-use super::accounts::{DEFAULT_ENDPOINT, DEFAULT_RATE, DEFAULT_TIMEOUT};
+use super::accounts::{DEFAULT_ENDPOINT, DEFAULT_TIMEOUT};
+use super::environment::Environment;
 use super::secrets::is_loopback;
-use super::{Account, Environment, HttpSettings, RequestRate};
+use super::settings::{Account, HttpSettings, RequestRate};
 use crate::secret::{InvalidUrl, Secret, SecretUrl};
 
-/// Which variables hold an account's keys.
+/// Names of the environment variables that hold an account's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyVariables {
     /// `PublicKey`.
     pub public_key: String,
-    /// What requests are signed with.
+    /// The key that signs requests.
     pub private_key: String,
-    /// `SecurityToken` of temporary credentials; need not be set.
+    /// `SecurityToken` of temporary credentials. The variable may be unset.
     pub security_token: String,
 }
 
-/// Why the environment makes no account. Says nothing of values.
+/// Why the environment variables do not make an account. Contains no values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvAccountError {
     /// A key is missing.
     #[error("the environment variable {variable} is not set, or empty")]
     NotSet {
-        /// Which one.
+        /// Its name.
         variable: String,
     },
-    /// It can't be a key.
+    /// The value can't be a key.
     #[error("the environment variable {variable} is not UTF-8 text")]
     NotText {
-        /// Which one.
+        /// Its name.
         variable: String,
     },
-    /// The endpoint is none.
+    /// The endpoint is not a URL.
     #[error("the endpoint: {0}")]
     Endpoint(InvalidUrl),
 }
 
 impl KeyVariables {
-    /// Whether the variables of both keys are set.
+    /// Whether both keys' variables are set.
     #[must_use]
     pub fn are_set(&self, environment: &Environment) -> bool {
         [&self.public_key, &self.private_key]
@@ -45,7 +46,7 @@ impl KeyVariables {
             .all(|variable| environment.get(variable).is_some())
     }
 
-    /// The account at `endpoint`, or at the default one.
+    /// The account at `endpoint`, or at the default endpoint.
     pub fn account(
         &self,
         environment: &Environment,
@@ -60,7 +61,7 @@ impl KeyVariables {
                 Err(EnvAccountError::NotSet { .. }) => None,
                 token => Some(token?),
             },
-            max_requests_per_second: RequestRate(DEFAULT_RATE),
+            max_requests_per_second: RequestRate::DEFAULT,
             http: HttpSettings {
                 timeout: DEFAULT_TIMEOUT,
                 headers: Vec::new(),
@@ -71,13 +72,13 @@ impl KeyVariables {
     }
 }
 
-/// Whether what is sent to this account's endpoint can be read on the way.
+/// Whether requests to this account's endpoint leave the machine unencrypted.
 #[must_use]
 pub fn is_unencrypted(account: &Account) -> bool {
     account.endpoint.is_plain_http() && !is_loopback(account.endpoint.host())
 }
 
-/// Without the line break that a shell's `$(cat …)` leaves out, and other ways don't.
+/// Drops the line break at the end, which a variable set from a file may have.
 fn key(environment: &Environment, variable: &str) -> Result<Secret, EnvAccountError> {
     let not_set = || EnvAccountError::NotSet {
         variable: variable.to_owned(),
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_sent_if_there_is_one() {
+    fn a_token_is_used_if_its_variable_is_set() {
         let environment = environment(&[("PUBLIC", "a"), ("PRIVATE", "b"), ("TOKEN", "c")]);
         let account = variables()
             .account(&environment, Some("http://api.example.com"))
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_and_no_value_is_told() {
+    fn an_error_names_the_variable_and_shows_no_value() {
         let missing = environment(&[("PUBLIC", "s3cret"), ("PRIVATE", "\n")]);
         assert!(!variables().are_set(&environment(&[("PUBLIC", "s3cret")])));
         let error = variables().account(&missing, None).unwrap_err();

@@ -1,66 +1,66 @@
-//! `format`, and the keys that only some formats have: which they are, and what they mean.
+//! `format` of a webhook, and the keys that only some formats have.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::diagnostics::{ErrorEmitted, Parsed};
+use super::duration::{ConfigDuration, MIN_DURATION};
 use super::reader::{Field, Table, all};
-use super::report::{Read, Reported};
-use super::values::SHORTEST;
 
 const DEFAULT_TITLE: &str = "UCDN";
 const DEFAULT_EXPIRE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A title is a part of each message's first line.
-const LONGEST_TITLE: usize = 60;
+/// In characters. The title is a part of each message's first line.
+const MAX_TITLE_CHARS: usize = 60;
 
 const CHAT_KEYS: [&str; 3] = ["title", "language", "link"];
 const ALERTMANAGER_KEYS: [&str; 2] = ["expire_after", "labels"];
 
-/// The labels that say which alert it is.
-const OWN_LABELS: [&str; 5] = ["alertname", "target", "kind", "task", "url"];
+/// Labels that identify an alert.
+const RESERVED_LABELS: [&str; 5] = ["alertname", "target", "kind", "task", "url"];
 
-/// `format`: how a request is made of events, with the keys that this format has.
+/// `format`: how events become a request body, with the keys that this format has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The event itself.
+    /// The event document itself.
     Json,
     /// `CloudEvents` 1.0 around the event.
     CloudEvents,
-    /// Alerts for an Alertmanager.
+    /// Alerts for Alertmanager.
     Alertmanager(Alerts),
-    /// A message for people.
+    /// A chat message.
     Chat(Chat),
 }
 
-/// What `format = "alertmanager"` adds.
+/// Keys of `format = "alertmanager"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alerts {
-    /// An alert that nothing resolves ends by itself after this long.
+    /// Time after which an unresolved alert ends by itself.
     pub expire_after: Duration,
-    /// Set on every alert, beside our own and instead of our `severity`.
+    /// Labels added to every alert. A `severity` replaces the built-in one.
     pub labels: BTreeMap<String, String>,
 }
 
-/// What the chat formats add.
+/// Keys of the chat formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chat {
-    /// Whose bot it is.
+    /// The chat product.
     pub vendor: Vendor,
-    /// How each message begins: for bots that take only messages with a certain word.
+    /// First words of each message. Some bots accept only messages with a keyword.
     pub title: String,
-    /// What messages are written in.
+    /// Language of the messages.
     pub language: Language,
-    /// Where a message leads: a console, or the status page.
+    /// URL that a message links to, such as a console or the status page.
     pub link: Option<String>,
 }
 
-/// Whose chat it is.
+/// A chat product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vendor {
     /// An incoming webhook.
     Slack,
-    /// A custom bot; Lark's is the same.
+    /// A custom bot of Feishu or Lark.
     Feishu,
     /// A custom robot.
     DingTalk,
@@ -71,104 +71,116 @@ pub enum Vendor {
 /// `language`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// English; times are UTC.
+    /// English, with times in UTC.
     En,
-    /// Simplified Chinese; times are those of Beijing.
+    /// Simplified Chinese, with times of Beijing.
     Zh,
 }
 
-/// What secrets a format has a use for.
+/// How many signing secrets a format accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Secrets {
-    /// Two while rotating.
+pub(super) enum SigningSecrets {
+    /// One, or two while rotating.
     Two,
     One,
-    /// None: why not.
+    /// None. The text is the error message for a secret.
     None(&'static str),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum FormatWord {
     Json,
     CloudEvents,
     Alertmanager,
     Chat(Vendor),
 }
 
-/// What a webhook's table says of its format.
-pub(super) struct FormatDraft {
-    pub(super) format: Read<Format>,
-    /// Known also if another key of the format is wrong.
-    pub(super) secrets: Secrets,
+/// The parsed `format` of a webhook.
+pub(super) struct RawFormat {
+    pub(super) format: Parsed<Format>,
+    /// Known even if another key of the format is wrong.
+    pub(super) secrets: SigningSecrets,
 }
 
-impl Word {
-    fn secrets(self) -> Secrets {
+impl FormatWord {
+    fn secrets(self) -> SigningSecrets {
         match self {
-            Self::Json | Self::CloudEvents => Secrets::Two,
-            Self::Alertmanager => Secrets::None(
-                "an Alertmanager checks no signature: remove it; what a proxy before it asks for goes into `headers`",
+            Self::Json | Self::CloudEvents => SigningSecrets::Two,
+            Self::Alertmanager => SigningSecrets::None(
+                "Alertmanager does not verify signatures; remove it, and put a proxy's credentials into `headers`",
             ),
-            Self::Chat(Vendor::Feishu | Vendor::DingTalk) => Secrets::One,
-            Self::Chat(Vendor::Slack | Vendor::WeCom) => {
-                Secrets::None("this format signs nothing, the URL itself is the secret: remove it")
-            }
+            Self::Chat(Vendor::Feishu | Vendor::DingTalk) => SigningSecrets::One,
+            Self::Chat(Vendor::Slack | Vendor::WeCom) => SigningSecrets::None(
+                "this format does not sign requests, because its URL is the secret; remove it",
+            ),
         }
     }
 }
 
-const WORDS: [(&str, Word); 7] = [
-    ("json", Word::Json),
-    ("cloudevents", Word::CloudEvents),
-    ("alertmanager", Word::Alertmanager),
-    ("slack", Word::Chat(Vendor::Slack)),
-    ("feishu", Word::Chat(Vendor::Feishu)),
-    ("dingtalk", Word::Chat(Vendor::DingTalk)),
-    ("wecom", Word::Chat(Vendor::WeCom)),
+const WORDS: [(&str, FormatWord); 7] = [
+    ("json", FormatWord::Json),
+    ("cloudevents", FormatWord::CloudEvents),
+    ("alertmanager", FormatWord::Alertmanager),
+    ("slack", FormatWord::Chat(Vendor::Slack)),
+    ("feishu", FormatWord::Chat(Vendor::Feishu)),
+    ("dingtalk", FormatWord::Chat(Vendor::DingTalk)),
+    ("wecom", FormatWord::Chat(Vendor::WeCom)),
 ];
 
 impl fmt::Display for Format {
-    /// As the config says it.
+    /// The word that the config uses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self {
-            Self::Json => Word::Json,
-            Self::CloudEvents => Word::CloudEvents,
-            Self::Alertmanager(_) => Word::Alertmanager,
-            Self::Chat(chat) => Word::Chat(chat.vendor),
+            Self::Json => FormatWord::Json,
+            Self::CloudEvents => FormatWord::CloudEvents,
+            Self::Alertmanager(_) => FormatWord::Alertmanager,
+            Self::Chat(chat) => FormatWord::Chat(chat.vendor),
         };
         let text = WORDS.iter().find(|(_, of)| *of == word);
         f.write_str(text.map_or("?", |(text, _)| text))
     }
 }
 
-/// Reads `format` and the keys of formats from a webhook's table.
-pub(super) fn read(table: &mut Table<'_>) -> FormatDraft {
-    let word = table.get("format", |field| field.word(&WORDS));
-    let word = word.map(|word| word.unwrap_or(Word::Json));
-    FormatDraft {
-        secrets: word.as_ref().map_or(Secrets::Two, |word| word.secrets()),
-        format: keys(table, word),
+impl RawFormat {
+    /// Parses `format`, and the keys that belong to some formats, from a webhook's table.
+    pub(super) fn parse(table: &mut Table<'_>) -> Self {
+        let word = table.get("format", |field| field.word(&WORDS));
+        let word = word.map(|word| word.unwrap_or(FormatWord::Json));
+        let secrets = word.as_ref().map(|word| word.secrets());
+        Self {
+            secrets: secrets.unwrap_or(SigningSecrets::Two),
+            format: keys(table, word),
+        }
     }
 }
 
-fn keys(table: &mut Table<'_>, word: Read<Word>) -> Read<Format> {
+fn keys(table: &mut Table<'_>, word: Parsed<FormatWord>) -> Parsed<Format> {
     let chat_keys = given(table, &CHAT_KEYS);
     let alertmanager_keys = given(table, &ALERTMANAGER_KEYS);
-    let no_chat = || {
-        let reason = "is for the formats slack, feishu, dingtalk and wecom alone";
+    let refuse_chat_keys = || {
+        let reason = "only valid with format slack, feishu, dingtalk or wecom; remove it";
         refuse(&chat_keys, reason)
     };
-    let no_alertmanager = || refuse(&alertmanager_keys, "is for the format alertmanager alone");
+    let refuse_alertmanager_keys = || {
+        refuse(
+            &alertmanager_keys,
+            "only valid with format alertmanager; remove it",
+        )
+    };
     match word? {
-        Word::Json => all([no_chat(), no_alertmanager()]).map(|_| Format::Json),
-        Word::CloudEvents => all([no_chat(), no_alertmanager()]).map(|_| Format::CloudEvents),
-        Word::Alertmanager => {
-            let refused = no_chat();
+        FormatWord::Json => {
+            all([refuse_chat_keys(), refuse_alertmanager_keys()]).map(|_| Format::Json)
+        }
+        FormatWord::CloudEvents => {
+            all([refuse_chat_keys(), refuse_alertmanager_keys()]).map(|_| Format::CloudEvents)
+        }
+        FormatWord::Alertmanager => {
+            let refused = refuse_chat_keys();
             let alerts = alerts(table);
             refused.and(alerts).map(Format::Alertmanager)
         }
-        Word::Chat(vendor) => {
-            let refused = no_alertmanager();
+        FormatWord::Chat(vendor) => {
+            let refused = refuse_alertmanager_keys();
             let chat = chat(table, vendor);
             refused.and(chat).map(Format::Chat)
         }
@@ -179,12 +191,12 @@ fn given<'a>(table: &mut Table<'a>, keys: &[&'static str]) -> Vec<Field<'a>> {
     keys.iter().filter_map(|key| table.optional(key)).collect()
 }
 
-fn refuse(fields: &[Field<'_>], reason: &str) -> Read<()> {
-    let errors: Vec<Reported> = fields.iter().map(|field| field.error(reason)).collect();
+fn refuse(fields: &[Field<'_>], reason: &str) -> Parsed<()> {
+    let errors: Vec<ErrorEmitted> = fields.iter().map(|field| field.error(reason)).collect();
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
-fn chat(table: &mut Table<'_>, vendor: Vendor) -> Read<Chat> {
+fn chat(table: &mut Table<'_>, vendor: Vendor) -> Parsed<Chat> {
     let title = table.get("title", title);
     let language = table.get("language", |field| {
         field.word(&[("en", Language::En), ("zh", Language::Zh)])
@@ -198,18 +210,18 @@ fn chat(table: &mut Table<'_>, vendor: Vendor) -> Read<Chat> {
     })
 }
 
-fn title(field: &Field<'_>) -> Read<String> {
+fn title(field: &Field<'_>) -> Parsed<String> {
     let text = field.nonempty_text()?;
-    if text.chars().count() > LONGEST_TITLE || text.chars().any(char::is_control) {
+    if text.chars().count() > MAX_TITLE_CHARS || text.chars().any(char::is_control) {
         return Err(field.error(format!(
-            "expected one line of at most {LONGEST_TITLE} characters"
+            "expected one line of at most {MAX_TITLE_CHARS} characters"
         )));
     }
     Ok(text.to_owned())
 }
 
-/// Goes into the markup of every dialect: what could end it there is no part of a URL anyway.
-fn link(field: &Field<'_>) -> Read<String> {
+/// The link is put into every vendor's markup. Characters that could end it there are not allowed in a URL anyway.
+fn link(field: &Field<'_>) -> Parsed<String> {
     let text = field.text()?;
     let is_plain = |c: char| c.is_ascii_graphic() && !"<>[]()|\"'`*\\".contains(c);
     let is_web = text.starts_with("http://") || text.starts_with("https://");
@@ -221,27 +233,30 @@ fn link(field: &Field<'_>) -> Read<String> {
     Ok(text.to_owned())
 }
 
-fn alerts(table: &mut Table<'_>) -> Read<Alerts> {
-    let expire_after = table.get("expire_after", |field| field.duration(SHORTEST));
+fn alerts(table: &mut Table<'_>) -> Parsed<Alerts> {
+    let expire_after = table.get("expire_after", |field| field.duration(MIN_DURATION));
     let labels = table.get("labels", |field| {
         Ok(all(field.entries()?.iter().map(label))?
             .into_iter()
             .collect())
     });
     Ok(Alerts {
-        expire_after: expire_after?.unwrap_or(DEFAULT_EXPIRE_AFTER),
+        expire_after: expire_after?
+            .as_ref()
+            .map_or(DEFAULT_EXPIRE_AFTER, ConfigDuration::get),
         labels: labels?.unwrap_or_default(),
     })
 }
 
-fn label(field: &Field<'_>) -> Read<(String, String)> {
+fn label(field: &Field<'_>) -> Parsed<(String, String)> {
     let name = field.name();
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let begins_well = !name.starts_with(|c: char| c.is_ascii_digit());
-    let named = if name.is_empty() || !begins_well || !name.bytes().all(is_word) {
-        Err(field.error("a label has a name of a-z, A-Z, 0-9 and `_`, and begins with no digit"))
-    } else if OWN_LABELS.contains(&name) {
-        Err(field.error("this label says which alert it is: choose another name"))
+    let starts_valid = !name.starts_with(|c: char| c.is_ascii_digit());
+    let named = if name.is_empty() || !starts_valid || !name.bytes().all(is_word) {
+        Err(field
+            .error("invalid label name; use a-z, A-Z, 0-9 and `_`, and do not start with a digit"))
+    } else if RESERVED_LABELS.contains(&name) {
+        Err(field.error("reserved label, because it identifies the alert; choose another name"))
     } else {
         Ok(())
     };

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::{HeaderName, HeaderValue, Uri};
 
-use super::HttpSettings;
+use super::ca_certificates::CaCertificates;
+use super::diagnostics::{Parsed, Spanned};
+use super::duration::{ConfigDuration, MIN_DURATION};
 use super::reader::{Field, Table, all};
-use super::report::{Placed, Read};
-use super::secrets::{SecretKey, World};
-use super::values::SHORTEST;
+use super::secrets::{ResolveEnv, SecretRef, secret_ref};
+use super::settings::HttpSettings;
 use crate::secret::{Secret, has_valid_port};
 
-/// Set by the program itself: a second value would break the request, or its signature.
+/// Headers that the program sets itself. A second value would break the request or its signature.
 const OWN_HEADERS: [&str; 10] = [
     "host",
     "content-type",
@@ -28,43 +27,44 @@ const OWN_HEADERS: [&str; 10] = [
     "webhook-signature",
 ];
 
-/// What the keys say.
-pub(super) struct HttpDraft {
-    timeout: Read<Duration>,
-    headers: Vec<Read<(String, SecretKey)>>,
-    proxy: Read<Option<SecretKey>>,
-    ca_file: Read<Option<Placed<PathBuf>>>,
+/// The parsed keys. Secrets and certificates are not read yet.
+pub(super) struct RawHttpSettings {
+    timeout: Parsed<Duration>,
+    headers: Vec<Parsed<(String, SecretRef)>>,
+    proxy: Parsed<Option<SecretRef>>,
+    ca_file: Parsed<Option<Spanned<PathBuf>>>,
 }
 
-impl HttpDraft {
-    /// Reads the keys from the table of one of them.
-    pub(super) fn read(table: &mut Table<'_>, default_timeout: Duration) -> Self {
-        let timeout = table.get("timeout", |field| field.duration(SHORTEST));
+impl RawHttpSettings {
+    /// Parses the keys of an account, a webhook or the heartbeat.
+    pub(super) fn parse(table: &mut Table<'_>, default_timeout: Duration) -> Self {
+        let timeout = table.get("timeout", |field| field.duration(MIN_DURATION));
         Self {
-            timeout: timeout.map(|timeout| timeout.unwrap_or(default_timeout)),
+            timeout: timeout
+                .map(|given| given.as_ref().map_or(default_timeout, ConfigDuration::get)),
             headers: match table.get("headers", headers) {
                 Ok(headers) => headers.unwrap_or_default(),
-                Err(reported) => vec![Err(reported)],
+                Err(emitted) => vec![Err(emitted)],
             },
-            proxy: table.get("proxy", Field::secret),
+            proxy: table.get("proxy", secret_ref),
             ca_file: table.get("ca_file", |field| {
-                Ok(field.placed(PathBuf::from(field.nonempty_text()?)))
+                Ok(field.spanned(PathBuf::from(field.nonempty_text()?)))
             }),
         }
     }
 
-    /// Reads what the keys name.
-    pub(super) fn open(self, world: &World<'_>) -> Read<HttpSettings> {
+    /// Reads secrets and certificates.
+    pub(super) fn resolve(self, env: &ResolveEnv<'_>) -> Parsed<HttpSettings> {
         let headers = all(self.headers.into_iter().map(|header| {
             let (name, key) = header?;
-            Ok((name, header_value(world, &key)?))
+            Ok((name, header_value(env, &key)?))
         }));
         let proxy = self
             .proxy
-            .and_then(|key| key.map(|key| proxy(world, &key)).transpose());
+            .and_then(|key| key.map(|key| proxy(env, &key)).transpose());
         let ca_certificates = self
             .ca_file
-            .and_then(|path| path.map(|path| certificates(world, &path)).transpose());
+            .and_then(|path| path.map(|path| ca_certificates(env, &path)).transpose());
         Ok(HttpSettings {
             timeout: self.timeout?,
             headers: headers?,
@@ -74,15 +74,15 @@ impl HttpDraft {
     }
 }
 
-/// One that can't be read hides no error of another's value.
-fn headers(field: &Field<'_>) -> Read<Vec<Read<(String, SecretKey)>>> {
+/// One result per header, so that an error in one hides no error in another one's value.
+fn headers(field: &Field<'_>) -> Parsed<Vec<Parsed<(String, SecretRef)>>> {
     let mut seen: Vec<HeaderName> = Vec::new();
     let headers = field.entries()?.into_iter().map(|header| {
         let name = header_name(&header);
-        let value = header.secret();
+        let value = secret_ref(&header);
         let name = name?;
         if seen.contains(&name) {
-            return Err(header.error("is given twice: case makes no difference in a header's name"));
+            return Err(header.error("duplicate header; header names ignore case"));
         }
         seen.push(name);
         Ok((header.name().to_owned(), value?))
@@ -90,33 +90,33 @@ fn headers(field: &Field<'_>) -> Read<Vec<Read<(String, SecretKey)>>> {
     Ok(headers.collect())
 }
 
-fn header_name(header: &Field<'_>) -> Read<HeaderName> {
+fn header_name(header: &Field<'_>) -> Parsed<HeaderName> {
     let name = HeaderName::from_bytes(header.name().as_bytes())
-        .map_err(|_| header.error("is no valid header name"))?;
+        .map_err(|_| header.error("invalid header name"))?;
     if OWN_HEADERS.contains(&name.as_str()) {
-        return Err(header.error("is a header that ucdn-watch sets itself"));
+        return Err(header.error("ucdn-watch sets this header itself; remove it"));
     }
     Ok(name)
 }
 
-fn header_value(world: &World<'_>, key: &SecretKey) -> Read<Secret> {
-    let value = world.secret(key)?;
+fn header_value(env: &ResolveEnv<'_>, key: &SecretRef) -> Parsed<Secret> {
+    let value = env.secret(key)?;
     match HeaderValue::from_str(value.expose()) {
         Ok(_) => Ok(value),
-        Err(_) => Err(world.report.error(
-            &key.place,
-            "holds characters that a header can't carry: expected printable ASCII",
+        Err(_) => Err(env.diagnostics.error(
+            &key.location,
+            "contains characters that a header can't carry; use printable ASCII",
         )),
     }
 }
 
-fn proxy(world: &World<'_>, key: &SecretKey) -> Read<Secret> {
-    let proxy = world.secret(key)?;
+fn proxy(env: &ResolveEnv<'_>, key: &SecretRef) -> Parsed<Secret> {
+    let proxy = env.secret(key)?;
     if is_proxy(proxy.expose()) {
         return Ok(proxy);
     }
     let message = "expected a proxy such as http://[user:password@]host:port, with http or https";
-    Err(world.report.error(&key.place, message))
+    Err(env.diagnostics.error(&key.location, message))
 }
 
 fn is_proxy(text: &str) -> bool {
@@ -129,24 +129,11 @@ fn is_proxy(text: &str) -> bool {
     })
 }
 
-fn certificates(world: &World<'_>, path: &Placed<PathBuf>) -> Read<Vec<u8>> {
-    let file = world.folder.join(&path.value);
-    let pem = world.file(&path.place, &file)?;
-    if holds_certificate(&pem) {
-        return Ok(pem);
-    }
-    let message = format!("{} holds no certificate in PEM form", file.display());
-    Err(world.report.error(&path.place, message))
-}
-
-/// Whether there is a PEM block that says it is a certificate and is well-formed. Not whether it is valid.
-fn holds_certificate(pem: &[u8]) -> bool {
-    String::from_utf8_lossy(pem)
-        .split("-----BEGIN CERTIFICATE-----")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("-----END CERTIFICATE-----"))
-        .any(|(body, _)| {
-            let body: String = body.split_whitespace().collect();
-            !body.is_empty() && BASE64_STANDARD.decode(body).is_ok()
-        })
+fn ca_certificates(env: &ResolveEnv<'_>, path: &Spanned<PathBuf>) -> Parsed<CaCertificates> {
+    let file = env.folder().join(&path.value);
+    let pem = env.file(&path.location, &file)?;
+    CaCertificates::from_pem(&pem).map_err(|message| {
+        let message = format!("{} {message}", file.display());
+        env.diagnostics.error(&path.location, message)
+    })
 }

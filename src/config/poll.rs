@@ -1,56 +1,51 @@
-//! `[poll]`, and the same keys laid over it by targets.
+//! `[poll]`, and the keys of it that a target overrides.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::diagnostics::{Diagnostics, ErrorEmitted, KeyLocation, Parsed, Spanned};
+use super::duration::{ConfigDuration, MIN_DURATION};
 use super::reader::{Field, Table};
-use super::report::{Place, Placed, Read, Report};
-use super::values::{SHORTEST, shown};
-use super::{FirstRun, PollSettings};
+use super::settings::{FirstRun, PollSettings};
 
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
-const DEFAULT_ACTIVE_INTERVAL: Duration = Duration::from_secs(15);
-const DEFAULT_LOOKBACK: Duration = Duration::from_secs(24 * 3600);
+const DEFAULT_INTERVAL: ConfigDuration = ConfigDuration::from_secs(60, "60s");
+const DEFAULT_ACTIVE_INTERVAL: ConfigDuration = ConfigDuration::from_secs(15, "15s");
+const DEFAULT_LOOKBACK: ConfigDuration = ConfigDuration::from_secs(24 * 3600, "1d");
 const DEFAULT_PAGE_SIZE: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
-const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(600);
+const DEFAULT_STALL_AFTER: ConfigDuration = ConfigDuration::from_secs(600, "10m");
 const DEFAULT_FAIL_AFTER: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
-const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+const DEFAULT_RETENTION: ConfigDuration = ConfigDuration::from_secs(30 * 24 * 3600, "30d");
 
-/// The API's times are whole seconds.
-const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
+/// Lower bound of `lookback` and `retention`: the API's times are whole seconds.
+const MIN_WINDOW: Duration = Duration::from_secs(1);
 
-/// The keys as one table gives them; those that it does not give are left to the table below.
+/// The poll keys that one table sets.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PollKeys {
-    interval: Option<Placed<Duration>>,
-    active_interval: Option<Placed<Duration>>,
-    lookback: Option<Placed<Duration>>,
+pub(super) struct RawPollKeys {
+    interval: Option<Spanned<ConfigDuration>>,
+    active_interval: Option<Spanned<ConfigDuration>>,
+    lookback: Option<Spanned<ConfigDuration>>,
     page_size: Option<NonZeroU32>,
-    stall_after: Option<Duration>,
+    stall_after: Option<ConfigDuration>,
     fail_after: Option<NonZeroU32>,
     first_run: Option<FirstRun>,
 }
 
-/// `[poll]` whole.
+/// `[poll]`: the keys that hold for all targets.
 #[derive(Clone, Debug)]
 pub(super) struct PollTable {
-    keys: PollKeys,
-    pub(super) retention: Duration,
+    keys: RawPollKeys,
+    pub(super) retention: ConfigDuration,
 }
 
-impl PollKeys {
-    /// Reads every key of `[poll]` but `retention`.
-    pub(super) fn read(table: &mut Table<'_>) -> Read<Self> {
-        let window = |shortest| {
-            move |field: &Field<'_>| {
-                Ok::<_, super::report::Reported>(field.placed(field.duration(shortest)?))
-            }
-        };
-        let interval = table.get("interval", window(SHORTEST));
-        let active_interval = table.get("active_interval", window(SHORTEST));
-        let lookback = table.get("lookback", window(SHORTEST_WINDOW));
+impl RawPollKeys {
+    /// Parses every key of `[poll]` except `retention`.
+    pub(super) fn parse(table: &mut Table<'_>) -> Parsed<Self> {
+        let interval = table.get("interval", spanned_duration(MIN_DURATION));
+        let active_interval = table.get("active_interval", spanned_duration(MIN_DURATION));
+        let lookback = table.get("lookback", spanned_duration(MIN_WINDOW));
         let page_size = table.get("page_size", Field::count);
-        let stall_after = table.get("stall_after", |field| field.duration(SHORTEST));
+        let stall_after = table.get("stall_after", |field| field.duration(MIN_DURATION));
         let fail_after = table.get("fail_after", Field::count);
         let first_run = table.get("first_run", |field| {
             field.word(&[
@@ -70,106 +65,127 @@ impl PollKeys {
         })
     }
 
-    /// What holds where these keys are laid over `base`.
-    fn over(&self, base: &Self) -> PollSettings {
-        let value = |own: &Option<Placed<Duration>>, base: &Option<Placed<Duration>>| {
-            own.as_ref().or(base.as_ref()).map(|placed| placed.value)
+    /// These keys, else those of `base`, else the defaults.
+    fn with_base(&self, base: &Self) -> PollSettings {
+        let given = |own: &Option<Spanned<ConfigDuration>>,
+                     base: &Option<Spanned<ConfigDuration>>| {
+            let given = own.as_ref().or(base.as_ref());
+            given.map(|spanned| spanned.value.clone())
         };
-        let interval = value(&self.interval, &base.interval).unwrap_or(DEFAULT_INTERVAL);
-        // Not given, it follows a short interval: who polls every 5 s in peace does not mean 15 s under way.
-        let active_interval = value(&self.active_interval, &base.active_interval)
-            .unwrap_or_else(|| DEFAULT_ACTIVE_INTERVAL.min(interval));
-        let stall_after = self.stall_after.or(base.stall_after);
-        let first_run = self.first_run.or(base.first_run);
+        let interval = given(&self.interval, &base.interval).unwrap_or(DEFAULT_INTERVAL);
+        // The default follows a shorter interval: polling every 5 s when idle and every 15 s when busy makes no sense.
+        let default_active_interval = if interval.get() < DEFAULT_ACTIVE_INTERVAL.get() {
+            interval.clone()
+        } else {
+            DEFAULT_ACTIVE_INTERVAL
+        };
+        let stall_after = self.stall_after.as_ref().or(base.stall_after.as_ref());
         PollSettings {
+            active_interval: given(&self.active_interval, &base.active_interval)
+                .unwrap_or(default_active_interval),
             interval,
-            active_interval,
-            lookback: value(&self.lookback, &base.lookback).unwrap_or(DEFAULT_LOOKBACK),
+            lookback: given(&self.lookback, &base.lookback).unwrap_or(DEFAULT_LOOKBACK),
             page_size: self
                 .page_size
                 .or(base.page_size)
                 .unwrap_or(DEFAULT_PAGE_SIZE),
-            stall_after: stall_after.unwrap_or(DEFAULT_STALL_AFTER),
+            stall_after: stall_after.cloned().unwrap_or(DEFAULT_STALL_AFTER),
             fail_after: self
                 .fail_after
                 .or(base.fail_after)
                 .unwrap_or(DEFAULT_FAIL_AFTER),
-            first_run: first_run.unwrap_or(FirstRun::Baseline),
+            first_run: self
+                .first_run
+                .or(base.first_run)
+                .unwrap_or(FirstRun::Baseline),
         }
     }
 
-    /// Reports what makes no sense together, at a key of this table; what the table below got wrong was reported
-    /// there.
-    fn check(&self, report: &Report<'_>, settings: &PollSettings, retention: Duration) -> Read<()> {
-        let given = |key: &Option<Placed<Duration>>| key.as_ref().map(|key| key.place.clone());
-        let intervals = given(&self.active_interval).or(given(&self.interval));
+    /// Reports contradictions at a key of this table. Those of the base table were reported there.
+    fn check(
+        &self,
+        diagnostics: &Diagnostics<'_>,
+        settings: &PollSettings,
+        retention: &ConfigDuration,
+    ) -> Parsed<()> {
+        let location =
+            |key: &Option<Spanned<ConfigDuration>>| key.as_ref().map(|key| key.location.clone());
         let PollSettings {
             interval,
             active_interval,
+            lookback,
             ..
         } = settings;
-        let intervals = intervals
-            .filter(|_| active_interval > interval)
-            .map(|place| {
-                let (active, rest) = (shown(*active_interval), shown(*interval));
-                let message =
-                    format!("active_interval ({active}) is longer than interval ({rest})");
-                report.error(&place, message)
+        let intervals = location(&self.active_interval)
+            .or(location(&self.interval))
+            .filter(|_| active_interval.get() > interval.get())
+            .map(|location| {
+                let message = format!(
+                    "active_interval ({active_interval}) is longer than interval ({interval}); it may be at most as long"
+                );
+                diagnostics.error(&location, message)
             });
-        let lookback = given(&self.lookback)
-            .filter(|_| settings.lookback > retention)
-            .map(|place| too_far_back(report, &place, settings.lookback, retention));
+        let lookback = location(&self.lookback)
+            .filter(|_| lookback.get() > retention.get())
+            .map(|location| lookback_too_long(diagnostics, &location, lookback, retention));
         intervals.or(lookback).map_or(Ok(()), Err)
     }
 }
 
 impl PollTable {
-    /// `poll`, if it is given; else the defaults.
-    pub(super) fn read(table: &mut Table<'_>) -> Read<Self> {
-        let none = Self {
-            keys: PollKeys::default(),
+    /// Parses `poll`. The defaults if it is not set.
+    pub(super) fn parse(table: &mut Table<'_>) -> Parsed<Self> {
+        let poll = table.get("poll", |field| field.table(Self::parse_keys)?)?;
+        Ok(poll.unwrap_or_else(|| Self {
+            keys: RawPollKeys::default(),
             retention: DEFAULT_RETENTION,
-        };
-        let poll = table.get("poll", |field| field.table(Self::read_keys)?)?;
-        Ok(poll.unwrap_or(none))
+        }))
     }
 
-    fn read_keys(table: &mut Table<'_>) -> Read<Self> {
-        let keys = PollKeys::read(table);
-        let retention = table.get("retention", |field| {
-            Ok(field.placed(field.duration(SHORTEST_WINDOW)?))
-        });
-        let (keys, given) = (keys?, retention?);
-        let retention = given
-            .as_ref()
-            .map_or(DEFAULT_RETENTION, |given| given.value);
-        let settings = keys.over(&PollKeys::default());
-        keys.check(table.report(), &settings, retention)?;
-        match given {
-            Some(given) if keys.lookback.is_none() && settings.lookback > retention => Err(
-                too_far_back(table.report(), &given.place, settings.lookback, retention),
+    fn parse_keys(table: &mut Table<'_>) -> Parsed<Self> {
+        let keys = RawPollKeys::parse(table);
+        let given = table.get("retention", spanned_duration(MIN_WINDOW));
+        let (keys, given) = (keys?, given?);
+        let (retention, location) = match given {
+            Some(given) => (given.value, Some(given.location)),
+            None => (DEFAULT_RETENTION, None),
+        };
+        let settings = keys.with_base(&RawPollKeys::default());
+        keys.check(table.diagnostics(), &settings, &retention)?;
+        let lookback = &settings.lookback;
+        match location {
+            Some(location) if keys.lookback.is_none() && lookback.get() > retention.get() => Err(
+                lookback_too_long(table.diagnostics(), &location, lookback, &retention),
             ),
             _ => Ok(Self { keys, retention }),
         }
     }
 
-    /// What holds for a target with keys of its own.
-    pub(super) fn settings(&self, report: &Report<'_>, own: &PollKeys) -> Read<PollSettings> {
-        let settings = own.over(&self.keys);
-        own.check(report, &settings, self.retention)?;
+    /// The settings of a target that overrides some keys.
+    pub(super) fn settings(
+        &self,
+        diagnostics: &Diagnostics<'_>,
+        own: &RawPollKeys,
+    ) -> Parsed<PollSettings> {
+        let settings = own.with_base(&self.keys);
+        own.check(diagnostics, &settings, &self.retention)?;
         Ok(settings)
     }
 }
 
-fn too_far_back(
-    report: &Report<'_>,
-    place: &Place,
-    lookback: Duration,
-    retention: Duration,
-) -> super::report::Reported {
-    let (lookback, retention) = (shown(lookback), shown(retention));
+fn spanned_duration(shortest: Duration) -> impl Fn(&Field<'_>) -> Parsed<Spanned<ConfigDuration>> {
+    move |field| Ok(field.spanned(field.duration(shortest)?))
+}
+
+fn lookback_too_long(
+    diagnostics: &Diagnostics<'_>,
+    location: &KeyLocation,
+    lookback: &ConfigDuration,
+    retention: &ConfigDuration,
+) -> ErrorEmitted {
     let message = format!(
-        "lookback ({lookback}) is longer than retention ({retention}): what is forgotten would be reported again"
+        "lookback ({lookback}) is longer than retention ({retention}), so forgotten tasks would be reported again; \
+         shorten lookback or lengthen retention"
     );
-    report.error(place, message)
+    diagnostics.error(location, message)
 }

@@ -1,221 +1,339 @@
-//! Reads tables and lists of parsed TOML, and reports keys that nobody asks for. Knows no key by name, and no value.
+//! Typed access to a parsed TOML tree. Reports wrong types, values out of bounds and unknown keys to [`Diagnostics`].
+//!
+//! Written by hand, because a serde deserializer stops at the first error; see `DECISIONS.md`.
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-use super::report::{HIDDEN, Place, Placed, Read, Report, Reported};
-use super::suggest::did_you_mean;
+use toml::de::{DeString, DeTable, DeValue};
 
-/// A table whose keys are fixed: what nobody asks for is an unknown key.
+use super::diagnostics::{Diagnostics, ErrorEmitted, HIDDEN, KeyLocation, Parsed, Spanned};
+use super::duration::ConfigDuration;
+use crate::domain::suggest::{did_you_mean, nearest};
+use crate::secret::{Secret, SecretUrl};
+
+/// A table with a fixed set of keys. Every key that nothing asks for is unknown.
 pub(super) struct Table<'a> {
-    report: &'a Report<'a>,
-    place: Place,
+    diagnostics: &'a Diagnostics<'a>,
+    location: KeyLocation,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
-    foreign: Vec<(&'static str, &'static str)>,
+    misplaced: Vec<(&'static str, &'static str)>,
 }
 
-/// A key, and what is given for it.
+/// A key with its value.
 pub(super) struct Field<'a> {
-    report: &'a Report<'a>,
-    place: Place,
+    diagnostics: &'a Diagnostics<'a>,
+    location: KeyLocation,
     name: &'a str,
-    pub(super) value: &'a DeValue<'a>,
+    value: &'a DeValue<'a>,
 }
 
 impl<'a> Table<'a> {
-    /// Reads the file's top.
+    /// Reads the top of the file.
     pub(super) fn read_root<T>(
-        report: &'a Report<'a>,
+        diagnostics: &'a Diagnostics<'a>,
         entries: &'a DeTable<'a>,
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        Self::read(report, Place::root(), entries, read)
+        Self::read(diagnostics, KeyLocation::root(), entries, read)
     }
 
-    /// Runs `read`, which must ask for every key there can be, then reports those that it did not ask for.
+    /// Runs `read`, which must ask for every key that the table can have, then reports the others as unknown.
     fn read<T>(
-        report: &'a Report<'a>,
-        place: Place,
+        diagnostics: &'a Diagnostics<'a>,
+        location: KeyLocation,
         entries: &'a DeTable<'a>,
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let mut table = Self {
-            report,
-            place,
+            diagnostics,
+            location,
             entries,
             known: Vec::new(),
-            foreign: Vec::new(),
+            misplaced: Vec::new(),
         };
         let value = read(&mut table);
         table.report_unknown_keys();
         value
     }
 
-    /// The key, if it is given.
+    /// The key, if it is set.
     pub(super) fn optional(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
         let (key, value) = self.entries.get_key_value(key)?;
-        Some(field(self.report, &self.place, key, value))
+        Some(field(self.diagnostics, &self.location, key, value))
     }
 
-    /// The key; it is an error if it is not given. `hint` says what to write.
-    pub(super) fn required(&mut self, key: &'static str, hint: &str) -> Read<Field<'a>> {
+    /// The key. It is an error if it is not set; `hint` says what to do then.
+    pub(super) fn required(&mut self, key: &'static str, hint: &str) -> Parsed<Field<'a>> {
         self.optional(key).ok_or_else(|| {
-            let place = self.place.missing(key);
-            self.report
-                .missing(&place, format!("is missing: expected {hint}"))
+            let location = self.location.missing(key);
+            let message = format!("missing; {hint}");
+            self.diagnostics.missing(&location, message)
         })
     }
 
-    /// The entries of a table of names that must hold at least one; see [`Field::entries`].
-    pub(super) fn named(&mut self, key: &'static str, hint: &str) -> Read<Vec<Field<'a>>> {
+    /// The entries of a table of user-given names that must have at least one; see [`Field::entries`].
+    pub(super) fn nonempty_entries(
+        &mut self,
+        key: &'static str,
+        hint: &str,
+    ) -> Parsed<Vec<Field<'a>>> {
         let field = self.required(key, hint)?;
         let entries = field.entries()?;
         if entries.is_empty() {
-            let message = format!("is empty: expected {hint}");
-            return Err(self.report.missing(&field.place, message));
+            let message = format!("empty; {hint}");
+            return Err(self.diagnostics.missing(&field.location, message));
         }
         Ok(entries)
     }
 
-    /// What `read` makes of the key, if it is given.
+    /// The result of `read` for the key, if it is set.
     pub(super) fn get<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&Field<'a>) -> Read<T>,
-    ) -> Read<Option<T>> {
+        read: impl FnOnce(&Field<'a>) -> Parsed<T>,
+    ) -> Parsed<Option<T>> {
         self.optional(key).map(|field| read(&field)).transpose()
     }
 
-    /// Says why a key that is known elsewhere has no place here.
-    pub(super) fn refuse(&mut self, key: &'static str, reason: &'static str) {
-        self.foreign.push((key, reason));
+    /// Replaces "unknown key" by a better message, for a key that belongs to another table.
+    pub(super) fn refuse(&mut self, key: &'static str, message: &'static str) {
+        self.misplaced.push((key, message));
     }
 
-    /// Where the table stands.
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    /// Location of the table.
+    pub(super) fn location(&self) -> &KeyLocation {
+        &self.location
     }
 
     /// Where errors go.
-    pub(super) fn report(&self) -> &'a Report<'a> {
-        self.report
+    pub(super) fn diagnostics(&self) -> &'a Diagnostics<'a> {
+        self.diagnostics
     }
 
     fn report_unknown_keys(&self) {
+        let is_complete = self.diagnostics.is_complete();
+        let has_malformed_header = self.diagnostics.has_malformed_header();
         for (key, value) in self.entries {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) {
                 continue;
             }
-            let found = field(self.report, &self.place, key, value);
-            if self.report.is_whole() {
-                found.error(self.why_unknown(name));
-            } else {
-                self.report_key_of_broken_text(name, found.place.offset());
+            let unknown = field(self.diagnostics, &self.location, key, value);
+            if is_complete {
+                unknown.error(self.unknown_key_message(name));
+                continue;
+            }
+            // After an unclosed string, the key may be a part of a secret: it is not quoted. Below a malformed header, it
+            // may belong to another table: it is reported only if it is near a key of this table.
+            let suggestion = did_you_mean(name, self.known.iter().copied());
+            if !suggestion.is_empty() || !has_malformed_header {
+                let hidden = self.location.key(HIDDEN, unknown.location.offset());
+                self.diagnostics
+                    .error(&hidden, format!("unknown key{suggestion}"));
             }
         }
     }
 
-    fn why_unknown(&self, name: &str) -> String {
-        let foreign = self.foreign.iter().find(|(foreign, _)| *foreign == name);
-        foreign.map_or_else(
-            || format!("unknown key{}", self.nearest(name)),
-            |(_, reason)| (*reason).to_owned(),
-        )
-    }
-
-    /// Behind an unclosed string, what looks like a key may be a piece of a secret: it is not quoted. Below a broken
-    /// header, it may be a key of another table: only what is near to one of this table's is told.
-    fn report_key_of_broken_text(&self, name: &str, offset: usize) {
-        let nearest = self.nearest(name);
-        if !nearest.is_empty() || !self.report.lacks_a_header() {
-            let place = self.place.key(HIDDEN, offset);
-            self.report.error(&place, format!("unknown key{nearest}"));
+    fn unknown_key_message(&self, name: &str) -> String {
+        if let Some((_, message)) = self.misplaced.iter().find(|(key, _)| *key == name) {
+            return (*message).to_owned();
         }
-    }
-
-    fn nearest(&self, name: &str) -> String {
-        did_you_mean(name, self.known.iter().copied())
+        match nearest(name, self.known.iter().copied()) {
+            Some(known) => {
+                self.diagnostics
+                    .note_misspelled(&self.location.missing(known));
+                format!("unknown key; did you mean `{known}`?")
+            }
+            None => format!("unknown key; valid keys are {}", self.known.join(", ")),
+        }
     }
 }
 
 impl<'a> Field<'a> {
     /// Reports an error at this key.
-    pub(super) fn error(&self, message: impl Into<String>) -> Reported {
-        self.report.error(&self.place, message)
+    pub(super) fn error(&self, message: impl Into<String>) -> ErrorEmitted {
+        self.diagnostics.error(&self.location, message)
     }
 
-    /// Where the key stands.
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    /// Reports a warning at this key.
+    pub(super) fn warn(&self, message: impl Into<String>) {
+        self.diagnostics.warn(&self.location, message);
+    }
+
+    /// Location of the key.
+    pub(super) fn location(&self) -> &KeyLocation {
+        &self.location
     }
 
     /// Where errors go.
-    pub(super) fn report(&self) -> &'a Report<'a> {
-        self.report
+    pub(super) fn diagnostics(&self) -> &'a Diagnostics<'a> {
+        self.diagnostics
     }
 
-    /// The key itself, without what it is in.
+    /// The key, without the path of its table.
     pub(super) fn name(&self) -> &'a str {
         self.name
     }
 
-    /// Keeps the key's place with a value.
-    pub(super) fn placed<T>(&self, value: T) -> Placed<T> {
-        Placed {
-            place: self.place.clone(),
+    /// The key as a name that the user gives to an account, a target or a webhook. Names become metric labels and parts
+    /// of log lines and events.
+    pub(super) fn user_given_name(&self) -> Parsed<&'a str> {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if (1..=64).contains(&self.name.len()) && self.name.bytes().all(is_allowed) {
+            Ok(self.name)
+        } else {
+            let rule = "use 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`";
+            Err(self.error(format!("invalid name; {rule}")))
+        }
+    }
+
+    /// The value with the key's location.
+    pub(super) fn spanned<T>(&self, value: T) -> Spanned<T> {
+        Spanned {
+            location: self.location.clone(),
             value,
         }
     }
 
-    /// A table whose keys are fixed; see [`Table`].
-    pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'a>) -> T) -> Read<T> {
-        let entries = self.as_table().ok_or_else(|| self.wrong_shape("a table"))?;
-        Ok(Table::read(self.report, self.place.clone(), entries, read))
+    /// A table with a fixed set of keys; see [`Table`].
+    pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'a>) -> T) -> Parsed<T> {
+        let entries = self.as_table().ok_or_else(|| self.wrong_type("a table"))?;
+        let location = self.location.clone();
+        Ok(Table::read(self.diagnostics, location, entries, read))
     }
 
-    /// Whether it is a table.
+    /// Whether the value is a table.
     pub(super) fn is_table(&self) -> bool {
         self.as_table().is_some()
     }
 
-    /// The entries of a table whose keys are names that the user gives, in the order of the names.
-    pub(super) fn entries(&self) -> Read<Vec<Field<'a>>> {
-        let entries = self.as_table().ok_or_else(|| self.wrong_shape("a table"))?;
+    /// Whether the value is a table that has a key besides these.
+    pub(super) fn has_keys_besides(&self, known: &[&str]) -> bool {
+        let is_other = |key: &DeString<'_>| !known.contains(&key.as_ref());
+        self.as_table()
+            .is_some_and(|table| table.keys().any(|key| is_other(key.get_ref())))
+    }
+
+    /// The entries of a table whose keys are names that the user gives, sorted by name.
+    pub(super) fn entries(&self) -> Parsed<Vec<Field<'a>>> {
+        let entries = self.as_table().ok_or_else(|| self.wrong_type("a table"))?;
+        let is_complete = self.diagnostics.is_complete();
         let entry = |(key, value)| {
-            let mut entry = field(self.report, &self.place, key, value);
-            // As with unknown keys: what is no table may be a piece of a broken value.
-            if !self.report.is_whole() && !entry.is_table() {
-                entry.place = self.place.key(HIDDEN, entry.place.offset());
+            let mut entry = field(self.diagnostics, &self.location, key, value);
+            // As with unknown keys: an entry that is not a table may be a part of a broken value.
+            if !is_complete && !entry.is_table() {
+                entry.location = self.location.key(HIDDEN, entry.location.offset());
             }
             entry
         };
         Ok(entries.iter().map(entry).collect())
     }
 
-    /// The items of a list; `None` for any other shape, of which nothing is reported.
+    /// The items of a list. `None` for another type, which is not reported.
     pub(super) fn as_items(&self) -> Option<Vec<Field<'a>>> {
         let DeValue::Array(items) = self.value else {
             return None;
         };
-        let item = |(index, value): (usize, &'a Spanned<DeValue<'a>>)| Field {
-            report: self.report,
-            place: self.place.item(index, value.span().start),
+        let items = items.iter().enumerate().map(|(index, value)| Field {
+            diagnostics: self.diagnostics,
+            location: self.location.item(index, value.span().start),
             name: self.name,
             value: value.get_ref(),
-        };
-        Some(items.iter().enumerate().map(item).collect())
+        });
+        Some(items.collect())
     }
 
     /// The items of a list.
-    pub(super) fn items(&self, expected: &str) -> Read<Vec<Field<'a>>> {
-        self.as_items().ok_or_else(|| self.wrong_shape(expected))
+    pub(super) fn items(&self, expected: &str) -> Parsed<Vec<Field<'a>>> {
+        self.as_items().ok_or_else(|| self.wrong_type(expected))
     }
 
-    /// Reports that another shape was expected, and names the one that is there: never the value.
-    pub(super) fn wrong_shape(&self, expected: &str) -> Reported {
+    /// A string. `None` for another type, which is not reported.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        match self.value {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A string.
+    pub(super) fn text(&self) -> Parsed<&'a str> {
+        self.as_text().ok_or_else(|| self.wrong_type("a string"))
+    }
+
+    /// A string with at least one character.
+    pub(super) fn nonempty_text(&self) -> Parsed<&'a str> {
+        match self.text()? {
+            "" => Err(self.error("expected a non-empty string")),
+            text => Ok(text),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self) -> Parsed<bool> {
+        match self.value {
+            DeValue::Boolean(flag) => Ok(*flag),
+            _ => Err(self.wrong_type("true or false")),
+        }
+    }
+
+    /// A whole number, at least 1.
+    pub(super) fn count(&self) -> Parsed<NonZeroU32> {
+        let DeValue::Integer(integer) = self.value else {
+            return Err(self.wrong_type("a whole number"));
+        };
+        u32::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .and_then(NonZeroU32::new)
+            .ok_or_else(|| self.error(format!("expected a whole number from 1 to {}", u32::MAX)))
+    }
+
+    /// A number, whole or not.
+    pub(super) fn number(&self) -> Parsed<f64> {
+        let text = match self.value {
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+            DeValue::Float(float) => float.as_str(),
+            _ => return Err(self.wrong_type("a number")),
+        };
+        text.parse().map_err(|_| self.wrong_type("a number"))
+    }
+
+    /// One of a few words, each with its meaning.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Parsed<T> {
+        let text = self.text()?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(*meaning);
+        }
+        let all: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let suggestion = did_you_mean(text, words.iter().map(|(word, _)| *word));
+        Err(self.error(format!("expected one of {}{suggestion}", all.join(", "))))
+    }
+
+    /// A duration from `shortest` to ten years. Warns of months, which may be meant as minutes.
+    pub(super) fn duration(&self, shortest: Duration) -> Parsed<ConfigDuration> {
+        let Some(text) = self.as_text() else {
+            return Err(self.wrong_type(ConfigDuration::expected()));
+        };
+        let duration =
+            ConfigDuration::parse(text, shortest).map_err(|message| self.error(message))?;
+        if let Some(warning) = duration.months_warning() {
+            self.warn(warning);
+        }
+        Ok(duration)
+    }
+
+    /// An `http` or `https` URL.
+    pub(super) fn url(&self) -> Parsed<SecretUrl> {
+        SecretUrl::parse(Secret::new(self.text()?.to_owned()))
+            .map_err(|error| self.error(error.to_string()))
+    }
+
+    /// Reports a value of the wrong type. Names the type that was found, never the value.
+    pub(super) fn wrong_type(&self, expected: &str) -> ErrorEmitted {
         let found = match self.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
@@ -237,21 +355,21 @@ impl<'a> Field<'a> {
 }
 
 fn field<'a>(
-    report: &'a Report<'a>,
-    parent: &Place,
-    key: &'a Spanned<toml::de::DeString<'a>>,
-    value: &'a Spanned<DeValue<'a>>,
+    diagnostics: &'a Diagnostics<'a>,
+    table: &KeyLocation,
+    key: &'a toml::Spanned<DeString<'a>>,
+    value: &'a toml::Spanned<DeValue<'a>>,
 ) -> Field<'a> {
     Field {
-        report,
-        place: parent.key(key.get_ref(), key.span().start),
+        diagnostics,
+        location: table.key(key.get_ref(), key.span().start),
         name: key.get_ref(),
         value: value.get_ref(),
     }
 }
 
-/// Reads all of them, so that all errors are reported, then fails if one did.
-pub(super) fn all<T>(read: impl IntoIterator<Item = Read<T>>) -> Read<Vec<T>> {
-    let read: Vec<Read<T>> = read.into_iter().collect();
-    read.into_iter().collect()
+/// All values, or the first error. Evaluates every item first, so that all errors are reported.
+pub(super) fn all<T>(parsed: impl IntoIterator<Item = Parsed<T>>) -> Parsed<Vec<T>> {
+    let parsed: Vec<Parsed<T>> = parsed.into_iter().collect();
+    parsed.into_iter().collect()
 }

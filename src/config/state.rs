@@ -1,44 +1,47 @@
-//! `state`: where the state is kept.
+//! `state`: an SQLite file or a PostgreSQL URL, and the same as an argument of a command.
 
 use std::path::{Path, PathBuf};
 
-use super::reader::{Field, Table};
-use super::report::{Place, Placed, Read};
-use super::secrets::{SecretKey, SecretSource, World, first_folder};
-use super::{Environment, StateLocation};
+use super::diagnostics::{KeyLocation, Parsed, Spanned};
+use super::environment::Environment;
+use super::reader::Table;
+use super::secrets::{ResolveEnv, SecretRef, SecretSource, first_folder, secret_ref};
+use super::settings::StateLocation;
 use crate::secret::Secret;
 
-/// `state`, if it is given. A secret: a PostgreSQL URL holds a password.
-pub(super) fn read(table: &mut Table<'_>) -> Read<Option<SecretKey>> {
-    table.get("state", Field::secret)
+/// Parses `state`. It may be a secret, because a PostgreSQL URL may have a password.
+pub(super) fn parse(table: &mut Table<'_>) -> Parsed<Option<SecretRef>> {
+    table.get("state", secret_ref)
 }
 
-/// Finds the default, and refuses what is not built in.
-pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLocation> {
+/// Reads the URL if it is a secret, or finds the default path.
+pub(super) fn resolve(
+    env: &ResolveEnv<'_>,
+    key: Option<&SecretRef>,
+) -> Parsed<Spanned<StateLocation>> {
     let Some(key) = key else {
-        let place = Place::root().missing("state");
-        return default_path(world.environment)
-            .map(StateLocation::File)
-            .ok_or_else(|| {
-                let message = "is missing: expected a path, since none of $STATE_DIRECTORY, \
-                               $XDG_STATE_HOME and $HOME is set";
-                world.report.error(&place, message)
-            });
+        let location = KeyLocation::root().missing("state");
+        let path = default_path(env.environment).ok_or_else(|| {
+            let message =
+                "missing; set a path, because none of $STATE_DIRECTORY, $XDG_STATE_HOME and $HOME is set";
+            env.diagnostics.missing(&location, message)
+        })?;
+        let value = StateLocation::File(path);
+        return Ok(Spanned { location, value });
     };
-    let Placed { place, value } = key;
-    let location: Secret = world.secret(key)?;
-    let text = location.expose();
-    match (scheme(text), value) {
-        (Some("postgres" | "postgresql"), _) => {
-            postgres(&location).map_err(|why| world.report.error(place, why))
-        }
-        (Some(_), _) => {
-            let message = "expected the path of a file, or a postgres:// URL";
-            Err(world.report.error(place, message))
-        }
-        (None, SecretSource::Inline(_)) => Ok(StateLocation::File(world.folder.join(text))),
-        // A text from elsewhere is a secret: it must not turn up as the path of an error.
-        (None, _) => Err(world.report.error(place, "expected a postgres:// URL")),
+    let text = env.secret(key)?;
+    let is_inline = matches!(key.value, SecretSource::Inline(_));
+    let value = match (scheme(text.expose()), is_inline) {
+        (Some("postgres" | "postgresql"), _) => postgres(&text),
+        (Some(_), _) => Err("expected the path of a file, or a postgres:// URL".to_owned()),
+        (None, true) => Ok(StateLocation::File(env.folder().join(text.expose()))),
+        // A text from elsewhere is a secret. As a path it would be shown.
+        (None, false) => Err("expected a postgres:// URL".to_owned()),
+    };
+    let location = key.location.clone();
+    match value {
+        Ok(value) => Ok(Spanned { location, value }),
+        Err(message) => Err(env.diagnostics.error(&location, message)),
     }
 }
 
@@ -46,7 +49,7 @@ pub(super) fn open(world: &World<'_>, key: Option<&SecretKey>) -> Read<StateLoca
 fn postgres(url: &Secret) -> Result<StateLocation, String> {
     crate::store::postgres::ConnectUrl::parse(url)
         .map(|address| StateLocation::Postgres(Box::new(address)))
-        .map_err(|why| why.to_string())
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -54,24 +57,24 @@ fn postgres(_: &Secret) -> Result<StateLocation, String> {
     Err("this program was built without PostgreSQL; build it with `--features postgres`".to_owned())
 }
 
-/// Why an argument says no state.
+/// Why an argument does not name a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {why}")]
+#[error("{argument}: {reason}")]
 pub struct InvalidStateArgument {
-    /// The argument, or how it begins: never what may be secret.
-    what: String,
-    why: String,
+    /// The argument, or its scheme if the rest may be secret.
+    argument: String,
+    reason: String,
 }
 
-/// Reads a command's argument: a file's path, or a PostgreSQL URL without a password; or where such a URL with a password is to be
-/// found, `env:NAME` or `file:PATH`.
+/// Parses a command's argument: a file's path, a PostgreSQL URL without a password, or where a URL with a password is,
+/// `env:NAME` or `file:PATH`.
 pub fn parse_state_argument(
     argument: &str,
     environment: &Environment,
 ) -> Result<StateLocation, InvalidStateArgument> {
-    let error = |what: &str, why: String| InvalidStateArgument {
-        what: what.to_owned(),
-        why,
+    let error = |argument: &str, reason: String| InvalidStateArgument {
+        argument: argument.to_owned(),
+        reason,
     };
     if let Some(source) = secret_source(argument) {
         let url = source.read(environment, Path::new(""));
@@ -80,23 +83,22 @@ pub fn parse_state_argument(
                 Some(_) => postgres(&url),
                 None => Err("expected a postgres:// URL there".to_owned()),
             })
-            .map_err(|why| error(argument, why));
+            .map_err(|reason| error(argument, reason));
     }
     match scheme(argument) {
         None if argument.is_empty() => Err(error("a state", "expected a path".to_owned())),
         None => Ok(StateLocation::File(argument.into())),
         Some(scheme @ ("postgres" | "postgresql")) => {
-            let location = postgres(&Secret::new(argument.to_owned()));
-            let error = |why| error(&format!("{scheme}:…"), why);
-            let location = location.map_err(error)?;
+            let error = |reason| error(&format!("{scheme}:…"), reason);
+            let location = postgres(&Secret::new(argument.to_owned())).map_err(error)?;
             if has_password(&location) {
-                return Err(error(PASSWORD_SEEN.to_owned()));
+                return Err(error(PASSWORD_VISIBLE.to_owned()));
             }
             Ok(location)
         }
         Some(scheme) => {
-            let why = "expected the path of a file, a postgres:// URL, env:NAME or file:PATH";
-            Err(error(&format!("{scheme}:…"), why.to_owned()))
+            let reason = "expected the path of a file, a postgres:// URL, env:NAME or file:PATH";
+            Err(error(&format!("{scheme}:…"), reason.to_owned()))
         }
     }
 }
@@ -110,9 +112,8 @@ fn secret_source(argument: &str) -> Option<SecretSource> {
     }
 }
 
-/// What a command is given, every user of the machine can read.
-const PASSWORD_SEEN: &str = "there is a password in it, and every user of this machine can see that here: put the URL into a \
-                             variable or a file, and give env:NAME or file:PATH";
+const PASSWORD_VISIBLE: &str = "the URL has a password, and every user of this machine can see the arguments of a command; \
+                                put the URL into a variable or a file, and pass env:NAME or file:PATH";
 
 fn has_password(location: &StateLocation) -> bool {
     match location {
@@ -122,7 +123,7 @@ fn has_password(location: &StateLocation) -> bool {
     }
 }
 
-/// What makes a URL of it. A PostgreSQL URL with a slip in it must not become a file whose name holds a password.
+/// The URL scheme, if the text is a URL. A PostgreSQL URL with a typo must not become a file whose name has a password.
 fn scheme(location: &str) -> Option<&str> {
     match location.split_once(':') {
         Some((scheme @ ("postgres" | "postgresql"), _)) => Some(scheme),
@@ -131,6 +132,7 @@ fn scheme(location: &str) -> Option<&str> {
     }
 }
 
+/// The first of `$STATE_DIRECTORY`, `$XDG_STATE_HOME/ucdn-watch` and `~/.local/state/ucdn-watch` that is absolute.
 fn default_path(environment: &Environment) -> Option<PathBuf> {
     let absolute = |path: &Path| path.is_absolute().then(|| path.to_owned());
     let variable = |name| {

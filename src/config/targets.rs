@@ -1,52 +1,56 @@
-//! `[targets.NAME]`: lists of tasks.
+//! `[targets.NAME]`: the task lists to watch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Target;
-use super::poll::{PollKeys, PollTable};
+use super::accounts::RawAccount;
+use super::diagnostics::{Diagnostics, KeyLocation, Parsed};
+use super::poll::{PollTable, RawPollKeys};
 use super::reader::{Field, Table, all};
-use super::report::{Place, Read, Report};
-use super::suggest::did_you_mean;
+use super::settings::Target;
 use crate::domain::model::{AccountName, TargetName, TaskKind};
+use crate::domain::suggest::did_you_mean;
 
-/// A target, and where it stands.
-pub(super) struct TargetDraft {
-    pub(super) name: TargetName,
-    place: Place,
+/// At most so many account names are listed in an error.
+const MAX_LISTED: usize = 20;
+
+/// A parsed target.
+pub(super) struct RawTarget {
+    name: TargetName,
+    location: KeyLocation,
     target: Target,
 }
 
-/// What a target's keys may refer to.
-pub(super) struct Around<'a> {
-    /// The names under `accounts`; `None` if that table is unusable.
-    pub(super) accounts: Option<Vec<&'a str>>,
+/// What the keys of a target refer to.
+pub(super) struct TargetContext<'a> {
+    /// Names of all accounts. `None` if `accounts` is unusable.
+    pub(super) accounts: Option<BTreeSet<&'a str>>,
     /// `[poll]`.
-    pub(super) poll: Read<&'a PollTable>,
+    pub(super) poll: Parsed<&'a PollTable>,
 }
 
-/// The entries of `targets`, whatever they hold.
-pub(super) fn entries<'a>(table: &mut Table<'a>) -> Read<Vec<Field<'a>>> {
-    let hint = "at least one target: write [targets.main], even with nothing below it";
-    table.named("targets", hint)
+/// The entries of `targets`, not yet parsed.
+pub(super) fn entries<'a>(table: &mut Table<'a>) -> Parsed<Vec<Field<'a>>> {
+    let hint = "add a target: [targets.main], which may have no keys";
+    table.nonempty_entries("targets", hint)
 }
 
-/// Reads all targets.
-pub(super) fn read(entries: &[Field<'_>], around: &Around<'_>) -> Read<Vec<TargetDraft>> {
-    all(entries.iter().map(|field| target(field, around)))
+/// Parses all targets.
+pub(super) fn parse(entries: &[Field<'_>], context: &TargetContext<'_>) -> Parsed<Vec<RawTarget>> {
+    all(entries.iter().map(|field| parse_target(field, context)))
 }
 
-fn target(field: &Field<'_>, around: &Around<'_>) -> Read<TargetDraft> {
-    let name = field.own_name();
-    let target = field.table(|table| read_keys(table, around));
-    Ok(TargetDraft {
+fn parse_target(field: &Field<'_>, context: &TargetContext<'_>) -> Parsed<RawTarget> {
+    let name = field.user_given_name();
+    let target = field.table(|table| parse_keys(table, context));
+    Ok(RawTarget {
         name: TargetName(name?.to_owned()),
-        place: field.place().clone(),
+        location: field.location().clone(),
         target: target??,
     })
 }
 
-fn read_keys(table: &mut Table<'_>, around: &Around<'_>) -> Read<Target> {
-    let account = account(table, around.accounts.as_deref());
+fn parse_keys(table: &mut Table<'_>, context: &TargetContext<'_>) -> Parsed<Target> {
+    let account = account(table, context.accounts.as_ref());
     let project_id = table.get("project_id", |field| Ok(field.nonempty_text()?.to_owned()));
     let is_dcdn = table.get("is_dcdn", Field::flag);
     let tasks = table.get("tasks", |field| {
@@ -55,10 +59,13 @@ fn read_keys(table: &mut Table<'_>, around: &Around<'_>) -> Read<Target> {
             ("prefetch", TaskKind::Prefetch),
         ])
     });
-    let own = PollKeys::read(table);
-    table.refuse("retention", "is one for all targets: it belongs in [poll]");
-    let report = table.report();
-    let poll = own.and_then(|own| around.poll?.settings(report, &own));
+    let own = RawPollKeys::parse(table);
+    table.refuse(
+        "retention",
+        "applies to all targets and can't be set for one; set it in [poll]",
+    );
+    let diagnostics = table.diagnostics();
+    let poll = own.and_then(|own| context.poll?.settings(diagnostics, &own));
     Ok(Target {
         account: account?,
         project_id: project_id?,
@@ -68,13 +75,13 @@ fn read_keys(table: &mut Table<'_>, around: &Around<'_>) -> Read<Target> {
     })
 }
 
-fn account(table: &mut Table<'_>, known: Option<&[&str]>) -> Read<AccountName> {
+fn account(table: &mut Table<'_>, known: Option<&BTreeSet<&str>>) -> Parsed<AccountName> {
     let given = table.get("account", |field| {
         let name = field.text()?;
         match known {
-            Some(known) if field.report().is_whole() && !known.contains(&name) => {
-                let nearest = did_you_mean(name, known.iter().copied());
-                Err(field.error(format!("there is no account {name:?}{nearest}")))
+            Some(known) if field.diagnostics().is_complete() && !known.contains(name) => {
+                let suggestion = did_you_mean(name, known.iter().copied());
+                Err(field.error(format!("unknown account `{name}`{suggestion}")))
             }
             _ => Ok(AccountName::from(name)),
         }
@@ -82,54 +89,61 @@ fn account(table: &mut Table<'_>, known: Option<&[&str]>) -> Read<AccountName> {
     if let Some(name) = given {
         return Ok(name);
     }
-    let place = table.place().missing("account");
-    match known {
-        Some([only]) => Ok(AccountName::from(*only)),
-        Some(several) => {
-            let names = several.join(", ");
-            let message = format!("is missing: expected one of the accounts {names}");
-            Err(table.report().missing(&place, message))
-        }
-        // That there is no account was reported where accounts are read.
-        None => Err(Report::silently()),
+    // An unusable `accounts` was reported already.
+    let known = known.ok_or_else(Diagnostics::already_reported)?;
+    if let (Some(only), 1) = (known.first(), known.len()) {
+        return Ok(AccountName::from(*only));
     }
+    let location = table.location().missing("account");
+    let message = format!("missing; set one of the accounts {}", listed(known));
+    Err(table.diagnostics().missing(&location, message))
 }
 
-/// Warns of accounts and targets that do nothing of their own.
-pub(super) fn warn(
-    report: &Report<'_>,
-    targets: &[TargetDraft],
-    accounts: &[(AccountName, Place)],
+fn listed(names: &BTreeSet<&str>) -> String {
+    let listed: Vec<&str> = names.iter().copied().take(MAX_LISTED).collect();
+    let rest = names.len() - listed.len();
+    let more = if rest > 0 { ", …" } else { "" };
+    format!("{}{more}", listed.join(", "))
+}
+
+/// Warns of accounts that no target uses, and of targets that watch the same list.
+pub(super) fn warn<'a>(
+    diagnostics: &Diagnostics<'_>,
+    targets: &[RawTarget],
+    accounts: impl Iterator<Item = &'a RawAccount>,
 ) {
-    let used: BTreeSet<&AccountName> = targets.iter().map(|draft| &draft.target.account).collect();
-    for (name, place) in accounts {
-        if !used.contains(name) {
-            report.warn(place, "no target uses this account");
+    let used: BTreeSet<&AccountName> = targets.iter().map(|raw| &raw.target.account).collect();
+    for account in accounts {
+        if !used.contains(&account.name) {
+            diagnostics.warn(&account.location, "no target uses this account");
         }
     }
-    for (index, draft) in targets.iter().enumerate() {
-        let same = |other: &&TargetDraft| is_same_list(&other.target, &draft.target);
-        if let Some(first) = targets.iter().take(index).find(same) {
-            let message = format!(
-                "is the same list as target {}: each event will be told twice",
-                first.name
-            );
-            report.warn(&draft.place, message);
+    let mut lists = HashMap::new();
+    for RawTarget {
+        name,
+        location,
+        target,
+    } in targets
+    {
+        let list = (
+            &target.account,
+            &target.project_id,
+            target.is_dcdn,
+            target.tasks,
+        );
+        let first = *lists.entry(list).or_insert(name);
+        if first != name {
+            let message =
+                format!("same task list as target {first}; each event is reported for both");
+            diagnostics.warn(location, message);
         }
     }
-}
-
-fn is_same_list(one: &Target, other: &Target) -> bool {
-    one.account == other.account
-        && one.project_id == other.project_id
-        && one.is_dcdn == other.is_dcdn
-        && one.tasks == other.tasks
 }
 
 /// The targets by name.
-pub(super) fn by_name(drafts: Vec<TargetDraft>) -> BTreeMap<TargetName, Target> {
-    drafts
+pub(super) fn by_name(targets: Vec<RawTarget>) -> BTreeMap<TargetName, Target> {
+    targets
         .into_iter()
-        .map(|draft| (draft.name, draft.target))
+        .map(|raw| (raw.name, raw.target))
         .collect()
 }

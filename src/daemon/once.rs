@@ -54,8 +54,20 @@ pub enum OnceError {
     Store(#[from] StoreError),
 }
 
-/// Runs once. `lost_state` says what was lost if a damaged state was set aside.
+/// Runs once and closes the state. `lost_state` says what was lost if a damaged state was set aside.
 pub fn run(
+    config: &Config,
+    handles: &StoreHandles,
+    clock: &Arc<dyn Clock>,
+    control: &Control,
+    lost_state: Option<&str>,
+) -> Result<OnceReport, OnceError> {
+    let result = poll_and_deliver(config, handles, clock, control, lost_state);
+    handles.close();
+    result
+}
+
+fn poll_and_deliver(
     config: &Config,
     handles: &StoreHandles,
     clock: &Arc<dyn Clock>,

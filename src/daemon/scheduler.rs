@@ -109,7 +109,7 @@ impl PollScheduler {
     /// Puts a poll that could not be started off by one interval.
     pub(super) fn postpone(&mut self, name: &TargetName, now: Duration) {
         if let Some(target) = self.targets.get_mut(name) {
-            target.due = now.saturating_add(target.poller.target().poll.interval);
+            target.due = now.saturating_add(target.poller.target().poll.interval.get());
         }
     }
 
@@ -118,7 +118,7 @@ impl PollScheduler {
     pub(super) fn log_overload(&mut self, now: Duration) {
         let waiting = self.longest_due().filter(|(_, target)| target.due <= now);
         let waiting = waiting.map(|(name, target)| {
-            let interval = target.poller.target().poll.interval;
+            let interval = target.poller.target().poll.interval.get();
             (name.clone(), interval)
         });
         self.overload.update(waiting, now);
@@ -179,7 +179,7 @@ impl ScheduledTarget {
     fn set_poller(&mut self, poller: &Arc<Poller>, now: Duration) {
         if !Arc::ptr_eq(&self.poller, poller) {
             self.poller = Arc::clone(poller);
-            let interval = poller.target().poll.interval;
+            let interval = poller.target().poll.interval.get();
             self.due = self.due.min(now.saturating_add(interval));
         }
     }
@@ -195,19 +195,24 @@ impl ScheduledTarget {
         });
         let settings = &self.poller.target().poll;
         let pause = if report.in_flight > 0 {
-            settings.active_interval
+            settings.active_interval.get()
         } else {
-            settings.interval
+            settings.interval.get()
         };
         self.due = match &report.result {
             // Counted from the start of the poll, so that slow answers don't stretch the interval. After a poll that took
             // longer than the interval one poll follows at once, not each missed one.
             Ok(()) => started
-                .saturating_add(poll_delay(pause, settings.interval, 0, fastrand::f64()))
+                .saturating_add(poll_delay(
+                    pause,
+                    settings.interval.get(),
+                    0,
+                    fastrand::f64(),
+                ))
                 .max(now),
             Err(error) => {
                 let failed = report.failed_polls;
-                let delay = poll_delay(pause, settings.interval, failed, fastrand::f64());
+                let delay = poll_delay(pause, settings.interval.get(), failed, fastrand::f64());
                 now.saturating_add(delay.max(error.retry_after().unwrap_or_default()))
             }
         };
@@ -224,7 +229,7 @@ impl ScheduledTarget {
             failed_polls,
             fault: Some("the poll panicked; the log says where".to_owned()),
         });
-        let interval = self.poller.target().poll.interval;
+        let interval = self.poller.target().poll.interval.get();
         let delay = poll_delay(interval, interval, failed_polls, fastrand::f64());
         self.due = clock.monotonic().saturating_add(delay);
     }

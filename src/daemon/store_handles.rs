@@ -13,3 +13,12 @@ pub struct StoreHandles {
     /// Handle of pollers and delivery workers.
     pub store: Arc<dyn Store>,
 }
+
+impl StoreHandles {
+    /// Closes the state. The store closes last, because the last connection to a database checkpoints its WAL. A thread that
+    /// is left behind gets errors from then on.
+    pub fn close(&self) {
+        self.queries.close();
+        self.store.close();
+    }
+}

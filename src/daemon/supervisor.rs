@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::error::SetupError;
 use crate::clock::{CancelToken, Notify};
 use crate::domain::model::WebhookName;
-use crate::domain::schedule::{LONGEST_RENEWAL_DELAY, renewal_delay};
+use crate::domain::schedule::{MAX_RETRY_DELAY, retry_delay};
 use crate::domain::text::with_causes;
 
 /// Time for threads to end by themselves, of the 2 s that a stop may take. A thread that is still resolving a name or
@@ -185,7 +185,7 @@ impl WorkerSupervisor {
         if exited.exit.get() != Some(&WorkerExit::Panicked) {
             return;
         }
-        if now.saturating_sub(exited.started) > LONGEST_RENEWAL_DELAY {
+        if now.saturating_sub(exited.started) > MAX_RETRY_DELAY {
             self.failures = 0;
         }
         let delay = self.back_off(now);
@@ -247,7 +247,7 @@ impl WorkerSupervisor {
     /// Puts the next start off and returns for how long.
     fn back_off(&mut self, now: Duration) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let delay = renewal_delay(self.failures);
+        let delay = retry_delay(self.failures);
         self.restart_at = now.saturating_add(delay);
         delay
     }

@@ -185,7 +185,7 @@ mod tests {
         #[test]
         fn no_retry_after_exceeds_the_limit(value in ".*", status in 100_u16..1000) {
             if let Disposition::Retry { retry_after: Some(span) } = disposition(status, Some(&value)) {
-                prop_assert!(span <= schedule::LONGEST_RETRY_AFTER);
+                prop_assert!(span <= schedule::MAX_RETRY_AFTER);
             }
         }
     }

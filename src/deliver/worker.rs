@@ -18,7 +18,7 @@ use crate::clock::{CancelToken, Clock, Notify, Woken};
 use crate::config::Webhook;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::schedule::delivery::delivery_delay;
-use crate::domain::schedule::renewal_delay;
+use crate::domain::schedule::retry_delay;
 use crate::formats::OutgoingEvent;
 use crate::http::HttpError;
 use crate::store::{Attempt, AttemptResult, Delivery, Store, StoreError};
@@ -149,7 +149,7 @@ impl DeliveryWorker {
             Err(error) => {
                 self.store_failures = self.store_failures.saturating_add(1);
                 self.log.store_failed(&error);
-                renewal_delay(self.store_failures)
+                retry_delay(self.store_failures)
             }
         }
     }

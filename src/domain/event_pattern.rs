@@ -4,6 +4,43 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::event::EventType;
+use super::suggest::nearest;
+
+/// Shortest text that is completed to an event type, so that `t` does not suggest `test`.
+const MIN_PREFIX: usize = 3;
+
+/// Words that other tools use, and the last part of our event type that means the same.
+const SYNONYMS: [(&str, &str); 29] = [
+    ("alert", "failing"),
+    ("complete", "success"),
+    ("completed", "success"),
+    ("deleted", "vanished"),
+    ("done", "success"),
+    ("down", "failing"),
+    ("error", "failure"),
+    ("failed", "failure"),
+    ("failed_url", "url_failure"),
+    ("finished", "success"),
+    ("gone", "vanished"),
+    ("in_progress", "process"),
+    ("lost", "vanished"),
+    ("missing", "vanished"),
+    ("ok", "success"),
+    ("pending", "wait"),
+    ("processing", "process"),
+    ("queued", "wait"),
+    ("resolved", "recovered"),
+    ("running", "process"),
+    ("slow", "stalled"),
+    ("stuck", "stalled"),
+    ("succeeded", "success"),
+    ("successful", "success"),
+    ("timeout", "stalled"),
+    ("unknow", "unknown"),
+    ("up", "recovered"),
+    ("url_failed", "url_failure"),
+    ("waiting", "wait"),
+];
 
 /// An event type, or a pattern in which `*` stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +53,7 @@ impl fmt::Display for EventPattern {
 }
 
 impl EventPattern {
-    /// Takes any text. Whether it matches any type is for the caller to check.
+    /// Accepts any text. [`EventPattern::types`] checks that it matches a type.
     #[must_use]
     pub fn new(pattern: &str) -> Self {
         Self(pattern.to_owned())
@@ -45,7 +82,38 @@ impl EventPattern {
         }
         rest.ends_with(last)
     }
+
+    /// The event types that the pattern matches. At least one.
+    pub fn types(&self) -> Result<Vec<EventType>, UnknownEventType> {
+        let types = EventType::ALL.into_iter();
+        let types: Vec<EventType> = types.filter(|one| self.matches(one.as_str())).collect();
+        if types.is_empty() {
+            let pattern = self.0.clone();
+            return Err(UnknownEventType { pattern });
+        }
+        Ok(types)
+    }
 }
+
+/// A pattern that matches no event type. `Display` suggests the nearest type and lists all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownEventType {
+    pattern: String,
+}
+
+impl fmt::Display for UnknownEventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown event type `{}`; ", self.pattern)?;
+        match suggestion(&self.pattern) {
+            Some(nearest) => write!(f, "did you mean `{nearest}`? Valid types are")?,
+            None => f.write_str("valid types are")?,
+        }
+        let types = EventType::ALL.map(EventType::as_str).join(", ");
+        write!(f, " {types}; `*` matches any text")
+    }
+}
+
+impl std::error::Error for UnknownEventType {}
 
 /// The event types that one [`EventPattern`] matches. Parsing fails if it matches none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,17 +131,40 @@ impl FromStr for EventTypes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let pattern = EventPattern::new(text);
-        let types = EventType::ALL.into_iter();
-        let types: Vec<EventType> = types.filter(|one| pattern.matches(one.as_str())).collect();
-        if types.is_empty() {
-            let valid = EventType::ALL.map(EventType::as_str).join(", ");
-            return Err(format!(
-                "unknown event type; valid types are {valid}; * stands for any text"
-            ));
-        }
-        Ok(Self(types))
+        let types = EventPattern::new(text).types();
+        types
+            .map(Self)
+            .map_err(|unknown: UnknownEventType| unknown.to_string())
     }
+}
+
+fn suggestion(pattern: &str) -> Option<&'static str> {
+    let pattern = pattern.trim().to_lowercase().replace('-', "_");
+    let types = || EventType::ALL.into_iter().map(EventType::as_str);
+    let group = || match pattern.as_str() {
+        "task" | "task." | "tasks" | "tasks.*" => Some("task.*"),
+        "watch" | "watch." | "watcher" | "watcher.*" => Some("watch.*"),
+        _ => None,
+    };
+    let by_meaning = || {
+        let word = last_part(&pattern);
+        let (_, meaning) = SYNONYMS.iter().find(|(synonym, _)| *synonym == word)?;
+        types().find(|one| last_part(one) == *meaning)
+    };
+    let by_prefix = || {
+        let starts = |one: &str| one.starts_with(&pattern) || last_part(one).starts_with(&pattern);
+        types().find(|one| pattern.len() >= MIN_PREFIX && starts(one))
+    };
+    let by_spelling = || nearest(&pattern, types().chain(["task.*", "watch.*"]));
+    group()
+        .or_else(by_meaning)
+        .or_else(by_prefix)
+        .or_else(by_spelling)
+}
+
+/// `failure` of `task.failure`.
+fn last_part(event_type: &str) -> &str {
+    event_type.rsplit('.').next().unwrap_or_default()
 }
 
 #[cfg(test)]

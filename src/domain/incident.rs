@@ -1,27 +1,27 @@
-//! A fault that lasts: tells its beginning, its changes and its end from its repeats, so that the log says each once.
+//! Incident: an ongoing failure, logged when it begins, changes and ends, and not at each repeat.
 
-/// What is wrong at the moment, if anything.
+/// The current failure, if any.
 #[derive(Clone, Debug, Default)]
 pub struct Incident {
     current: Option<String>,
 }
 
-/// What one more failure is to those who watch.
+/// What one more failure means for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IncidentChange {
-    /// All was well before.
+    /// There was no failure before.
     Begins,
-    /// As before.
+    /// The same failure as before.
     Repeats,
-    /// Something else was wrong before.
+    /// Another failure than before.
     Changes {
-        /// What was wrong.
+        /// The failure before.
         before: String,
     },
 }
 
 impl IncidentChange {
-    /// Whether the log has not said this yet.
+    /// Whether this is to be logged.
     #[must_use]
     pub fn is_news(&self) -> bool {
         *self != Self::Repeats
@@ -29,7 +29,7 @@ impl IncidentChange {
 }
 
 impl Incident {
-    /// Takes note of a failure, described in words that are the same for the same fault.
+    /// Records a failure. The same failure must have the same description each time.
     pub fn failed(&mut self, what: &str) -> IncidentChange {
         if self.current.as_deref() == Some(what) {
             return IncidentChange::Repeats;
@@ -40,12 +40,12 @@ impl Incident {
         }
     }
 
-    /// Takes note that all is well; what was wrong until now, if anything.
+    /// Records a success. Returns the failure that this ends.
     pub fn ended(&mut self) -> Option<String> {
         self.current.take()
     }
 
-    /// What is wrong.
+    /// The current failure.
     #[must_use]
     pub fn current(&self) -> Option<&str> {
         self.current.as_deref()
@@ -57,16 +57,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beginning_change_and_end_are_told_from_repeats() {
-        let mut fault = Incident::default();
-        assert_eq!(fault.ended(), None);
-        assert_eq!(fault.failed("HTTP 503"), IncidentChange::Begins);
-        assert_eq!(fault.failed("HTTP 503"), IncidentChange::Repeats);
+    fn a_repeat_differs_from_beginning_change_and_end() {
+        let mut incident = Incident::default();
+        assert_eq!(incident.ended(), None);
+        assert_eq!(incident.failed("HTTP 503"), IncidentChange::Begins);
+        assert_eq!(incident.failed("HTTP 503"), IncidentChange::Repeats);
         assert!(!IncidentChange::Repeats.is_news() && IncidentChange::Begins.is_news());
         let before = "HTTP 503".to_owned();
-        assert_eq!(fault.failed("HTTP 500"), IncidentChange::Changes { before });
-        assert_eq!(fault.ended().as_deref(), Some("HTTP 500"));
-        assert_eq!(fault.ended(), None);
-        assert_eq!(fault.failed("HTTP 500"), IncidentChange::Begins);
+        assert_eq!(
+            incident.failed("HTTP 500"),
+            IncidentChange::Changes { before }
+        );
+        assert_eq!(incident.ended().as_deref(), Some("HTTP 500"));
+        assert_eq!(incident.ended(), None);
+        assert_eq!(incident.failed("HTTP 500"), IncidentChange::Begins);
     }
 }

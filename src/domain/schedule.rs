@@ -1,4 +1,4 @@
-//! When to try again: pure functions of time, counts and a given jitter.
+//! Schedules: poll intervals, backoff, `Retry-After` and request budgets. Pure: time and jitter are arguments.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use crate::domain::model::Timestamp;
 
 pub mod delivery;
 
-/// The longest that a server's `Retry-After` is heeded.
-pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// A longer `Retry-After` counts as this.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest [`renewal_delay`].
-pub const LONGEST_RENEWAL_DELAY: Duration = Duration::from_secs(60);
+/// Longest [`retry_delay`].
+pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// A request budget: a second's worth may be spent at once, the rest at an even pace.
+/// Rate limit: the requests of one second may be made at once, further ones at even intervals.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// Between two requests at the even pace.
+    /// Between two requests.
     gap: Duration,
-    /// How far ahead of the even pace requests may run.
+    /// How far ahead of the even intervals requests may be.
     burst: Duration,
-    /// When, at the even pace, the requests made so far would all have been made.
+    /// When the requests so far would all have been made at even intervals.
     spent_until: Duration,
 }
 
 impl Budget {
-    /// `per_second` is more than 0.
+    /// A budget of `per_second` requests, which is more than 0.
     #[must_use]
     pub fn new(per_second: f64) -> Self {
         let gap = Duration::try_from_secs_f64(per_second.recip()).unwrap_or(Duration::MAX);
@@ -35,7 +35,7 @@ impl Budget {
         }
     }
 
-    /// Takes one request out of the budget. Returns how long to wait before making it.
+    /// Reserves one request. Returns how long to wait before making it.
     pub fn reserve(&mut self, now: Duration) -> Duration {
         let due = self.spent_until.max(now);
         self.spent_until = due.saturating_add(self.gap);
@@ -43,11 +43,11 @@ impl Budget {
     }
 }
 
-/// When to poll a target again after `failed_polls` failed polls in a row.
+/// Delay before the next poll after `failed_polls` failed polls in a row.
 ///
-/// `pause` is what lies between polls that succeed, `interval` the longer of the two that the config names. The pause doubles with every
-/// failure up to eight intervals, and is then made up to a tenth shorter by `jitter` (0 to 1), so that targets which failed together do not come
-/// back together.
+/// `pause` is the delay after a successful poll, and `interval` the longer of the two in the config. The delay doubles with every
+/// failure, up to 8 × `interval`. `jitter` (0 to 1) shortens it by up to a tenth, so that targets that failed together are not
+/// polled together.
 #[must_use]
 pub fn poll_delay(pause: Duration, interval: Duration, failed_polls: u32, jitter: f64) -> Duration {
     let doublings = failed_polls.saturating_sub(1).min(16);
@@ -56,17 +56,17 @@ pub fn poll_delay(pause: Duration, interval: Duration, failed_polls: u32, jitter
     delay.saturating_sub(delay.mul_f64(0.1 * jitter.clamp(0.0, 1.0)))
 }
 
-/// How long to wait before something of our own, such as a look into the state, is tried again that has failed so many times
-/// in a row: 1 s, doubled each time, and at most [`LONGEST_RENEWAL_DELAY`].
+/// Delay before internal work is retried, such as a read of the state or a worker's restart, after so many failures in a row: 1 s,
+/// doubled each time, at most [`MAX_RETRY_DELAY`].
 #[must_use]
-pub fn renewal_delay(failures: u32) -> Duration {
+pub fn retry_delay(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(6);
-    Duration::from_secs(1 << doublings).min(LONGEST_RENEWAL_DELAY)
+    Duration::from_secs(1 << doublings).min(MAX_RETRY_DELAY)
 }
 
-/// Reads a `Retry-After`: seconds, or a date. Nonsense is none; at most [`LONGEST_RETRY_AFTER`].
+/// Parses a `Retry-After` header: seconds, or a date. `None` if it is neither. At most [`MAX_RETRY_AFTER`].
 ///
-/// A date is of the server's clock, so it is held against the answer's own `Date`, if it has one, and not against `now`.
+/// A date comes from the server's clock, so it is compared with the response's own `Date` if there is one, else with `now`.
 #[must_use]
 pub fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let now = date
@@ -79,7 +79,7 @@ pub fn retry_after(value: &str, date: Option<&str>, now: Timestamp) -> Option<Du
     } else {
         Timestamp::from(httpdate::parse_http_date(value).ok()?).since(now)
     };
-    Some(span.min(LONGEST_RETRY_AFTER))
+    Some(span.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_lets_a_seconds_worth_through_at_once() {
+    fn the_requests_of_one_second_may_be_made_at_once() {
         let mut budget = Budget::new(5.0);
         let now = Duration::from_secs(100);
         let waits: Vec<_> = (0..7).map(|_| budget.reserve(now).as_millis()).collect();
@@ -109,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_failing_is_tried_ever_more_rarely_but_once_a_minute_at_least() {
-        let delays: Vec<_> = (0..9).map(|n| renewal_delay(n).as_secs()).collect();
+    fn retries_slow_down_to_one_per_minute() {
+        let delays: Vec<_> = (0..9).map(|n| retry_delay(n).as_secs()).collect();
         assert_eq!(delays, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(renewal_delay(u32::MAX), LONGEST_RENEWAL_DELAY);
+        assert_eq!(retry_delay(u32::MAX), MAX_RETRY_DELAY);
     }
 
     #[test]
@@ -127,19 +127,19 @@ mod tests {
         assert_eq!(seconds("soon"), None);
     }
 
-    /// With a clock of ours that is a day behind, a date half a minute away once meant a day.
+    /// With our clock a day behind, a date half a minute away once meant a day.
     #[test]
-    fn a_date_to_retry_after_is_of_the_servers_clock() {
+    fn a_retry_after_date_is_compared_with_the_servers_clock() {
         let ours = Timestamp::from_unix_seconds(784_111_777 - 86_400).unwrap();
         let wait = |date| retry_after("Sun, 06 Nov 1994 08:50:07 GMT", date, ours);
         let theirs = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(wait(theirs), Some(Duration::from_secs(30)));
-        assert_eq!(wait(Some("today")), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(wait(Some("today")), Some(MAX_RETRY_AFTER));
     }
 
     proptest! {
         #[test]
-        fn a_failing_target_is_polled_neither_at_once_nor_later_than_eight_intervals(
+        fn a_failing_target_is_polled_after_at_least_its_pause_and_at_most_eight_intervals(
             pause in 1u64..1000, longer in 0u64..1000, failed in 0u32..100, jitter in 0.0..1.0f64,
         ) {
             let (pause, interval) = (Duration::from_secs(pause), Duration::from_secs(pause + longer));

@@ -96,7 +96,7 @@ impl<'a> Observer<'a> {
         let observation = Observation {
             now: self.target.context.clock.now(),
             api_now,
-            stall_after: self.target.settings.poll.stall_after,
+            stall_after: self.target.settings.poll.stall_after.get(),
         };
         for tasks in tasks.chunks(CHUNK) {
             let candidates = self.skip_unchanged(tasks, observation)?;

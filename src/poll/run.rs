@@ -292,7 +292,7 @@ impl<'a> PollRun<'a> {
             self.target.context.clock.now()
         };
         Window {
-            begin: now.saturating_sub(self.target.settings.poll.lookback),
+            begin: now.saturating_sub(self.target.settings.poll.lookback.get()),
             end: now.saturating_add(WINDOW_MARGIN),
         }
     }

@@ -89,7 +89,10 @@ fn every_config_is_valid() {
             let complaints = String::from_utf8_lossy(&output.stderr);
             let place = format!("{}:{}", document.name, block.line);
             assert!(output.status.success(), "{place}: {complaints}");
-            assert_eq!(complaints, "", "{place}: a warning");
+            // Documents show placeholders in place of keys.
+            let is_other = |line: &&str| !line.contains("this is the placeholder of an example");
+            let warnings: Vec<&str> = complaints.lines().filter(is_other).collect();
+            assert!(warnings.is_empty(), "{place}: {warnings:?}");
         }
     }
 }

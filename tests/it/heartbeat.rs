@@ -1,12 +1,12 @@
-//! The heartbeat: it comes when every target was polled well, and not otherwise.
+//! Heartbeat: sent when every target was polled successfully, and only then.
 
 use std::time::Duration;
 
-use ucdn_simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault, HttpResponse};
 
-use crate::harness::{Answer, ConfigText, Receiver, Scene, task};
+use crate::harness::{ConfigText, Receiver, Scene, task};
 
-fn beating(to: &Receiver) -> impl Fn(ConfigText) -> ConfigText {
+fn with_heartbeat(to: &Receiver) -> impl Fn(ConfigText) -> ConfigText {
     |config| config.text("heartbeat", "url", &format!("{}/CANARY", to.url()))
 }
 
@@ -18,14 +18,14 @@ fn unavailable() -> Fault {
 }
 
 #[test]
-fn a_good_single_run_beats_once_and_a_bad_one_not_at_all() {
+fn a_successful_single_run_sends_one_heartbeat_and_a_failed_one_none() {
     let monitor = Receiver::start();
-    let scene = Scene::with(beating(&monitor));
+    let scene = Scene::with(with_heartbeat(&monitor));
     scene.once().with_code(0);
-    let beats = monitor.deliveries();
-    assert_eq!(beats.len(), 1);
+    let heartbeats = monitor.deliveries();
+    assert_eq!(heartbeats.len(), 1);
     assert_eq!(
-        (&*beats[0].method, &*beats[0].path),
+        (&*heartbeats[0].method, &*heartbeats[0].path),
         ("GET", "/hook/CANARY")
     );
     scene.api.add_fault(unavailable());
@@ -34,10 +34,10 @@ fn a_good_single_run_beats_once_and_a_bad_one_not_at_all() {
 }
 
 #[test]
-fn a_single_run_with_a_target_that_failed_does_not_beat() {
+fn a_single_run_with_a_failed_target_sends_no_heartbeat() {
     let monitor = Receiver::start();
     let scene = Scene::with(|config| {
-        beating(&monitor)(config)
+        with_heartbeat(&monitor)(config)
             .text("accounts.down", "endpoint", "http://127.0.0.1:1/")
             .text("accounts.down", "public_key", "k")
             .text("accounts.down", "private_key", "k")
@@ -49,10 +49,10 @@ fn a_single_run_with_a_target_that_failed_does_not_beat() {
 }
 
 #[test]
-fn a_heartbeat_that_does_not_get_through_is_told_without_its_url_and_spoils_nothing() {
+fn a_failed_heartbeat_is_logged_without_its_url_and_affects_nothing_else() {
     let monitor = Receiver::start();
-    monitor.answer_always(Answer::status(500));
-    let scene = Scene::with(beating(&monitor));
+    monitor.answer_always(HttpResponse::status(500));
+    let scene = Scene::with(with_heartbeat(&monitor));
     let ended = scene.once().with_code(0);
     assert!(
         ended
@@ -65,17 +65,18 @@ fn a_heartbeat_that_does_not_get_through_is_told_without_its_url_and_spoils_noth
 }
 
 #[test]
-fn the_daemon_beats_each_round_and_tells_of_trouble_once() {
+fn the_daemon_sends_heartbeats_and_logs_an_ongoing_failure_once() {
     let monitor = Receiver::start();
-    let scene =
-        Scene::with(|config| beating(&monitor)(config).text("targets.cold", "tasks", "prefetch"));
+    let scene = Scene::with(|config| {
+        with_heartbeat(&monitor)(config).text("targets.cold", "tasks", "prefetch")
+    });
     let watcher = scene.watch();
     monitor.wait_for_deliveries(3);
-    monitor.answer_always(Answer::status(404));
+    monitor.answer_always(HttpResponse::status(404));
     watcher.wait_for_log("heartbeat failed");
     let seen = monitor.deliveries().len();
     monitor.wait_for_deliveries(seen + 2);
-    monitor.answer_always(Answer::status(204));
+    monitor.answer_always(HttpResponse::status(204));
     watcher.wait_for_log("heartbeat succeeds again");
     let log = watcher.log();
     assert_eq!(log.matches("heartbeat failed").count(), 1, "{log}");
@@ -85,12 +86,12 @@ fn the_daemon_beats_each_round_and_tells_of_trouble_once() {
 #[test]
 fn no_heartbeat_comes_while_a_target_fails() {
     let monitor = Receiver::start();
-    let scene = Scene::with(beating(&monitor));
+    let scene = Scene::with(with_heartbeat(&monitor));
     let watcher = scene.watch();
     monitor.wait_for_deliveries(1);
     scene.api.add_fault(unavailable());
     watcher.wait_for_log("poll failed");
-    // One that was on its way may still come.
+    // One that was under way may still arrive.
     scene.wait_for_polls(1);
     let before = monitor.deliveries().len();
     scene.wait_for_polls(3);
@@ -102,8 +103,8 @@ fn no_heartbeat_comes_while_a_target_fails() {
 #[test]
 fn a_heartbeat_that_hangs_delays_neither_polls_nor_deliveries_nor_the_stop() {
     let monitor = Receiver::start();
-    monitor.answer_always(Answer::hang());
-    let scene = Scene::with(beating(&monitor));
+    monitor.answer_always(HttpResponse::hang());
+    let scene = Scene::with(with_heartbeat(&monitor));
     let mut watcher = scene.watch();
     monitor.wait_for_deliveries(1);
     scene.wait_for_polls(5);

@@ -1,11 +1,11 @@
-//! `--once`: one poll of each target, the deliveries that are due, a summary, and an exit code that says how it went.
+//! `--once`: one poll per target, due deliveries, summary lines and exit codes.
 
-use ucdn_simulator::{Effect, Fault, WindowField};
+use ucdn_simulator::{Effect, Fault, HttpResponse, WindowField};
 
-use crate::harness::{Answer, Receiver, Scene, eventually, task, types};
+use crate::harness::{Receiver, Scene, eventually, task, types};
 
 #[test]
-fn the_first_run_is_silent_about_what_had_finished() {
+fn the_first_run_reports_no_finished_task() {
     let scene = Scene::new();
     for id in ["old-1", "old-2"] {
         scene.api.add_task(task(id));
@@ -18,7 +18,7 @@ fn the_first_run_is_silent_about_what_had_finished() {
 }
 
 #[test]
-fn the_first_run_tells_of_what_is_in_flight() {
+fn the_first_run_reports_tasks_in_flight() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.once().with_code(0);
@@ -26,7 +26,7 @@ fn the_first_run_tells_of_what_is_in_flight() {
 }
 
 #[test]
-fn the_first_run_reports_old_failures_if_told_to() {
+fn the_first_run_reports_old_failures_if_configured() {
     let scene = Scene::with(|config| config.text("poll", "first_run", "failures"));
     for (id, status) in [("bad", "failure"), ("good", "success")] {
         scene.api.add_task(task(id));
@@ -40,7 +40,7 @@ fn the_first_run_reports_old_failures_if_told_to() {
     assert_eq!(scene.hook.deliveries().len(), 1);
 }
 
-/// Whether the window is held against the time of creation is open: what was created long ago may still be news.
+/// The window may apply to another time than the creation, so an old task may be new in the list.
 #[test]
 fn a_task_created_years_ago_is_reported_like_any_other() {
     let scene = Scene::new();
@@ -56,7 +56,7 @@ fn a_task_created_years_ago_is_reported_like_any_other() {
 }
 
 #[test]
-fn the_first_run_reports_everything_if_told_to() {
+fn the_first_run_reports_everything_if_configured() {
     let scene = Scene::with(|config| config.text("poll", "first_run", "all"));
     for (id, status) in [("bad", "failure"), ("good", "success")] {
         scene.api.add_task(task(id));
@@ -93,7 +93,7 @@ fn a_new_failure_of_a_url_ends_with_1() {
 }
 
 #[test]
-fn an_api_that_can_not_be_reached_ends_with_75() {
+fn an_unreachable_api_ends_with_75() {
     let scene =
         Scene::with(|config| config.text("accounts.main", "endpoint", "http://127.0.0.1:1/"));
     let ended = scene.once().with_code(75);
@@ -102,7 +102,7 @@ fn an_api_that_can_not_be_reached_ends_with_75() {
 }
 
 #[test]
-fn an_error_of_the_api_ends_with_75_and_says_what_to_look_at() {
+fn an_api_error_ends_with_75_and_says_what_to_check() {
     let scene = Scene::with(|config| config.text("accounts.main", "private_key", "wrong"));
     let ended = scene.once().with_code(75);
     assert!(ended.stderr.contains("171"), "{ended}");
@@ -110,10 +110,10 @@ fn an_error_of_the_api_ends_with_75_and_says_what_to_look_at() {
 }
 
 #[test]
-fn an_owed_delivery_ends_with_75_and_is_made_by_a_later_run_unchanged() {
+fn a_pending_delivery_ends_with_75_and_a_later_run_makes_it_unchanged() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
     let first = scene.hook.deliveries();
     assert_eq!(first.len(), 1);
@@ -128,12 +128,12 @@ fn an_owed_delivery_ends_with_75_and_is_made_by_a_later_run_unchanged() {
 }
 
 #[test]
-fn an_owed_delivery_outranks_a_failed_task() {
+fn a_pending_delivery_outranks_a_failed_task() {
     let scene = Scene::new();
     scene.once().with_code(0);
     scene.api.add_task(task("t"));
     scene.change("t", "failure");
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
 }
 
@@ -142,8 +142,8 @@ fn a_refused_delivery_is_dead_at_once() {
     for status in [400, 413, 422] {
         let scene = Scene::new();
         scene.api.add_task(task("t"));
-        scene.hook.answer_next([Answer::status(status)]);
-        // Not every due delivery was made, so this is no 0; but nothing is owed to the next run.
+        scene.hook.answer_next([HttpResponse::status(status)]);
+        // Not every due delivery was made, so the code is not 0, but nothing is left for the next run.
         let ended = scene.once().with_code(75);
         let error = format!("{status}");
         assert!(ended.stderr.contains(&error), "{ended}");
@@ -167,14 +167,14 @@ fn a_state_that_another_instance_holds_ends_with_74_and_names_it() {
 }
 
 #[test]
-fn a_state_in_a_place_that_can_not_be_ends_with_74() {
+fn a_state_in_an_impossible_place_ends_with_74() {
     let scene = Scene::with(|config| config.text("", "state", "/dev/null/state.db"));
     let ended = scene.once().with_code(74);
     assert!(ended.stderr.contains("/dev/null"), "{ended}");
 }
 
 #[test]
-fn a_wrong_config_ends_with_78_and_tells_all_its_errors() {
+fn an_invalid_config_ends_with_78_and_reports_all_its_errors() {
     let scene = Scene::new();
     scene.write_config(
         "[pol]\n[poll]\nintervall = '60s'\nlookback = 3\n[accounts.main]\npublic_key = 'p'\n[targets.shop]\n",
@@ -188,7 +188,7 @@ fn a_wrong_config_ends_with_78_and_tells_all_its_errors() {
 }
 
 #[test]
-fn a_config_that_is_not_there_ends_with_78() {
+fn a_missing_config_ends_with_78() {
     let scene = Scene::new();
     std::fs::remove_file(scene.config_path()).unwrap();
     let ended = scene.once().with_code(78);
@@ -196,7 +196,7 @@ fn a_config_that_is_not_there_ends_with_78() {
 }
 
 #[test]
-fn stdout_holds_one_line_for_each_target_and_nothing_else() {
+fn stdout_has_one_line_per_target_and_nothing_else() {
     let scene = Scene::with(|config| {
         config
             .table("targets.warm")
@@ -212,7 +212,7 @@ fn stdout_holds_one_line_for_each_target_and_nothing_else() {
 }
 
 #[test]
-fn one_target_that_fails_does_not_keep_the_others_from_being_polled() {
+fn a_failing_target_does_not_prevent_polls_of_the_others() {
     let scene = Scene::with(|config| {
         config
             .table("targets.warm")
@@ -229,10 +229,10 @@ fn one_target_that_fails_does_not_keep_the_others_from_being_polled() {
 }
 
 #[test]
-fn a_delivery_that_is_not_due_yet_is_still_owed() {
+fn a_delivery_that_is_not_due_yet_is_still_pending() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    let later = Answer::status(503).with_header("Retry-After", "3600");
+    let later = HttpResponse::status(503).with_header("Retry-After", "3600");
     scene.hook.answer_next([later]);
     scene.once().with_code(75);
     scene.once().with_code(75);
@@ -240,20 +240,20 @@ fn a_delivery_that_is_not_due_yet_is_still_owed() {
 }
 
 #[test]
-fn a_webhook_that_says_gone_is_still_owed_its_events() {
+fn events_of_a_webhook_that_answers_gone_stay_pending() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(410)]);
+    scene.hook.answer_next([HttpResponse::status(410)]);
     scene.once().with_code(75);
     scene.once().with_code(0);
     assert_eq!(scene.hook.events().len(), 1);
 }
 
 #[test]
-fn what_is_owed_to_a_webhook_that_is_gone_from_the_config_is_no_fault() {
+fn pending_events_of_a_removed_webhook_are_no_failure() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
     let other = Receiver::start();
     scene.configure(|config| {
@@ -266,7 +266,7 @@ fn what_is_owed_to_a_webhook_that_is_gone_from_the_config_is_no_fault() {
 }
 
 #[test]
-fn a_target_that_is_added_later_begins_silently_too() {
+fn a_target_that_is_added_later_starts_silently_too() {
     let scene = Scene::new();
     scene.once().with_code(0);
     scene.api.add_task(task("p").prefetch());

@@ -1,16 +1,15 @@
-//! Faults of the program's own: what the system refuses where nobody reckons with it. None of them gives a secret away, is
-//! taken for success, or ends more than what it hit.
+//! Panics and threads that can't be started. None of them reveals a secret, counts as success, or stops another worker.
 
 use std::fs;
 
 use serde_json::Value;
-use ucdn_simulator::Settings;
+use ucdn_simulator::{Delivery, HttpResponse, Settings};
 
-use crate::harness::{Answer, Delivery, Ended, Program, Scene, can_trace, eventually, task, types};
+use crate::harness::{Ended, Program, Receiver, Scene, can_trace, eventually, task, types};
 
 const CANARY: &str = "canary";
 
-/// With a canary in the place of every secret, of which all but the environment's are read when the program starts.
+/// A canary stands for every secret.
 fn scene() -> Scene {
     let settings = Settings {
         public_key: "canary+public/key=".to_owned(),
@@ -31,8 +30,7 @@ fn scene() -> Scene {
     scene
 }
 
-/// Some calls of the program's to the kernel fail with this error: those of these numbers, which
-/// strace counts for each thread.
+/// Lets some system calls of the program fail with this error. `which` are their numbers, which strace counts per thread.
 fn start_refusing(
     scene: &Scene,
     calls: &str,
@@ -48,7 +46,7 @@ fn start_refusing(
     )
 }
 
-/// What strace calls a fault instead of some calls.
+/// Injects a fault of strace's into some system calls.
 fn start_with_faults(scene: &Scene, calls: &str, fault: &str, command: &[&str]) -> Program {
     let inject = format!("inject={calls}:{fault}");
     let trace = format!("trace={calls}");
@@ -73,9 +71,9 @@ fn assert_silent(scene: &Scene, ended: &Ended) {
     assert!(!shown.contains(CANARY), "{ended}");
 }
 
-/// Without chance from the kernel, the standard library panics where a thread makes its first map: a poll does.
+/// Without random numbers from the kernel, the standard library panics when a thread makes its first map. A poll makes one.
 #[test]
-fn a_panic_shows_no_secret_and_is_no_success() {
+fn a_panic_reveals_no_secret_and_is_no_success() {
     if !can_trace() {
         return;
     }
@@ -89,7 +87,7 @@ fn a_panic_shows_no_secret_and_is_no_success() {
         "{ended}"
     );
     assert_silent(&scene, &ended.with_code(75));
-    // The main thread's first is for its memory, which does without.
+    // The main thread's first call is the allocator's, which works without.
     let ended = start_refusing(&scene, "getrandom", "EIO", "2", &command).wait();
     assert!(ended.stderr.contains("thread 'main'"), "{ended}");
     assert_silent(&scene, &ended.with_code(101));
@@ -102,18 +100,46 @@ fn a_watcher_outlives_polls_that_panic() {
     }
     let scene = scene();
     let mut watcher = start_refusing(&scene, "getrandom", "EIO", "1", &[]);
-    let told = "poll panicked, retrying: target=shop";
+    let expected = "poll panicked, retrying: target=shop";
     eventually("a second try", || {
-        (watcher.log().matches(told).count() > 1).then_some(())
+        (watcher.log().matches(expected).count() > 1).then_some(())
     });
     let (ended, _) = watcher.stop();
     assert!(ended.stderr.contains("stack backtrace"), "{ended}");
     assert_silent(&scene, &ended.with_code(0));
 }
 
-/// The library that makes the calls would panic.
+/// The fault hits a thread from its eighth read on, which no poll reaches. The thread of the heartbeat reaches it.
 #[test]
-fn where_there_is_no_thread_to_be_had_it_is_said_and_tried_again() {
+fn heartbeats_are_sent_again_after_their_worker_panicked() {
+    if !can_trace() {
+        return;
+    }
+    let scene = scene();
+    let monitor = Receiver::start();
+    let config = fs::read_to_string(scene.config_path()).unwrap();
+    let heartbeat = format!("\n[heartbeat]\nurl = '{}/canary'\n", monitor.url());
+    scene.write_config(&(config + &heartbeat));
+    let mut watcher = start_with_faults(&scene, "recvfrom", "retval=1000000:when=8+", &[]);
+    let panicked = "worker panicked, restarting: worker=heartbeat in=";
+    eventually("a second panic", || {
+        (watcher.log().matches(panicked).count() > 1).then_some(())
+    });
+    let before = monitor.deliveries().len();
+    monitor.wait_for_deliveries(before + 2);
+    scene.change("t", "success");
+    assert_eq!(
+        types(&scene.hook.wait_for_events(2)),
+        ["task.wait", "task.success"]
+    );
+    let (ended, _) = watcher.stop();
+    assert!(!ended.stderr.contains("poll panicked"), "{ended}");
+    assert_silent(&scene, &ended.with_code(0));
+}
+
+/// The HTTP library would panic.
+#[test]
+fn a_thread_that_can_not_be_started_is_reported_and_the_next_run_continues() {
     if !can_trace() {
         return;
     }
@@ -127,7 +153,7 @@ fn where_there_is_no_thread_to_be_had_it_is_said_and_tried_again() {
     let ended = no_thread("1+", &["test-webhook"]).with_code(69);
     let said = "ops: the connection failed: no thread to look the host name up with";
     assert!(ended.stdout.starts_with(said), "{ended}");
-    // The first one waits for signals.
+    // The first thread waits for signals.
     let ended = no_thread("2+", &["--once"]).with_code(75);
     let said = "shop: the poll did not finish; the log says why";
     assert!(ended.stdout.starts_with(said), "{ended}");
@@ -135,24 +161,24 @@ fn where_there_is_no_thread_to_be_had_it_is_said_and_tried_again() {
     assert_eq!(types(&scene.hook.events()), ["task.wait"]);
 }
 
-/// The kernel's word that it has read more than there was room for is more than the HTTP library bears: the receiver has
-/// what was sent, and nobody notes it.
+/// The HTTP library panics when the kernel says that it has read more than fits. The receiver has got the event, but the
+/// attempt is not recorded.
 #[test]
-fn a_webhook_gets_all_that_it_is_owed_in_order_though_its_couriers_panic() {
+fn a_webhook_gets_every_event_in_order_although_its_workers_panic() {
     if !can_trace() {
         return;
     }
     let scene = scene();
-    scene.hook.answer_always(Answer::status(500));
+    scene.hook.answer_always(HttpResponse::status(500));
     scene.once().with_code(75);
     scene.change("t", "success");
     scene.once().with_code(75);
     let before = scene.hook.deliveries().len();
-    scene.hook.answer_always(Answer::status(204));
+    scene.hook.answer_always(HttpResponse::status(204));
     let mut watcher = start_with_faults(&scene, "recvfrom", "retval=1000000:when=1", &[]);
-    let told = "worker panicked, restarting: worker=delivery webhook=ops";
-    eventually("a second death", || {
-        (watcher.log().matches(told).count() > 1).then_some(())
+    let panicked = "worker panicked, restarting: worker=delivery webhook=ops";
+    eventually("a second panic", || {
+        (watcher.log().matches(panicked).count() > 1).then_some(())
     });
     watcher.stop_tracing();
     scene.change("t", "failure");
@@ -161,30 +187,33 @@ fn a_webhook_gets_all_that_it_is_owed_in_order_though_its_couriers_panic() {
         types(&events).contains(&"task.failure").then_some(())
     });
     let (ended, _) = watcher.stop();
-    let mut told = scene.hook.deliveries().split_off(before);
-    let repeated = told.len();
-    told.dedup_by(|one, other| {
+    let mut received = scene.hook.deliveries().split_off(before);
+    let attempts = received.len();
+    received.dedup_by(|one, other| {
         let again = one.header("webhook-id") == other.header("webhook-id");
         assert!(!again || one.body == other.body, "{one:?} {other:?}");
         again
     });
-    assert!(repeated >= told.len() + 2, "{ended}");
-    let told: Vec<Value> = told.iter().map(Delivery::event).collect();
-    assert_eq!(types(&told), ["task.wait", "task.success", "task.failure"]);
+    assert!(attempts >= received.len() + 2, "{ended}");
+    let events: Vec<Value> = received.iter().map(Delivery::event).collect();
+    assert_eq!(
+        types(&events),
+        ["task.wait", "task.success", "task.failure"]
+    );
     assert_silent(&scene, &ended.with_code(0));
 }
 
 #[test]
-fn where_there_is_no_thread_for_a_courier_it_begins_later() {
+fn a_delivery_thread_that_can_not_be_started_starts_later() {
     if !can_trace() {
         return;
     }
     let scene = scene();
-    // The first one waits for signals.
+    // The first thread waits for signals.
     let mut watcher = start_refusing(&scene, "clone,clone3", "EAGAIN", "2", &[]);
     assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
     let (ended, _) = watcher.stop();
-    let told = "can't start a worker, retrying: worker=delivery webhook=ops";
-    assert_eq!(ended.stderr.matches(told).count(), 1, "{ended}");
+    let failed = "can't start a worker, retrying: worker=delivery webhook=ops";
+    assert_eq!(ended.stderr.matches(failed).count(), 1, "{ended}");
     assert_silent(&scene, &ended.with_code(0));
 }

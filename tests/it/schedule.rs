@@ -1,4 +1,4 @@
-//! When a watcher polls: sooner with tasks in flight, later when it is asked to wait, and on its own through time.
+//! Poll schedule: intervals, backoff, `Retry-After`, and stalled tasks.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use ucdn_simulator::{Effect, Fault};
 
 use crate::harness::{Scene, task, types};
 
-/// The pauses between API requests, so far.
+/// Times between the API requests so far.
 fn pauses(scene: &Scene) -> Vec<Duration> {
     let requests = scene.api.requests();
     let pairs = requests.windows(2);
@@ -33,12 +33,12 @@ fn tasks_in_flight_are_polled_at_the_active_interval() {
     watcher.stop().0.with_code(0);
     assert!(
         scene.api.request_count() <= count + 1,
-        "polled on with nothing in flight"
+        "still polled at the active interval with nothing in flight"
     );
 }
 
 #[test]
-fn an_api_that_asks_for_time_gets_it() {
+fn a_poll_waits_for_retry_after() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
     for code in [429, 503] {
         scene.api.forget_requests();
@@ -55,14 +55,14 @@ fn an_api_that_asks_for_time_gets_it() {
         let pause = pauses(&scene)[0];
         assert!(
             pause >= Duration::from_millis(2900),
-            "{code}: asked again after {pause:?}"
+            "{code}: polled again after {pause:?}"
         );
     }
 }
 
-/// A schedule that was filled after each poll once cut every back-off to the interval.
+/// Rebuilding the schedule after each poll once shortened every backoff to the interval.
 #[test]
-fn an_api_that_fails_is_asked_less_and_less() {
+fn a_failing_api_is_polled_less_and_less_often() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
     scene.api.add_fault(Fault::always(Effect::RetCode {
         code: 153,
@@ -75,7 +75,7 @@ fn an_api_that_fails_is_asked_less_and_less() {
 }
 
 #[test]
-fn a_task_that_stays_as_it_is_stalls_with_time() {
+fn a_task_that_does_not_change_stalls_once() {
     let scene = Scene::with(|config| config.text("poll", "stall_after", "2s"));
     scene.api.add_task(task("t"));
     let _watcher = scene.watch();
@@ -105,9 +105,9 @@ fn one_target_that_hangs_does_not_delay_another() {
     scene.hook.wait_for_events(4);
 }
 
-/// With more targets due than may be polled at once, the daemon once turned without a pause until one of those polls ended.
+/// With more targets due than may be polled at once, the main loop once ran without a pause until one of those polls ended.
 #[test]
-fn targets_that_wait_for_their_turn_cost_nothing() {
+fn targets_that_wait_for_a_poll_worker_use_no_cpu() {
     let scene = Scene::with(|config| {
         (0..20).fold(
             config.set("accounts.main", "max_requests_per_second", 1000),
@@ -124,7 +124,7 @@ fn targets_that_wait_for_their_turn_cost_nothing() {
 }
 
 #[test]
-fn that_more_polls_are_due_than_end_is_said_when_it_lasts_and_when_it_is_over() {
+fn saturated_poll_workers_are_logged_when_that_begins_and_ends() {
     let scene = Scene::with(|config| {
         (0..12).fold(config, |config, number| {
             config.table(&format!("targets.{number}"))
@@ -141,7 +141,7 @@ fn that_more_polls_are_due_than_end_is_said_when_it_lasts_and_when_it_is_over() 
     );
 }
 
-/// What a process has used of the processors, in hundredths of a second.
+/// CPU time that a process has used, in hundredths of a second.
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();

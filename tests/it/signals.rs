@@ -1,4 +1,4 @@
-//! Signals and the service manager: stop, reload, sudden death, and what systemd is told of them.
+//! Signals and systemd: stop, reload, sudden death, notifications.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault, HttpResponse};
 
-use crate::harness::{Answer, Program, Receiver, Scene, Stopwatch, eventually, task, types};
+use crate::harness::{Program, Receiver, Scene, Stopwatch, eventually, task, types};
 
-/// What the contract allows a stop to take.
+/// Longest stop that the contract allows.
 const STOP: Duration = Duration::from_secs(2);
 
 #[track_caller]
@@ -22,7 +22,7 @@ pub(crate) fn assert_stops_in_time(mut watcher: Program) {
 }
 
 #[test]
-fn a_stop_cuts_a_slow_call_to_the_api_short() {
+fn a_stop_aborts_a_slow_api_call() {
     for effect in [Effect::DelayMs(600_000), Effect::DripMs(5_000)] {
         let scene = Scene::new();
         scene.api.add_fault(Fault::always(effect));
@@ -33,9 +33,9 @@ fn a_stop_cuts_a_slow_call_to_the_api_short() {
 }
 
 #[test]
-fn a_stop_cuts_a_hanging_webhook_short_and_the_event_is_kept() {
+fn a_stop_aborts_a_hanging_delivery_and_keeps_the_event() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::hang()]);
+    scene.hook.answer_next([HttpResponse::hang()]);
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -47,11 +47,11 @@ fn a_stop_cuts_a_hanging_webhook_short_and_the_event_is_kept() {
 }
 
 #[test]
-fn a_stop_cuts_long_waits_short() {
+fn a_stop_ends_long_waits() {
     let scene = Scene::with(|config| config.text("poll", "interval", "1h"));
     scene
         .hook
-        .answer_always(Answer::status(503).with_header("Retry-After", "3600"));
+        .answer_always(HttpResponse::status(503).with_header("Retry-After", "3600"));
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -71,7 +71,7 @@ fn an_interrupt_stops_too() {
 #[test]
 fn a_second_signal_stops_at_once() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::hang());
+    scene.hook.answer_always(HttpResponse::hang());
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -95,7 +95,7 @@ fn a_run_once_is_stopped_too() {
 #[test]
 fn after_a_sudden_death_the_same_event_is_delivered_again() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::hang()]);
+    scene.hook.answer_next([HttpResponse::hang()]);
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -108,33 +108,33 @@ fn after_a_sudden_death_the_same_event_is_delivered_again() {
     assert_eq!(scene.hook.deliveries().len(), 2);
 }
 
-/// Killed at many moments, the watcher loses no transition and makes none up.
+/// Killed at many moments, the watcher loses no transition and invents none.
 #[test]
-fn however_often_it_dies_nothing_is_lost_or_made_up() {
+fn repeated_kills_lose_and_invent_nothing() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
     let tasks = ["a", "b", "c", "d", "e", "f"];
     for id in tasks {
         scene.api.add_task(task(id));
     }
-    for (round, status) in (0..).zip(["wait", "process", "failure", "process", "success"]) {
+    for (step, status) in (0..).zip(["wait", "process", "failure", "process", "success"]) {
         for id in tasks {
             scene.change(id, status);
         }
-        let told = scene.hook.deliveries().len();
+        let received = scene.hook.deliveries().len();
         let mut watcher = scene.watch();
-        scene.hook.wait_for_deliveries(told + 1 + round);
+        scene.hook.wait_for_deliveries(received + 1 + step);
         watcher.kill();
-        // The rest of this round, before the next one hides it.
+        // The rest of this step, before the next one hides it.
         eventually("a run without remainder", || {
             matches!(scene.once().code, Some(0 | 1)).then_some(())
         });
     }
     let mut by_task: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for event in scene.hook.events() {
-        let told = by_task.entry(event["task"]["id"].to_string()).or_default();
+        let events = by_task.entry(event["task"]["id"].to_string()).or_default();
         // At least once, and always as the same event.
-        if !told.contains(&event) {
-            told.push(event);
+        if !events.contains(&event) {
+            events.push(event);
         }
     }
     assert_eq!(by_task.len(), tasks.len());
@@ -145,8 +145,8 @@ fn however_often_it_dies_nothing_is_lost_or_made_up() {
         "task.process",
         "task.success",
     ];
-    for told in by_task.values() {
-        assert_eq!(types(told), expected);
+    for events in by_task.values() {
+        assert_eq!(types(events), expected);
     }
 }
 
@@ -154,7 +154,7 @@ fn however_often_it_dies_nothing_is_lost_or_made_up() {
 fn a_reload_takes_effect_and_loses_nothing() {
     let scene = Scene::new();
     let other = Receiver::start();
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -165,8 +165,8 @@ fn a_reload_takes_effect_and_loses_nothing() {
             .text("targets.warm", "tasks", "prefetch")
     });
     watcher.signal(Signal::HUP);
-    let owed = scene.hook.wait_for_events(1);
-    assert_eq!(owed[0]["id"], first[0].header("webhook-id"));
+    let kept = scene.hook.wait_for_events(1);
+    assert_eq!(kept[0]["id"], first[0].header("webhook-id"));
     eventually("a poll of the new target", || {
         let requests = scene.api.requests();
         let prefetch = |action: &String| action.contains("Prefetch");
@@ -185,7 +185,7 @@ fn a_reload_takes_effect_and_loses_nothing() {
 }
 
 #[test]
-fn a_reload_of_a_wrong_config_changes_nothing_and_is_told() {
+fn a_reload_of_an_invalid_config_changes_nothing_and_is_logged() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
@@ -199,7 +199,7 @@ fn a_reload_of_a_wrong_config_changes_nothing_and_is_told() {
 }
 
 #[test]
-fn a_target_that_a_reload_takes_away_is_polled_no_more() {
+fn a_target_that_a_reload_removes_is_no_longer_polled() {
     let scene = Scene::with(|config| {
         config
             .table("targets.gone")
@@ -217,43 +217,52 @@ fn a_target_that_a_reload_takes_away_is_polled_no_more() {
     });
 }
 
-/// Systemd's own bound, in bytes: `NOTIFY_BUFFER_MAX`.
-const LONGEST_NOTE: usize = 4096;
+/// Longest message in bytes that systemd reads: its `NOTIFY_BUFFER_MAX`.
+const MAX_MESSAGE_BYTES: usize = 4096;
 
-/// Plays systemd: collects the assignments of all messages.
-struct Manager {
+/// Stands in for systemd: collects the assignments of all messages.
+struct ServiceManager {
     socket: UnixDatagram,
-    told: Vec<String>,
+    assignments: Vec<String>,
 }
 
-impl Manager {
+impl ServiceManager {
     fn listen(scene: &Scene) -> (Self, OsString) {
         let path = scene.folder().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let told = Vec::new();
-        (Self { socket, told }, path.into())
+        let assignments = Vec::new();
+        (
+            Self {
+                socket,
+                assignments,
+            },
+            path.into(),
+        )
     }
 
-    /// Waits for an assignment that begins so, and forgets it and all before it.
+    /// Waits for an assignment with this `beginning`, and removes it and those before it.
     fn wait_for(&mut self, beginning: &str) -> String {
         eventually(&format!("{beginning} in a message"), || {
-            let mut buffer = [0; LONGEST_NOTE + 1];
+            let mut buffer = [0; MAX_MESSAGE_BYTES + 1];
             while let Ok(length) = self.socket.recv(&mut buffer) {
-                assert!(length <= LONGEST_NOTE, "systemd does not read this");
+                assert!(length <= MAX_MESSAGE_BYTES, "systemd does not read this");
                 let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                self.told.extend(message.lines().map(str::to_owned));
+                self.assignments.extend(message.lines().map(str::to_owned));
             }
-            let found = self.told.iter().position(|it| it.starts_with(beginning))?;
-            self.told.drain(..=found).next_back()
+            let found = self
+                .assignments
+                .iter()
+                .position(|it| it.starts_with(beginning))?;
+            self.assignments.drain(..=found).next_back()
         })
     }
 }
 
 #[test]
-fn systemd_is_told_of_start_reload_life_and_stop() {
+fn systemd_gets_start_reload_watchdog_and_stop() {
     let scene = Scene::new();
-    let (mut manager, socket) = Manager::listen(&scene);
+    let (mut manager, socket) = ServiceManager::listen(&scene);
     let variables = [
         ("NOTIFY_SOCKET", socket),
         ("WATCHDOG_USEC", OsString::from("400000")),
@@ -283,8 +292,8 @@ fn systemd_is_told_of_start_reload_life_and_stop() {
 #[test]
 fn the_status_line_says_when_targets_were_polled_and_what_is_pending() {
     let scene = Scene::new();
-    let (mut manager, socket) = Manager::listen(&scene);
-    scene.hook.answer_always(Answer::status(500));
+    let (mut manager, socket) = ServiceManager::listen(&scene);
+    scene.hook.answer_always(HttpResponse::status(500));
     scene.api.add_task(task("t"));
     let _watcher = scene.start(&[], &[("NOTIFY_SOCKET", socket)]);
     scene.hook.wait_for_deliveries(1);
@@ -295,17 +304,16 @@ fn the_status_line_says_when_targets_were_polled_and_what_is_pending() {
     assert!(!status.is_empty());
 }
 
-/// The status of each of them was told with the start, in a message that systemd would not have read: to it, the service
-/// never came up.
+/// The first message once had the status of each target, and was too long for systemd: the service never became ready.
 #[test]
-fn systemd_can_read_what_it_is_told_of_hundreds_of_targets() {
+fn the_status_of_hundreds_of_targets_is_short_enough_for_systemd() {
     let scene = Scene::with(|config| {
         (0..300).fold(config, |config, number| {
             let table = format!("targets.{number:0>60}");
             config.table(&table).text(&table, "tasks", "prefetch")
         })
     });
-    let (mut manager, socket) = Manager::listen(&scene);
+    let (mut manager, socket) = ServiceManager::listen(&scene);
     let _watcher = scene.start(&[], &[("NOTIFY_SOCKET", socket)]);
     manager.wait_for("READY=1");
     let status = manager.wait_for("STATUS=");
@@ -315,9 +323,9 @@ fn systemd_can_read_what_it_is_told_of_hundreds_of_targets() {
 }
 
 #[test]
-fn what_a_webhook_is_owed_is_kept_while_the_config_has_it_not_and_the_log_says_so() {
+fn events_of_a_removed_webhook_are_kept_and_logged() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -325,18 +333,18 @@ fn what_a_webhook_is_owed_is_kept_while_the_config_has_it_not_and_the_log_says_s
     watcher.signal(Signal::HUP);
     watcher.wait_for_log("undelivered events are kept for a webhook that is not in the config");
     watcher.wait_for_log("webhook=ops pending=1");
-    scene.hook.be_well();
+    scene.hook.accept_all();
     scene.configure(|config| config);
     watcher.signal(Signal::HUP);
-    let owed = scene.hook.wait_for_events(1);
-    assert_eq!(owed[0]["id"], first[0].header("webhook-id"));
+    let kept = scene.hook.wait_for_events(1);
+    assert_eq!(kept[0]["id"], first[0].header("webhook-id"));
     watcher.stop().0.with_code(0);
 }
 
 #[test]
-fn events_of_a_target_that_is_taken_away_are_still_delivered() {
+fn events_of_a_removed_target_are_still_delivered() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -348,7 +356,7 @@ fn events_of_a_target_that_is_taken_away_are_still_delivered() {
     });
     watcher.signal(Signal::HUP);
     watcher.wait_for_log("the config was reloaded");
-    scene.hook.be_well();
+    scene.hook.accept_all();
     assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
     watcher.stop().0.with_code(0);
 }

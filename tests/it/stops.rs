@@ -1,4 +1,4 @@
-//! Stops that something holds up: a connect that never ends, a long back-off.
+//! Stops that something could delay: a connect that never ends, a long backoff.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use ucdn_simulator::{Effect, Fault};
 use crate::harness::{Scene, eventually, task, types};
 use crate::signals::assert_stops_in_time;
 
-/// An address that takes no connection and refuses none: whoever connects waits.
+/// An address where a connect neither succeeds nor fails.
 struct DeadEnd {
     _listener: TcpListener,
     _waiting: Vec<TcpStream>,
@@ -20,7 +20,7 @@ struct DeadEnd {
 impl DeadEnd {
     fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        // The shortest queue there is; then it is filled, and nobody ever looks at it.
+        // The shortest queue, which is then filled and never emptied.
         rustix::net::listen(&listener, 0).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
@@ -38,39 +38,39 @@ impl DeadEnd {
         format!("http://{}/", self.address)
     }
 
-    /// Waits until somebody waits for a connection.
-    fn wait_for_knock(&self) {
-        // The far end, and that the first packet has no answer yet, in the kernel's hex.
-        let knock = format!(":{:04X} 02 ", self.address.port());
+    /// Waits until the program is connecting.
+    fn wait_for_connect(&self) {
+        // The remote address and the state SYN_SENT, in the kernel's hexadecimal notation.
+        let connecting = format!(":{:04X} 02 ", self.address.port());
         eventually("a connect under way", || {
             let connections = fs::read_to_string("/proc/net/tcp").unwrap();
-            connections.contains(&knock).then_some(())
+            connections.contains(&connecting).then_some(())
         });
     }
 }
 
-/// Nothing cuts a connect short: it is left behind.
+/// A connect can't be aborted, so its thread is left behind.
 #[test]
 fn a_stop_does_not_wait_for_a_connection_that_never_comes() {
     let end = DeadEnd::open();
     let scene = Scene::with(|config| config.text("webhooks.ops", "url", &end.url()));
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
-    end.wait_for_knock();
+    end.wait_for_connect();
     assert_stops_in_time(watcher);
     scene.configure(|config| config);
     scene.once().with_code(0);
     assert_eq!(types(&scene.hook.events()), ["task.wait"]);
 }
 
-/// The first one waits for the connect, so it is the second one that ends the program, and the code says so.
+/// The first signal waits for the connect. The second one ends the program, and the exit code says so.
 #[test]
-fn a_second_signal_does_not_let_the_first_one_finish() {
+fn a_second_signal_does_not_wait_for_the_first_one() {
     let end = DeadEnd::open();
     let scene = Scene::with(|config| config.text("webhooks.ops", "url", &end.url()));
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
-    end.wait_for_knock();
+    end.wait_for_connect();
     watcher.signal(Signal::TERM);
     watcher.wait_for_log("stopping");
     watcher.signal(Signal::INT);
@@ -81,7 +81,7 @@ fn a_second_signal_does_not_let_the_first_one_finish() {
 }
 
 #[test]
-fn a_stop_cuts_the_back_off_after_failed_polls_short() {
+fn a_stop_ends_the_backoff_after_failed_polls() {
     let scene = Scene::with(|config| config.text("poll", "interval", "1h"));
     scene.api.add_fault(Fault::always(Effect::Status {
         code: 503,

@@ -1,4 +1,4 @@
-"""The life of the Debian package, in a root that can be thrown away: see `run` beside this file.
+"""Installs, upgrades, removes and purges the Debian package in a disposable root: see `run` beside this file.
 
     life.py EARLIER.deb PACKAGE.deb
 """
@@ -51,10 +51,10 @@ def run(*command, expect=0, **options):
 
 
 def as_service(*command, expect=0):
-    """As the unit does it: its user, its folder, its credential."""
+    """Runs it as the unit does: user, state directory, credential."""
     environment = {"CREDENTIALS_DIRECTORY": str(FOLDER), "STATE_DIRECTORY": str(STATE), "PATH": os.environ["PATH"]}
     user = pwd.getpwnam("ucdn-watch")
-    # The credential would be a copy that is the service's own.
+    # systemd would give the service its own copy of the credential.
     shutil.chown(KEY, "ucdn-watch")
     output = run(*command, expect=expect, env=environment, user=user.pw_uid, group=user.pw_gid, extra_groups=[])
     shutil.chown(KEY, "root")
@@ -62,7 +62,7 @@ def as_service(*command, expect=0):
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Keeps what it takes; answers 503 while it is down."""
+    """Records received events. Answers 503 while it is down."""
 
     is_down = True
     taken = []
@@ -85,7 +85,7 @@ def receiver():
 
 
 def simulator():
-    """Its process, and what it prints for the config: endpoint and keys."""
+    """Returns its process and the printed endpoint and keys."""
     process = subprocess.Popen(["ucdn-watch", "simulate", "--tasks", "10"], stdout=subprocess.PIPE, text=True)
     said = ""
     while "private_key" not in said:
@@ -106,7 +106,7 @@ def installed_as_it_should_be():
 
 
 def configure(endpoint, public_key, private_key, webhook):
-    """What an administrator does with the config that comes with the package."""
+    """Edits the packaged config as an administrator would."""
     KEY.write_text(private_key + "\n")
     KEY.chmod(0o600)
     text = CONFIG.read_text()
@@ -122,7 +122,7 @@ def configure(endpoint, public_key, private_key, webhook):
 
 
 def state_of_the_earlier_version():
-    """The installed version polls once while the receiver is down; gives the pending events as (id, bytes), in order."""
+    """Polls once while the receiver is down. Returns the pending events as (id, bytes), in order."""
     STATE.mkdir(mode=0o700)
     shutil.chown(STATE, "ucdn-watch", "ucdn-watch")
     as_service("ucdn-watch", "--once", expect=75)

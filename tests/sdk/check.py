@@ -29,7 +29,7 @@ def client(private_key):
 
 
 def submit(ucdn):
-    """Two tasks that succeed, one of which one URL fails, one that is stuck; and a prefetch."""
+    """Submits two tasks that succeed, one with a failing URL, one that gets stuck, and a prefetch."""
     refreshed = {}
     for name, status in [("a", "success"), ("fail", "failure"), ("b", "success"), ("stuck", "process")]:
         urls = ["http://example.com/%s?x=1&y=+ é" % name, "http://example.com/other"]

@@ -44,7 +44,12 @@ fn the_example_is_valid_as_shipped() {
         ),
         (1, 2, 3)
     );
-    assert_eq!(Folder::with(&[EXAMPLE]).warnings(), Vec::<String>::new());
+    let placeholders = Folder::with(&[EXAMPLE]).warnings();
+    assert_eq!(placeholders.len(), 2, "{placeholders:?}");
+    for (warning, key) in placeholders.iter().zip(["public_key", "private_key"]) {
+        let expected = format!("accounts.main.{key}: this is the placeholder of an example");
+        assert!(warning.contains(&expected), "{warning}");
+    }
 }
 
 #[test]

@@ -72,8 +72,8 @@ fn the_keys_of_formats_are_read() {
 
 #[test]
 fn a_key_of_another_format_is_refused() {
-    let chat = "is for the formats slack, feishu, dingtalk and wecom alone";
-    let alertmanager = "is for the format alertmanager alone";
+    let chat = "only valid with format slack, feishu, dingtalk or wecom; remove it";
+    let alertmanager = "only valid with format alertmanager; remove it";
     assert_errors(
         WEBHOOK_LAST,
         &[
@@ -111,14 +111,14 @@ fn all_keys_that_have_no_place_are_reported_at_once() {
 #[test]
 fn a_wrong_value_says_what_was_expected() {
     let link = "expected a URL such as https://host/path, its special characters percent-encoded";
-    let name = "a label has a name of a-z, A-Z, 0-9 and `_`, and begins with no digit";
+    let name = "invalid label name; use a-z, A-Z, 0-9 and `_`, and do not start with a digit";
     assert_errors(
         WEBHOOK_LAST,
         &[
             (
                 "format = 'jason'",
                 "8:1: webhooks.ops.format: expected one of \"json\", \"cloudevents\", \"alertmanager\", \"slack\", \
-                 \"feishu\", \"dingtalk\", \"wecom\"; did you mean \"json\"?",
+                 \"feishu\", \"dingtalk\", \"wecom\"; did you mean `json`?",
             ),
             (
                 "format = 'slack'\ntitle = \"a\\nb\"",
@@ -138,7 +138,7 @@ fn a_wrong_value_says_what_was_expected() {
             ),
             (
                 "format = 'alertmanager'\nlabels = { task = 'x' }",
-                "9:12: webhooks.ops.labels.task: this label says which alert it is: choose another name",
+                "9:12: webhooks.ops.labels.task: reserved label, because it identifies the alert; choose another name",
             ),
         ],
     );
@@ -152,7 +152,7 @@ fn a_secret_is_taken_only_where_something_is_signed_with_it() {
             WEBHOOK_LAST,
             &[(
                 &text,
-                "9:1: webhooks.ops.secret: this format signs nothing, the URL itself is the secret: remove it",
+                "9:1: webhooks.ops.secret: this format does not sign requests, because its URL is the secret; remove it",
             )],
         );
     }
@@ -163,14 +163,14 @@ fn a_secret_is_taken_only_where_something_is_signed_with_it() {
             WEBHOOK_LAST,
             &[(
                 &text,
-                "9:1: webhooks.ops.secret: expected one secret: this format signs with one alone",
+                "9:1: webhooks.ops.secret: expected one secret, because this format signs with only one",
             )],
         );
     }
     format("format = 'cloudevents'\nsecret = ['x', 'y']");
     let errors = Folder::with(&[WEBHOOK_LAST, "format = 'alertmanager'\nsecret = 'x'"]).errors();
     assert!(
-        errors[0].contains("an Alertmanager checks no signature"),
+        errors[0].contains("Alertmanager does not verify signatures"),
         "{errors:?}"
     );
 }

@@ -17,8 +17,8 @@ fn nobody_is_told_anything_unless_the_config_says_so() {
 
 #[test]
 fn loopback_may_be_listened_to_and_every_other_address_takes_a_word() {
-    let refused = "7:1: http.listen: expected a loopback address such as 127.0.0.1: whoever reaches another one can \
-                   read the URLs of all tasks; if that is what you want, set allow_remote = true";
+    let refused = "7:1: http.listen: expected a loopback address such as 127.0.0.1, because every machine that can \
+                   connect to another address could read the URLs of all tasks; to allow that, set allow_remote = true";
     let no_address = "7:1: http.listen: expected an IP address and a port such as \"127.0.0.1:9655\", or \"[::1]:9655\"";
     assert_errors(
         TARGET_LAST,
@@ -39,11 +39,11 @@ fn loopback_may_be_listened_to_and_every_other_address_takes_a_word() {
             ),
             (
                 "[http]\nallow_remot = true",
-                "7:1: http.allow_remot: unknown key; did you mean \"allow_remote\"?",
+                "7:1: http.allow_remot: unknown key; did you mean `allow_remote`?",
             ),
             (
                 "[http]\nlisten = '127.0.0.1:1'\nhosts = ['a.example.com:80']",
-                "8:10: http.hosts[1]: expected a host's name such as \"ucdn.example.com\", without port or path",
+                "8:10: http.hosts[1]: expected a host name such as \"ucdn.example.com\", without port or path",
             ),
         ],
     );
@@ -76,19 +76,19 @@ fn what_has_no_effect_is_warned_of() {
     for (text, warning) in [
         (
             "[http]\nallow_remote = true",
-            "6:2: http: sets no listen: nothing is served",
+            "6:2: http: no effect, because `listen` is not set",
         ),
         (
             "[http]\nhosts = ['x']",
-            "6:2: http: sets no listen: nothing is served",
+            "6:2: http: no effect, because `listen` is not set",
         ),
         (
             "[metrics]\ntextfile = 'ucdn_watch.txt'",
-            "7:1: metrics.textfile: does not end in .prom: node_exporter reads no other files",
+            "7:1: metrics.textfile: does not end in .prom; node_exporter ignores other files",
         ),
         (
             "[heartbeat]\nurl = 'http://h.example.com/x'",
-            "7:1: heartbeat.url: plain http: whoever reads the URL on the way can fake the heartbeat",
+            "7:1: heartbeat.url: plain http: the URL can be read in transit and used to fake the heartbeat; use https",
         ),
     ] {
         let warnings = Folder::with(&[TARGET_LAST, text]).warnings();
@@ -112,7 +112,7 @@ fn the_textfile_is_found_from_the_configs_folder() {
             ),
             (
                 "[metrics]\ntextfile = ''",
-                "7:1: metrics.textfile: expected a string that is not empty",
+                "7:1: metrics.textfile: expected a non-empty string",
             ),
         ],
     );

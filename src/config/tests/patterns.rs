@@ -1,4 +1,4 @@
-//! `on`.
+//! `on`: event patterns.
 
 use proptest::prelude::*;
 
@@ -6,33 +6,73 @@ use super::{WEBHOOK_LAST, assert_errors};
 use crate::domain::event::EventType;
 use crate::domain::event_pattern::EventPattern;
 
+const VALID: &str = "alid types are task.wait, task.process, task.success, task.failure, task.unknown, \
+                     task.url_failure, task.progress, task.stalled, task.vanished, watch.failing, watch.recovered, \
+                     test; `*` matches any text";
+
 #[test]
-fn a_pattern_that_no_event_matches_is_an_error_with_the_nearest_type() {
+fn an_unknown_event_type_is_an_error_with_the_nearest_type_and_all_types() {
+    let unknown = |place: &str, word: &str, suggestion: &str| {
+        format!("{place}: unknown event type `{word}`; {suggestion}{VALID}")
+    };
     assert_errors(
         WEBHOOK_LAST,
         &[
             (
-                "on = ['task.failed']",
-                "8:7: webhooks.ops.on[1]: is no event type, and matches none; did you mean \"task.failure\"?",
+                "on = ['task.fail']",
+                &unknown(
+                    "8:7: webhooks.ops.on[1]",
+                    "task.fail",
+                    "did you mean `task.failure`? V",
+                ),
             ),
             (
                 "on = ['*', 'tasks.*']",
-                "8:12: webhooks.ops.on[2]: is no event type, and matches none; did you mean \"task.*\"?",
+                &unknown(
+                    "8:12: webhooks.ops.on[2]",
+                    "tasks.*",
+                    "did you mean `task.*`? V",
+                ),
             ),
-            (
-                "on = ['TASK.WAIT']",
-                "8:7: webhooks.ops.on[1]: is no event type, and matches none; did you mean \"task.wait\"?",
-            ),
-            (
-                "on = ['']",
-                "8:7: webhooks.ops.on[1]: is no event type, and matches none",
-            ),
+            ("on = ['']", &unknown("8:7: webhooks.ops.on[1]", "", "v")),
         ],
     );
 }
 
 #[test]
-fn a_star_stands_for_any_text_and_nothing_else_does() {
+fn the_suggested_type_is_near_in_spelling_or_meaning() {
+    for (word, expected) in [
+        ("task.fail", "task.failure"),
+        ("task.failed", "task.failure"),
+        ("failure", "task.failure"),
+        ("failed", "task.failure"),
+        ("TASK.WAIT", "task.wait"),
+        ("tasks.success", "task.success"),
+        ("done", "task.success"),
+        ("task.pending", "task.wait"),
+        ("running", "task.process"),
+        ("vanish", "task.vanished"),
+        ("task.timeout", "task.stalled"),
+        ("task.url-failure", "task.url_failure"),
+        ("url_failed", "task.url_failure"),
+        ("watch", "watch.*"),
+        ("watch.fail", "watch.failing"),
+        ("watch.down", "watch.failing"),
+        ("recovered", "watch.recovered"),
+        ("tset", "test"),
+    ] {
+        let error = EventPattern::new(word).types().unwrap_err().to_string();
+        let expected = format!("unknown event type `{word}`; did you mean `{expected}`? Valid");
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    for word in ["", "x", "purge", "colour"] {
+        let error = EventPattern::new(word).types().unwrap_err().to_string();
+        assert!(!error.contains("did you mean"), "{error}");
+    }
+}
+
+#[test]
+fn a_star_matches_any_text_and_nothing_else_does() {
     for (pattern, event, expected) in [
         ("*", "task.wait", true),
         ("task.*", "task.wait", true),
@@ -54,7 +94,7 @@ fn a_star_stands_for_any_text_and_nothing_else_does() {
 
 proptest! {
     #[test]
-    fn a_type_with_any_of_its_pieces_starred_still_matches(
+    fn a_type_matches_when_a_part_of_it_is_replaced_by_a_star(
         index in 0..EventType::ALL.len(),
         cut in (0_usize..20, 0_usize..20),
     ) {
@@ -66,16 +106,16 @@ proptest! {
     }
 
     #[test]
-    fn matching_agrees_with_trying_every_split(pattern in "[ab*]{0,6}", word in "[ab]{0,6}") {
-        prop_assert_eq!(EventPattern::new(&pattern).matches(&word), by_trial(&pattern, &word));
+    fn matching_agrees_with_a_naive_matcher(pattern in "[ab*]{0,6}", word in "[ab]{0,6}") {
+        prop_assert_eq!(EventPattern::new(&pattern).matches(&word), naive_match(&pattern, &word));
     }
 }
 
-/// The plain definition, too slow for long words.
-fn by_trial(pattern: &str, word: &str) -> bool {
+/// The definition, too slow for long words.
+fn naive_match(pattern: &str, word: &str) -> bool {
     match pattern.chars().next() {
         None => word.is_empty(),
-        Some('*') => (0..=word.len()).any(|cut| by_trial(&pattern[1..], &word[cut..])),
-        Some(letter) => word.starts_with(letter) && by_trial(&pattern[1..], &word[1..]),
+        Some('*') => (0..=word.len()).any(|cut| naive_match(&pattern[1..], &word[cut..])),
+        Some(letter) => word.starts_with(letter) && naive_match(&pattern[1..], &word[1..]),
     }
 }

@@ -24,11 +24,11 @@ fn what_is_not_given_has_the_contracts_default() {
     assert_eq!(target.account, AccountName::from("main"));
     assert_eq!((target.project_id.as_deref(), target.is_dcdn), (None, None));
     assert_eq!(target.tasks, TaskKind::Refresh);
-    assert_eq!(target.poll.interval, seconds(MINUTE));
-    assert_eq!(target.poll.active_interval, seconds(15));
-    assert_eq!(target.poll.lookback, seconds(DAY));
+    assert_eq!(target.poll.interval.get(), seconds(MINUTE));
+    assert_eq!(target.poll.active_interval.get(), seconds(15));
+    assert_eq!(target.poll.lookback.get(), seconds(DAY));
     assert_eq!(target.poll.page_size, NonZeroU32::new(200).unwrap());
-    assert_eq!(target.poll.stall_after, seconds(10 * MINUTE));
+    assert_eq!(target.poll.stall_after.get(), seconds(10 * MINUTE));
     assert_eq!(target.poll.fail_after, NonZeroU32::new(3).unwrap());
     assert_eq!(target.poll.first_run, FirstRun::Baseline);
     let account = &config.accounts[&AccountName::from("main")];
@@ -60,11 +60,11 @@ first_run = 'failures'
 ";
     let config = Folder::with(&[TARGET_LAST, text]).config();
     let poll = |name| &config.targets[&TargetName::from(name)].poll;
-    assert_eq!(poll("main").interval, seconds(30));
-    assert_eq!(poll("main").active_interval, seconds(20));
+    assert_eq!(poll("main").interval.get(), seconds(30));
+    assert_eq!(poll("main").active_interval.get(), seconds(20));
     assert_eq!(poll("main").first_run, FirstRun::All);
     assert_eq!(poll("main").page_size.get(), 50);
-    assert_eq!(poll("other").interval, seconds(120));
+    assert_eq!(poll("other").interval.get(), seconds(120));
     assert_eq!(poll("other").first_run, FirstRun::Failures);
 }
 
@@ -80,7 +80,7 @@ fn active_interval_follows_a_short_interval_unless_it_is_given() {
     ] {
         let config = Folder::with(&[TARGET_LAST, text]).config();
         let poll = &config.targets[&TargetName::from("main")].poll;
-        assert_eq!(poll.active_interval, seconds(expected), "{text}");
+        assert_eq!(poll.active_interval.get(), seconds(expected), "{text}");
     }
 }
 
@@ -91,19 +91,19 @@ fn active_interval_is_at_most_interval() {
         &[
             (
                 "interval = '10s'\nactive_interval = '11s'",
-                "7:1: targets.main.active_interval: active_interval (11s) is longer than interval (10s)",
+                "7:1: targets.main.active_interval: active_interval (11s) is longer than interval (10s); it may be at most as long",
             ),
             (
                 "active_interval = '2m'",
-                "6:1: targets.main.active_interval: active_interval (2m) is longer than interval (1m)",
+                "6:1: targets.main.active_interval: active_interval (2m) is longer than interval (60s); it may be at most as long",
             ),
             (
                 "interval = '10s'\n[poll]\nactive_interval = '15s'",
-                "6:1: targets.main.interval: active_interval (15s) is longer than interval (10s)",
+                "6:1: targets.main.interval: active_interval (15s) is longer than interval (10s); it may be at most as long",
             ),
             (
                 "tasks = 'refresh'\n[poll]\nactive_interval = '2m'",
-                "8:1: poll.active_interval: active_interval (2m) is longer than interval (1m)",
+                "8:1: poll.active_interval: active_interval (2m) is longer than interval (60s); it may be at most as long",
             ),
         ],
     );
@@ -111,11 +111,11 @@ fn active_interval_is_at_most_interval() {
 
 #[test]
 fn lookback_is_at_most_retention() {
-    let why = "what is forgotten would be reported again";
+    let why = "so forgotten tasks would be reported again; shorten lookback or lengthen retention";
     for (text, expected) in [
         (
             "lookback = '31d'",
-            "6:1: targets.main.lookback: lookback (1month 13h 26m 24s) is longer than retention (30days)",
+            "6:1: targets.main.lookback: lookback (31d) is longer than retention (30d)",
         ),
         (
             "[poll]\nlookback = '3h'\nretention = '2h'",
@@ -123,14 +123,14 @@ fn lookback_is_at_most_retention() {
         ),
         (
             "[poll]\nretention = '2h'",
-            "7:1: poll.retention: lookback (1day) is longer than retention (2h)",
+            "7:1: poll.retention: lookback (1d) is longer than retention (2h)",
         ),
         (
             "lookback = '4h'\n[poll]\nretention = '3h'\nlookback = '2h'",
             "6:1: targets.main.lookback: lookback (4h) is longer than retention (3h)",
         ),
     ] {
-        assert_errors(TARGET_LAST, &[(text, &format!("{expected}: {why}"))]);
+        assert_errors(TARGET_LAST, &[(text, &format!("{expected}, {why}"))]);
     }
 }
 
@@ -141,7 +141,7 @@ fn an_account_must_be_named_where_there_are_several() {
         TARGET_LAST,
         &[(
             second,
-            "5:10: targets.main.account: is missing: expected one of the accounts main, two",
+            "5:10: targets.main.account: missing; set one of the accounts main, two",
         )],
     );
     let config = Folder::with(&[TARGET_LAST, "account = 'two'\n", second]).config();
@@ -155,7 +155,7 @@ fn a_webhooks_targets_exist() {
         WEBHOOK_LAST,
         &[(
             "targets = ['main', 'mian']",
-            "8:20: webhooks.ops.targets[2]: there is no target \"mian\"; did you mean \"main\"?",
+            "8:20: webhooks.ops.targets[2]: unknown target `mian`; did you mean `main`?",
         )],
     );
     let config = Folder::with(&[WEBHOOK_LAST, "targets = ['main']"]).config();
@@ -177,23 +177,23 @@ fn headers_are_sendable_and_not_the_programs_own() {
         &[
             (
                 "headers = { 'a b' = 'x' }",
-                "6:13: accounts.main.headers.\"a b\": is no valid header name",
+                "6:13: accounts.main.headers.\"a b\": invalid header name",
             ),
             (
                 "headers = { Content-Type = 'x' }",
-                "6:13: accounts.main.headers.Content-Type: is a header that ucdn-watch sets itself",
+                "6:13: accounts.main.headers.Content-Type: ucdn-watch sets this header itself; remove it",
             ),
             (
                 "headers = { webhook-signature = 'x' }",
-                "6:13: accounts.main.headers.webhook-signature: is a header that ucdn-watch sets itself",
+                "6:13: accounts.main.headers.webhook-signature: ucdn-watch sets this header itself; remove it",
             ),
             (
                 "headers = { x-a = '1', X-A = '2' }",
-                "6:13: accounts.main.headers.x-a: is given twice: case makes no difference in a header's name",
+                "6:13: accounts.main.headers.x-a: duplicate header; header names ignore case",
             ),
             (
                 "headers = { x-a = \"a\\nb\" }",
-                "6:13: accounts.main.headers.x-a: holds characters that a header can't carry: expected printable \
+                "6:13: accounts.main.headers.x-a: contains characters that a header can't carry; use printable \
                  ASCII",
             ),
         ],
@@ -269,7 +269,7 @@ fn a_state_that_is_neither_a_file_nor_a_database_is_refused() {
             "expected the path of a file, or a postgres:// URL",
         ),
         ("'postgres:/u:p@h/d'", malformed),
-        ("''", "is empty"),
+        ("''", "the value is empty"),
         ("{ env = 'PG' }", url),
         ("{ env = 'OTHER' }", "expected a postgres:// URL"),
     ] {

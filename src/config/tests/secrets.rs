@@ -42,7 +42,7 @@ fn a_key_of_the_api_has_one_line() {
             let errors = folder.errors();
             assert_eq!(errors.len(), 1, "{key}: {errors:?}");
             assert!(
-                errors[0].ends_with("expected the key alone"),
+                errors[0].ends_with("expected only the key"),
                 "{key}: {errors:?}"
             );
         }
@@ -59,8 +59,8 @@ fn a_credential_is_a_file_of_systemds_folder() {
     assert_eq!(
         folder.errors(),
         [
-            "config.toml:6:1: accounts.main.security_token: $CREDENTIALS_DIRECTORY is not set: credentials come from \
-          systemd (LoadCredential= in the unit); by hand, set it to the folder of the file"
+            "config.toml:6:1: accounts.main.security_token: $CREDENTIALS_DIRECTORY is not set; systemd sets \
+          it for a unit with LoadCredential=, elsewhere set it to the folder of the credentials"
         ]
     );
     let path = folder.path("credentials").into_os_string().into_string();
@@ -73,10 +73,10 @@ fn a_credentials_name_leads_nowhere_else() {
     for (name, expected) in [
         (
             "../x",
-            "expected a credential's name, without `/`; for a path, use file",
+            "expected the name of a credential, without `/`; for a path, use file",
         ),
-        ("..", "expected a credential's name"),
-        ("", "expected a string that is not empty"),
+        ("..", "expected the name of a credential"),
+        ("", "expected a non-empty string"),
     ] {
         let text = format!("security_token = {{ credential = '{name}' }}");
         let expected = format!("6:20: accounts.main.security_token.credential: {expected}");
@@ -87,13 +87,10 @@ fn a_credentials_name_leads_nowhere_else() {
 #[test]
 fn a_secret_that_is_missing_or_empty_is_an_error_that_names_its_place() {
     let cases = [
-        ("''", "is empty"),
-        ("\"\\n\"", "is empty"),
+        ("''", "the value is empty"),
+        ("\"\\n\"", "the value is empty"),
         ("{ file = 'empty' }", "empty is empty"),
-        (
-            "{ file = 'nope' }",
-            "can't read nope: there is no such file",
-        ),
+        ("{ file = 'nope' }", "can't read nope: no such file"),
         ("{ file = 'binary' }", "binary is not UTF-8 text"),
         (
             "{ env = 'NOPE' }",
@@ -133,7 +130,9 @@ fn a_file_without_an_end_is_not_read_to_it() {
     let folder = Folder::with(&[ACCOUNT_LAST, "security_token = { file = '/dev/zero' }"]);
     assert_eq!(
         folder.errors(),
-        ["config.toml:6:1: accounts.main.security_token: /dev/zero is longer than 4194304 bytes"]
+        [
+            "config.toml:6:1: accounts.main.security_token: can't read /dev/zero: is a device; expected a regular file"
+        ]
     );
 }
 
@@ -180,7 +179,7 @@ fn a_signing_key_that_can_not_be_is_an_error() {
             ("secret = ['a', 'b', 'c']", &format!("8:1: {list}")),
             (
                 "secret = ['a', '']",
-                "8:16: webhooks.ops.secret[2]: is empty",
+                "8:16: webhooks.ops.secret[2]: the value is empty",
             ),
         ],
     );
@@ -195,31 +194,60 @@ fn a_webhooks_url_may_be_kept_elsewhere() {
     assert_eq!(url.expose(), "https://h.example.com/token");
 }
 
-#[test]
-fn certificates_are_read_and_looked_at() {
+fn ca_pem() -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    let pem = parameters.self_signed(&key).unwrap().pem();
-    let folder =
-        Folder::with(&[ACCOUNT_LAST, "ca_file = 'ca.pem'"]).file("ca.pem", pem.as_bytes(), 0o644);
+    parameters.self_signed(&key).unwrap().pem()
+}
+
+fn ca_certificates(folder: &Folder) -> usize {
     let config = folder.config();
     let http = &config.accounts[&AccountName::from("main")].http;
-    assert_eq!(http.ca_certificates.as_deref(), Some(pem.as_bytes()));
+    http.ca_certificates.as_ref().unwrap().iter().count()
+}
 
-    let begin = "-----BEGIN CERTIFICATE-----\n";
-    let end = "\n-----END CERTIFICATE-----\n";
-    for content in [
-        String::new(),
-        key.serialize_pem(),
-        format!("{begin}{end}"),
-        format!("{begin}?{end}"),
-        pem.replace(end.trim(), ""),
+#[test]
+fn ca_certificates_are_read_with_or_without_a_byte_order_mark() {
+    let folder = Folder::with(&[ACCOUNT_LAST, "ca_file = 'ca.pem'"]);
+    let (one, other) = (ca_pem(), ca_pem());
+    for (content, count) in [
+        (one.clone(), 1),
+        (format!("{one}{other}"), 2),
+        (format!("a comment\n{one}"), 1),
+        (format!("\u{feff}{one}"), 1),
+        (one.replace('\n', "\r\n"), 1),
     ] {
         std::fs::write(folder.path("ca.pem"), content).unwrap();
-        assert_eq!(
-            folder.errors(),
-            ["config.toml:6:1: accounts.main.ca_file: ca.pem holds no certificate in PEM form"]
-        );
+        assert_eq!(ca_certificates(&folder), count);
+    }
+}
+
+#[test]
+fn a_ca_file_that_no_connection_could_use_is_an_error() {
+    let folder = Folder::with(&[ACCOUNT_LAST, "ca_file = 'ca.pem'"]);
+    let begin = "-----BEGIN CERTIFICATE-----\n";
+    let end = "\n-----END CERTIFICATE-----\n";
+    let valid = ca_pem();
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    for (content, expected) in [
+        (String::new(), "contains no certificate in PEM form"),
+        (key, "contains no certificate in PEM form"),
+        (format!("{begin}?{end}"), "is not valid PEM: "),
+        (valid.replace(end.trim(), ""), "is not valid PEM: "),
+        (
+            format!("{begin}{end}"),
+            "is invalid: certificate 1 is not an X.509 certificate",
+        ),
+        (
+            format!("{valid}{begin}AAECAw=={end}"),
+            "is invalid: certificate 2 is not an X.509 certificate",
+        ),
+    ] {
+        std::fs::write(folder.path("ca.pem"), content).unwrap();
+        let errors = folder.errors();
+        let expected = format!("config.toml:6:1: accounts.main.ca_file: ca.pem {expected}");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with(&expected), "{errors:?}");
     }
 }
 

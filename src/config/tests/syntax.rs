@@ -15,7 +15,7 @@ fn a_syntax_error_has_its_place_and_hides_no_other_error() {
         .errors(),
         [
             "config.toml:6:12: not valid TOML: string values must be quoted, expected literal string",
-            "config.toml:7:1: targets.main.…: unknown key; did you mean \"lookback\"?",
+            "config.toml:7:1: targets.main.…: unknown key; did you mean `lookback`?",
             "config.toml:8:10: not valid TOML: key with no value, expected `=`",
             "config.toml:9:1: targets.main.tasks: expected one of \"refresh\", \"prefetch\"",
         ]
@@ -29,9 +29,12 @@ fn a_key_given_twice_is_an_error_at_the_second() {
         &[
             (
                 "tasks = 'refresh'\ntasks = 'refresh'",
-                "7:1: not valid TOML: duplicate key",
+                "7:1: targets.main.tasks: duplicate key, first set on line 6; remove one of the two",
             ),
-            ("[targets.main]", "6:10: not valid TOML: duplicate key"),
+            (
+                "[targets.main]",
+                "6:10: targets.main: duplicate table [targets.main], first defined on line 5; merge the two or rename one",
+            ),
         ],
     );
 }
@@ -57,7 +60,7 @@ fn a_typo_is_told_also_where_a_header_is_broken() {
         folder.errors(),
         [
             "config.toml:6:12: not valid TOML: unclosed table, expected `]`",
-            "config.toml:9:1: poll.…: unknown key; did you mean \"interval\"?",
+            "config.toml:9:1: poll.…: unknown key; did you mean `interval`?",
         ]
     );
 }
@@ -65,7 +68,12 @@ fn a_typo_is_told_also_where_a_header_is_broken() {
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_text() {
     let folder = Folder::with(&["\u{feff}nope = 1\n", TARGET_LAST]);
-    assert_eq!(folder.errors(), ["config.toml:1:1: nope: unknown key"]);
+    assert_eq!(
+        folder.errors(),
+        [
+            "config.toml:1:1: nope: unknown key; valid keys are state, poll, accounts, targets, webhooks, http, metrics, heartbeat"
+        ]
+    );
 }
 
 #[test]
@@ -74,7 +82,9 @@ fn line_breaks_of_windows_are_read() {
     let folder = Folder::with(&[&text, "nope = 1\r\n"]);
     assert_eq!(
         folder.errors(),
-        ["config.toml:6:1: targets.main.nope: unknown key"]
+        [
+            "config.toml:6:1: targets.main.nope: unknown key; valid keys are account, project_id, is_dcdn, tasks, interval, active_interval, lookback, page_size, stall_after, fail_after, first_run"
+        ]
     );
 }
 
@@ -84,7 +94,7 @@ fn a_file_that_is_not_there_is_named_with_a_way_out() {
     let errors = load(&folder.path("nope.toml"), &Environment::default()).unwrap_err();
     assert_eq!(
         folder.cut(&errors),
-        "the config is wrong:\nnope.toml: can't be read: there is no such file; name another one with --config or \
+        "the config is wrong:\nnope.toml: can't read it: no such file; name another file with --config or \
          $UCDN_WATCH_CONFIG"
     );
 }
@@ -93,13 +103,16 @@ fn a_file_that_is_not_there_is_named_with_a_way_out() {
 fn a_folder_is_no_config() {
     let folder = Folder::with(&[]);
     let errors = load(folder.directory.path(), &Environment::default()).unwrap_err();
-    assert!(errors.to_string().contains("can't be read: "));
+    assert!(errors.to_string().contains("can't read it: "));
 }
 
 #[test]
 fn bytes_that_are_no_text_are_told_by_their_line() {
     let folder = Folder::with(&[]).file("config.toml", b"a = 1\nb = '\xff'\n", 0o600);
-    assert_eq!(folder.errors(), ["config.toml:2:6: is not UTF-8 text"]);
+    assert_eq!(
+        folder.errors(),
+        ["config.toml:2:6: not UTF-8 text; save the file as UTF-8"]
+    );
 }
 
 #[test]
@@ -107,10 +120,9 @@ fn an_empty_file_says_what_to_write() {
     assert_eq!(
         Folder::with(&[]).variable("HOME", "/home/u").errors(),
         [
-            "config.toml:1:1: accounts: is missing: expected at least one account: write [accounts.main] with \
+            "config.toml:1:1: accounts: missing; add an account: [accounts.main] with \
              public_key and private_key",
-            "config.toml:1:1: targets: is missing: expected at least one target: write [targets.main], even with \
-             nothing below it",
+            "config.toml:1:1: targets: missing; add a target: [targets.main], which may have no keys",
         ]
     );
 }

@@ -29,7 +29,7 @@ fn months_are_warned_of_for_they_may_be_meant_as_minutes() {
     assert_eq!(said("10m"), Vec::<String>::new());
     assert_eq!(
         said("10M"),
-        ["config.toml:6:1: targets.main.stall_after: is 10months; M is months, m is minutes"]
+        ["config.toml:6:1: targets.main.stall_after: `M` means months; write `m` for minutes"]
     );
 }
 
@@ -39,8 +39,8 @@ fn a_secret_file_that_everybody_reads_is_warned_of() {
     let folder = Folder::with(&[&text]);
     for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
         let folder = Folder::with(&[&text]).file("key", b"private", mode);
-        let expected = "config.toml:4:1: accounts.main.private_key: key is open to every user of this machine: \
-                        chmod 600 it";
+        let expected = "config.toml:4:1: accounts.main.private_key: every user of this machine can access key; run \
+                        `chmod 600 key`";
         assert_eq!(folder.warnings().contains(&expected.to_owned()), is_open);
         assert_eq!(folder.warnings().len(), usize::from(is_open));
     }
@@ -49,8 +49,8 @@ fn a_secret_file_that_everybody_reads_is_warned_of() {
 
 #[test]
 fn a_config_that_everybody_reads_may_hold_no_private_key() {
-    let text = "stands in a file that is open to every user of this machine: chmod 600 it, or move the secret out \
-                with { file = \"…\" }";
+    let text = "secret in a file that every user of this machine can access; run `chmod 600` on it, or move the \
+                secret out with { file = \"…\" }";
     let open = |text: &str| Folder::with(&[]).file("config.toml", text.as_bytes(), 0o644);
     assert_eq!(
         open(TARGET_LAST).warnings(),
@@ -84,9 +84,8 @@ fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
         let webhook = format!("[webhooks.ops]\nurl = 'http://{host}/'\n");
         let folder = Folder::with(&[&text, &webhook]).variable("KEY", "private");
         let expected = [
-            "config.toml:5:1: accounts.main.endpoint: plain http: what the API answers can be read and changed on \
-             the way",
-            "config.toml:8:1: webhooks.ops.url: plain http: events can be read and changed on the way",
+            "config.toml:5:1: accounts.main.endpoint: plain http: the API's answers can be read and changed in transit; use https",
+            "config.toml:8:1: webhooks.ops.url: plain http: events can be read and changed in transit; use https",
         ];
         let expected = if is_warned { &expected[..] } else { &[] };
         assert_eq!(folder.warnings(), expected, "{host}");
@@ -100,7 +99,7 @@ fn a_webhook_that_no_event_reaches_is_warned_of() {
         assert_eq!(
             quiet(&text).warnings(),
             [format!(
-                "config.toml:8:1: webhooks.ops.{key}: is empty: no event reaches this webhook"
+                "config.toml:8:1: webhooks.ops.{key}: empty list; this webhook receives no events"
             )]
         );
     }
@@ -123,7 +122,7 @@ private_key = { env = 'KEY' }
     assert_eq!(
         quiet(text).warnings(),
         [
-            "config.toml:7:10: targets.same: is the same list as target main: each event will be told twice",
+            "config.toml:7:10: targets.same: same task list as target main; each event is reported for both",
             "config.toml:13:11: accounts.spare: no target uses this account",
         ]
     );

@@ -59,7 +59,7 @@ impl ManualClock {
         let mut times = self.times.lock().unwrap();
         change(&mut times.now);
         let now = times.now;
-        times.history.note(now);
+        times.history.record(now);
     }
 }
 

@@ -1,26 +1,26 @@
-//! When a failed delivery is tried again. Pure: jitter is an argument.
+//! Delivery retries: the delays of the contract, and when an event is given up. Pure: time and jitter are arguments.
 
 use std::time::Duration;
 
 use crate::domain::model::Timestamp;
-use crate::domain::schedule::LONGEST_RETRY_AFTER;
+use crate::domain::schedule::MAX_RETRY_AFTER;
 
-/// How long to wait after the first failed try, the second, …; after the last of them for ever the same.
+/// Delay after the first failed attempt, the second, …. The last one repeats.
 const DELIVERY_DELAYS_SECONDS: [u32; 7] = [1, 5, 30, 120, 600, 1_800, 3_600];
 
-/// A delay is up to this part longer or shorter than the table says.
+/// Jitter makes a delay up to this part longer or shorter.
 const DELIVERY_JITTER: f64 = 0.2;
 
-/// A clock that is kept right is set back by no more than this.
+/// Time synchronisation sets a clock back by at most this.
 const CLOCK_CORRECTION: Duration = Duration::from_secs(5);
 
-/// The longest that [`grace_left`] asks for.
-const LONGEST_GRACE: Duration = Duration::from_secs(60 * 60);
+/// Longest [`grace_left`].
+const MAX_GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// How long to wait before a delivery is tried again, after `attempts` failed attempts (1 or more).
+/// Delay before the next attempt, after `attempts` failed ones (1 or more).
 ///
-/// `jitter` is from [0, 1): 0 makes the shortest delay, 1 the longest. Never sooner than `retry_after`, of which at
-/// most [`LONGEST_RETRY_AFTER`] is heeded.
+/// `jitter` is from [0, 1): 0 makes the shortest delay, 1 the longest. Never shorter than `retry_after`, of which at most
+/// [`MAX_RETRY_AFTER`] counts.
 #[must_use]
 pub fn delivery_delay(attempts: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -30,13 +30,13 @@ pub fn delivery_delay(attempts: u32, retry_after: Option<Duration>, jitter: f64)
         .map_or(0.0, |seconds| f64::from(*seconds));
     let swing = DELIVERY_JITTER * (2.0 * jitter.clamp(0.0, 1.0) - 1.0);
     let delay = Duration::from_secs_f64(seconds * (1.0 + swing));
-    delay.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+    delay.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
-/// How long until a stored `next_attempt`, by wall time; zero: it is due.
+/// Time until a stored `next_attempt`, by wall time. Zero if it is due.
 ///
-/// One that lies further ahead than any delay that we give was written under another clock, and so was one of a
-/// `last_attempt` that lies ahead. They say nothing: due.
+/// If `next_attempt` is further away than the longest delay, or if `last_attempt` is in the future, the clock was wrong when they were
+/// stored. Then the delivery is due.
 #[must_use]
 pub fn delivery_wait(
     last_attempt: Option<Timestamp>,
@@ -47,29 +47,29 @@ pub fn delivery_wait(
         return Duration::ZERO;
     }
     let wait = next_attempt.map_or(Duration::ZERO, |next_attempt| next_attempt.since(now));
-    // A second of room: a stored moment is that much later than the delay, being whole seconds.
-    if wait > LONGEST_RETRY_AFTER + Duration::from_secs(1) {
+    // One second more, because stored times are rounded up to whole seconds.
+    if wait > MAX_RETRY_AFTER + Duration::from_secs(1) {
         return Duration::ZERO;
     }
     wait
 }
 
-/// For how long an event still has to be tried before it dies of an age that this process has not seen pass: its clock,
-/// or that of the process before, may have been wrong. Zero: it had its chance.
+/// How long an event that looks older than `give_up_after` is still retried, if this process has not observed its whole age: the
+/// clock may have been wrong. Zero if it has been retried for long enough.
 ///
-/// That is a tenth of `give_up_after` and an hour at the most, by the process's own time (`observed`), or as many
-/// `attempts` as are made in that time, which is what counts where each process lives for a moment.
+/// The grace period is a tenth of `give_up_after`, and an hour at most. It has passed after that much `observed` time of this process, or
+/// after as many `attempts` as fit into it. The second rule is for `--once`, where each process lives for a moment.
 #[must_use]
 pub fn grace_left(give_up_after: Duration, attempts: u32, observed: Duration) -> Duration {
-    let grace = (give_up_after / 10).min(LONGEST_GRACE);
-    if attempts >= tries_within(grace) {
+    let grace = (give_up_after / 10).min(MAX_GRACE);
+    if attempts >= attempts_within(grace) {
         return Duration::ZERO;
     }
     grace.saturating_sub(observed)
 }
 
-/// How many attempts an event gets in its first `span` at least.
-fn tries_within(span: Duration) -> u32 {
+/// How many attempts at least an event gets in its first `span`.
+fn attempts_within(span: Duration) -> u32 {
     let mut elapsed = Duration::ZERO;
     let mut attempts = 0;
     while elapsed <= span {
@@ -85,12 +85,12 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{CLOCK_CORRECTION, delivery_delay, delivery_wait, grace_left, tries_within};
+    use super::{CLOCK_CORRECTION, attempts_within, delivery_delay, delivery_wait, grace_left};
     use crate::domain::model::Timestamp;
-    use crate::domain::schedule::LONGEST_RETRY_AFTER;
+    use crate::domain::schedule::MAX_RETRY_AFTER;
 
     #[test]
-    fn delays_are_those_of_the_contract() {
+    fn the_delays_are_those_of_the_contract() {
         let seconds: Vec<u64> = (1..=9)
             .map(|attempts| delivery_delay(attempts, None, 0.5).as_secs())
             .collect();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_that_no_delay_reaches_is_due() {
+    fn a_time_further_away_than_the_longest_delay_is_due() {
         let now = Timestamp::from_unix_seconds(1_000_000).unwrap();
         let ahead = |span| Some(now.saturating_add(span));
         assert_eq!(delivery_wait(None, None, now), Duration::ZERO);
@@ -109,19 +109,18 @@ mod tests {
             Duration::ZERO
         );
         assert_eq!(
-            delivery_wait(None, ahead(LONGEST_RETRY_AFTER), now),
-            LONGEST_RETRY_AFTER
+            delivery_wait(None, ahead(MAX_RETRY_AFTER), now),
+            MAX_RETRY_AFTER
         );
         assert_eq!(
-            delivery_wait(None, ahead(LONGEST_RETRY_AFTER * 2), now),
+            delivery_wait(None, ahead(MAX_RETRY_AFTER * 2), now),
             Duration::ZERO
         );
     }
 
-    /// A clock that was an hour ahead when a try failed, and is right again after a restart, once held the next try
-    /// back for that hour.
+    /// If the clock was an hour ahead when an attempt failed, and was right after a restart, the next attempt was once an hour late.
     #[test]
-    fn a_moment_of_a_clock_that_was_set_back_since_is_due() {
+    fn a_time_of_a_clock_that_was_set_back_since_is_due() {
         let now = Timestamp::from_unix_seconds(1_000_000).unwrap();
         let ahead = |seconds| Some(now.saturating_add(Duration::from_secs(seconds)));
         assert_eq!(delivery_wait(ahead(3600), ahead(3602), now), Duration::ZERO);
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_may_be_off_by_as_much_as_is_corrected_and_a_moment_by_its_rounding() {
+    fn a_clock_correction_and_rounding_are_tolerated() {
         let now = Timestamp::from_unix_seconds(1_000_000).unwrap();
         let ahead = |span| Some(now.saturating_add(span));
         let second = Duration::from_secs(1);
@@ -137,7 +136,7 @@ mod tests {
             delivery_wait(ahead(CLOCK_CORRECTION), ahead(second), now),
             second
         );
-        let longest = LONGEST_RETRY_AFTER + second;
+        let longest = MAX_RETRY_AFTER + second;
         assert_eq!(delivery_wait(None, ahead(longest), now), longest);
     }
 
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_that_nobody_saw_kills_after_a_while_or_some_tries() {
+    fn an_unobserved_age_counts_after_a_grace_period_or_some_attempts() {
         let (second, hour, days) = (1, 3600, 3 * 86_400);
         let left = |give_up_after, attempts, observed| {
             let span = Duration::from_secs;
@@ -160,28 +159,28 @@ mod tests {
         assert_eq!(left(days, 7, 0), 0);
         assert_eq!(left(second, 1, 0), 0);
         assert_eq!(left(hour, 1, 0), 360);
-        assert_eq!(tries_within(Duration::from_secs(10)), 3);
+        assert_eq!(attempts_within(Duration::from_secs(10)), 3);
     }
 
     proptest! {
         #[test]
-        fn jitter_stays_within_a_fifth(attempts in 1_u32.., jitter in 0.0..1.0_f64) {
+        fn jitter_changes_a_delay_by_at_most_a_fifth(attempts in 1_u32.., jitter in 0.0..1.0_f64) {
             let middle = delivery_delay(attempts, None, 0.5).as_secs_f64();
             let delay = delivery_delay(attempts, None, jitter).as_secs_f64();
             prop_assert!(delay >= middle * 0.8 - 1e-6 && delay <= middle * 1.2 + 1e-6);
         }
 
         #[test]
-        fn no_delay_is_sooner_than_retry_after(attempts: u32, asked: u32, jitter in 0.0..1.0_f64) {
+        fn no_delay_is_shorter_than_retry_after(attempts: u32, asked: u32, jitter in 0.0..1.0_f64) {
             let asked = Duration::from_secs(asked.into());
             let delay = delivery_delay(attempts, Some(asked), jitter);
-            prop_assert!(delay >= asked.min(LONGEST_RETRY_AFTER));
-            prop_assert!(delay <= LONGEST_RETRY_AFTER);
+            prop_assert!(delay >= asked.min(MAX_RETRY_AFTER));
+            prop_assert!(delay <= MAX_RETRY_AFTER);
             prop_assert!(delay >= delivery_delay(attempts, None, jitter));
         }
 
         #[test]
-        fn later_delays_are_longer_whatever_the_jitter(attempts in 1_u32..6, a in 0.0..1.0_f64, b in 0.0..1.0_f64) {
+        fn later_delays_are_longer_with_any_jitter(attempts in 1_u32..6, a in 0.0..1.0_f64, b in 0.0..1.0_f64) {
             prop_assert!(delivery_delay(attempts, None, a) < delivery_delay(attempts + 1, None, b));
         }
     }

@@ -123,8 +123,8 @@ fn check_rules(config: &Config) {
     assert!(!config.targets.is_empty());
     for target in config.targets.values() {
         assert!(config.accounts.contains_key(&target.account));
-        assert!(target.poll.active_interval <= target.poll.interval);
-        assert!(target.poll.lookback <= config.retention);
+        assert!(target.poll.active_interval.get() <= target.poll.interval.get());
+        assert!(target.poll.lookback.get() <= config.retention);
     }
     for webhook in config.webhooks.values() {
         if let TargetFilter::Only(targets) = &webhook.targets {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use ucdn_watch::config::{Chat, Format, HttpSettings, Language, TargetFilter, Vendor, Webhook};
 use ucdn_watch::deliver::{Disposition, Endpoint as _, EndpointResponse, HttpEndpoint};
 use ucdn_watch::domain::model::Timestamp;
-use ucdn_watch::domain::schedule::{LONGEST_RETRY_AFTER, retry_after};
+use ucdn_watch::domain::schedule::{MAX_RETRY_AFTER, retry_after};
 use ucdn_watch::formats::OutgoingEvent;
 use ucdn_watch::secret::{Secret, SecretUrl};
 
@@ -50,15 +50,12 @@ fn check_retry_after(input: &[u8]) {
     };
     let now = Timestamp::from_unix_seconds(784_111_777).unwrap();
     let wait = retry_after(value, date, now);
-    assert!(
-        wait.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER),
-        "{wait:?}"
-    );
+    assert!(wait.is_none_or(|wait| wait <= MAX_RETRY_AFTER), "{wait:?}");
     if let Ok(seconds) = value.trim().parse::<u32>()
         && !value.trim().starts_with('+')
     {
         let asked = Duration::from_secs(seconds.into());
-        assert_eq!(wait, Some(asked.min(LONGEST_RETRY_AFTER)));
+        assert_eq!(wait, Some(asked.min(MAX_RETRY_AFTER)));
     }
 }
 
@@ -87,7 +84,7 @@ fn check_answer(format: Format, bytes: &[u8]) {
     match response.disposition(now) {
         Disposition::Delivered => assert!(says_yes(&response, chat, bytes), "{response:?}"),
         Disposition::Retry { retry_after } => {
-            assert!(retry_after.is_none_or(|it| it <= LONGEST_RETRY_AFTER));
+            assert!(retry_after.is_none_or(|it| it <= MAX_RETRY_AFTER));
         }
         Disposition::Rejected => assert!(
             matches!(&response, EndpointResponse::VendorError(_))

@@ -133,7 +133,7 @@ fn a_deferred_task_is_reported_if_its_urls_have_changed_since() {
         list: TaskListField::Present,
         ..ListResponse::default()
     };
-    let y = |status| {
+    let changing = |status| {
         let mut task = task("y".to_owned(), 1);
         task.urls[0].status = Some(status);
         task
@@ -141,9 +141,9 @@ fn a_deferred_task_is_reported_if_its_urls_have_changed_since() {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|id| task(id.to_owned(), 1));
     let pages = [
         page(vec![a, b.clone(), c.clone(), d.clone()]),
-        page(vec![y(Status::Failure)]),
-        page(vec![b, c, d, y(Status::Process)]),
-        page(vec![y(Status::Process)]),
+        page(vec![changing(Status::Failure)]),
+        page(vec![b, c, d, changing(Status::Process)]),
+        page(vec![changing(Status::Process)]),
     ];
     let mut walk = Walk::new(4, Paging::default());
     let mut seen: Vec<ListedTask> = Vec::new();
