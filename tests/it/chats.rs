@@ -8,7 +8,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::harness::{Answer, ConfigText, Delivery, Receiver, Scene, task};
+use ucdn_simulator::{Delivery, HttpResponse};
+
+use crate::harness::{ConfigText, Receiver, Scene, task};
 
 /// Each chat format, and its response of success.
 const CHATS: [(&str, &str); 4] = [
@@ -22,7 +24,7 @@ const CHATS: [(&str, &str); 4] = [
 fn scene(chat: &str, change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
     let scene = Scene::with(|config| change(config.text("webhooks.ops", "format", chat)));
     let success = CHATS.iter().find(|(word, _)| *word == chat).unwrap().1;
-    scene.hook.answer_always(Answer::says(success));
+    scene.hook.answer_always(HttpResponse::ok(success));
     scene
 }
 
@@ -40,7 +42,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 fn two_hundred_failures_are_one_message_in_each_chat() {
     let hooks = CHATS.map(|(word, yes)| {
         let hook = Receiver::start();
-        hook.answer_always(Answer::says(yes));
+        hook.answer_always(HttpResponse::ok(yes));
         (word, hook)
     });
     let scene = Scene::with(|config| {
@@ -199,27 +201,27 @@ fn an_error_in_the_body_of_a_200_is_a_failed_attempt() {
         (
             "feishu",
             r#"{"code":19024,"msg":"Key Words Not Found"}"#,
-            "code 19024: refused; the bot requires a keyword",
+            "code 19024 (Key Words Not Found): refused; the bot requires a keyword",
         ),
         (
             "dingtalk",
             r#"{"errcode":130101,"errmsg":"send too fast"}"#,
-            "code 130101: too many messages",
+            "code 130101 (send too fast): too many messages",
         ),
         (
             "wecom",
             r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#,
-            "code 93000: refused; check the key",
+            "code 93000 (invalid webhook url): refused; check the key",
         ),
         (
             "slack",
             "<html>moved</html>",
-            "the response's body is not understood",
+            "the response's body is not understood: <html>moved</html>",
         ),
         ("wecom", "", "the response's body is not understood"),
     ] {
         let scene = scene(chat, |config| config);
-        scene.hook.answer_always(Answer::says(body));
+        scene.hook.answer_always(HttpResponse::ok(body));
         scene.api.add_task(task("t"));
         let ended = scene.once().with_code(75);
         assert!(ended.stderr.contains(error), "{chat}: {ended}");
@@ -233,12 +235,14 @@ fn a_message_that_the_vendor_refuses_is_dead_at_once() {
     let scene = scene("wecom", |config| config);
     scene
         .hook
-        .answer_always(Answer::says(r#"{"errcode":40058,"errmsg":"invalid"}"#));
+        .answer_always(HttpResponse::ok(r#"{"errcode":40058,"errmsg":"invalid"}"#));
     scene.api.add_task(task("t"));
     let ended = scene.once().with_code(75);
     assert!(ended.stderr.contains("delivery is dead"), "{ended}");
     assert!(
-        ended.stderr.contains("code 40058: the message is refused"),
+        ended
+            .stderr
+            .contains("code 40058 (invalid): the message is refused"),
         "{ended}"
     );
 }
