@@ -78,9 +78,9 @@ impl Simulator {
                 .map(|number| {
                     let age = 60 + (tasks - number) * 72_000 / tasks;
                     let script = if *number < in_flight {
-                        json!([{ "status": "process" }])
+                        "process"
                     } else {
-                        json!([{ "status": "success" }])
+                        "success"
                     };
                     json!({ "created": now - age as u64, "script": script,
                         "urls": [format!("http://img.example.com/{number}.jpg")] })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 
 use super::exit::{Exit, Failure};
 use crate::config::{Config, ConfigSummary, Environment, LoadedConfig, load, load_summary};
@@ -18,7 +18,7 @@ const GLOBAL_OPTIONS: &str = "Global options";
 #[derive(Debug, clap::Args)]
 pub(super) struct GlobalArgs {
     /// Config file [default: `$UCDN_WATCH_CONFIG`, else `/etc/ucdn-watch/config.toml`]
-    #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL_OPTIONS)]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, global = true, help_heading = GLOBAL_OPTIONS)]
     pub(super) config: Option<PathBuf>,
     /// Also log each request
     #[arg(short, long, global = true, help_heading = GLOBAL_OPTIONS, conflicts_with = "quiet")]

@@ -1,5 +1,4 @@
-//! `ucdn-watch demo`: the stand-in API, the real daemon and a webhook receiver in one process. Needs no account, and
-//! leaves nothing behind.
+//! `ucdn-watch demo`: simulator, daemon and a webhook receiver in one process. It needs no account and removes its files.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use ucdn_simulator::{Settings, Simulator};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
@@ -17,30 +17,29 @@ use crate::config::{Config, Environment, load};
 use crate::daemon::{Control, Daemon};
 use crate::store::StoreError;
 use crate::systemd::SystemdNotifier;
-use ucdn_simulator::{Settings, Simulator};
 
-mod narrator;
+mod delivery;
+mod output;
 mod receiver;
-mod script;
+mod scenario;
 mod signature;
 
-use narrator::Narrator;
-use receiver::Receiver;
+use receiver::BoundReceiver;
 
-/// What deliveries are signed with. No secret: the demo's receiver listens on loopback, and dies with it.
+/// Key of the webhook signatures. It is public because the receiver listens on loopback and ends with the demo.
 const SECRET: &str = "known to this demo alone";
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// How long it runs, unless Ctrl-C ends it
+    /// How long it runs; Ctrl-C ends it earlier
     #[arg(long = "for", value_name = "SPAN", default_value = "30s", value_parser = humantime::parse_duration)]
     span: Duration,
 }
 
 pub(super) fn run(arguments: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
     if !context.arguments.verbose {
-        // Every event would be told twice: by the story on stdout, and by the log on stderr.
+        // The log on stderr would repeat each event of the output on stdout.
         log::set_max_level(log::LevelFilter::Off);
     }
     let control = Control::new();
@@ -48,22 +47,19 @@ pub(super) fn run(arguments: &DemoArgs, context: &Context) -> Result<Exit, Failu
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let folder = tempfile::tempdir().map_err(failure)?;
     let simulator = Simulator::start(Settings::default()).map_err(failure)?;
-    let narrator = Narrator::new(Arc::clone(&clock));
-    let receiver = Receiver::bind(SECRET.as_bytes()).map_err(failure)?;
+    let receiver = BoundReceiver::bind(SECRET.as_bytes()).map_err(failure)?;
 
     let text = config_text(&simulator, &receiver, folder.path());
     let config = write_and_load(&folder.path().join("config.toml"), &text)?;
-    Narrator::introduce(&shown(&text), arguments.span);
-    let receiving = receiver
-        .start(narrator, Arc::clone(&clock))
-        .map_err(failure)?;
-    script::begin(&simulator);
-    let watching = watch(&config, Arc::clone(&clock), control.clone())?;
-    script::follow(&simulator, &control.stop, arguments.span);
+    output::introduce(&shown(&text), arguments.span);
+    let receiver = receiver.start(Arc::clone(&clock)).map_err(failure)?;
+    scenario::begin(&simulator);
+    let daemon = watch(&config, Arc::clone(&clock), control.clone())?;
+    scenario::follow(&simulator, &control.stop, arguments.span);
     control.stop.cancel();
-    let result = watching.join();
-    let tally = receiving.stop();
-    tally.conclude(polls(&simulator), clock.monotonic());
+    let result = daemon.join();
+    let totals = receiver.stop();
+    totals.conclude(polls(&simulator), clock.monotonic());
     match result {
         Ok(Ok(())) => Ok(Exit::Success),
         Ok(Err(error)) => Err(error.into()),
@@ -78,9 +74,9 @@ fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
     }
 }
 
-/// A config like anybody's, but for its haste.
-fn config_text(simulator: &Simulator, receiver: &Receiver, folder: &Path) -> String {
-    // A string of JSON, escapes and all, is one of TOML.
+/// A usual config with short intervals.
+fn config_text(simulator: &Simulator, receiver: &BoundReceiver, folder: &Path) -> String {
+    // A JSON string with its escapes is also a TOML string.
     let quoted = |text: String| Value::String(text).to_string();
     format!(
         "state = {state}
@@ -92,20 +88,22 @@ stall_after     = \"6s\"
 first_run       = \"all\"
 
 [accounts.main]
-endpoint    = {endpoint}   # the stand-in
+endpoint    = {endpoint}   # the simulator
 public_key  = {public_key}
 private_key = {private_key}
 
 [targets.shop]
 
-[webhooks.on-call]   # wakes somebody
+[webhooks.on-call]   # wakes the on-call person
 url    = {on_call}
-on     = [\"task.failure\", \"task.url_failure\", \"task.stalled\", \"task.vanished\", \"watch.*\"]
+on     = [\"task.failure\", \"task.url_failure\", \"task.stalled\",
+          \"task.vanished\", \"watch.*\"]
 secret = {secret}
 
-[webhooks.chat]      # the rest of the story
+[webhooks.chat]      # everything else
 url    = {chat}
-on     = [\"task.wait\", \"task.process\", \"task.success\", \"task.unknown\", \"task.progress\"]
+on     = [\"task.wait\", \"task.process\", \"task.success\",
+          \"task.unknown\", \"task.progress\"]
 secret = {secret}
 ",
         state = quoted(folder.join("state.db").display().to_string()),
@@ -118,7 +116,7 @@ secret = {secret}
     )
 }
 
-/// The config without its keys: those are the vendor's published example, and look like real ones.
+/// The config without its keys. They are the vendor's published example, but look real.
 fn shown(text: &str) -> String {
     let line = |line: &str| match line.split_once('=') {
         Some((name, _)) if name.contains("_key") || name.starts_with("secret") => {
@@ -131,7 +129,7 @@ fn shown(text: &str) -> String {
 
 fn write_and_load(path: &Path, text: &str) -> Result<Config, Failure> {
     fs::write(path, text).map_err(failure)?;
-    // Not the process's environment: neither proxies nor paths of it are meant for the demo.
+    // An empty environment, because proxies and paths of the process are not meant for the demo.
     load(path, &Environment::default())
         .map(|loaded| loaded.config)
         .map_err(|errors| Failure {
@@ -140,7 +138,7 @@ fn write_and_load(path: &Path, text: &str) -> Result<Config, Failure> {
         })
 }
 
-/// Runs the daemon until the stop. If it ends by itself, so does the demo.
+/// Starts the daemon in a thread. If it ends early, it ends the demo.
 fn watch(
     config: &Config,
     clock: Arc<dyn Clock>,
@@ -159,7 +157,7 @@ fn watch(
         .map_err(failure)
 }
 
-/// Each begins at the list's first entry, and names no tasks.
+/// The number of polls: requests for the first page without `TaskId`.
 fn polls(simulator: &Simulator) -> usize {
     let requests = simulator.requests();
     let begins = requests

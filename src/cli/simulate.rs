@@ -1,116 +1,59 @@
-//! `ucdn-watch simulate`.
+//! `ucdn-watch simulate`: runs the simulator until a signal.
 
 use std::io::Write;
 use std::net::SocketAddr;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use ucdn_simulator::{Fault, MANUAL, Options, Script, Settings, Simulator, TaskSpec};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
 use crate::clock::{CancelToken, Notify};
 use crate::daemon::signals;
-use ucdn_simulator::{
-    CONTROL_HELP, DcdnRule, Fault, LimitRule, Options, Order, Place, Script, Settings, Shift,
-    Simulator, TaskIdRule, TaskSpec, TotalCount, Unit, WindowField,
-};
+
+/// Names only the flags of this command, so that the help fits a page. Those of all commands are in `ucdn-watch --help`.
+const HELP_TEMPLATE: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+  --fault FAULT     add a fault (repeatable)
+  --tasks N         begin with N finished tasks, every tenth failed [default: 0]
+  --listen ADDR     loopback address [default: 127.0.0.1:0, a free port]
+  --public-key KEY --private-key KEY --security-token TOKEN
+                    what to accept [default: the vendor's published example]
+
+{after-help}";
 
 /// The arguments of `simulate`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = CONTROL_HELP)]
+#[command(after_help = MANUAL, help_template = HELP_TEMPLATE)]
 pub(super) struct SimulateArgs {
-    /// Where to listen; loopback only. Port 0: any free one
+    /// Options, see below
+    #[arg(value_name = "NAME=VALUE", value_parser = option)]
+    options: Vec<String>,
+    /// Add a fault, see below (repeatable)
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<Fault>,
+    /// Begin with N finished tasks, one per second of age; every tenth failed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    tasks: u32,
+    /// Loopback address; port 0 stands for a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = loopback)]
     listen: SocketAddr,
-    /// The public key to know [default: the vendor's published example]
+    /// Accepted public key [default: the vendor's published example]
     #[arg(long, value_name = "KEY", requires = "private_key")]
     public_key: Option<String>,
     /// Its private key [default: the vendor's published example]
     #[arg(long, value_name = "KEY", requires = "public_key")]
     private_key: Option<String>,
-    /// A `SecurityToken` to know, for those who send one
+    /// Accepted `SecurityToken`
     #[arg(long, value_name = "TOKEN")]
     security_token: Option<String>,
-    /// Begin with this many finished tasks, one created each second until now; every tenth failed
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    tasks: u32,
-    /// Set any option of the control API, as NAME=JSON or NAME=WORD (repeatable)
-    #[arg(long, value_name = "NAME=VALUE", value_parser = option)]
-    set: Vec<(String, Value)>,
-    /// Add a fault, in the control API's JSON (repeatable)
-    #[arg(long, value_name = "JSON", value_parser = fault)]
-    fault: Vec<Fault>,
-    #[command(flatten)]
-    questions: Questions,
 }
 
-/// The vendor's main open questions.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Open questions")]
-struct Questions {
-    /// What `TotalCount` counts
-    #[arg(long, value_enum, default_value = "tasks")]
-    total_count: TotalCount,
-    /// What `Offset` and `Limit` count
-    #[arg(long, value_enum, default_value = "tasks")]
-    unit: Unit,
-    /// Never list more entries than this
-    #[arg(long, value_name = "N", conflicts_with = "ignore_limit")]
-    max_limit: Option<usize>,
-    /// List everything from `Offset` on, whatever `Limit` is
-    #[arg(long)]
-    ignore_limit: bool,
-    /// The order of the list
-    #[arg(long, value_enum, default_value = "newest")]
-    order: Order,
-    /// Which time the window is about
-    #[arg(long, value_enum, default_value = "created")]
-    window_field: WindowField,
-    /// Whether `TaskId` looks beyond the window
-    #[arg(long, value_enum, default_value = "overrides_window")]
-    task_id: TaskIdRule,
-    /// Which tasks `IsDcdn` lists
-    #[arg(long, value_enum, default_value = "separate")]
-    dcdn: DcdnRule,
-    /// Insert this many tasks after each list request
-    #[arg(long, value_name = "N")]
-    insert: Option<usize>,
-    /// Remove this many tasks after each list request
-    #[arg(long, value_name = "N")]
-    remove: Option<usize>,
-    /// Where in the list they are inserted and removed
-    #[arg(long, value_enum, default_value = "front")]
-    shift_at: Place,
-}
-
-impl Questions {
-    fn options(&self) -> Options {
-        let limit = match self.max_limit {
-            Some(most) => LimitRule::Clamped(most),
-            None if self.ignore_limit => LimitRule::Ignored,
-            None => LimitRule::Honoured,
-        };
-        let shift = |count: usize| Shift {
-            count,
-            at: self.shift_at,
-            times: None,
-        };
-        Options {
-            total_count: self.total_count,
-            unit: self.unit,
-            limit,
-            order: self.order,
-            window_field: self.window_field,
-            task_id: self.task_id,
-            dcdn: self.dcdn,
-            inserts: self.insert.map(shift),
-            removals: self.remove.map(shift),
-            ..Options::default()
-        }
-    }
-}
-
-/// Here too, and not only in the simulator: it is wrong usage.
+/// Checked here, too, so that a wrong address is a usage error.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
         .parse()
@@ -118,27 +61,18 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     if address.ip().is_loopback() {
         Ok(address)
     } else {
-        Err("the simulator listens on loopback only: use 127.0.0.1 or [::1]".to_owned())
+        Err("not a loopback address; use 127.0.0.1 or [::1]".to_owned())
     }
 }
 
-fn option(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    // Here, so that a wrong name or value is wrong usage.
-    Options::default()
-        .with(Map::from_iter([(name.to_owned(), value.clone())]))
-        .map_err(|error| error.to_string())?;
-    Ok((name.to_owned(), value))
-}
-
-fn fault(text: &str) -> Result<Fault, serde_json::Error> {
-    serde_json::from_str(text)
+/// Checked here, so that a wrong option is a usage error.
+fn option(text: &str) -> Result<String, ucdn_simulator::NotationError> {
+    text.parse::<Options>().map(|_| text.to_owned())
 }
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) fn run(arguments: &SimulateArgs, _context: &Context) -> Result<Exit, Failure> {
-    // First of all: a signal right after the first line of output must end it well.
+    // Before the first output, so that a signal after it ends the process with status 0.
     let stop = CancelToken::default();
     let stopped = stop.clone();
     signals::install(&[SIGINT, SIGTERM], move |_| stop.cancel()).map_err(failure)?;
@@ -160,8 +94,7 @@ fn failure(error: impl Into<Box<dyn std::error::Error>>) -> Failure {
 }
 
 fn settings(arguments: &SimulateArgs) -> Result<Settings, Failure> {
-    let set = arguments.set.iter().cloned().collect();
-    let options = arguments.questions.options().with(set).map_err(failure)?;
+    let options = arguments.options.join(" ").parse().map_err(failure)?;
     let defaults = Settings::default();
     let or = |given: &Option<String>, default| given.clone().unwrap_or(default);
     Ok(Settings {
@@ -188,9 +121,9 @@ fn add_tasks(simulator: &Simulator, count: u32) {
     }
 }
 
-/// A block of config, ready to paste.
+/// Prints endpoint and keys as a config table.
 fn announce(simulator: &Simulator) {
-    // A string of JSON, escapes and all, is one of TOML.
+    // A JSON string with its escapes is also a TOML string.
     let quoted = Value::String;
     let block = format!(
         "# The simulator listens. For the config:\n[accounts.simulator]\nendpoint    = {}\npublic_key  = {}\nprivate_key = {}\n",
@@ -199,7 +132,7 @@ fn announce(simulator: &Simulator) {
         quoted(simulator.private_key()),
     );
     let mut output = anstream::stdout();
-    // Nobody has to read it: it runs on with a closed standard output.
+    // A closed standard output does not stop the simulator.
     let _ = output.write_all(block.as_bytes());
     let _ = output.flush();
 }
@@ -207,7 +140,8 @@ fn announce(simulator: &Simulator) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
+    use ucdn_simulator::{DateHeader, KeyCase, LimitRule, Place, Unit};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -221,45 +155,60 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_the_options_are_the_defaults() {
+    fn without_arguments_the_options_are_the_defaults() {
         assert_eq!(options(&[]), Options::default());
     }
 
     #[test]
-    fn flags_answer_the_open_questions() {
+    fn arguments_set_options() {
         let options = options(&[
-            "--unit=urls",
-            "--max-limit=20",
-            "--insert=2",
-            "--shift-at=back",
+            "unit=urls",
+            "limit=20",
+            "inserts=2@back",
+            "key-case=lower date=-90",
         ]);
         assert_eq!(options.unit, Unit::Urls);
         assert_eq!(options.limit, LimitRule::Clamped(20));
-        let inserts = options.inserts.unwrap();
-        assert_eq!((inserts.count, inserts.at), (2, Place::Back));
+        assert_eq!(
+            (options.inserts.count, options.inserts.at),
+            (2, Place::Back)
+        );
+        assert_eq!(options.key_case, KeyCase::Lower);
+        assert_eq!(options.date, DateHeader::Skewed(-90));
     }
 
     #[test]
-    fn any_option_can_be_set_by_word_or_json() {
-        let set = options(&["--set=key_case=lower", r#"--set=date={"skewed":-90}"#]);
-        assert_eq!(set.key_case, ucdn_simulator::KeyCase::Lower);
-        assert_eq!(set.date, ucdn_simulator::DateHeader::Skewed(-90));
-    }
-
-    #[test]
-    fn wrong_words_are_wrong_usage() {
+    fn a_wrong_word_is_a_usage_error() {
         for wrong in [
-            "--set=key_case=odd",
-            "--set=unheard=1",
+            "key-case=odd",
+            "unheard=1",
             "--listen=0.0.0.0:0",
             "--listen=example.com:80",
-            "--fault={}",
+            "--fault=explode",
             "--public-key=alone",
         ] {
             assert!(
                 Line::try_parse_from(["simulate", wrong]).is_err(),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn the_help_fits_a_page() {
+        let mut command = Line::command();
+        let help = command.render_long_help().to_string();
+        assert!(
+            help.lines().count() <= 50,
+            "{}: {help}",
+            help.lines().count()
+        );
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        let flags = command.get_arguments().filter_map(clap::Arg::get_long);
+        for flag in flags.filter(|flag| *flag != "help") {
+            assert!(help.contains(&format!("--{flag} ")), "{flag}");
         }
     }
 }

@@ -49,11 +49,9 @@ fn one_sudden_empty_list_reports_nothing() {
     let before = scene.hook.deliveries().len();
     scene
         .api
-        .change_options(|options| options.task_list = ListShape::Empty);
+        .add_fault(Fault::always(Effect::List(ListShape::Empty)));
     scene.once();
-    scene
-        .api
-        .change_options(|options| options.task_list = ListShape::Array);
+    scene.api.clear_faults();
     for _ in 0..4 {
         assert!(scene.news().is_empty());
     }

@@ -8,7 +8,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::harness::{Answer, ConfigText, Delivery, Receiver, Scene, task};
+use ucdn_simulator::{Delivery, HttpResponse};
+
+use crate::harness::{ConfigText, Receiver, Scene, task};
 
 /// Each chat format, and its response of success.
 const CHATS: [(&str, &str); 4] = [
@@ -22,7 +24,7 @@ const CHATS: [(&str, &str); 4] = [
 fn scene(chat: &str, change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
     let scene = Scene::with(|config| change(config.text("webhooks.ops", "format", chat)));
     let success = CHATS.iter().find(|(word, _)| *word == chat).unwrap().1;
-    scene.hook.answer_always(Answer::says(success));
+    scene.hook.answer_always(HttpResponse::ok(success));
     scene
 }
 
@@ -40,7 +42,7 @@ fn hmac(key: &[u8], message: &[u8]) -> String {
 fn two_hundred_failures_are_one_message_in_each_chat() {
     let hooks = CHATS.map(|(word, yes)| {
         let hook = Receiver::start();
-        hook.answer_always(Answer::says(yes));
+        hook.answer_always(HttpResponse::ok(yes));
         (word, hook)
     });
     let scene = Scene::with(|config| {
@@ -219,7 +221,7 @@ fn an_error_in_the_body_of_a_200_is_a_failed_attempt() {
         ("wecom", "", "the response's body is not understood"),
     ] {
         let scene = scene(chat, |config| config);
-        scene.hook.answer_always(Answer::says(body));
+        scene.hook.answer_always(HttpResponse::ok(body));
         scene.api.add_task(task("t"));
         let ended = scene.once().with_code(75);
         assert!(ended.stderr.contains(error), "{chat}: {ended}");
@@ -233,7 +235,7 @@ fn a_message_that_the_vendor_refuses_is_dead_at_once() {
     let scene = scene("wecom", |config| config);
     scene
         .hook
-        .answer_always(Answer::says(r#"{"errcode":40058,"errmsg":"invalid"}"#));
+        .answer_always(HttpResponse::ok(r#"{"errcode":40058,"errmsg":"invalid"}"#));
     scene.api.add_task(task("t"));
     let ended = scene.once().with_code(75);
     assert!(ended.stderr.contains("delivery is dead"), "{ended}");

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use ucdn_simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault, HttpResponse};
 
-use crate::harness::{Answer, Program, Receiver, Scene, task};
+use crate::harness::{Program, Receiver, Scene, task};
 
 const COMMANDS: [&str; 11] = [
     "check",
@@ -233,7 +233,7 @@ fn test_webhook_sends_a_test_event_and_prints_the_answer() {
 fn test_webhook_tells_of_a_receiver_that_does_not_take_it() {
     let other = Receiver::start();
     let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
-    scene.hook.answer_always(Answer::status(401));
+    scene.hook.answer_always(HttpResponse::status(401));
     let ended = scene.run(&["test-webhook"]).with_code(69);
     assert!(
         ended.stdout.contains("401") && ended.stdout.contains("204"),

@@ -7,7 +7,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
-use crate::harness::{Answer, Delivery, Receiver, Scene, task, types};
+use ucdn_simulator::{Delivery, HttpResponse};
+
+use crate::harness::{Receiver, Scene, task, types};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const PLAIN_SECRET: &str = "a plain secret";
@@ -77,7 +79,7 @@ fn each_try_is_signed_anew_and_sends_the_same_bytes() {
     let scene = Scene::with(|config| config.text("webhooks.ops", "secret", SECRET));
     scene.api.add_task(task("t"));
     // The usual first delay can be less than a second, and timestamps are whole seconds.
-    let later = Answer::status(503).with_header("Retry-After", "2");
+    let later = HttpResponse::status(503).with_header("Retry-After", "2");
     scene.hook.answer_next([later]);
     let _watcher = scene.watch();
     let attempts = scene.hook.wait_for_deliveries(2);
@@ -137,7 +139,7 @@ fn a_webhook_gets_the_targets_that_it_asks_for() {
 #[test]
 fn the_order_of_events_is_kept_while_one_is_tried_again() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     for id in ["a", "b", "c"] {
         scene.api.add_task(task(id));
     }
@@ -158,7 +160,7 @@ fn the_order_of_events_is_kept_while_one_is_tried_again() {
 fn a_receiver_that_asks_for_time_gets_it() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    let later = Answer::status(429).with_header("Retry-After", "3");
+    let later = HttpResponse::status(429).with_header("Retry-After", "3");
     scene.hook.answer_next([later]);
     let _watcher = scene.watch();
     let attempts = scene.hook.wait_for_deliveries(2);
@@ -174,7 +176,7 @@ fn what_may_pass_is_tried_again() {
     for status in [302, 401, 403, 404, 408, 425, 429, 500, 503] {
         let scene = Scene::new();
         scene.api.add_task(task("t"));
-        scene.hook.answer_next([Answer::status(status)]);
+        scene.hook.answer_next([HttpResponse::status(status)]);
         let ended = scene.once();
         assert_eq!(ended.code, Some(75), "{status}: {ended}");
     }
@@ -187,7 +189,7 @@ fn a_redirection_is_not_followed() {
     scene.api.add_task(task("t"));
     scene
         .hook
-        .answer_next([Answer::status(307).with_header("Location", &elsewhere.url())]);
+        .answer_next([HttpResponse::status(307).with_header("Location", &elsewhere.url())]);
     let _watcher = scene.watch();
     scene.hook.wait_for_events(1);
     assert!(elsewhere.deliveries().is_empty());
@@ -197,7 +199,7 @@ fn a_redirection_is_not_followed() {
 fn a_webhook_that_hangs_delays_no_other_and_no_poll() {
     let other = Receiver::start();
     let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
-    scene.hook.answer_always(Answer::hang());
+    scene.hook.answer_always(HttpResponse::hang());
     scene.api.add_task(task("t"));
     let _watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -211,7 +213,7 @@ fn a_webhook_that_hangs_delays_no_other_and_no_poll() {
 #[test]
 fn an_event_that_is_given_up_frees_those_behind_it() {
     let scene = Scene::with(|config| config.text("webhooks.ops", "give_up_after", "1s"));
-    let later = Answer::status(503).with_header("Retry-After", "3600");
+    let later = HttpResponse::status(503).with_header("Retry-After", "3600");
     scene.hook.answer_next([later]);
     for id in ["a", "b"] {
         scene.api.add_task(task(id));
@@ -227,7 +229,7 @@ fn an_event_that_is_given_up_frees_those_behind_it() {
 fn a_webhook_that_says_gone_is_left_alone_until_a_reload() {
     let other = Receiver::start();
     let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
-    scene.hook.answer_next([Answer::status(410)]);
+    scene.hook.answer_next([HttpResponse::status(410)]);
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -246,7 +248,7 @@ fn a_webhook_that_says_gone_is_left_alone_until_a_reload() {
 fn a_webhook_that_is_taken_away_and_comes_back_never_has_two_calls_under_way() {
     let timeout = Duration::from_secs(3);
     let scene = Scene::with(|config| config.text("webhooks.ops", "timeout", "3s"));
-    scene.hook.answer_next([Answer::hang()]);
+    scene.hook.answer_next([HttpResponse::hang()]);
     scene.api.add_task(task("t"));
     let config = fs::read_to_string(scene.config_path()).unwrap();
     let mut watcher = scene.watch();

@@ -7,7 +7,9 @@ use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, getuid, prlimit};
 
-use crate::harness::{Answer, Program, Scene, eventually, task, types};
+use ucdn_simulator::HttpResponse;
+
+use crate::harness::{Program, Scene, eventually, task, types};
 
 /// Limits file size (`RLIMIT_FSIZE`). The kernel's error then differs from that of a full disk only in its number.
 fn limit_files(program: &Program, bytes: Option<u64>) {
@@ -62,7 +64,7 @@ fn polls_fail_while_the_disk_is_full_and_resume_afterwards() {
 #[test]
 fn a_delivery_that_cannot_be_recorded_is_not_repeated() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.api.add_task(task("a"));
     let mut watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);

@@ -2,7 +2,6 @@
 
 mod config_text;
 mod document;
-mod manner;
 mod patience;
 mod program;
 #[cfg(feature = "postgres")]
@@ -13,10 +12,9 @@ pub(crate) mod visitor;
 
 pub(crate) use config_text::ConfigText;
 pub(crate) use document::{Document, Section, sections};
-pub(crate) use manner::Manner;
 pub(crate) use patience::{Stopwatch, eventually, pause};
 pub(crate) use program::{Ended, Program, SYNCS, can_trace};
 #[cfg(feature = "postgres")]
 pub(crate) use proxy::Proxy;
-pub(crate) use receiver::{Answer, Delivery, Receiver};
+pub(crate) use receiver::Receiver;
 pub(crate) use scene::{Scene, only, seconds_ago, task, types};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ucdn_simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault, HttpResponse};
 
-use crate::harness::{Answer, ConfigText, Receiver, Scene, task};
+use crate::harness::{ConfigText, Receiver, Scene, task};
 
 fn with_heartbeat(to: &Receiver) -> impl Fn(ConfigText) -> ConfigText {
     |config| config.text("heartbeat", "url", &format!("{}/CANARY", to.url()))
@@ -51,7 +51,7 @@ fn a_single_run_with_a_failed_target_sends_no_heartbeat() {
 #[test]
 fn a_failed_heartbeat_is_logged_without_its_url_and_affects_nothing_else() {
     let monitor = Receiver::start();
-    monitor.answer_always(Answer::status(500));
+    monitor.answer_always(HttpResponse::status(500));
     let scene = Scene::with(with_heartbeat(&monitor));
     let ended = scene.once().with_code(0);
     assert!(
@@ -72,11 +72,11 @@ fn the_daemon_sends_heartbeats_and_logs_an_ongoing_failure_once() {
     });
     let watcher = scene.watch();
     monitor.wait_for_deliveries(3);
-    monitor.answer_always(Answer::status(404));
+    monitor.answer_always(HttpResponse::status(404));
     watcher.wait_for_log("heartbeat failed");
     let seen = monitor.deliveries().len();
     monitor.wait_for_deliveries(seen + 2);
-    monitor.answer_always(Answer::status(204));
+    monitor.answer_always(HttpResponse::status(204));
     watcher.wait_for_log("heartbeat succeeds again");
     let log = watcher.log();
     assert_eq!(log.matches("heartbeat failed").count(), 1, "{log}");
@@ -103,7 +103,7 @@ fn no_heartbeat_comes_while_a_target_fails() {
 #[test]
 fn a_heartbeat_that_hangs_delays_neither_polls_nor_deliveries_nor_the_stop() {
     let monitor = Receiver::start();
-    monitor.answer_always(Answer::hang());
+    monitor.answer_always(HttpResponse::hang());
     let scene = Scene::with(with_heartbeat(&monitor));
     let mut watcher = scene.watch();
     monitor.wait_for_deliveries(1);

@@ -15,6 +15,7 @@ mod api_faults;
 mod architecture;
 mod chats;
 mod commands;
+mod completions;
 mod configs;
 mod container;
 mod crash;

@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
-use ucdn_simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault, HttpResponse};
 
 use crate::harness::visitor::{address_of, get};
-use crate::harness::{Answer, ConfigText, Program, Scene, eventually, task};
+use crate::harness::{ConfigText, Program, Scene, eventually, task};
 
 /// Name, type and labels of each: the contract's, and those that we add.
 const FAMILIES: [(&str, &str, &[&str]); 18] = [
@@ -269,7 +269,7 @@ fn trouble_is_counted_by_its_kind() {
     let scene = Scene::with(|config| {
         listening(config).text("webhooks.other", "url", "http://127.0.0.1:1/")
     });
-    scene.hook.answer_next([Answer::status(400)]);
+    scene.hook.answer_next([HttpResponse::status(400)]);
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     wait_for(&watcher, "ucdn_watch_deliveries_dead{webhook=\"ops\"}", 1.0);

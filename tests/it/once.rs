@@ -1,8 +1,8 @@
 //! `--once`: one poll per target, due deliveries, summary lines and exit codes.
 
-use ucdn_simulator::{Effect, Fault, WindowField};
+use ucdn_simulator::{Effect, Fault, HttpResponse, WindowField};
 
-use crate::harness::{Answer, Receiver, Scene, eventually, task, types};
+use crate::harness::{Receiver, Scene, eventually, task, types};
 
 #[test]
 fn the_first_run_reports_no_finished_task() {
@@ -113,7 +113,7 @@ fn an_api_error_ends_with_75_and_says_what_to_check() {
 fn a_pending_delivery_ends_with_75_and_a_later_run_makes_it_unchanged() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
     let first = scene.hook.deliveries();
     assert_eq!(first.len(), 1);
@@ -133,7 +133,7 @@ fn a_pending_delivery_outranks_a_failed_task() {
     scene.once().with_code(0);
     scene.api.add_task(task("t"));
     scene.change("t", "failure");
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
 }
 
@@ -142,7 +142,7 @@ fn a_refused_delivery_is_dead_at_once() {
     for status in [400, 413, 422] {
         let scene = Scene::new();
         scene.api.add_task(task("t"));
-        scene.hook.answer_next([Answer::status(status)]);
+        scene.hook.answer_next([HttpResponse::status(status)]);
         // Not every due delivery was made, so the code is not 0, but nothing is left for the next run.
         let ended = scene.once().with_code(75);
         let error = format!("{status}");
@@ -232,7 +232,7 @@ fn a_failing_target_does_not_prevent_polls_of_the_others() {
 fn a_delivery_that_is_not_due_yet_is_still_pending() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    let later = Answer::status(503).with_header("Retry-After", "3600");
+    let later = HttpResponse::status(503).with_header("Retry-After", "3600");
     scene.hook.answer_next([later]);
     scene.once().with_code(75);
     scene.once().with_code(75);
@@ -243,7 +243,7 @@ fn a_delivery_that_is_not_due_yet_is_still_pending() {
 fn events_of_a_webhook_that_answers_gone_stay_pending() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(410)]);
+    scene.hook.answer_next([HttpResponse::status(410)]);
     scene.once().with_code(75);
     scene.once().with_code(0);
     assert_eq!(scene.hook.events().len(), 1);
@@ -253,7 +253,7 @@ fn events_of_a_webhook_that_answers_gone_stay_pending() {
 fn pending_events_of_a_removed_webhook_are_no_failure() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.once().with_code(75);
     let other = Receiver::start();
     scene.configure(|config| {

@@ -6,7 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 use ucdn_watch::config::Environment;
 
-use crate::harness::{Answer, Document, Scene, task, types};
+use ucdn_simulator::HttpResponse;
+
+use crate::harness::{Document, Scene, task, types};
 
 const OPERATING: Document = Document {
     name: "docs/operating.md",
@@ -45,11 +47,11 @@ fn a_restored_backup_keeps_its_pending_deliveries() {
     scene.api.add_task(task("a"));
     let watcher = scene.watch();
     scene.hook.wait_for_events(1);
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.change("a", "process");
     scene.hook.wait_for_deliveries(2);
     run(&script(&scene, ".backup"));
-    scene.hook.be_well();
+    scene.hook.accept_all();
     scene.change("a", "success");
     let received = scene.hook.wait_for_events(3);
     assert_eq!(

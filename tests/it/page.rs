@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use ucdn_simulator::HttpResponse;
+
 use crate::harness::visitor::{address_of, ask, get};
-use crate::harness::{Answer, ConfigText, Program, Scene, eventually, task};
+use crate::harness::{ConfigText, Program, Scene, eventually, task};
 
 fn listening(config: ConfigText) -> ConfigText {
     config.text("http", "listen", "127.0.0.1:0")
@@ -80,7 +82,7 @@ fn what_is_wrong_with_the_watcher_is_on_the_page_and_no_secret_is() {
             .text("targets.shop", "account", "main")
             .text("targets.cold", "account", "away")
     });
-    scene.hook.answer_always(Answer::status(410));
+    scene.hook.answer_always(HttpResponse::status(410));
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     comes_to_say(&watcher, "/", "consecutive polls of cold failed");

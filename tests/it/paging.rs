@@ -168,11 +168,11 @@ fn a_task_with_more_urls_than_a_page_holds() {
 fn tasks_that_turn_up_between_pages_push_none_out_of_sight() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for at in [Place::Front, Place::Middle, Place::Back] {
-            let inserts = Some(Shift {
+            let inserts = Shift {
                 count: 2,
                 at,
                 times: Some(4),
-            });
+            };
             let options = Options {
                 unit,
                 inserts,
@@ -202,11 +202,11 @@ fn tasks_that_turn_up_between_pages_push_none_out_of_sight() {
 fn tasks_that_go_between_pages_pull_none_out_of_sight() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for at in [Place::Front, Place::Middle, Place::Back] {
-            let removals = Some(Shift {
+            let removals = Shift {
                 count: 1,
                 at,
                 times: Some(3),
-            });
+            };
             let options = Options {
                 unit,
                 removals,
@@ -221,11 +221,11 @@ fn tasks_that_go_between_pages_pull_none_out_of_sight() {
 
 #[test]
 fn a_list_that_never_holds_still_is_read_to_an_end() {
-    let inserts = Some(Shift {
+    let inserts = Shift {
         count: 1,
         at: Place::Front,
         times: None,
-    });
+    };
     let options = Options {
         inserts,
         ..Options::default()
@@ -367,11 +367,11 @@ fn a_task_that_comes_twice_in_a_walk_is_told_of_as_it_came_each_time() {
     }
     scene.once().with_code(0);
     scene.once().with_code(0);
-    scene.api.keep_answers();
+    scene.api.record_responses();
     assert_eq!(scene.news(), [] as [Value; 0]);
     let pages: Vec<Value> = scene
         .api
-        .answers()
+        .responses()
         .iter()
         .map(|answer| serde_json::from_str(answer.body.as_deref().unwrap()).unwrap())
         .collect();

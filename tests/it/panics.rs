@@ -3,11 +3,9 @@
 use std::fs;
 
 use serde_json::Value;
-use ucdn_simulator::Settings;
+use ucdn_simulator::{Delivery, HttpResponse, Settings};
 
-use crate::harness::{
-    Answer, Delivery, Ended, Program, Receiver, Scene, can_trace, eventually, task, types,
-};
+use crate::harness::{Ended, Program, Receiver, Scene, can_trace, eventually, task, types};
 
 const CANARY: &str = "canary";
 
@@ -171,12 +169,12 @@ fn a_webhook_gets_every_event_in_order_although_its_workers_panic() {
         return;
     }
     let scene = scene();
-    scene.hook.answer_always(Answer::status(500));
+    scene.hook.answer_always(HttpResponse::status(500));
     scene.once().with_code(75);
     scene.change("t", "success");
     scene.once().with_code(75);
     let before = scene.hook.deliveries().len();
-    scene.hook.answer_always(Answer::status(204));
+    scene.hook.answer_always(HttpResponse::status(204));
     let mut watcher = start_with_faults(&scene, "recvfrom", "retval=1000000:when=1", &[]);
     let panicked = "worker panicked, restarting: worker=delivery webhook=ops";
     eventually("a second panic", || {

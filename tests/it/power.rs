@@ -15,9 +15,9 @@ use disk::{Disk, Loss};
 use fastrand::Rng;
 use state::{Content, content};
 use trace::{Action, Call};
-use ucdn_simulator::{Script, TaskSpec};
+use ucdn_simulator::{HttpResponse, Script, TaskSpec};
 
-use crate::harness::{Answer, Program, Receiver, Scene, can_trace, eventually, task};
+use crate::harness::{Program, Receiver, Scene, can_trace, eventually, task};
 
 #[test]
 fn a_power_loss_during_the_first_run_loses_nothing_that_was_acted_upon() {
@@ -121,7 +121,7 @@ impl Stage {
         }
         let scene = Scene::new();
         let down = Receiver::start();
-        down.answer_always(Answer::status(503));
+        down.answer_always(HttpResponse::status(503));
         scene.configure(|config| {
             config
                 .text("poll", "first_run", "all")

@@ -11,7 +11,9 @@ use std::time::Duration;
 use serde_json::Value;
 use ucdn_watch::config::Environment;
 
-use crate::harness::{Delivery, Document, Scene, eventually, task, types};
+use ucdn_simulator::Delivery;
+
+use crate::harness::{Document, Scene, eventually, task, types};
 
 const RECEIVERS: Document = Document {
     name: "docs/receivers.md",

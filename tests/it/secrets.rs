@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use ucdn_simulator::{Effect, Fault, Settings};
+use ucdn_simulator::{Delivery, Effect, Fault, HttpResponse, Settings};
 
 use crate::harness::visitor::{PAGES, address_of, get};
-use crate::harness::{Answer, ConfigText, Delivery, Ended, Scene, eventually, task};
+use crate::harness::{ConfigText, Ended, Scene, eventually, task};
 
 const PUBLIC_KEY: &str = "canary+public/key=";
 const PRIVATE_KEY: &str = "canary-private-key";
@@ -108,7 +108,7 @@ fn failed_polls_show_no_secret() {
 fn failed_deliveries_show_no_secret() {
     let scene = scene();
     scene.api.add_task(task("t"));
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     let ended = scene.run(&["--once", "--verbose"]).with_code(75);
     assert_no_canary_in_output(&ended, "a failed delivery");
     scene.configure(|config| with_canaries(config, "http://127.0.0.1:1"));
@@ -186,7 +186,7 @@ fn commands_show_no_secret() {
         code: 172,
         message: Some(PUBLIC_KEY.to_owned()),
     }));
-    scene.hook.answer_always(Answer::status(401));
+    scene.hook.answer_always(HttpResponse::status(401));
     for arguments in [&["check", "--online"][..], &["query"], &["test-webhook"]] {
         let ended = scene.run(arguments);
         assert_ne!(ended.code, Some(0), "{ended}");

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_simulator::{Effect, Fault};
+use ucdn_simulator::{Effect, Fault, HttpResponse};
 
-use crate::harness::{Answer, Program, Receiver, Scene, Stopwatch, eventually, task, types};
+use crate::harness::{Program, Receiver, Scene, Stopwatch, eventually, task, types};
 
 /// Longest stop that the contract allows.
 const STOP: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ fn a_stop_aborts_a_slow_api_call() {
 #[test]
 fn a_stop_aborts_a_hanging_delivery_and_keeps_the_event() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::hang()]);
+    scene.hook.answer_next([HttpResponse::hang()]);
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -51,7 +51,7 @@ fn a_stop_ends_long_waits() {
     let scene = Scene::with(|config| config.text("poll", "interval", "1h"));
     scene
         .hook
-        .answer_always(Answer::status(503).with_header("Retry-After", "3600"));
+        .answer_always(HttpResponse::status(503).with_header("Retry-After", "3600"));
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -71,7 +71,7 @@ fn an_interrupt_stops_too() {
 #[test]
 fn a_second_signal_stops_at_once() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::hang());
+    scene.hook.answer_always(HttpResponse::hang());
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -95,7 +95,7 @@ fn a_run_once_is_stopped_too() {
 #[test]
 fn after_a_sudden_death_the_same_event_is_delivered_again() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::hang()]);
+    scene.hook.answer_next([HttpResponse::hang()]);
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -154,7 +154,7 @@ fn repeated_kills_lose_and_invent_nothing() {
 fn a_reload_takes_effect_and_loses_nothing() {
     let scene = Scene::new();
     let other = Receiver::start();
-    scene.hook.answer_next([Answer::status(500)]);
+    scene.hook.answer_next([HttpResponse::status(500)]);
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -293,7 +293,7 @@ fn systemd_gets_start_reload_watchdog_and_stop() {
 fn the_status_line_says_when_targets_were_polled_and_what_is_pending() {
     let scene = Scene::new();
     let (mut manager, socket) = ServiceManager::listen(&scene);
-    scene.hook.answer_always(Answer::status(500));
+    scene.hook.answer_always(HttpResponse::status(500));
     scene.api.add_task(task("t"));
     let _watcher = scene.start(&[], &[("NOTIFY_SOCKET", socket)]);
     scene.hook.wait_for_deliveries(1);
@@ -325,7 +325,7 @@ fn the_status_of_hundreds_of_targets_is_short_enough_for_systemd() {
 #[test]
 fn events_of_a_removed_webhook_are_kept_and_logged() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     let first = scene.hook.wait_for_deliveries(1);
@@ -333,7 +333,7 @@ fn events_of_a_removed_webhook_are_kept_and_logged() {
     watcher.signal(Signal::HUP);
     watcher.wait_for_log("undelivered events are kept for a webhook that is not in the config");
     watcher.wait_for_log("webhook=ops pending=1");
-    scene.hook.be_well();
+    scene.hook.accept_all();
     scene.configure(|config| config);
     watcher.signal(Signal::HUP);
     let kept = scene.hook.wait_for_events(1);
@@ -344,7 +344,7 @@ fn events_of_a_removed_webhook_are_kept_and_logged() {
 #[test]
 fn events_of_a_removed_target_are_still_delivered() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -356,7 +356,7 @@ fn events_of_a_removed_target_are_still_delivered() {
     });
     watcher.signal(Signal::HUP);
     watcher.wait_for_log("the config was reloaded");
-    scene.hook.be_well();
+    scene.hook.accept_all();
     assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
     watcher.stop().0.with_code(0);
 }

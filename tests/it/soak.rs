@@ -5,11 +5,9 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-use ucdn_simulator::{Script, Step, TaskSpec};
+use ucdn_simulator::{HttpResponse, Script, Sending, Step, TaskSpec};
 
-use crate::harness::{
-    Answer, ConfigText, Manner, Program, Receiver, Scene, Stopwatch, pause, task,
-};
+use crate::harness::{ConfigText, Program, Receiver, Scene, Stopwatch, pause, task};
 
 /// One look at a process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,7 +94,7 @@ fn status(word: &str) -> Step {
 }
 
 fn delivered(receivers: &[Receiver]) -> usize {
-    receivers.iter().map(Receiver::delivery_count).sum()
+    receivers.iter().map(|it| it.delivery_count()).sum()
 }
 
 /// Lets a task change as often as the deliveries of the change before are made. Returns how many polls there were.
@@ -119,8 +117,8 @@ fn descriptors_and_threads_do_not_grow_with_polls_and_deliveries() {
     let receivers = [Receiver::start(), Receiver::start()];
     // A connection of every other request is broken: those are the ones that leak.
     let broken = (0..200).map(|n| match n % 4 {
-        0 => Answer::status(0).sent(Manner::Reset),
-        _ => Answer::status(200),
+        0 => HttpResponse::status(0).sent(Sending::Reset),
+        _ => HttpResponse::status(200),
     });
     receivers[0].answer_next(broken);
     let scene = Scene::with(|config| {
@@ -191,7 +189,7 @@ fn with_backlog(events: usize) -> Look {
             .text("poll", "first_run", "all")
             .text("poll", "interval", "500ms")
     });
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     let now = scene.api.now_seconds();
     let mut left = events;
     while left > 0 {

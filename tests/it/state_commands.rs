@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::harness::{Answer, ConfigText, Ended, Scene, eventually, task};
+use ucdn_simulator::HttpResponse;
+
+use crate::harness::{ConfigText, Ended, Scene, eventually, task};
 
 /// A state with two tasks: `good` succeeded, `bad` failed; of each there are two events.
 fn watched(change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
@@ -196,7 +198,7 @@ fn events_are_followed_into_a_state_that_was_begun_anew() {
 #[test]
 fn a_dead_delivery_is_shown_and_can_be_made_again_while_the_watcher_runs() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::status(400)]);
+    scene.hook.answer_next([HttpResponse::status(400)]);
     scene.api.add_task(task("t"));
     let _watcher = scene.watch();
     scene.hook.wait_for_deliveries(1);
@@ -220,7 +222,7 @@ fn dead_deliveries_are_dropped_and_pending_ones_only_if_asked_for() {
     let scene = Scene::new();
     scene
         .hook
-        .answer_next([Answer::status(400), Answer::status(503)]);
+        .answer_next([HttpResponse::status(400), HttpResponse::status(503)]);
     for id in ["a", "b"] {
         scene.api.add_task(task(id));
     }
@@ -274,7 +276,7 @@ fn orders_need_to_be_told_which_deliveries_they_mean() {
 #[test]
 fn what_a_removed_webhook_is_owed_can_only_be_dropped() {
     let scene = Scene::new();
-    scene.hook.answer_next([Answer::status(400)]);
+    scene.hook.answer_next([HttpResponse::status(400)]);
     scene.api.add_task(task("t"));
     scene.once().with_code(75);
     let url = scene.hook.url();

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fs;
 
-use crate::harness::{Answer, Ended, Scene, task, types};
+use ucdn_simulator::HttpResponse;
+
+use crate::harness::{Ended, Scene, task, types};
 
 /// A state with a finished task and one in flight, and three events that a receiver which is down is still owed.
 pub(crate) fn owing() -> Scene {
     let scene = Scene::with(|config| config.text("poll", "first_run", "all"));
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.api.add_task(task("done"));
     scene.api.add_task(task("open"));
     scene.once().with_code(75);
@@ -56,7 +58,7 @@ fn a_copy_is_watched_with_and_nothing_is_told_twice_or_lost() {
     assert!(fs::read(&from).unwrap() == before, "the source was changed");
     watch_with(&scene, &to);
     scene.run(&["deliveries", "retry", "--all"]).with_code(0);
-    scene.hook.be_well();
+    scene.hook.accept_all();
     let tried = ids(&scene);
     assert_eq!(
         types(&scene.news()),

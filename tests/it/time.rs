@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ucdn_simulator::{DateHeader, Effect, Fault, TaskIdRule};
+use ucdn_simulator::{DateHeader, Effect, Fault, HttpResponse, TaskIdRule};
 use ucdn_watch::clock::{Age, Clock, ClockReading, SystemClock, WallHistory};
 use ucdn_watch::config::{Config, Environment, load};
 use ucdn_watch::daemon::once::{self, OnceReport};
@@ -14,7 +14,7 @@ use ucdn_watch::domain::model::Timestamp;
 use ucdn_watch::store::sqlite::{SqliteQueries, open};
 use ucdn_watch::systemd::SystemdNotifier;
 
-use crate::harness::{Answer, ConfigText, Scene, Stopwatch, seconds_ago, task, types};
+use crate::harness::{ConfigText, Scene, Stopwatch, seconds_ago, task, types};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -338,14 +338,14 @@ fn a_clock_a_year_ahead_prunes_nothing_and_hides_nothing() {
 #[test]
 fn pending_deliveries_survive_a_clock_that_is_days_ahead() {
     let scene = Scene::new();
-    scene.hook.answer_always(Answer::status(503));
+    scene.hook.answer_always(HttpResponse::status(503));
     scene.api.add_task(task("t"));
     for off_by in [0, 4 * DAY, YEAR] {
         let report = once(&scene, &LooseClock::off_by(off_by));
         let drained = report.deliveries[0].1.as_ref().unwrap();
         assert_eq!((drained.failed, drained.dead), (1, 0), "{off_by}");
     }
-    scene.hook.answer_always(Answer::status(204));
+    scene.hook.answer_always(HttpResponse::status(204));
     assert_eq!(news(&scene, &LooseClock::right()), ["task.wait"]);
 }
 

@@ -237,7 +237,7 @@ fn lists_in_odd_shapes_and_numbers_as_strings_change_nothing() {
         options.numbers = NumberShape::Text;
         options.ret_code = NumberShape::Text;
         options.key_case = KeyCase::Lower;
-        options.undocumented_field = Presence::Present;
+        options.extra_field = Presence::Present;
         options.unfinished_time = Unfinished::Text;
         options.unfinished_progress = Unfinished::Null;
     });

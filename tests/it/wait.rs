@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use ucdn_simulator::{Effect, Fault, Options, Settings, SpanRule, TaskIdRule};
+use ucdn_simulator::{Effect, Fault, MaxWindow, Options, Settings, TaskIdRule};
 
 use crate::harness::{Ended, Program, Scene, eventually, seconds_ago, task};
 
@@ -231,17 +231,17 @@ fn what_will_not_pass_by_itself_ends_with_69_at_once() {
 #[test]
 fn a_server_that_ignores_ids_or_keeps_to_windows_is_understood() {
     let day = 24 * 60 * 60;
-    for (task_id, span) in [
-        (TaskIdRule::Ignored, SpanRule::Unlimited),
-        (TaskIdRule::WithinWindow, SpanRule::Unlimited),
+    for (task_id, max_window) in [
+        (TaskIdRule::Ignored, MaxWindow::Unlimited),
+        (TaskIdRule::WithinWindow, MaxWindow::Unlimited),
         (
             TaskIdRule::WithinWindow,
-            SpanRule::RefusedBeyond(2 * 24 * 60 * 60),
+            MaxWindow::Refuse(2 * 24 * 60 * 60),
         ),
     ] {
         let scene = with_options(Options {
             task_id,
-            span,
+            max_window,
             ..Options::default()
         });
         for number in 0..450 {
@@ -249,7 +249,7 @@ fn a_server_that_ignores_ids_or_keeps_to_windows_is_understood() {
                 .api
                 .add_task(task(&format!("other-{number}")).created_at(seconds_ago(&scene, number)));
         }
-        let is_wide = span == SpanRule::Unlimited;
+        let is_wide = max_window == MaxWindow::Unlimited;
         let age = if is_wide { 5 * day } else { day / 2 };
         scene
             .api

@@ -7,7 +7,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use ucdn_watch::clock::{Clock as _, SystemClock};
 
-use crate::harness::{Answer, Ended, Manner, Receiver, Scene, task, types};
+use ucdn_simulator::{HttpResponse, Sending};
+
+use crate::harness::{Ended, Receiver, Scene, task, types};
 use crate::tls::{Certificate, Gateway};
 
 /// Expected result of a delivery.
@@ -48,7 +50,7 @@ fn delivery_row(scene: &Scene) -> DeliveryRow {
 }
 
 /// One task and one event. The receiver answers the first request with `answer`.
-fn scene_with(answer: Answer) -> Scene {
+fn scene_with(answer: HttpResponse) -> Scene {
     let scene = Scene::with(|config| config.text("webhooks.ops", "timeout", "3s"));
     scene.api.add_task(task("t"));
     scene.hook.answer_next([answer]);
@@ -70,7 +72,7 @@ fn assert_is_logged(ended: &Ended, expected: Expected, name: &str) {
 }
 
 /// Runs `--once` against a receiver that answers so, and checks the result.
-fn check(name: &str, answer: Answer, expected: Expected) {
+fn check(name: &str, answer: HttpResponse, expected: Expected) {
     let scene = scene_with(answer);
     let ended = scene.once();
     let code = if expected == Expected::Delivered {
@@ -105,7 +107,7 @@ fn check(name: &str, answer: Answer, expected: Expected) {
     );
 }
 
-fn check_all(cases: impl IntoIterator<Item = (String, Answer, Expected)>) {
+fn check_all(cases: impl IntoIterator<Item = (String, HttpResponse, Expected)>) {
     let cases: Vec<_> = cases.into_iter().collect();
     for some in cases.chunks(8) {
         thread::scope(|scope| {
@@ -130,14 +132,18 @@ fn every_status_has_its_documented_result() {
         (&[410], Expected::Paused),
     ];
     check_all(results.into_iter().flat_map(|(statuses, expected)| {
-        statuses
-            .iter()
-            .map(move |status| (format!("HTTP {status}"), Answer::status(*status), expected))
+        statuses.iter().map(move |status| {
+            (
+                format!("HTTP {status}"),
+                HttpResponse::status(*status),
+                expected,
+            )
+        })
     }));
 }
 
-fn raw(text: &str) -> Answer {
-    Answer::status(0).sent(Manner::Raw(text.as_bytes().to_vec()))
+fn raw(text: &str) -> HttpResponse {
+    HttpResponse::status(0).sent(Sending::Raw(text.as_bytes().to_vec()))
 }
 
 #[test]
@@ -178,10 +184,14 @@ fn an_interim_response_is_not_the_final_one() {
 fn an_invalid_response_is_retried() {
     let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "x".repeat(1 << 20));
     check_all([
-        ("silence".to_owned(), Answer::hang(), Expected::Retried),
+        (
+            "silence".to_owned(),
+            HttpResponse::hang(),
+            Expected::Retried,
+        ),
         (
             "a reset after the body was read".to_owned(),
-            Answer::status(0).sent(Manner::Reset),
+            HttpResponse::status(0).sent(Sending::Reset),
             Expected::Retried,
         ),
         (
@@ -212,7 +222,7 @@ fn an_invalid_response_is_retried() {
         ("endless headers".to_owned(), raw(&long), Expected::Retried),
         (
             "a head that drips".to_owned(),
-            Answer::status(204).sent(Manner::DripHead),
+            HttpResponse::status(204).sent(Sending::DripHeadMs(300)),
             Expected::Retried,
         ),
     ]);
@@ -243,7 +253,7 @@ fn a_truncated_body_changes_nothing() {
         ),
         (
             "a body that drips".to_owned(),
-            Answer::status(200).sent(Manner::DripBody),
+            HttpResponse::status(200).sent(Sending::DripMs(300)),
             Expected::Delivered,
         ),
     ]);
@@ -252,9 +262,9 @@ fn a_truncated_body_changes_nothing() {
 #[test]
 fn a_response_of_a_gibibyte_is_not_read_completely() {
     for (status, code) in [(200, 0), (503, 75)] {
-        let scene = scene_with(Answer::status(status).sent(Manner::Pour));
+        let scene = scene_with(HttpResponse::status(status).sent(Sending::Endless));
         scene.once().with_code(code);
-        let poured = scene.hook.poured();
+        let poured = scene.hook.sent_bytes();
         assert!(poured < 64 << 20, "{status}: {poured} bytes were read");
     }
 }
@@ -263,7 +273,7 @@ fn a_response_of_a_gibibyte_is_not_read_completely() {
 fn no_redirect_is_followed() {
     let elsewhere = Receiver::start();
     for status in [300, 301, 302, 303, 307, 308] {
-        let answer = Answer::status(status).with_header("Location", &elsewhere.url());
+        let answer = HttpResponse::status(status).with_header("Location", &elsewhere.url());
         check(&format!("HTTP {status}"), answer, Expected::Retried);
     }
     assert!(elsewhere.deliveries().is_empty());
@@ -295,7 +305,7 @@ fn a_valid_retry_after_is_respected() {
         ),
     ];
     for (asked, date, expected) in cases {
-        let mut answer = Answer::status(503).with_header("Retry-After", &asked);
+        let mut answer = HttpResponse::status(503).with_header("Retry-After", &asked);
         if let Some(date) = &date {
             answer = answer.with_header("Date", date);
         }
@@ -315,7 +325,7 @@ fn a_fault_is_logged_when_it_begins_changes_and_ends() {
             scope.spawn(move || {
                 let scene = Scene::new();
                 scene.api.add_task(task("t"));
-                scene.hook.answer_next(statuses.map(Answer::status));
+                scene.hook.answer_next(statuses.map(HttpResponse::status));
                 let mut watcher = scene.watch();
                 watcher.wait_for_log("webhook accepts events again");
                 scene.change("t", "process");
@@ -338,11 +348,11 @@ fn a_fault_is_logged_when_it_begins_changes_and_ends() {
 #[test]
 fn a_faulty_webhook_delays_no_other() {
     let manners = [
-        Manner::Hang,
-        Manner::Reset,
-        Manner::DripHead,
-        Manner::DripBody,
-        Manner::Pour,
+        Sending::Hang,
+        Sending::Reset,
+        Sending::DripHeadMs(300),
+        Sending::DripMs(300),
+        Sending::Endless,
     ];
     thread::scope(|scope| {
         for manner in manners {
@@ -350,7 +360,7 @@ fn a_faulty_webhook_delays_no_other() {
                 let other = Receiver::start();
                 let scene =
                     Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
-                let answer = Answer::status(500).sent(manner);
+                let answer = HttpResponse::status(500).sent(manner);
                 scene.hook.answer_always(answer);
                 scene.api.add_task(task("t"));
                 let _watcher = scene.watch();

@@ -51,12 +51,14 @@ def eventually(what, attempt):
 
 
 def script(*steps):
-    """Steps as (seconds after the one before, what changes)."""
-    return [dict(change, after_ms=int(1000 * after)) for after, change in steps]
+    """Steps as (seconds after the one before, change), in the simulator's notation."""
+    changes = ["wait"] + [change for _, change in steps]
+    pauses = [f":{int(1000 * after)}ms" for after, _ in steps] + [""]
+    return ",".join(change + pause for change, pause in zip(changes, pauses))
 
 
-def ended(status, took, **more):
-    return script((took / 3, {"status": "process"}), (took * 2 / 3, dict(status=status, **more)))
+def ended(change, took):
+    return script((took / 3, "process"), (took * 2 / 3, change))
 
 
 def task(id, age, script, urls=None, **more):
@@ -73,25 +75,22 @@ def day(chance):
             age = 3600 * hour + 240 * number + chance.randint(700, 900)
             took = chance.lognormvariate(2.6 + 0.5 * ((hour // 5) % 2), 0.5)
             failed = hour in (3, 4, 11) and number % 3 == 0
-            outcome = ended("failure", took, urls=[{"url": 0, "status": "failure"}], other_urls="success") if failed \
-                else ended("success", took)
+            outcome = ended("failure+0=failure+*=success" if failed else "success", took)
             tasks.append(task(time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - age)) + f"_{chance.randrange(16**8):08x}", age, outcome))
     return tasks
 
 
 def under_way():
     """Tasks that have not ended: at work, waiting, in a status that nobody knows, stuck, and one that is hostile."""
-    halves = [{"url": number, "status": "success", "progress": 100} for number in range(5)]
-    halves += [{"url": 5, "status": "failure", "progress": 30}, {"url": 6, "status": "process", "progress": 60}]
+    halves = "".join(f"+{number}=success" for number in range(5)) + "+5=failure+5=30%+6=process+6=60%+*=wait"
     many = [f"https://img.example.com/2026/11/24/hero-{number}.webp" for number in range(12)]
-    quarter = [{"url": 0, "status": "process", "progress": 45}]
     return [
-        task("20261124083210_5d1c99aa", 130, script((1, {"status": "process", "urls": halves, "other_urls": "wait"})), many),
-        task("20261124083344_0b77e1f0", 45, script((1, {"status": "process", "urls": quarter, "other_urls": "wait"}))),
+        task("20261124083210_5d1c99aa", 130, script((1, "process" + halves)), many),
+        task("20261124083344_0b77e1f0", 45, script((1, "process+0=process+0=45%+*=wait"))),
         task("20261124083355_91af00c2", 20, script(), ["https://cdn.example.com/index.html"]),
-        task("20261124083300_77c0ffee", 90, script((1, {"status": "unknow"}))),
-        task("20261124071200_deadbeef", 4800, script((1, {"status": "process"})), many[:3]),
-        task(HOSTILE_ID, 100, script((1, {"status": "process"})), [HOSTILE_URL, TURNED_URL, LONG_URL]),
+        task("20261124083300_77c0ffee", 90, script((1, "unknow"))),
+        task("20261124071200_deadbeef", 4800, script((1, "process")), many[:3]),
+        task(HOSTILE_ID, 100, script((1, "process")), [HOSTILE_URL, TURNED_URL, LONG_URL]),
     ]
 
 

@@ -1,21 +1,23 @@
-//! The vendor's API: which action, whether it is allowed, and what it answers. Owns no sockets and no spelling.
+//! The vendor's API: authenticates a request, performs its action, and applies faults to the response.
 
 use super::clock;
-use super::faults::{Effect, Reply};
-use super::options::{DateHeader, Options, SpanRule};
+use super::faults::Effect;
+use super::options::{DateHeader, ListShape, MaxWindow, Options};
 use super::paging;
 use super::parameters::{ListQuery, Parameters};
+use super::response_writer::HttpResponse;
 use super::script::Script;
-use super::server::Request;
+use super::server::HttpRequest;
 use super::signature;
 use super::state::{RequestRecord, SimState};
 use super::tasks::{TaskKind, TaskSpec};
 use super::wire::{self, Refusal, Totals};
 
-/// As many URLs as the vendor takes in one submission.
-const MOST_URLS: usize = 100;
+/// The vendor's limits of URLs per submission.
+const MAX_REFRESH_URLS: usize = 100;
+const MAX_PREFETCH_URLS: usize = 1000;
 
-/// What the stand-in can do.
+/// An action that the simulator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     List(TaskKind),
@@ -34,37 +36,42 @@ impl Action {
     }
 }
 
-/// Answers an API request and logs it.
-pub(crate) fn answer(state: &mut SimState, request: &Request) -> Reply {
+/// Answers an API request and records it.
+pub(crate) fn answer(state: &mut SimState, request: &HttpRequest) -> HttpResponse {
     let mut parameters = Parameters::default();
     parameters.read(&request.query);
     parameters.read(&String::from_utf8_lossy(&request.body));
     let mut record = record_of(state, &parameters, request);
-    let effects = struck(state, &record);
+    let effects = effects_on(state, &record);
     record.faults = effects.len();
-    let options = options_under(&state.options, &effects);
+    let options = state.options.clone();
     let action = parameters.get("Action");
-    let answered = refused_by(&effects).map_or_else(|| perform(state, &parameters, &options), Err);
-    let body = match answered {
+    let result = match refused_by(&effects) {
+        Some(refusal) => Err(refusal),
+        None => perform(state, &parameters, &options, list_shape(&effects)),
+    };
+    let body = match result {
         Ok(body) => body,
         Err(refusal) => {
             record.ret_code = refusal.ret_code;
             refusal.body(action, &options)
         }
     };
-    let mut reply = Reply::json(200, body);
-    reply.headers.extend(headers(state, &options));
-    for effect in &effects {
-        reply.apply(effect);
+    let mut response = HttpResponse::ok(&body).with_header("Content-Type", "application/json");
+    for (name, value) in headers(state, &options) {
+        response.set_header(name, &value);
     }
-    state.log(record, &reply);
-    reply
+    for effect in &effects {
+        effect.apply(&mut response);
+    }
+    state.log(record, &response);
+    response
 }
 
-fn record_of(state: &SimState, parameters: &Parameters, request: &Request) -> RequestRecord {
+fn record_of(state: &SimState, parameters: &Parameters, request: &HttpRequest) -> RequestRecord {
     let text = |name| parameters.get(name).map(str::to_owned);
     RequestRecord {
-        time: state.clock.now_ms().div_euclid(1000),
+        time: state.clock.now_seconds(),
         elapsed_ms: state.clock.elapsed_ms(),
         action: text("Action"),
         offset: number(parameters, "Offset"),
@@ -84,20 +91,18 @@ fn number<T: std::str::FromStr>(parameters: &Parameters, name: &str) -> Option<T
     parameters.get(name)?.parse().ok()
 }
 
-fn struck(state: &mut SimState, record: &RequestRecord) -> Vec<Effect> {
+fn effects_on(state: &mut SimState, record: &RequestRecord) -> Vec<Effect> {
     let action = record.action.as_deref().unwrap_or_default();
     let page = state.page_of(action, record.offset.unwrap_or(0));
     state.faults.trigger(action, page)
 }
 
-fn options_under(options: &Options, effects: &[Effect]) -> Options {
-    let mut options = options.clone();
-    for effect in effects {
-        if let Effect::List(shape) = effect {
-            options.task_list = *shape;
-        }
-    }
-    options
+fn list_shape(effects: &[Effect]) -> ListShape {
+    let mut shapes = effects.iter().rev().filter_map(|effect| match effect {
+        Effect::List(shape) => Some(*shape),
+        _ => None,
+    });
+    shapes.next().unwrap_or_default()
 }
 
 fn refused_by(effects: &[Effect]) -> Option<Refusal> {
@@ -106,6 +111,8 @@ fn refused_by(effects: &[Effect]) -> Option<Refusal> {
             let message = message.as_deref().unwrap_or("injected by the simulator");
             Some(Refusal::new(*code, message))
         }
+        // The client never reads it: the connection is closed instead.
+        Effect::Lost => Some(Refusal::new(-1, "lost")),
         _ => None,
     })
 }
@@ -120,7 +127,7 @@ fn headers(state: &SimState, options: &Options) -> Vec<(&'static str, String)> {
         "{:08x}-{:04x}-4000-8000-{:012x}",
         random.0, random.1, random.2
     );
-    let now = state.clock.now_ms().div_euclid(1000);
+    let now = state.clock.now_seconds();
     let date = match options.date {
         DateHeader::True => Some(now),
         DateHeader::Off => None,
@@ -139,6 +146,7 @@ fn perform(
     state: &mut SimState,
     parameters: &Parameters,
     options: &Options,
+    shape: ListShape,
 ) -> Result<String, Refusal> {
     let name = parameters
         .get("Action")
@@ -147,13 +155,12 @@ fn perform(
         .ok_or_else(|| Refusal::new(161, format!("Action [{name}] not found")))?;
     authenticate(state, parameters)?;
     if let Some(project) = parameters.get("ProjectId")
-        && !options.projects.is_empty()
-        && !options.projects.iter().any(|known| known == project)
+        && !options.projects.includes(project)
     {
         return Err(Refusal::new(292, "Project not exist"));
     }
     match action {
-        Action::List(kind) => list(state, name, kind, parameters, options),
+        Action::List(kind) => list(state, (name, kind), parameters, options, shape),
         Action::Submit(kind) => submit(state, name, kind, parameters, options),
     }
 }
@@ -180,14 +187,14 @@ fn authenticate(state: &SimState, parameters: &Parameters) -> Result<(), Refusal
 
 fn list(
     state: &mut SimState,
-    action: &str,
-    kind: TaskKind,
+    (action, kind): (&str, TaskKind),
     parameters: &Parameters,
     options: &Options,
+    shape: ListShape,
 ) -> Result<String, Refusal> {
     let query = ListQuery::read(parameters)?;
     let now_ms = state.clock.now_ms();
-    if let SpanRule::RefusedBeyond(seconds) = options.span {
+    if let MaxWindow::Refuse(seconds) = options.max_window {
         let (begin, end) = paging::window(&query, options, now_ms);
         if end.saturating_sub_unsigned(seconds) > begin {
             return Err(Refusal::parameter("BeginTime"));
@@ -199,9 +206,9 @@ fn list(
         tasks: selected.len(),
         urls: selected.iter().map(|task| task.urls.len()).sum(),
     };
-    let body = wire::list_body(action, &page, totals, now_ms, options);
-    let moves = options.inserts.is_some() || options.removals.is_some();
-    if moves && query.task_ids.is_empty() {
+    let body = wire::list_body(action, &page, totals, shape, now_ms, options);
+    let shifts = options.inserts.count + options.removals.count > 0;
+    if shifts && query.task_ids.is_empty() {
         let listed: Vec<(String, i64)> = selected
             .iter()
             .map(|task| (task.id.clone(), task.created_ms))
@@ -219,7 +226,11 @@ fn submit(
     options: &Options,
 ) -> Result<String, Refusal> {
     let urls = parameters.array("UrlList");
-    if urls.is_empty() || urls.len() > MOST_URLS {
+    let max_urls = match kind {
+        TaskKind::Refresh => MAX_REFRESH_URLS,
+        TaskKind::Prefetch => MAX_PREFETCH_URLS,
+    };
+    if urls.is_empty() || urls.len() > max_urls {
         return Err(Refusal::parameter("UrlList"));
     }
     let r#type = parameters.get("Type").map(str::to_owned);
@@ -227,9 +238,11 @@ fn submit(
         return Err(Refusal::parameter("Type"));
     }
     let script = Script::of_submitted(&urls, &options.submitted);
-    let mut spec = TaskSpec::new(urls.iter().map(String::as_str), script).of_kind(kind);
+    let mut spec = TaskSpec::new(urls.iter().map(String::as_str), script);
+    spec.kind = kind;
+    spec.is_dcdn = parameters.get("IsDcdn") == Some("true");
     spec.r#type = r#type;
     spec.project_id = parameters.get("ProjectId").map(str::to_owned);
-    let id = state.add(spec);
+    let id = state.submit(spec);
     Ok(wire::submit_body(action, &id, options))
 }

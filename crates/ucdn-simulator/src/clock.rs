@@ -44,25 +44,22 @@ impl SimulatedClock {
         self.now_ms().div_euclid(1000)
     }
 
-    pub(crate) fn offset_ms(&self) -> i64 {
-        self.offset_ms
-    }
-
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen_ms.is_some()
     }
 
-    /// Milliseconds of real time since the start. Freezing, setting and advancing the clock do not change it.
+    /// Real time since the start. Freezing, setting and advancing the clock do not change it.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// [`Self::elapsed`] in milliseconds.
     pub(crate) fn elapsed_ms(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn advance_ms(&mut self, span_ms: i64) {
         self.offset_ms = self.offset_ms.saturating_add(span_ms);
-    }
-
-    pub(crate) fn set_offset_ms(&mut self, offset_ms: i64) {
-        self.offset_ms = offset_ms;
     }
 
     pub(crate) fn set_now_ms(&mut self, now_ms: i64) {

@@ -1,22 +1,22 @@
-//! The control API: lets tests in other processes arrange and observe. Owns its paths and JSON, nothing of the vendor's.
+//! The control API under `/_control`: arranges tasks, options, faults and the clock, and shows what the simulator saw.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::clock::SimulatedClock;
-use super::faults::{Fault, Reply};
+use super::faults::Fault;
+use super::notation::{self, NotationError, name_and_value};
 use super::options::Options;
-use super::script::Step;
-use super::server::Request;
+use super::response_writer::HttpResponse;
+use super::script::Script;
+use super::server::HttpRequest;
 use super::state::SimState;
 use super::tasks::TaskSpec;
 
-/// What every path of the control API begins with.
+/// The prefix of all paths of the control API.
 const ROOT: &str = "/_control";
 
-/// The path below the root, if it is a control request.
-pub(crate) fn path_of(request: &Request) -> Option<&str> {
+/// The path below the root. `None` if this is no control request.
+pub(crate) fn path_of(request: &HttpRequest) -> Option<&str> {
     let rest = request.path.strip_prefix(ROOT)?;
     if rest.is_empty() {
         return Some(rest);
@@ -24,20 +24,39 @@ pub(crate) fn path_of(request: &Request) -> Option<&str> {
     rest.strip_prefix('/')
 }
 
-/// Answers a control request; `path` is what [`path_of`] gave.
-pub(crate) fn answer(state: &mut SimState, path: &str, request: &Request) -> Reply {
-    let answered = if request.headers.contains_key("origin") {
-        // A page in a browser on this machine is no test.
-        Err(BadRequest::bad("requests of browsers are refused"))
-    } else {
-        route(state, path, request)
-    };
-    match answered {
-        Ok(value) => Reply::json(200, value.to_string()),
-        Err(error) => {
-            let body = json!({ "error": error.text });
-            Reply::json(error.status, body.to_string())
+/// Answers a control request. `path` is the result of [`path_of`].
+pub(crate) fn answer(state: &mut SimState, path: &str, request: &HttpRequest) -> HttpResponse {
+    let content = refuse_browsers(request).and_then(|()| route(state, path, request));
+    match content {
+        Ok(Content::Json(text)) => {
+            HttpResponse::ok(&text).with_header("Content-Type", "application/json")
         }
+        Ok(Content::Text(text)) => {
+            HttpResponse::ok(&text).with_header("Content-Type", "text/plain; charset=utf-8")
+        }
+        Err(error) => {
+            let mut response = HttpResponse::ok(&format!("{}\n", error.text));
+            response.status = error.status;
+            response.with_header("Content-Type", "text/plain; charset=utf-8")
+        }
+    }
+}
+
+/// The body of a successful response.
+enum Content {
+    /// What the simulator saw.
+    Json(String),
+    /// What can be set, in the notation that sets it.
+    Text(String),
+}
+
+impl Content {
+    fn nothing() -> Self {
+        Self::Text(String::new())
+    }
+
+    fn json(value: &impl Serialize) -> Result<Self, BadRequest> {
+        Ok(Self::Json(serde_json::to_string(value)?))
     }
 }
 
@@ -48,231 +67,199 @@ struct BadRequest {
 }
 
 impl BadRequest {
-    fn bad(text: &(impl ToString + ?Sized)) -> Self {
+    fn new(status: u16, text: &str) -> Self {
         Self {
-            status: 400,
-            text: text.to_string(),
-        }
-    }
-
-    fn unknown(text: &str) -> Self {
-        Self {
-            status: 404,
-            text: format!("there is no {text}"),
+            status,
+            text: text.to_owned(),
         }
     }
 }
 
-type Answer = Result<Value, BadRequest>;
+impl From<serde_json::Error> for BadRequest {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(400, &error.to_string())
+    }
+}
 
-fn route(state: &mut SimState, path: &str, request: &Request) -> Answer {
-    let mut parts = path.splitn(3, '/');
-    let room = parts.next().unwrap_or_default();
-    let (id, rest) = (parts.next(), parts.next());
-    match (room, id, rest) {
-        ("", None, None) => about(state, request),
-        ("tasks", None, None) => tasks(state, request),
-        ("tasks", Some(id), None) => task(state, id, request),
-        ("tasks", Some(id), Some("steps")) => steps(state, id, request),
-        ("clock", None, None) => clock(&mut state.clock, request),
-        ("options", None, None) => options(state, request),
-        ("faults", None, None) => faults(state, request),
-        ("requests", None, None) => requests(state, request),
-        _ => Err(BadRequest::unknown(
-            "such path: see `ucdn-watch simulate --help`",
+impl From<NotationError> for BadRequest {
+    fn from(error: NotationError) -> Self {
+        Self::new(400, &error.to_string())
+    }
+}
+
+/// Keys are shown here, so no web page may read it: neither by a request from another origin, nor under a host name
+/// that resolves to this machine.
+fn refuse_browsers(request: &HttpRequest) -> Result<(), BadRequest> {
+    if request.headers.contains_key("origin") {
+        return Err(BadRequest::new(403, "requests of web pages are refused"));
+    }
+    if !is_loopback_host(request.header("host")) {
+        return Err(BadRequest::new(
+            403,
+            "the control API answers only under 127.0.0.1, localhost or [::1]; use one of them as the host",
+        ));
+    }
+    Ok(())
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, ""),
+    };
+    port.bytes().all(|byte| byte.is_ascii_digit())
+        && (matches!(name, "127.0.0.1" | "[::1]") || name.eq_ignore_ascii_case("localhost"))
+}
+
+fn route(state: &mut SimState, path: &str, request: &HttpRequest) -> Result<Content, BadRequest> {
+    let text = String::from_utf8_lossy(&request.body);
+    let (resource, id) = match path.split_once('/') {
+        Some((resource, id)) => (resource, Some(id)),
+        None => (path, None),
+    };
+    match (request.method.as_str(), resource, id) {
+        ("GET", "", None) => Content::json(&json!({
+            "endpoint": state.endpoint,
+            "public_key": state.keys.public,
+            "private_key": state.keys.private,
+            "now": state.clock.now_seconds(),
+            "frozen": state.clock.is_frozen(),
+        })),
+        ("POST", "clock", None) => set_clock(state, &text),
+        ("GET", "tasks", None) => Content::json(&state.task_states()),
+        ("POST", "tasks", None) => add_tasks(state, &text),
+        ("DELETE", "tasks", None) => {
+            state.tasks.clear();
+            Ok(Content::nothing())
+        }
+        ("POST", "tasks", Some(id)) => add_steps(state, id, text.trim().parse()?),
+        ("DELETE", "tasks", Some(id)) if state.remove(id) => Ok(Content::nothing()),
+        ("DELETE", "tasks", Some(_)) => Err(unknown_task()),
+        ("GET", "options", None) => Ok(Content::Text(state.options.to_string())),
+        ("POST", "options", None) => {
+            state.options.change(&text)?;
+            Ok(Content::nothing())
+        }
+        ("DELETE", "options", None) => {
+            state.options = Options::default();
+            Ok(Content::nothing())
+        }
+        ("GET", "faults", None) => {
+            let lines = state.faults.list().map(|fault| format!("{fault}\n"));
+            Ok(Content::Text(lines.collect()))
+        }
+        ("POST", "faults", None) => {
+            for fault in faults_of(&text)? {
+                state.faults.add(fault);
+            }
+            Ok(Content::nothing())
+        }
+        ("DELETE", "faults", None) => {
+            state.faults.clear();
+            Ok(Content::nothing())
+        }
+        ("GET", "requests", None) => Content::json(&json!({
+            "count": state.request_count,
+            "requests": state.requests,
+        })),
+        ("DELETE", "requests", None) => {
+            state.forget_requests();
+            Ok(Content::nothing())
+        }
+        _ => Err(BadRequest::new(
+            404,
+            "unknown method or path; see `ucdn-watch simulate --help`",
         )),
     }
 }
 
-fn wrong_method() -> Answer {
-    Err(BadRequest {
-        status: 405,
-        text: "this path does not take this method".to_owned(),
-    })
+/// One fault per line. Blank lines are skipped.
+fn faults_of(text: &str) -> Result<Vec<Fault>, NotationError> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(str::parse).collect()
 }
 
-fn about(state: &SimState, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "GET" => Ok(json!({
-            "endpoint": state.endpoint,
-            "public_key": state.keys.public,
-            "private_key": state.keys.private,
-            "now_ms": state.clock.now_ms(),
-        })),
-        _ => wrong_method(),
-    }
-}
-
-fn tasks(state: &mut SimState, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "GET" => written(&state.states()),
-        "POST" => {
-            let specs: OneOrMore<TaskSpec> = read(request)?;
-            let ids: Vec<String> = specs
-                .into_vec()
-                .into_iter()
-                .map(|spec| state.add(spec))
-                .collect();
-            Ok(json!({ "ids": ids }))
-        }
-        "DELETE" => {
-            state.tasks.clear();
-            Ok(json!({}))
-        }
-        _ => wrong_method(),
-    }
-}
-
-fn task(state: &mut SimState, id: &str, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "DELETE" if state.remove(id) => Ok(json!({})),
-        "DELETE" => Err(BadRequest::unknown("such task")),
-        _ => wrong_method(),
-    }
-}
-
-fn steps(state: &mut SimState, id: &str, request: &Request) -> Answer {
-    if request.method != "POST" {
-        return wrong_method();
-    }
-    let step: Step = read(request)?;
-    if state.add_step(id, step) {
-        Ok(json!({}))
-    } else {
-        Err(BadRequest::unknown("such task"))
-    }
-}
-
-/// A change of the clock; done in the order of the fields.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClockChange {
-    frozen: Option<bool>,
-    offset_ms: Option<i64>,
-    now_ms: Option<i64>,
-    advance_ms: Option<i64>,
-}
-
-fn clock(clock: &mut SimulatedClock, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "GET" => {}
-        "POST" => change_clock(clock, &read(request)?),
-        _ => return wrong_method(),
-    }
-    Ok(json!({
-        "now_ms": clock.now_ms(),
-        "offset_ms": clock.offset_ms(),
-        "frozen": clock.is_frozen(),
-    }))
-}
-
-fn change_clock(clock: &mut SimulatedClock, change: &ClockChange) {
-    match change.frozen {
-        Some(true) => clock.freeze(),
-        Some(false) => clock.thaw(),
-        None => {}
-    }
-    if let Some(offset_ms) = change.offset_ms {
-        clock.set_offset_ms(offset_ms);
-    }
-    if let Some(now_ms) = change.now_ms {
-        clock.set_now_ms(now_ms);
-    }
-    if let Some(span_ms) = change.advance_ms {
-        clock.advance_ms(span_ms);
-    }
-}
-
-fn options(state: &mut SimState, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "GET" => {}
-        "PUT" => state.options = read(request)?,
-        "PATCH" => state.options = changed(&state.options, read(request)?)?,
-        _ => return wrong_method(),
-    }
-    written(&state.options)
-}
-
-fn changed(
-    options: &Options,
-    changes: serde_json::Map<String, Value>,
-) -> Result<Options, BadRequest> {
-    options_with(options, changes).map_err(|error| BadRequest::bad(&error))
-}
-
-/// The options, less those that `changes` names.
-pub(crate) fn options_with(
-    options: &Options,
-    changes: serde_json::Map<String, Value>,
-) -> Result<Options, serde_json::Error> {
-    let mut all: serde_json::Map<String, Value> =
-        serde_json::from_value(serde_json::to_value(options)?)?;
-    all.extend(changes);
-    serde_json::from_value(Value::Object(all))
-}
-
-fn faults(state: &mut SimState, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "GET" => return written(&state.faults.list()),
-        "DELETE" => state.faults.clear(),
-        "POST" | "PUT" => {
-            let added: OneOrMore<Fault> = read(request)?;
-            if request.method == "PUT" {
-                state.faults.clear();
+fn set_clock(state: &mut SimState, text: &str) -> Result<Content, BadRequest> {
+    for word in text.split_whitespace() {
+        let (name, value) = name_and_value(word);
+        match name {
+            "freeze" => state.clock.freeze(),
+            "thaw" => state.clock.thaw(),
+            "advance" => {
+                let span_ms = notation::span_ms(value)?;
+                state
+                    .clock
+                    .advance_ms(i64::try_from(span_ms).unwrap_or(i64::MAX));
             }
-            for fault in added.into_vec() {
-                state.faults.add(fault);
+            "now" => {
+                let seconds: i64 = notation::number(value)?;
+                state.clock.set_now_ms(seconds.saturating_mul(1000));
+            }
+            _ => {
+                let text =
+                    format!("unknown word `{name}`; valid words are freeze, thaw, advance, now");
+                return Err(BadRequest::new(400, &text));
             }
         }
-        _ => return wrong_method(),
     }
-    Ok(json!({}))
+    Ok(Content::nothing())
 }
 
-fn requests(state: &mut SimState, request: &Request) -> Answer {
-    match request.method.as_str() {
-        "GET" => Ok(json!({
-            "count": state.request_count,
-            "requests": written(&state.requests)?,
-        })),
-        "DELETE" => {
-            state.forget_requests();
-            Ok(json!({}))
+/// Adds a task or a list of tasks. Answers with the list of their ids.
+fn add_tasks(state: &mut SimState, text: &str) -> Result<Content, BadRequest> {
+    // Not an untagged enum: serde would forget what is wrong with an entry.
+    let specs = match serde_json::from_str(text)? {
+        Value::Array(entries) => entries,
+        entry => vec![entry],
+    };
+    let specs: Result<Vec<TaskSpec>, _> = specs.into_iter().map(serde_json::from_value).collect();
+    let ids: Vec<String> = specs?.into_iter().map(|spec| state.add(spec)).collect();
+    Content::json(&ids)
+}
+
+fn add_steps(state: &mut SimState, id: &str, script: Script) -> Result<Content, BadRequest> {
+    let mut after_ms = 0_u64;
+    for mut step in script.steps {
+        after_ms = after_ms.saturating_add(step.after_ms);
+        step.after_ms = after_ms;
+        if !state.add_step(id, step) {
+            return Err(unknown_task());
         }
-        _ => wrong_method(),
     }
+    Ok(Content::nothing())
 }
 
-/// `{…}` or `[{…}, …]`.
-#[derive(Debug)]
-struct OneOrMore<T>(Vec<T>);
+fn unknown_task() -> BadRequest {
+    BadRequest::new(404, "unknown task id")
+}
 
-impl<T> OneOrMore<T> {
-    fn into_vec(self) -> Vec<T> {
-        self.0
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_accepted_as_host() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "localhost",
+            "LocalHost:1",
+            "[::1]",
+            "[::1]:80",
+        ] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:80",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:x",
+            "[::1",
+            "::1",
+        ] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
     }
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMore<T> {
-    // By hand: serde's untagged enums forget what was wrong with the entry.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = match Value::deserialize(deserializer)? {
-            Value::Array(entries) => entries,
-            one => vec![one],
-        };
-        entries
-            .into_iter()
-            .map(serde_json::from_value)
-            .collect::<Result<Vec<T>, _>>()
-            .map(Self)
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, BadRequest> {
-    serde_json::from_slice(&request.body).map_err(|error| BadRequest::bad(&error))
-}
-
-fn written(value: &impl serde::Serialize) -> Answer {
-    serde_json::to_value(value).map_err(|error| BadRequest::bad(&error))
 }

@@ -1,28 +1,31 @@
-//! A local stand-in for the vendor's API: `simulate`, `demo` and the tests talk to it as to the real one.
+//! Local stand-in for the refresh-task API of UCloud CDN: `ucdn-watch simulate` and `demo`, tests and benchmarks use it.
 //!
-//! Owns its own reading of the vendor's protocol, and uses nothing of the client's: where both agree, neither proves the
-//! other wrong by sharing a error. Nothing but `cli` may use it. It listens on loopback alone.
+//! It reads the vendor's protocol by itself and shares no code with the client of `ucdn-watch`, so that a mistake of one
+//! does not hide behind the same mistake of the other. It listens on loopback only.
 //!
-//! In this process, [`Simulator`] arranges and observes; other processes use the control API on the same address.
+//! In the same process, [`Simulator`] arranges and observes. Other processes use the control API:
 //!
 //! ```text
 #![doc = include_str!("control.txt")]
 //! ```
 
-use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+
 mod api;
 mod clock;
 mod control;
 mod faults;
+mod notation;
 mod options;
 mod paging;
 mod parameters;
+mod receiver;
 mod response_writer;
 mod script;
 mod server;
@@ -34,33 +37,36 @@ mod tests;
 mod wire;
 
 pub use faults::{Effect, Fault, When};
+pub use notation::NotationError;
 pub use options::{
-    DateHeader, DcdnRule, Edge, KeyCase, LimitRule, ListShape, NumberShape, Options, Order, Place,
-    Presence, Shift, SpanRule, TaskIdRule, TotalCount, Unfinished, Unit, UnknownWord, UrlOrder,
-    WindowField,
+    DateHeader, DcdnRule, Edge, KeyCase, LimitRule, ListShape, ListingDelay, MaxWindow,
+    NumberShape, Options, Order, Place, Presence, Projects, Retention, Shift, TaskIdRule,
+    TotalCount, Unfinished, Unit, UnknownWord, UrlOrder, WindowField,
 };
+pub use receiver::{Delivery, StubReceiver};
+pub use response_writer::{HttpResponse, Sending};
 pub use script::{Script, Step, UrlStep};
-pub use state::{AnswerRecord, RequestRecord};
+pub use server::{HttpRequest, HttpServer};
+pub use state::{RequestRecord, ResponseRecord};
 pub use tasks::{TaskKind, TaskSpec, TaskState, UrlProgress};
 
-use server::Server;
 use state::{Keys, SimState};
 
-/// The control API's description, for `simulate --help`.
-pub const CONTROL_HELP: &str = include_str!("control.txt");
+/// Manual of the notation and the control API, for `simulate --help`. At most 80 columns.
+pub const MANUAL: &str = include_str!("control.txt");
 
 /// How a [`Simulator`] starts.
 #[derive(Clone)]
 pub struct Settings {
     /// Where it listens; loopback only. Default: a free port of 127.0.0.1.
     pub listen: SocketAddr,
-    /// The public key that is known. Default: the vendor's published example.
+    /// The only public key that it accepts. Default: the one of the vendor's published example.
     pub public_key: String,
-    /// Its private key. Default: the vendor's published example.
+    /// The private key of that public key. Default: the one of the vendor's published example.
     pub private_key: String,
-    /// The `SecurityToken` that is known, for those who send one. Default: none.
+    /// The only `SecurityToken` that it accepts. `None` if it accepts no token. Requests without one are accepted.
     pub security_token: Option<String>,
-    /// How the vendor's open questions are read.
+    /// How it reads the vendor's open questions.
     pub options: Options,
 }
 
@@ -77,7 +83,7 @@ impl Default for Settings {
 }
 
 impl fmt::Debug for Settings {
-    /// Without keys: somebody may have typed real ones.
+    /// Without keys, because they may be real ones.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("listen", &self.listen)
@@ -86,22 +92,21 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A running stand-in. Dropping it closes all connections and ends its threads.
+/// A running simulator. Dropping it closes all connections and ends its threads.
 #[derive(Debug)]
 pub struct Simulator {
-    // Before the state's last owner, so that no thread is left that could use it.
-    _server: Server,
+    _server: HttpServer,
     state: Arc<Mutex<SimState>>,
 }
 
 #[expect(
     clippy::must_use_candidate,
-    reason = "those without the attribute act; what they tell besides is often not needed"
+    reason = "the methods without the attribute act; their result is extra"
 )]
 impl Simulator {
-    /// Listens and answers from here on.
+    /// Listens from here on.
     pub fn start(settings: Settings) -> io::Result<Self> {
-        let listener = Server::listen(settings.listen)?;
+        let listener = HttpServer::listen(settings.listen)?;
         let endpoint = format!("http://{}/", listener.local_addr()?);
         let keys = Keys {
             public: settings.public_key,
@@ -110,11 +115,11 @@ impl Simulator {
         };
         let state = Arc::new(Mutex::new(SimState::new(endpoint, keys, settings.options)));
         let shared = Arc::clone(&state);
-        let server = Server::start(listener, move |request| {
-            let mut state = locked(&shared);
-            match control::path_of(request) {
-                Some(path) => control::answer(&mut state, path, request),
-                None => api::answer(&mut state, request),
+        let server = HttpServer::start(listener, move |request| {
+            let mut state = shared.lock();
+            match control::path_of(&request) {
+                Some(path) => control::answer(&mut state, path, &request),
+                None => api::answer(&mut state, &request),
             }
         })?;
         Ok(Self {
@@ -124,43 +129,43 @@ impl Simulator {
     }
 
     fn state(&self) -> MutexGuard<'_, SimState> {
-        locked(&self.state)
+        self.state.lock()
     }
 
-    /// For the config's `endpoint`: `http://127.0.0.1:PORT/`.
+    /// The config's `endpoint`: `http://127.0.0.1:PORT/`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         self.state().endpoint.clone()
     }
 
-    /// The public key that it knows.
+    /// The public key that it accepts.
     #[must_use]
     pub fn public_key(&self) -> String {
         self.state().keys.public.clone()
     }
 
-    /// The private key that it knows.
+    /// The private key of that public key.
     #[must_use]
     pub fn private_key(&self) -> String {
         self.state().keys.private.clone()
     }
 
-    /// Adds a task, or puts it in the place of the one with its id. Returns the id.
+    /// Adds a task, or replaces the one with its id. Returns the id.
     pub fn add_task(&self, spec: TaskSpec) -> String {
         self.state().add(spec)
     }
 
-    /// Lets a task take a step, its own time from now on. Whether there is such a task.
+    /// Adds a step to a task. The step's time counts from now. Returns whether the task exists.
     pub fn change_task(&self, id: &str, step: Step) -> bool {
         self.state().add_step(id, step)
     }
 
-    /// Takes a task off the list. Whether there was one.
+    /// Removes a task from the list. Returns whether it existed.
     pub fn remove_task(&self, id: &str) -> bool {
         self.state().remove(id)
     }
 
-    /// Takes all tasks off the list.
+    /// Removes all tasks from the list.
     pub fn clear_tasks(&self) {
         self.state().tasks.clear();
     }
@@ -168,56 +173,51 @@ impl Simulator {
     /// All tasks as they are now.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskState> {
-        self.state().states()
+        self.state().task_states()
     }
 
-    /// How the vendor's open questions are read now.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        self.state().options.clone()
-    }
-
-    /// Reads them in another way from the next request on.
+    /// Changes options from the next request on.
     pub fn change_options(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.state().options);
     }
 
-    /// Lets something go wrong.
+    /// Adds a fault.
     pub fn add_fault(&self, fault: Fault) {
         self.state().faults.add(fault);
     }
 
-    /// Lets all go well.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
     }
 
-    /// API requests so far, the oldest first; of very many, only the latest.
+    /// API requests so far, oldest first. The log keeps at least the last 5,000.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.state().requests.clone()
     }
 
-    /// How many API requests there were.
+    /// The number of API requests.
     #[must_use]
     pub fn request_count(&self) -> u64 {
         self.state().request_count
     }
 
-    /// Counts and logs from the beginning.
+    /// Clears the request log and its count.
     pub fn forget_requests(&self) {
         self.state().forget_requests();
     }
 
-    /// Keeps every answer from here on, without limit: for tests that hold a watcher against what it was told.
-    pub fn keep_answers(&self) {
-        self.state().answers.get_or_insert_default();
+    /// Records every response from here on, without limit. For tests that compare a client's conclusions with what it
+    /// was told.
+    pub fn record_responses(&self) {
+        self.state().responses.get_or_insert_default();
     }
 
-    /// The answers since [`Self::keep_answers`], the oldest first.
+    /// The responses since [`Self::record_responses`], oldest first.
     #[must_use]
-    pub fn answers(&self) -> Vec<AnswerRecord> {
-        self.state().answers.clone().unwrap_or_default()
+    pub fn responses(&self) -> Vec<ResponseRecord> {
+        self.state().responses.clone().unwrap_or_default()
     }
 
     /// The simulator's time in unix seconds.
@@ -226,40 +226,20 @@ impl Simulator {
         self.state().clock.now_seconds()
     }
 
-    /// Moves the stand-in's clock forward.
+    /// Moves the simulator's clock forward.
     pub fn advance(&self, span: Duration) {
         let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         self.state().clock.advance_ms(span_ms);
     }
 
-    /// Sets the stand-in's clock.
+    /// Sets the simulator's clock.
     pub fn set_now_seconds(&self, unix_seconds: i64) {
         let now_ms = unix_seconds.saturating_mul(1000);
         self.state().clock.set_now_ms(now_ms);
     }
 
-    /// Stops the stand-in's clock; [`Self::advance`] still moves it.
+    /// Freezes the simulator's clock. [`Self::advance`] and [`Self::set_now_seconds`] still move it.
     pub fn freeze(&self) {
         self.state().clock.freeze();
     }
-
-    /// Lets the stand-in's clock go on from where it stands.
-    pub fn thaw(&self) {
-        self.state().clock.thaw();
-    }
-}
-
-impl Options {
-    /// The same with the options that this JSON object names changed, as `PATCH /_control/options` does.
-    pub fn with(
-        &self,
-        changes: serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Self, serde_json::Error> {
-        control::options_with(self, changes)
-    }
-}
-
-/// A panic of another thread under the lock leaves at worst one task half-changed: good enough for a stand-in.
-fn locked(state: &Mutex<SimState>) -> MutexGuard<'_, SimState> {
-    state.lock()
 }

@@ -1,25 +1,25 @@
-//! Which tasks a list request is about, in which order, and what of them is on its page. Pure: knows no JSON.
+//! Selects, orders and pages the tasks of a list request.
 
 use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::options::{
-    DcdnRule, Edge, LimitRule, Options, Order, SpanRule, TaskIdRule, Unit, WindowField,
+    DcdnRule, Edge, LimitRule, MaxWindow, Options, Order, Retention, TaskIdRule, Unit, WindowField,
 };
 use super::parameters::ListQuery;
 use super::tasks::{SimulatedTask, TaskKind};
 
-/// The window of a request that names none: the last day.
+/// The window of a request without `BeginTime` and `EndTime`.
 const DEFAULT_WINDOW_SECONDS: i64 = 86_400;
 
-/// What a page shows of a task: all of its URLs, unless a page's end cut it in two.
+/// The part of a task on a page: all of its URLs, unless the end of a page splits it.
 #[derive(Clone, Debug)]
 pub(crate) struct Slice<'a> {
     pub(crate) task: &'a SimulatedTask,
     pub(crate) urls: Range<usize>,
 }
 
-/// All tasks that the query is about, in the list's order.
+/// All tasks that match the query, in the order of the list.
 pub(crate) fn selected<'a>(
     tasks: &'a [SimulatedTask],
     kind: TaskKind,
@@ -29,8 +29,8 @@ pub(crate) fn selected<'a>(
 ) -> Vec<&'a SimulatedTask> {
     let mut found: Vec<&SimulatedTask> = tasks
         .iter()
-        .filter(|task| task.kind == kind && task.created_ms <= now_ms)
-        .filter(|task| is_asked_for(task, query, options, now_ms))
+        .filter(|task| task.kind == kind && task.listed_from_ms <= now_ms)
+        .filter(|task| matches(task, query, options, now_ms))
         .collect();
     match options.order {
         Order::Newest => found.sort_by_key(|task| Reverse((task.created_ms, task.rank))),
@@ -43,7 +43,7 @@ pub(crate) fn selected<'a>(
     found
 }
 
-fn is_asked_for(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms: i64) -> bool {
+fn matches(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms: i64) -> bool {
     let by_id = !query.task_ids.is_empty() && options.task_id != TaskIdRule::Ignored;
     let dcdn = match options.dcdn {
         DcdnRule::Ignored => true,
@@ -62,22 +62,24 @@ fn is_asked_for(task: &SimulatedTask, query: &ListQuery, options: &Options, now_
 }
 
 fn is_kept(task: &SimulatedTask, options: &Options, now_ms: i64) -> bool {
-    options.keep_seconds.is_none_or(|seconds| {
-        task.created_ms
-            .saturating_add_unsigned(seconds.saturating_mul(1000))
-            >= now_ms
-    })
+    match options.keep {
+        Retention::Forever => true,
+        Retention::Seconds(seconds) => {
+            let kept_ms = seconds.saturating_mul(1000);
+            task.created_ms.saturating_add_unsigned(kept_ms) >= now_ms
+        }
+    }
 }
 
-/// The window that is looked at, in unix seconds.
+/// The window that is searched, in unix seconds.
 pub(crate) fn window(query: &ListQuery, options: &Options, now_ms: i64) -> (i64, i64) {
     let end = query.end.unwrap_or(now_ms.div_euclid(1000));
     let begin = query
         .begin
         .unwrap_or(end.saturating_sub(DEFAULT_WINDOW_SECONDS));
-    match options.span {
-        SpanRule::CutTo(seconds) => (begin.max(end.saturating_sub_unsigned(seconds)), end),
-        SpanRule::Unlimited | SpanRule::RefusedBeyond(_) => (begin, end),
+    match options.max_window {
+        MaxWindow::Cut(seconds) => (begin.max(end.saturating_sub_unsigned(seconds)), end),
+        MaxWindow::Unlimited | MaxWindow::Refuse(_) => (begin, end),
     }
 }
 
@@ -99,7 +101,7 @@ fn is_within(task: &SimulatedTask, query: &ListQuery, options: &Options, now_ms:
         }
 }
 
-/// The page that `Offset` and `Limit` cut out of the list.
+/// The page that `Offset` and `Limit` select.
 pub(crate) fn page<'a>(
     selected: &[&'a SimulatedTask],
     query: &ListQuery,
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_end_cuts_a_task_in_two_only_where_urls_are_counted() {
+    fn the_end_of_a_page_splits_a_task_only_if_urls_are_counted() {
         let options = Options {
             unit: Unit::Urls,
             ..Options::default()
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_clamped_or_ignored() {
+    fn limits_can_be_clamped_or_ignored() {
         let clamped = Options {
             limit: LimitRule::Clamped(2),
             ..Options::default()
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_window_belong_to_it_or_not() {
+    fn the_ends_of_the_window_can_be_exclusive() {
         let query = ListQuery {
             begin: Some(101),
             end: Some(103),
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_id_overrides_the_window_or_not() {
+    fn a_task_id_can_override_the_window() {
         let query = ListQuery {
             begin: Some(103),
             end: Some(104),
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_site_tasks_are_apart_or_among_the_others() {
+    fn whole_site_tasks_are_listed_apart_or_with_the_others() {
         let mut tasks = tasks();
         tasks.truncate(2);
         tasks[0].is_dcdn = true;
@@ -307,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_may_be_about_the_finish_and_so_may_the_order() {
+    fn window_and_order_can_use_the_finish_time() {
         let late = Script::new()
             .wait(std::time::Duration::from_secs(50))
             .success();
@@ -328,19 +330,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_not_looked_at_or_not_kept() {
+    fn old_tasks_can_be_cut_off_or_forgotten() {
         let query = ListQuery {
             begin: Some(0),
             end: Some(104),
             ..ListQuery::default()
         };
         let mut options = Options {
-            span: SpanRule::CutTo(1),
+            max_window: MaxWindow::Cut(1),
             ..Options::default()
         };
         assert_eq!(list(&tasks(), &query, &options), ["4", "3"]);
-        options.span = SpanRule::Unlimited;
-        options.keep_seconds = Some(96);
+        options.max_window = MaxWindow::Unlimited;
+        options.keep = Retention::Seconds(96);
         assert_eq!(list(&tasks(), &query, &options), ["4"]);
     }
 }

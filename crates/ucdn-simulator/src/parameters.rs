@@ -1,13 +1,13 @@
-//! Parameters of a request: out of a query string or a form, into what a list is asked for. Answers nothing.
+//! Parameters of an API request, decoded, and the list query that they form.
 
 use super::wire::Refusal;
 
-/// Decoded pairs, in the order sent.
+/// Decoded names and values, in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    /// Adds what a query string or a form holds.
+    /// Adds the pairs of a query string or a form.
     pub(crate) fn read(&mut self, encoded: &str) {
         self.0
             .extend(form_urlencoded::parse(encoded.as_bytes()).into_owned());
@@ -19,14 +19,14 @@ impl Parameters {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// A value; an empty one counts as absent.
+    /// A value. `None` if it is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs()
             .find(|(key, value)| *key == name && !value.is_empty())
             .map(|(_, value)| value)
     }
 
-    /// The members `NAME.0`, `NAME.1`, … by number. A literal `NAME.N` is an unknown parameter, and so ignored.
+    /// The members `NAME.0`, `NAME.1`, … by number. A literal `NAME.N` is an unknown parameter and ignored.
     pub(crate) fn array(&self, name: &str) -> Vec<String> {
         let mut members: Vec<(u32, String)> = self
             .pairs()
@@ -47,14 +47,14 @@ impl Parameters {
     }
 }
 
-/// What a list is asked for.
+/// The parameters of a list request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ListQuery {
     pub(crate) begin: Option<i64>,
     pub(crate) end: Option<i64>,
     pub(crate) status: Option<String>,
     pub(crate) offset: usize,
-    /// `None`: everything.
+    /// `None` asks for everything.
     pub(crate) limit: Option<usize>,
     pub(crate) is_dcdn: bool,
     pub(crate) project_id: Option<String>,
@@ -62,7 +62,7 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    /// Reads the parameters that the vendor's page names; others are ignored.
+    /// Reads the parameters of the vendor's page and ignores others.
     pub(crate) fn read(parameters: &Parameters) -> Result<Self, Refusal> {
         let query = Self {
             begin: parameters.natural::<u32>("BeginTime")?.map(i64::from),
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_in_an_array_is_ignored() {
+    fn a_literal_placeholder_is_not_a_member_of_an_array() {
         let read = parameters("TaskId.10=c&TaskId.2=b&TaskId.N=x&TaskId.0=a");
         assert_eq!(read.array("TaskId"), ["a", "b", "c"]);
     }
 
     #[test]
-    fn what_is_no_natural_number_is_refused() {
+    fn malformed_parameters_are_refused() {
         for bad in [
             "Limit=-1",
             "Offset=x",

@@ -1,105 +1,142 @@
-//! Plain sockets: reads requests, sends answers, and breaks them where a fault says so. Knows no API.
+//! A small HTTP/1.1 server on loopback. It can break the protocol on purpose, which server libraries prevent.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::clock::StopSignal;
-use super::faults::Reply;
-use super::response_writer::{self, After};
+use parking_lot::{Mutex, MutexGuard};
 
-const MOST_CONNECTIONS: usize = 256;
-const MOST_HEAD_BYTES: usize = 16 << 10;
-const MOST_HEADERS: usize = 64;
-const MOST_BODY_BYTES: usize = 4 << 20;
-/// How long a peer may say nothing, within a request or between two.
+use super::clock::StopSignal;
+use super::response_writer::{Connection, HttpResponse, ResponseWriter};
+
+const MAX_CONNECTIONS: usize = 1024;
+const MAX_HEAD_BYTES: usize = 16 << 10;
+const MAX_HEADERS: usize = 64;
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// Longest silence of a client within a request or between two requests.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a peer may leave an answer unread.
+/// Longest time that a client may leave a response unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// After a failed accept, which is mostly for want of file descriptors.
+/// Pause after a failed accept. The usual cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A request, read to its end.
+/// A complete request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: String,
-    /// Names in small letters; of repeated ones the last.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) keep_alive: bool,
+pub struct HttpRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// What follows `?`. Empty if there is none.
+    pub query: String,
+    /// Names in lower case. The last one counts if a name is repeated.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
-type Respond = dyn Fn(&Request) -> Reply + Send + Sync;
+impl HttpRequest {
+    /// A header by its lower-case name. Empty if there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
 
-/// A listening socket and the threads behind it; dropping it ends them.
+    fn connection(&self, version: Option<u8>) -> Connection {
+        match version {
+            Some(1) if !self.header("connection").eq_ignore_ascii_case("close") => Connection::Keep,
+            _ => Connection::Close,
+        }
+    }
+}
+
+type Respond = dyn Fn(HttpRequest) -> HttpResponse + Send + Sync;
+
+/// A running server. Dropping it closes all connections and ends its threads.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct HttpServer {
     address: SocketAddr,
     stop: StopSignal,
-    accepting: Option<JoinHandle<()>>,
+    sent_bytes: Arc<AtomicU64>,
+    acceptor: Option<JoinHandle<()>>,
 }
 
-impl Server {
-    /// Refuses addresses that others than this machine could reach.
-    pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+impl HttpServer {
+    /// Binds a socket. An address that other machines can reach is an error.
+    pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         if address.ip().is_loopback() {
             return TcpListener::bind(address);
         }
         Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("the simulator listens on loopback only, and {address} is not: use 127.0.0.1"),
+            format!("{address} is not a loopback address; use 127.0.0.1 or [::1]"),
         ))
     }
 
-    pub(crate) fn start(
+    /// Answers each request with what `respond` returns. Each connection has a thread.
+    pub fn start(
         listener: TcpListener,
-        respond: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+        respond: impl Fn(HttpRequest) -> HttpResponse + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let stop = StopSignal::default();
-        let room = Room {
+        let sent_bytes = Arc::<AtomicU64>::default();
+        let connections = Connections {
             stop: stop.clone(),
+            sent_bytes: Arc::clone(&sent_bytes),
             respond: Box::new(respond),
             open: Mutex::default(),
         };
-        let accepting = thread::Builder::new()
-            .name("simulator".to_owned())
-            .spawn(move || room.accept(&listener))?;
+        let acceptor = thread::Builder::new()
+            .name("http-server".to_owned())
+            .spawn(move || connections.accept(&listener))?;
         Ok(Self {
             address,
             stop,
-            accepting: Some(accepting),
+            sent_bytes,
+            acceptor: Some(acceptor),
         })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many bytes it has sent.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Server {
+impl Drop for HttpServer {
     fn drop(&mut self) {
         self.stop.stop();
-        // Wakes the thread that waits in accept; if that fails, it is not waiting there any more.
+        // Wakes the thread that waits in accept. If connecting fails, it is not waiting there.
         let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            // Its panic was reported when it happened.
-            let _ = accepting.join();
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic of the thread was reported when it happened.
+            let _ = acceptor.join();
         }
     }
 }
 
 /// What the threads of a server share.
-struct Room {
+struct Connections {
     stop: StopSignal,
+    sent_bytes: Arc<AtomicU64>,
     respond: Box<Respond>,
-    /// Connections by number, to end their reads at a stop.
+    /// By number. A stop shuts them down, which ends blocked reads.
     open: Mutex<HashMap<u64, Arc<TcpStream>>>,
 }
 
-impl Room {
+impl Connections {
     fn accept(&self, listener: &TcpListener) {
         thread::scope(|scope| {
             for number in 0.. {
@@ -116,8 +153,8 @@ impl Room {
                     continue;
                 }
                 let spawned = thread::Builder::new().spawn_scoped(scope, move || {
-                    // Trouble on a connection is the peer's, or was asked for.
-                    let _ = self.converse(&stream);
+                    // An error ends the connection: the client left, or a response broke it on purpose.
+                    let _ = self.serve(&stream);
                     self.open().remove(&number);
                 });
                 if spawned.is_err() {
@@ -130,10 +167,10 @@ impl Room {
         });
     }
 
-    /// Whether there is room for one more; if not, the connection is closed.
+    /// Registers a connection unless [`MAX_CONNECTIONS`] are open. Returns whether it did.
     fn admit(&self, number: u64, stream: &Arc<TcpStream>) -> bool {
         let mut open = self.open();
-        let admitted = open.len() < MOST_CONNECTIONS;
+        let admitted = open.len() < MAX_CONNECTIONS;
         if admitted {
             open.insert(number, Arc::clone(stream));
         }
@@ -144,18 +181,23 @@ impl Room {
         self.open.lock()
     }
 
-    fn converse(&self, stream: &TcpStream) -> io::Result<()> {
+    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        let writer = ResponseWriter {
+            stream,
+            stop: &self.stop,
+            sent_bytes: &self.sent_bytes,
+        };
         let mut buffer = Vec::new();
         while !self.stop.is_stopped() {
-            let (reply, keep_alive) = match read_request(stream, &mut buffer)? {
-                Incoming::Request(request) => ((self.respond)(&request), request.keep_alive),
-                Incoming::Refused(status) => (refusal(status), false),
+            let (response, wanted) = match read_request(stream, &mut buffer)? {
+                Incoming::Request(request, wanted) => ((self.respond)(request), wanted),
+                Incoming::Invalid(status) => (HttpResponse::status(status), Connection::Close),
                 Incoming::Closed => return Ok(()),
             };
-            if response_writer::send(stream, &reply, keep_alive, &self.stop)? == After::Close {
+            if writer.send(&response, wanted)? == Connection::Close {
                 return Ok(());
             }
         }
@@ -163,49 +205,44 @@ impl Room {
     }
 }
 
-fn refusal(status: u16) -> Reply {
-    Reply::json(
-        status,
-        r#"{"error":"not a request that the simulator reads"}"#.to_owned(),
-    )
-}
-
 #[derive(Debug)]
 enum Incoming {
-    Request(Request),
-    /// With this HTTP status.
-    Refused(u16),
+    Request(HttpRequest, Connection),
+    /// The status of the response.
+    Invalid(u16),
     Closed,
 }
 
-/// What a request's head says.
-struct Head {
-    request: Request,
-    bytes: usize,
+/// A request without its body.
+struct RequestHead {
+    request: HttpRequest,
+    connection: Connection,
+    head_bytes: usize,
     body_bytes: usize,
 }
 
+/// Reads one request. `buffer` keeps what arrived of the next one.
 fn read_request(mut stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<Incoming> {
     let head = loop {
-        match parsed(buffer) {
+        match parse_head(buffer) {
             Ok(Some(head)) => break head,
-            Ok(None) if buffer.len() > MOST_HEAD_BYTES => return Ok(Incoming::Refused(431)),
+            Ok(None) if buffer.len() > MAX_HEAD_BYTES => return Ok(Incoming::Invalid(431)),
             Ok(None) => {}
-            Err(status) => return Ok(Incoming::Refused(status)),
+            Err(status) => return Ok(Incoming::Invalid(status)),
         }
         if !read_more(&mut stream, buffer)? {
             return Ok(Incoming::Closed);
         }
     };
-    let end = head.bytes + head.body_bytes;
+    let end = head.head_bytes + head.body_bytes;
     while buffer.len() < end {
         if !read_more(&mut stream, buffer)? {
             return Ok(Incoming::Closed);
         }
     }
     let mut request = head.request;
-    request.body = buffer.drain(..end).skip(head.bytes).collect();
-    Ok(Incoming::Request(request))
+    request.body = buffer.drain(..end).skip(head.head_bytes).collect();
+    Ok(Incoming::Request(request, head.connection))
 }
 
 fn read_more(stream: &mut &TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
@@ -215,11 +252,11 @@ fn read_more(stream: &mut &TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> 
     Ok(count > 0)
 }
 
-/// The head, once it is there whole; else the status to refuse it with.
-fn parsed(buffer: &[u8]) -> Result<Option<Head>, u16> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+/// The head. `Ok(None)` if it has not arrived whole; `Err` is the status of the response to an invalid one.
+fn parse_head(buffer: &[u8]) -> Result<Option<RequestHead>, u16> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
-    let bytes = match head.parse(buffer) {
+    let head_bytes = match head.parse(buffer) {
         Ok(httparse::Status::Complete(bytes)) => bytes,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(400),
@@ -232,36 +269,29 @@ fn parsed(buffer: &[u8]) -> Result<Option<Head>, u16> {
         Some(length) => length.parse().map_err(|_| 400_u16)?,
         None => 0,
     };
-    if body_bytes > MOST_BODY_BYTES {
+    if body_bytes > MAX_BODY_BYTES {
         return Err(413);
     }
-    Ok(Some(Head {
+    Ok(Some(RequestHead {
+        connection: request.connection(head.version),
         request,
-        bytes,
+        head_bytes,
         body_bytes,
     }))
 }
 
-fn request_of(head: &httparse::Request<'_, '_>) -> Request {
+fn request_of(head: &httparse::Request<'_, '_>) -> HttpRequest {
     let target = head.path.unwrap_or("/");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let headers: BTreeMap<String, String> = head
-        .headers
-        .iter()
-        .map(|header| {
-            let value = String::from_utf8_lossy(header.value).into_owned();
-            (header.name.to_lowercase(), value)
-        })
-        .collect();
-    let asks_to_close = headers
-        .get("connection")
-        .is_some_and(|value| value.eq_ignore_ascii_case("close"));
-    Request {
+    let headers = head.headers.iter().map(|header| {
+        let value = String::from_utf8_lossy(header.value).into_owned();
+        (header.name.to_lowercase(), value)
+    });
+    HttpRequest {
         method: head.method.unwrap_or("GET").to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
-        keep_alive: head.version == Some(1) && !asks_to_close,
-        headers,
+        headers: headers.collect(),
         body: Vec::new(),
     }
 }
@@ -271,24 +301,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_others_can_reach_are_refused() {
+    fn an_address_that_other_machines_can_reach_is_refused() {
         for address in ["0.0.0.0:0", "192.0.2.1:0", "[::]:0"] {
-            let error = Server::listen(address.parse().unwrap()).unwrap_err();
+            let error = HttpServer::listen(address.parse().unwrap()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{address}");
         }
     }
 
     #[test]
-    fn heads_are_refused_with_the_status_that_fits() {
-        assert_eq!(parsed(b"nonsense\r\n\r\n").err(), Some(400));
+    fn an_invalid_head_gets_the_status_that_fits() {
+        assert_eq!(parse_head(b"nonsense\r\n\r\n").err(), Some(400));
         assert_eq!(
-            parsed(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").err(),
+            parse_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").err(),
             Some(411)
         );
         assert_eq!(
-            parsed(b"POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n").err(),
+            parse_head(b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n").err(),
             Some(413)
         );
-        assert!(parsed(b"GET / HTTP/1.1\r\n").unwrap().is_none());
+        assert!(parse_head(b"GET / HTTP/1.1\r\n").unwrap().is_none());
     }
 }

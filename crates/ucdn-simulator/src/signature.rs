@@ -1,9 +1,9 @@
-//! Checks signatures as the vendor describes them. Written apart from the client's signing, so that each proves the
-//! other; it must never call it.
+//! Computes the signature of a request as the vendor describes it. It shares no code with the client's signing, so that
+//! each tests the other.
 
 use sha1::{Digest, Sha1};
 
-/// The signature that belongs to these parameters: `Signature` itself is left out.
+/// The expected signature of these parameters. `Signature` itself is ignored.
 pub(crate) fn expected<'a>(
     parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
     private_key: &str,

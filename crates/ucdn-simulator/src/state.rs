@@ -1,17 +1,18 @@
-//! All that the stand-in holds: tasks, options, clock, faults and the log of requests. Owns no protocol.
+//! State of the simulator: tasks, options, clock, faults and the request log.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::clock::{self, SimulatedClock};
-use super::faults::{Faults, Reply};
-use super::options::{Options, Place, Shift};
+use super::faults::Faults;
+use super::options::{Options, Order, Place};
+use super::response_writer::HttpResponse;
 use super::script::{Script, Step};
 use super::tasks::{SimulatedTask, TaskKind, TaskSpec, TaskState};
 
-/// Requests beyond this many are counted, and the oldest forgotten.
-const LOGGED_REQUESTS: usize = 10_000;
+/// Size of the request log. When it is full, the older half is dropped.
+const MAX_LOGGED_REQUESTS: usize = 10_000;
 
 /// The keys that are accepted.
 #[derive(Clone, Debug)]
@@ -21,14 +22,14 @@ pub(crate) struct Keys {
     pub(crate) security_token: Option<String>,
 }
 
-/// A request as the API saw it: no keys, no signature. Times are unix seconds.
+/// A request to the API, without keys and signature. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RequestRecord {
     /// From 1.
     pub number: u64,
-    /// When it came, by the stand-in's clock.
+    /// When it arrived, by the simulator's clock.
     pub time: i64,
-    /// When it came, in milliseconds of real time since the start.
+    /// When it arrived, in milliseconds of real time since the start.
     pub elapsed_ms: i64,
     /// `Action`.
     pub action: Option<String>,
@@ -48,22 +49,22 @@ pub struct RequestRecord {
     pub project_id: Option<String>,
     /// `TaskId.N`, by number.
     pub task_ids: Vec<String>,
-    /// Headers, their names in small letters.
+    /// Headers, names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// What was answered, before faults damaged the answer.
+    /// `RetCode` of the response, before faults damaged it.
     pub ret_code: i64,
-    /// How many faults struck it.
+    /// How many faults hit it.
     pub faults: usize,
 }
 
-/// An answer of the API, as it went to the socket.
+/// A response of the API, as it was sent.
 #[derive(Clone, Debug)]
-pub struct AnswerRecord {
-    /// To which request.
+pub struct ResponseRecord {
+    /// The request that it answers.
     pub request: RequestRecord,
     /// The HTTP status.
     pub status: u16,
-    /// The body; none if it was broken off, or never sent.
+    /// The body. `None` if the client did not receive all of it.
     pub body: Option<String>,
 }
 
@@ -77,9 +78,9 @@ pub(crate) struct SimState {
     pub(crate) tasks: Vec<SimulatedTask>,
     pub(crate) requests: Vec<RequestRecord>,
     pub(crate) request_count: u64,
-    /// None: they are not kept.
-    pub(crate) answers: Option<Vec<AnswerRecord>>,
-    /// Of the walk under way, by action.
+    /// `None` if they are not recorded.
+    pub(crate) responses: Option<Vec<ResponseRecord>>,
+    /// Page of the current walk, by action.
     pages: BTreeMap<String, u32>,
     made_ids: u64,
     newest_rank: i64,
@@ -97,7 +98,7 @@ impl SimState {
             tasks: Vec::new(),
             requests: Vec::new(),
             request_count: 0,
-            answers: None,
+            responses: None,
             pages: BTreeMap::new(),
             made_ids: 0,
             newest_rank: 0,
@@ -105,16 +106,25 @@ impl SimState {
         }
     }
 
-    /// Adds a task, or puts it in the place of the one with its id, whose time it keeps if it has none of its own.
-    /// Returns the id.
+    /// Adds a task, or replaces the one with its id and keeps that one's time if the new one has none. Returns the id.
     pub(crate) fn add(&mut self, spec: TaskSpec) -> String {
         self.newest_rank += 1;
         self.add_ranked(spec, self.newest_rank)
     }
 
+    /// Adds a task that a client submitted. It is listed after the delay of the options.
+    pub(crate) fn submit(&mut self, spec: TaskSpec) -> String {
+        let id = self.add(spec);
+        let delay_ms = self.options.listed_after.0;
+        if let Some(task) = self.tasks.last_mut() {
+            task.listed_from_ms = task.listed_from_ms.saturating_add_unsigned(delay_ms);
+        }
+        id
+    }
+
     fn add_ranked(&mut self, mut spec: TaskSpec, rank: i64) -> String {
         let now_ms = self.clock.now_ms();
-        // An id that is made up now is nobody's yet: looking for its namesake would make a long list slow to fill.
+        // A new id is unique, and searching for it would make a long list slow to fill.
         let (id, replaced) = match spec.id.take() {
             Some(id) => {
                 let place = self.tasks.iter().position(|task| task.id == id);
@@ -132,7 +142,7 @@ impl SimState {
         id
     }
 
-    /// In the vendor's form: the time, and a number in hex.
+    /// An id in the vendor's form: the time and a number in hex.
     fn new_id(&mut self, now_ms: i64) -> String {
         self.made_ids += 1;
         let time = clock::system_time(now_ms.div_euclid(1000));
@@ -144,26 +154,26 @@ impl SimState {
         format!("{digits}_{:08x}", self.made_ids)
     }
 
-    /// Whether there was one.
+    /// Removes a task. Returns whether it existed.
     pub(crate) fn remove(&mut self, id: &str) -> bool {
         let before = self.tasks.len();
         self.tasks.retain(|task| task.id != id);
         self.tasks.len() < before
     }
 
-    /// Whether there is such a task.
+    /// Adds a step whose time counts from now. Returns whether the task exists.
     pub(crate) fn add_step(&mut self, id: &str, step: Step) -> bool {
         let now_ms = self.clock.now_ms();
         let task = self.tasks.iter_mut().find(|task| task.id == id);
         task.map(|task| task.add_step(now_ms, step)).is_some()
     }
 
-    pub(crate) fn states(&self) -> Vec<TaskState> {
+    pub(crate) fn task_states(&self) -> Vec<TaskState> {
         let now_ms = self.clock.now_ms();
         self.tasks.iter().map(|task| task.state(now_ms)).collect()
     }
 
-    /// Which page of its walk a list request is for, from 1.
+    /// The page of its walk that a list request is for, from 1.
     pub(crate) fn page_of(&mut self, action: &str, offset: u64) -> u32 {
         let page = self.pages.entry(action.to_owned()).or_default();
         *page = if offset == 0 {
@@ -174,18 +184,18 @@ impl SimState {
         *page
     }
 
-    pub(crate) fn log(&mut self, mut record: RequestRecord, reply: &Reply) {
+    pub(crate) fn log(&mut self, mut record: RequestRecord, response: &HttpResponse) {
         self.request_count += 1;
         record.number = self.request_count;
-        if let Some(answers) = &mut self.answers {
-            answers.push(AnswerRecord {
+        if let Some(responses) = &mut self.responses {
+            responses.push(ResponseRecord {
                 request: record.clone(),
-                status: reply.status,
-                body: reply.whole_body(),
+                status: response.status,
+                body: response.whole_body(),
             });
         }
-        if self.requests.len() >= LOGGED_REQUESTS {
-            self.requests.drain(..LOGGED_REQUESTS / 2);
+        if self.requests.len() >= MAX_LOGGED_REQUESTS {
+            self.requests.drain(..MAX_LOGGED_REQUESTS / 2);
         }
         self.requests.push(record);
     }
@@ -195,9 +205,10 @@ impl SimState {
         self.request_count = 0;
     }
 
-    /// Lets the list move, as the options say, after it was answered. `listed`: ids and times in its order.
+    /// Inserts and removes tasks after a list request, as the options say. `listed` holds ids and times in list order.
     pub(crate) fn shift(&mut self, kind: TaskKind, is_dcdn: bool, listed: &[(String, i64)]) {
-        if let Some(shift) = due(&mut self.options.removals) {
+        let shift = self.options.removals;
+        if self.options.removals.is_due() {
             let start = match shift.at {
                 Place::Front => 0,
                 Place::Middle => listed.len().saturating_sub(shift.count) / 2,
@@ -207,21 +218,22 @@ impl SimState {
                 self.remove(id);
             }
         }
-        if let Some(shift) = due(&mut self.options.inserts) {
+        let shift = self.options.inserts;
+        if self.options.inserts.is_due() {
             for _ in 0..shift.count {
                 self.insert(kind, is_dcdn, shift.at, listed);
             }
         }
     }
 
-    /// The new task has the time of its neighbour, so that a window held still does not keep it out.
+    /// The new task has the time of its neighbour, so that a window with a fixed end does not exclude it.
     fn insert(&mut self, kind: TaskKind, is_dcdn: bool, at: Place, listed: &[(String, i64)]) {
         let neighbour = match at {
             Place::Front => listed.first(),
             Place::Middle => listed.get(listed.len() / 2),
             Place::Back => listed.last(),
         };
-        let newer_first = self.options.order != super::options::Order::Oldest;
+        let newer_first = self.options.order != Order::Oldest;
         let rank = if (at == Place::Back) == newer_first {
             self.oldest_rank -= 1;
             self.oldest_rank
@@ -230,15 +242,10 @@ impl SimState {
             self.newest_rank
         };
         let url = format!("http://example.com/inserted-{rank}");
-        let mut spec = TaskSpec::new([url.as_str()], Script::new().success()).of_kind(kind);
+        let mut spec = TaskSpec::new([url.as_str()], Script::new().success());
+        spec.kind = kind;
         spec.created = neighbour.map(|(_, created_ms)| created_ms.div_euclid(1000));
         spec.is_dcdn = is_dcdn;
         self.add_ranked(spec, rank);
     }
-}
-
-fn due(shift: &mut Option<Shift>) -> Option<Shift> {
-    let shift = shift.as_mut()?;
-    let now = *shift;
-    shift.is_due().then_some(now)
 }

@@ -1,52 +1,57 @@
-//! Tasks that follow a script. Owns what a task is at a given moment; knows no requests and no clock.
+//! Tasks that follow a script: what a task is at a given moment.
 
 use serde::{Deserialize, Serialize};
 
+use super::notation::words;
 use super::script::{Script, Step};
 
-/// Which of the vendor's two lists a task is in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskKind {
-    /// `DescribeNewUcdnRefreshCacheTask`: cached copies are thrown away.
-    #[default]
-    Refresh,
-    /// `DescribeNewUcdnPrefetchCacheTask`: copies are fetched before visitors ask.
-    Prefetch,
+words! {
+    /// Which of the vendor's two lists a task is in.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    TaskKind {
+        /// `DescribeNewUcdnRefreshCacheTask`: the CDN drops cached copies.
+        #[default]
+        Refresh = "refresh",
+        /// `DescribeNewUcdnPrefetchCacheTask`: the CDN fetches copies before visitors ask for them.
+        Prefetch = "prefetch",
+    }
 }
 
 /// A task to be listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// The control API reads it as a JSON object with the script as a string. Only `urls` is required.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSpec {
-    /// Its id; one that exists already is replaced. Default: a new one.
+    /// Replaces an existing task of this id. `None` stands for a new id.
     #[serde(default)]
     pub id: Option<String>,
-    /// Which of the two lists it is in.
+    /// Which list it is in.
     #[serde(default)]
     pub kind: TaskKind,
-    /// `Type` of the answer. Default: none.
+    /// `Type` in responses. `None` leaves it out.
     #[serde(default)]
     pub r#type: Option<String>,
-    /// When it was submitted, as unix seconds of the stand-in's clock; not listed before. Default: that of the task it
-    /// replaces, else now.
+    /// Unix seconds of the submission by the simulator's clock; the task is not listed before. `None` stands for the
+    /// time of the task that it replaces, else for now.
     #[serde(default)]
     pub created: Option<i64>,
     /// Whether it belongs to whole-site acceleration.
     #[serde(default)]
     pub is_dcdn: bool,
-    /// The project that alone sees it. Default: all do.
+    /// The only project that sees it. `None` if all do.
     #[serde(default)]
     pub project_id: Option<String>,
-    /// Its URLs; the same may stand twice.
+    /// May hold the same URL twice.
     pub urls: Vec<String>,
-    /// What becomes of it. In JSON by default that of submitted ones.
+    /// What becomes of it.
     #[serde(default)]
     pub script: Script,
 }
 
 impl TaskSpec {
-    /// A refresh task with these URLs, submitted now, that follows the script.
+    /// A refresh task of type `file` with these URLs, submitted now.
     #[must_use]
     pub fn new<'a>(urls: impl IntoIterator<Item = &'a str>, script: Script) -> Self {
         Self {
@@ -61,24 +66,18 @@ impl TaskSpec {
         }
     }
 
-    /// The same under this id.
+    /// The same with this id.
     #[must_use]
     pub fn with_id(mut self, id: &str) -> Self {
         self.id = Some(id.to_owned());
         self
     }
 
-    /// The same in the list of this kind.
-    #[must_use]
-    pub fn of_kind(mut self, kind: TaskKind) -> Self {
-        self.kind = kind;
-        self
-    }
-
     /// The same in the prefetch list.
     #[must_use]
-    pub fn prefetch(self) -> Self {
-        self.of_kind(TaskKind::Prefetch)
+    pub fn prefetch(mut self) -> Self {
+        self.kind = TaskKind::Prefetch;
+        self
     }
 
     /// The same, submitted at this time (unix seconds).
@@ -89,7 +88,7 @@ impl TaskSpec {
     }
 }
 
-/// A task that the stand-in holds.
+/// A task on the simulator's lists.
 #[derive(Clone, Debug)]
 pub(crate) struct SimulatedTask {
     pub(crate) id: String,
@@ -101,18 +100,20 @@ pub(crate) struct SimulatedTask {
     pub(crate) is_dcdn: bool,
     pub(crate) project_id: Option<String>,
     pub(crate) urls: Vec<String>,
-    /// By time; the pair's first is when, in the stand-in's milliseconds.
+    /// Not listed before this time, in the simulator's milliseconds.
+    pub(crate) listed_from_ms: i64,
+    /// Each with its time in the simulator's milliseconds, in order.
     steps: Vec<(i64, Step)>,
 }
 
-/// A task as it is at a moment. Times are unix seconds.
+/// A task at a moment. Times are unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TaskState {
     /// Its id.
     pub id: String,
     /// Which list it is in.
     pub kind: TaskKind,
-    /// `Type` of the answer.
+    /// `Type` in responses.
     pub r#type: Option<String>,
     /// When it was submitted.
     pub created: i64,
@@ -122,16 +123,16 @@ pub struct TaskState {
     pub urls: Vec<UrlProgress>,
 }
 
-/// A URL as it is at a moment.
+/// A URL at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UrlProgress {
     /// The URL.
     pub url: String,
     /// Its status.
     pub status: String,
-    /// Per cent.
+    /// Percent.
     pub progress: i64,
-    /// When it was finished, in unix seconds.
+    /// When it was finished, in unix seconds. `None` if it is not.
     pub finished: Option<i64>,
 }
 
@@ -150,12 +151,13 @@ impl SimulatedTask {
             rank,
             is_dcdn: spec.is_dcdn,
             project_id: spec.project_id,
+            listed_from_ms: created_ms,
             steps: steps.collect(),
             urls: spec.urls,
         }
     }
 
-    /// Adds a step, its own time after `now_ms`.
+    /// Adds a step. Its time counts from `now_ms`.
     pub(crate) fn add_step(&mut self, now_ms: i64, step: Step) {
         let at_ms = now_ms.saturating_add_unsigned(step.after_ms);
         let place = self.steps.partition_point(|(time, _)| *time <= at_ms);
@@ -167,7 +169,7 @@ impl SimulatedTask {
         self.steps.iter().take(taken)
     }
 
-    /// Its own status at a moment.
+    /// The task's own status at a moment.
     pub(crate) fn status(&self, now_ms: i64) -> &str {
         self.steps_until(now_ms)
             .rev()
@@ -175,7 +177,7 @@ impl SimulatedTask {
             .unwrap_or("wait")
     }
 
-    /// When it was finished, if at this moment it is.
+    /// When it was finished. `None` if it is unfinished at this moment.
     pub(crate) fn finished_ms(&self, now_ms: i64) -> Option<i64> {
         let last = self
             .steps_until(now_ms)
@@ -184,7 +186,6 @@ impl SimulatedTask {
         is_finished(last.1.status.as_deref()?).then_some(last.0)
     }
 
-    /// All of it at a moment.
     pub(crate) fn state(&self, now_ms: i64) -> TaskState {
         let mut urls: Vec<UrlProgress> =
             self.urls.iter().map(|url| UrlProgress::new(url)).collect();
@@ -209,9 +210,12 @@ impl Step {
             others => others.as_deref(),
         };
         for (index, url) in urls.iter_mut().enumerate() {
-            match self.urls.iter().find(|step| step.url == index) {
-                Some(own) => url.change(at_ms, own.status.as_deref(), own.progress),
-                None => url.change(at_ms, others, None),
+            let mut own = self.urls.iter().filter(|step| step.url == index).peekable();
+            if own.peek().is_none() {
+                url.change(at_ms, others, None);
+            }
+            for step in own {
+                url.change(at_ms, step.status.as_deref(), step.progress);
             }
         }
     }
@@ -268,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn one_url_fails_and_the_other_succeeds() {
+    fn one_url_can_fail_while_the_other_succeeds() {
         let state = task(Script::new().failure(&[1])).state(10_000);
         assert_eq!(state.status, "failure");
         assert_eq!(state.urls[0].status, "success");
@@ -276,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_added_later_takes_back_what_looked_final() {
+    fn a_step_added_later_can_revert_a_finished_task() {
         let mut task = task(Script::new().success());
         let back = Step {
             status: Some("process".to_owned()),
@@ -289,10 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_submitted_url_says_decides_its_end() {
-        let fate = |url: &str| Script::of_submitted(&[url.to_owned()], &Script::default());
-        assert_eq!(task(fate("http://a/ok")).status(99_000), "success");
-        assert_eq!(task(fate("http://a/fail")).status(99_000), "failure");
-        assert_eq!(task(fate("http://a/stuck")).status(99_000), "process");
+    fn words_in_submitted_urls_decide_how_the_task_ends() {
+        let end = |url: &str| Script::of_submitted(&[url.to_owned()], &Script::default());
+        assert_eq!(task(end("http://a/ok")).status(99_000), "success");
+        assert_eq!(task(end("http://a/fail")).status(99_000), "failure");
+        assert_eq!(task(end("http://a/stuck")).status(99_000), "process");
     }
 }

@@ -1,4 +1,4 @@
-//! Answers as JSON, in every shape that the vendor might give them. Owns spelling; decides no content.
+//! Bodies of API responses as JSON, in every shape that the vendor might send.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::options::{
 use super::paging::Slice;
 use super::tasks::UrlProgress;
 
-/// An error that the API answers, with HTTP 200.
+/// An error of the API. It is sent with HTTP status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) ret_code: i64,
@@ -24,36 +24,37 @@ impl Refusal {
         }
     }
 
-    /// 230: this parameter is not as it must be.
+    /// 230: this parameter is missing or malformed.
     pub(crate) fn parameter(name: &str) -> Self {
         Self::new(230, format!("Params [{name}] not available"))
     }
 
-    /// The answer's body. The gateway names no action if the request named none.
+    /// The response body. It names no action if the request named none.
     pub(crate) fn body(&self, action: Option<&str>, options: &Options) -> String {
         let mut fields = Map::new();
         if options.error_action == Presence::Present
             && let Some(action) = action
         {
-            fields.insert("Action".to_owned(), answer_name(action));
+            fields.insert("Action".to_owned(), response_action(action));
         }
         fields.insert("Message".to_owned(), json!(self.message));
         finished(fields, self.ret_code, options)
     }
 }
 
-/// How many of each the whole list holds.
+/// Counts over the whole list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) tasks: usize,
     pub(crate) urls: usize,
 }
 
-/// The answer to a list request.
+/// The response to a list request.
 pub(crate) fn list_body(
     action: &str,
     page: &[Slice<'_>],
     totals: Totals,
+    shape: ListShape,
     now_ms: i64,
     options: &Options,
 ) -> String {
@@ -62,26 +63,26 @@ pub(crate) fn list_body(
         .map(|slice| task_value(slice, now_ms, options))
         .collect();
     let mut fields = Map::new();
-    fields.insert("Action".to_owned(), answer_name(action));
-    let total = match options.task_list {
+    fields.insert("Action".to_owned(), response_action(action));
+    let total = match shape {
         ListShape::Empty => Some(number(0, options)),
         _ => total_value(page.len(), totals, options),
     };
     insert_some(&mut fields, "TotalCount", total);
-    let list = list_value(tasks, options.task_list, options);
+    let list = list_value(tasks, shape, options);
     insert_some(&mut fields, "TaskList", list);
     finished(fields, 0, options)
 }
 
-/// The answer to a submission.
+/// The response to a submission.
 pub(crate) fn submit_body(action: &str, task_id: &str, options: &Options) -> String {
     let mut fields = Map::new();
-    fields.insert("Action".to_owned(), answer_name(action));
+    fields.insert("Action".to_owned(), response_action(action));
     fields.insert("TaskId".to_owned(), json!(task_id));
     finished(fields, 0, options)
 }
 
-fn answer_name(action: &str) -> Value {
+fn response_action(action: &str) -> Value {
     json!(format!("{action}Response"))
 }
 
@@ -92,7 +93,7 @@ fn finished(mut fields: Map<String, Value>, ret_code: i64, options: &Options) ->
         NumberShape::Missing => None,
     };
     insert_some(&mut fields, "RetCode", code);
-    if options.undocumented_field == Presence::Present {
+    if options.extra_field == Presence::Present {
         fields.insert("Test".to_owned(), json!({ "nested": [1, null] }));
     }
     respelled(Value::Object(fields), options.key_case).to_string()
@@ -174,7 +175,7 @@ fn task_value(slice: &Slice<'_>, now_ms: i64, options: &Options) -> Value {
     insert_some(&mut fields, "Type", state.r#type.map(Value::String));
     let list = list_value(urls, options.url_list, options);
     insert_some(&mut fields, "UrlLists", list);
-    if options.undocumented_field == Presence::Present {
+    if options.extra_field == Presence::Present {
         fields.insert("Test".to_owned(), Value::Null);
     }
     Value::Object(fields)
@@ -242,7 +243,11 @@ mod tests {
 
     const ACTION: &str = "DescribeNewUcdnRefreshCacheTask";
 
-    fn answered(options: &Options) -> Value {
+    fn body(options: &Options) -> Value {
+        shaped_body(ListShape::Array, options)
+    }
+
+    fn shaped_body(shape: ListShape, options: &Options) -> Value {
         let script = Script::new().becomes("process");
         let spec = TaskSpec::new(["http://a/1", "http://a/2"], script);
         let task = SimulatedTask::new("t".to_owned(), 0, 1_548_051_097_000, spec);
@@ -251,7 +256,7 @@ mod tests {
             urls: 0..2,
         }];
         let totals = Totals { tasks: 1, urls: 2 };
-        let body = list_body(ACTION, &page, totals, 1_600_000_000_000, options);
+        let body = list_body(ACTION, &page, totals, shape, 1_600_000_000_000, options);
         serde_json::from_str(&body).unwrap()
     }
 
@@ -264,41 +269,38 @@ mod tests {
         let expected = json!({ "Action": "DescribeNewUcdnRefreshCacheTaskResponse", "RetCode": 0,
             "TotalCount": 1, "TaskList": [{ "TaskId": "t", "Status": "process", "Type": "file",
             "CreateTime": 1_548_051_097, "UrlLists": [url("http://a/1"), url("http://a/2")] }] });
-        assert_eq!(answered(&Options::default()), expected);
+        assert_eq!(body(&Options::default()), expected);
     }
 
     #[test]
     fn numbers_keys_and_codes_change_their_spelling() {
-        let answer = answered(&Options {
+        let body = body(&Options {
             numbers: NumberShape::Text,
             ret_code: NumberShape::Text,
             key_case: KeyCase::Lower,
             total_count: TotalCount::Urls,
             ..Options::default()
         });
-        assert_eq!(answer["retcode"], "0");
-        assert_eq!(answer["totalcount"], "2");
-        assert_eq!(answer["tasklist"][0]["urllists"][0]["progress"], "40");
+        assert_eq!(body["retcode"], "0");
+        assert_eq!(body["totalcount"], "2");
+        assert_eq!(body["tasklist"][0]["urllists"][0]["progress"], "40");
     }
 
     #[test]
     fn a_list_may_be_missing_although_tasks_are_counted() {
-        let answer = answered(&Options {
-            task_list: ListShape::Missing,
-            ..Options::default()
-        });
-        assert_eq!(answer["TotalCount"], 1);
-        assert!(answer.get("TaskList").is_none());
+        let body = shaped_body(ListShape::Missing, &Options::default());
+        assert_eq!(body["TotalCount"], 1);
+        assert!(body.get("TaskList").is_none());
     }
 
     #[test]
     fn unfinished_urls_have_times_of_every_kind() {
         let time = |unfinished_time| {
-            let answer = answered(&Options {
+            let body = body(&Options {
                 unfinished_time,
                 ..Options::default()
             });
-            answer["TaskList"][0]["UrlLists"][0]
+            body["TaskList"][0]["UrlLists"][0]
                 .get("FinishTime")
                 .cloned()
         };
@@ -322,12 +324,12 @@ mod tests {
 
     #[test]
     fn urls_may_come_twice_and_in_another_order() {
-        let answer = answered(&Options {
+        let body = body(&Options {
             repeated_url: Presence::Present,
             url_order: UrlOrder::Reversed,
             ..Options::default()
         });
-        let urls = answer["TaskList"][0]["UrlLists"].as_array().unwrap();
+        let urls = body["TaskList"][0]["UrlLists"].as_array().unwrap();
         let names: Vec<&Value> = urls.iter().map(|url| &url["Url"]).collect();
         assert_eq!(names, ["http://a/1", "http://a/2", "http://a/1"]);
     }
@@ -339,12 +341,9 @@ mod tests {
             ..Options::default()
         };
         let totals = Totals { tasks: 0, urls: 0 };
-        let body = list_body(ACTION, &[], totals, 0, &options);
+        let body = list_body(ACTION, &[], totals, ListShape::Array, 0, &options);
         assert!(body.contains(r#""TaskList":{}"#), "{body}");
-        let sudden = answered(&Options {
-            task_list: ListShape::Empty,
-            ..Options::default()
-        });
+        let sudden = shaped_body(ListShape::Empty, &Options::default());
         assert_eq!(
             (&sudden["TaskList"], &sudden["TotalCount"]),
             (&json!([]), &json!(0))
@@ -354,11 +353,11 @@ mod tests {
     #[test]
     fn the_total_is_anything() {
         let total = |total_count| {
-            let answer = answered(&Options {
+            let body = body(&Options {
                 total_count,
                 ..Options::default()
             });
-            answer.get("TotalCount").cloned()
+            body.get("TotalCount").cloned()
         };
         assert_eq!(total(TotalCount::Absent), None);
         assert_eq!(total(TotalCount::Null), Some(Value::Null));

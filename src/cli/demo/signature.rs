@@ -1,5 +1,4 @@
-//! The receiver's side of Standard Webhooks: as anybody would write it from the specification, and not with the code
-//! that signs. Pure.
+//! Verifies Standard Webhooks signatures, written from the specification. It shares no code with the signing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,10 +7,10 @@ use sha2::Sha256;
 
 use crate::domain::model::Timestamp;
 
-/// How far a request's time may be from ours: an old one may be somebody's copy.
+/// Largest difference between a request's timestamp and now. An older request may be a replay.
 const TOLERANCE_SECONDS: u64 = 5 * 60;
 
-/// What a request says of itself.
+/// The signed parts of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Signed<'a> {
     /// `webhook-id`.
@@ -20,12 +19,12 @@ pub(super) struct Signed<'a> {
     pub(super) timestamp: &'a str,
     /// `webhook-signature`: one or several, separated by spaces.
     pub(super) signature: &'a str,
-    /// As it came.
+    /// The raw body.
     pub(super) body: &'a [u8],
 }
 
 impl Signed<'_> {
-    /// Whether one of the signatures was made with this key, and lately.
+    /// Whether one of the signatures was made with this key, within the tolerance.
     pub(super) fn is_by(&self, key: &[u8], now: Timestamp) -> bool {
         let age = self
             .timestamp
@@ -71,13 +70,13 @@ mod tests {
     }
 
     #[test]
-    fn the_specifications_example_is_genuine() {
+    fn the_example_of_the_specification_is_genuine() {
         assert!(is_genuine(EXAMPLE, 1_649_367_553));
         assert!(is_genuine(EXAMPLE, 1_649_367_553 + 300));
     }
 
     #[test]
-    fn old_requests_changed_ones_and_nonsense_are_not() {
+    fn old_changed_and_malformed_requests_are_not_genuine() {
         let now = 1_649_367_553;
         assert!(!is_genuine(EXAMPLE, now + 301));
         let changed = [

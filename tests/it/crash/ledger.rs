@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use ucdn_simulator::Delivery;
+
 use super::run::{Ending, Lived, RUN_HEADER};
 use super::stage::is_final;
 use super::told::Told;
-use crate::harness::{Delivery, Receiver};
+use crate::harness::Receiver;
 
 /// So many answers of one webhook may be had and not yet be recorded when the program dies: the youngest.
 const MOST_UNRECORDED: usize = 32;

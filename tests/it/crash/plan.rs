@@ -5,10 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ucdn_simulator::{Effect, Fault, Script, Step, TaskSpec, UrlStep};
+use ucdn_simulator::{Effect, Fault, HttpResponse, Script, Sending, Step, TaskSpec, UrlStep};
 use ucdn_watch::config::Environment;
-
-use crate::harness::{Answer, Manner};
 
 /// Where all choices come from; printed if the test fails.
 pub(super) struct Seed(u64);
@@ -132,13 +130,13 @@ pub(super) fn instant(rng: &mut Rng, receivers: usize) -> Instant {
 }
 
 /// What a receiver that is not well answers next.
-pub(super) fn flaky_answer(rng: &mut Rng) -> Answer {
+pub(super) fn flaky_answer(rng: &mut Rng) -> HttpResponse {
     match rng.u8(..40) {
-        0 => Answer::status(503),
-        1 => Answer::status(0).sent(Manner::Reset),
-        2 => Answer::hang(),
-        3 => Answer::status(422),
-        _ => Answer::status(200),
+        0 => HttpResponse::status(503),
+        1 => HttpResponse::status(0).sent(Sending::Reset),
+        2 => HttpResponse::hang(),
+        3 => HttpResponse::status(422),
+        _ => HttpResponse::status(200),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use ucdn_simulator::AnswerRecord;
+use ucdn_simulator::ResponseRecord;
 
 use super::run::{Ending, Lived, RUN_HEADER};
 use super::stage::OLD;
@@ -70,13 +70,13 @@ struct History {
 
 impl Polls {
     /// The polls whose action has this word in it.
-    pub(super) fn of(answers: &[AnswerRecord], action: &str, lived: &[Lived]) -> Self {
-        let is_asked = |it: &&AnswerRecord| {
+    pub(super) fn of(answers: &[ResponseRecord], action: &str, lived: &[Lived]) -> Self {
+        let is_asked = |it: &&ResponseRecord| {
             let asked = it.request.action.as_deref().unwrap_or_default();
             // The target that some configs have besides is about another list of the same kind.
             asked.contains(action) && it.request.is_dcdn.is_none()
         };
-        let mut answers: Vec<&AnswerRecord> = answers.iter().filter(is_asked).collect();
+        let mut answers: Vec<&ResponseRecord> = answers.iter().filter(is_asked).collect();
         // A request of a dying run may be read only after one of the next run.
         answers.sort_by_key(|it| (run(it), it.request.number));
         let mut polls = Vec::new();
@@ -123,15 +123,15 @@ impl Polls {
     }
 }
 
-fn run(answer: &AnswerRecord) -> usize {
+fn run(answer: &ResponseRecord) -> usize {
     answer.request.headers[RUN_HEADER].parse().unwrap()
 }
 
 /// A poll begins with the list's first page.
-fn polls_of_run(answers: &[&AnswerRecord]) -> Vec<Poll> {
+fn polls_of_run(answers: &[&ResponseRecord]) -> Vec<Poll> {
     let begins =
-        |it: &AnswerRecord| it.request.offset.unwrap_or(0) == 0 && it.request.task_ids.is_empty();
-    let mut before: Option<&AnswerRecord> = None;
+        |it: &ResponseRecord| it.request.offset.unwrap_or(0) == 0 && it.request.task_ids.is_empty();
+    let mut before: Option<&ResponseRecord> = None;
     answers
         .chunk_by(|_, next| !begins(next))
         .map(|answers| Poll {
@@ -142,9 +142,9 @@ fn polls_of_run(answers: &[&AnswerRecord]) -> Vec<Poll> {
         .collect()
 }
 
-fn beginning(before: Option<&AnswerRecord>, first: &AnswerRecord) -> Beginning {
-    let window = |it: &AnswerRecord| (it.request.begin, it.request.end);
-    let may_step_back = |it: &AnswerRecord| {
+fn beginning(before: Option<&ResponseRecord>, first: &ResponseRecord) -> Beginning {
+    let window = |it: &ResponseRecord| (it.request.begin, it.request.end);
+    let may_step_back = |it: &ResponseRecord| {
         it.request.offset > Some(0) && window(it) == window(first) && tasks(it).is_some()
     };
     if before.is_some_and(may_step_back) {
@@ -154,7 +154,7 @@ fn beginning(before: Option<&AnswerRecord>, first: &AnswerRecord) -> Beginning {
     }
 }
 
-fn tasks(answer: &AnswerRecord) -> Option<Vec<Task>> {
+fn tasks(answer: &ResponseRecord) -> Option<Vec<Task>> {
     let body: Value = serde_json::from_str(answer.body.as_deref()?).ok()?;
     let is_good = answer.status == 200 && body["RetCode"] == 0;
     is_good.then(|| {

@@ -41,7 +41,7 @@ pub(super) struct Figures {
 impl Stage {
     pub(super) fn set(seed: Seed) -> Self {
         let scene = Scene::new();
-        scene.api.keep_answers();
+        scene.api.record_responses();
         for n in 0..8 {
             let paged = plan::new_task(&format!("paged-{n}"));
             scene.api.add_task(paged.prefetch());
@@ -158,7 +158,9 @@ impl Stage {
     /// Everything is well from here on, and what is still to be told is told.
     pub(super) fn come_to_rest(&mut self) {
         self.scene.api.clear_faults();
-        self.hooks.iter().for_each(|hook| hook.receiver.be_well());
+        self.hooks
+            .iter()
+            .for_each(|hook| hook.receiver.accept_all());
         let mut watcher = self.next_run().start(Mode::Daemon);
         // Enough polls for a task that is gone to be vanished.
         self.scene.wait_for_polls(40);
@@ -181,7 +183,7 @@ impl Stage {
         for hook in &self.hooks {
             repeats += ledger::assert_in_order_and_whole(hook, &told, &self.lived);
         }
-        let answers = self.scene.api.answers();
+        let answers = self.scene.api.responses();
         for (target, action) in [("shop", "Refresh"), ("long", "Prefetch")] {
             let polls = Polls::of(&answers, action, &self.lived);
             let told: Vec<Told> = told
@@ -242,7 +244,10 @@ fn change(api: &Simulator, choices: &mut Rng, made: &mut u64) {
     let known: Vec<TaskSpec> = api
         .tasks()
         .into_iter()
-        .map(|task| plan::new_task(&task.id).of_kind(task.kind))
+        .map(|task| TaskSpec {
+            kind: task.kind,
+            ..plan::new_task(&task.id)
+        })
         .collect();
     match plan::change(choices, made, &known) {
         Change::Add(task) => {

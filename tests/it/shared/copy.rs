@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 
+use ucdn_simulator::Delivery;
+
 use super::{new_schema, server_url};
-use crate::harness::{Delivery, Ended, Scene, types};
+use crate::harness::{Ended, Scene, types};
 use crate::state_copy::{ids, owing};
 
 fn run(scene: &Scene, url: &str, arguments: &[&str]) -> Ended {
@@ -24,7 +26,7 @@ fn a_state_goes_into_the_database_and_back_and_nothing_is_told_twice_or_lost() {
             .set("", "state", "{ env = \"STATE_URL\" }")
             .text("poll", "first_run", "all")
     });
-    scene.hook.be_well();
+    scene.hook.accept_all();
     let tried = ids(&scene);
     run(&scene, &url, &["deliveries", "retry", "--all"]).with_code(0);
     run(&scene, &url, &["--once"]).with_code(0);

@@ -1,15 +1,16 @@
-//! The demo's plot: which tasks there are, and what becomes of them. Prints nothing.
+//! Scenario of `demo`: its tasks and what becomes of them.
 
 use std::time::Duration;
 
-use crate::clock::{CancelToken, Woken};
 use ucdn_simulator::{Script, Simulator, Step, TaskSpec, UrlStep};
 
-/// The task that the API forgets, and when.
+use crate::clock::{CancelToken, Woken};
+
+/// The task that the API forgets while it is in flight.
 const FORGOTTEN: &str = "old-campaign";
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(17);
 
-/// Puts all tasks on the list; those of later seconds appear then.
+/// Adds all tasks. Those with a later creation time appear at that time.
 pub(super) fn begin(simulator: &Simulator) {
     let now = simulator.now_seconds();
     let add = |id: &str, created: i64, files: &[&str], script: Script| {
@@ -60,7 +61,7 @@ pub(super) fn begin(simulator: &Simulator) {
     add("search-index", 20, &["search.idx"], quick());
 }
 
-/// Waits for the end, and lets the API forget a task meanwhile.
+/// Waits for the end of the demo and removes [`FORGOTTEN`] on the way.
 pub(super) fn follow(simulator: &Simulator, stop: &CancelToken, span: Duration) {
     if stop.sleep(span.min(FORGOTTEN_AFTER)) == Woken::Stopped {
         return;
@@ -72,7 +73,7 @@ pub(super) fn follow(simulator: &Simulator, stop: &CancelToken, span: Duration) 
     }
 }
 
-/// A URL fails while the task is still being worked on; then the task fails as a whole.
+/// One URL fails while the task is in process, and later the task fails.
 fn one_by_one() -> Script {
     let step = |url, status, after| Step {
         after_ms: after,
