@@ -27,8 +27,10 @@ pub(super) fn check(
         roles.add(&file.value, file.location.path());
     }
     let mut checked = Ok(());
-    if let Some(Spanned { location, value }) = state
-        && let Some(path) = state_file(value)
+    if let Some(Spanned {
+        location,
+        value: StateLocation::File(path),
+    }) = state
     {
         checked = check_state(env, &mut roles, location, path);
     }
@@ -39,14 +41,6 @@ pub(super) fn check(
             .and(roles.check_free(env, location, &textfile.value));
     }
     checked
-}
-
-fn state_file(state: &StateLocation) -> Option<&Path> {
-    match state {
-        StateLocation::File(path) => Some(path),
-        #[cfg(feature = "postgres")]
-        StateLocation::Postgres(_) => None,
-    }
 }
 
 fn check_state(
