@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// From an hour's first second to its last.
 const LAST_SECOND: Duration = Duration::from_secs(3599);
 
-/// DurationStats are computed from at most this many tasks of an hour, the newest.
+/// Durations are computed from at most this many tasks of an hour, the newest.
 pub(super) const SAMPLE: usize = 100;
 
 /// Tasks listed as failed, and tasks listed as stalled.
@@ -75,7 +75,7 @@ pub(super) struct Hour {
     pub(super) durations: Option<DurationStats>,
 }
 
-/// DurationStats of tasks, from submission to the end of the last URL.
+/// Durations of tasks, from submission to the end of the last URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DurationStats {
     /// Tasks that were measured.
