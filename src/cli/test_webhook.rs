@@ -78,7 +78,13 @@ fn send(name: &WebhookName, webhook: &Webhook, clock: &dyn Clock) -> (String, Re
         Disposition::Delivered => Reached::Yes,
         Disposition::Retry { .. } | Disposition::Rejected | Disposition::Gone => Reached::No,
     };
-    (format!("{name}: {response} in {latency} ms"), reached)
+    let took = match response {
+        EndpointResponse::VendorError(_) => format!("; it took {latency} ms"),
+        EndpointResponse::Status { .. } | EndpointResponse::NoResponse(_) => {
+            format!(" in {latency} ms")
+        }
+    };
+    (format!("{name}: {response}{took}"), reached)
 }
 
 fn post(endpoint: &HttpEndpoint, clock: &dyn Clock) -> EndpointResponse {
