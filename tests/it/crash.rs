@@ -34,7 +34,7 @@ fn a_kill_in_any_system_call_loses_no_event_and_invents_none() {
     if !can_trace() {
         return;
     }
-    let mut crash_test = CrashTest::set(Seed::from_environment());
+    let mut crash_test = CrashTest::new(Seed::from_environment());
     crash_test.kill_in_system_call(SYNCS, 1..=14);
     crash_test.kill_in_system_call("pwrite64", (1..=61).step_by(3));
     crash_test.kill_in_system_call("sendto", 1..=8);
@@ -51,7 +51,7 @@ fn a_stop_during_a_commit_is_in_time_and_loses_no_event() {
     if !can_trace() {
         return;
     }
-    let mut crash_test = CrashTest::set(Seed::from_environment());
+    let mut crash_test = CrashTest::new(Seed::from_environment());
     crash_test.stop_during_commits(8);
     crash_test.recover();
     crash_test.check();
@@ -59,7 +59,7 @@ fn a_stop_during_a_commit_is_in_time_and_loses_no_event() {
 
 #[test]
 fn a_hundred_reloads_of_valid_and_invalid_configs_lose_no_event() {
-    let mut crash_test = CrashTest::set(Seed::from_environment());
+    let mut crash_test = CrashTest::new(Seed::from_environment());
     crash_test.reload(100);
     crash_test.recover();
     let summary = crash_test.check();
@@ -68,7 +68,7 @@ fn a_hundred_reloads_of_valid_and_invalid_configs_lose_no_event() {
 
 fn survive(deaths: u32) -> CrashSummary {
     let seed = Seed::from_environment();
-    let mut crash_test = CrashTest::set(seed);
+    let mut crash_test = CrashTest::new(seed);
     crash_test.kill_repeatedly(deaths);
     crash_test.recover();
     crash_test.check()

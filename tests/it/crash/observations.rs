@@ -23,7 +23,7 @@ struct Poll {
     /// The tasks of each response. `None` if it broke off or is an error.
     answers: Vec<Option<Vec<Task>>>,
     certainty: Certainty,
-    poll_start: PollStart,
+    start: PollStart,
 }
 
 /// Whether a first page begins a poll. A walk also steps back to it if its pages do not fit together.
@@ -99,7 +99,7 @@ impl Polls {
     fn end(&self, poll: usize) -> usize {
         let rest = self.0[poll + 1..].iter();
         poll + rest
-            .take_while(|it| it.poll_start == PollStart::Uncertain)
+            .take_while(|it| it.start == PollStart::Uncertain)
             .count()
     }
 
@@ -141,7 +141,7 @@ fn polls_of_run(answers: &[&ResponseRecord]) -> Vec<Poll> {
         .map(|answers| Poll {
             answers: answers.iter().map(|it| tasks(it)).collect(),
             certainty: Certainty::Committed,
-            poll_start: poll_start(before.replace(answers[answers.len() - 1]), answers[0]),
+            start: poll_start(before.replace(answers[answers.len() - 1]), answers[0]),
         })
         .collect()
 }
