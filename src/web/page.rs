@@ -90,7 +90,7 @@ fn error_page(app: &AppState, status: StatusCode, heading: &str, reason: &str) -
         severity,
         now: app.clock.now(),
         main: html! {
-            section.summary.(class) role="status" data-part="summary" {
+            section.issues.(class) role="status" data-part="issues" {
                 h1 { (heading) }
                 p { (text::outside(reason)) }
             }

@@ -112,6 +112,53 @@ fn health_is_answered_while_another_request_is_handled() {
     drop(server);
 }
 
+/// Time stands still, and reading the wall clock hangs until the test drops the sender. Pages and `/api` read it first.
+#[derive(Debug)]
+struct HangingClock {
+    release: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Clock for HangingClock {
+    fn now(&self) -> Timestamp {
+        let _ = self.release.lock().unwrap().recv();
+        Timestamp::EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn age(&self, _: Timestamp) -> Age {
+        Age::Observed(Duration::ZERO)
+    }
+}
+
+#[test]
+fn health_and_metrics_do_not_wait_for_queued_pages_and_api_requests() {
+    let (release, released) = mpsc::channel();
+    let clock = HangingClock {
+        release: Mutex::new(released),
+    };
+    let server = listen(AppState {
+        clock: Arc::new(clock),
+        ..app_state(|| "made".to_owned())
+    });
+    let queued: Vec<TcpStream> = (0..60)
+        .map(|_| ask(&server, "/api/events?url=zzz"))
+        .collect();
+    for (path, status) in [("/metrics", 200), ("/healthz", 200), ("/readyz", 503)] {
+        let response = get(&server, path);
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(response.starts_with(&expected), "{path}: {response}");
+    }
+    drop(release);
+    drop(queued);
+}
+
 #[test]
 fn a_long_response_is_complete_and_slow_readers_delay_no_other_request() {
     const LENGTH: usize = 20 << 20;

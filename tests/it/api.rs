@@ -1,4 +1,4 @@
-//! `/api/tasks` and `/api/events`: what the commands print as JSON, over HTTP and page by page.
+//! `/api/tasks` and `/api/events`: same content, filters and words as the commands.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ struct Watched {
     address: SocketAddr,
 }
 
-/// Five tasks, the fifth of them the newest; `t2` failed, `t4` is at work. The first two events are those of `t1`.
+/// Five tasks, of which `t5` is the newest. `t2` has failed and `t4` is processed. The first two events are those of `t1`.
 fn watched() -> Watched {
     let scene = Scene::with(|config: ConfigText| {
         config
@@ -117,7 +117,7 @@ fn the_filters_are_those_of_the_commands() {
 }
 
 #[test]
-fn next_leads_through_all_of_it_page_by_page() {
+fn next_leads_through_all_pages() {
     let watched = watched();
     let mut ids = Vec::new();
     let mut path = "/api/tasks?limit=2".to_owned();

@@ -1,4 +1,4 @@
-//! Metrics, as Prometheus reads them: over HTTP, from the textfile, and by the rules and the dashboard that we ship.
+//! Metrics as Prometheus reads them: over HTTP, from the textfile, and in the shipped rules and dashboard.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use ucdn_simulator::{Effect, Fault, HttpResponse};
 use crate::harness::visitor::{address_of, get};
 use crate::harness::{ConfigText, Program, Scene, eventually, task};
 
-/// Name, type and labels of each: the contract's, and those that we add.
+/// Name, type and labels of each metric.
 const FAMILIES: [(&str, &str, &[&str]); 18] = [
     ("ucdn_watch_build_info", "gauge", &["version"]),
     ("ucdn_watch_polls_total", "counter", &["outcome", "target"]),
@@ -52,12 +52,12 @@ const FAMILIES: [(&str, &str, &[&str]); 18] = [
     ("ucdn_watch_state_set_aside", "gauge", &[]),
 ];
 
-/// A text, read.
+/// A parsed text.
 #[derive(Debug)]
 struct Metrics {
-    /// Types by names.
+    /// Type by name.
     types: BTreeMap<String, String>,
-    /// Values by name and labels, as they are written.
+    /// Value by name and labels, as written.
     samples: BTreeMap<String, f64>,
 }
 
@@ -96,7 +96,7 @@ impl Metrics {
         *value.unwrap_or_else(|| panic!("{sample} is not among {:#?}", self.samples))
     }
 
-    /// Names, and the labels of each sample. No value of a label that we know holds a comma.
+    /// The labels of each sample by name. No label value contains a comma.
     fn labelled(&self) -> impl Iterator<Item = (&str, Vec<(&str, &str)>)> {
         self.samples.keys().map(|sample| {
             let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
@@ -123,7 +123,7 @@ fn wait_for(watcher: &Program, sample: &str, value: f64) {
 }
 
 #[test]
-fn every_metric_is_there_from_the_start_with_labels_of_the_config_and_fixed_words_alone() {
+fn every_metric_exists_from_the_start_with_labels_from_the_config_and_fixed_words() {
     let scene = Scene::with(listening);
     scene.api.add_task(task("CANARY-id"));
     let watcher = scene.watch();
@@ -170,7 +170,7 @@ fn every_metric_is_there_from_the_start_with_labels_of_the_config_and_fixed_word
 }
 
 #[test]
-fn a_tasks_life_is_counted() {
+fn each_transition_of_a_task_is_counted() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     wait_for(&watcher, "ucdn_watch_failed_polls{target=\"shop\"}", 0.0);
@@ -193,13 +193,13 @@ fn a_tasks_life_is_counted() {
         "ucdn_watch_deliveries_total{webhook=\"ops\",outcome=\"delivered\"}",
         3.0,
     );
-    // Counted with the answer, and written down after that.
+    // Counted when the response arrives, before the state records it.
     wait_for(
         &watcher,
         "ucdn_watch_deliveries_pending{webhook=\"ops\"}",
         0.0,
     );
-    // What a poll counts at its end; the state tells of a task before that.
+    // Counted when the poll ends, after the state has the task.
     wait_for(
         &watcher,
         "ucdn_watch_refresh_duration_seconds_count{target=\"shop\"}",
@@ -265,7 +265,7 @@ fn a_tasks_life_is_counted() {
 }
 
 #[test]
-fn trouble_is_counted_by_its_kind() {
+fn failures_are_counted_by_outcome() {
     let scene = Scene::with(|config| {
         listening(config).text("webhooks.other", "url", "http://127.0.0.1:1/")
     });
@@ -330,7 +330,7 @@ fn trouble_is_counted_by_its_kind() {
 }
 
 #[test]
-fn a_target_that_the_config_no_longer_has_leaves_no_gauge_behind() {
+fn gauges_of_a_removed_target_disappear() {
     let scene = Scene::with(|config| listening(config).text("targets.gone", "tasks", "prefetch"));
     let watcher = scene.watch();
     wait_for(&watcher, "ucdn_watch_failed_polls{target=\"gone\"}", 0.0);
@@ -350,7 +350,7 @@ fn a_target_that_the_config_no_longer_has_leaves_no_gauge_behind() {
 }
 
 #[test]
-fn a_state_that_was_set_aside_is_told() {
+fn a_state_that_was_set_aside_is_reported() {
     let scene = Scene::with(listening);
     fs::write(
         scene.state_path(),
@@ -370,7 +370,7 @@ fn textfile(scene: &Scene) -> Metrics {
 }
 
 #[test]
-fn a_single_run_writes_the_textfile_and_a_bad_one_remembers_the_last_good_one() {
+fn once_writes_the_textfile_and_a_failed_run_keeps_the_last_success() {
     let scene = Scene::with(with_textfile);
     scene.api.add_task(task("t"));
     scene.once().with_code(0);
@@ -397,7 +397,7 @@ fn a_single_run_writes_the_textfile_and_a_bad_one_remembers_the_last_good_one() 
 }
 
 #[test]
-fn a_textfile_that_can_not_be_written_is_told_and_spoils_nothing() {
+fn an_unwritable_textfile_is_logged_and_harms_nothing() {
     let scene = Scene::with(|config| config.text("metrics", "textfile", "nowhere/ucdn_watch.prom"));
     let ended = scene.once().with_code(0);
     let complaints = ended
@@ -419,7 +419,7 @@ fn a_textfile_that_can_not_be_written_is_told_and_spoils_nothing() {
 }
 
 #[test]
-fn the_daemon_writes_the_textfile_again_and_again() {
+fn the_daemon_rewrites_the_textfile_after_each_poll() {
     let scene = Scene::with(with_textfile);
     let _watcher = scene.watch();
     let path = scene.folder().join("ucdn_watch.prom");
@@ -431,7 +431,7 @@ fn the_daemon_writes_the_textfile_again_and_again() {
     });
 }
 
-/// Every name of a metric of ours in a text.
+/// Names of this program's metrics in a text.
 fn named(text: &str) -> BTreeSet<&str> {
     let names = text.match_indices("ucdn_watch_").map(|(start, _)| {
         let rest = &text[start..];
@@ -442,7 +442,7 @@ fn named(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn rules_and_dashboard_ask_for_metrics_that_there_are() {
+fn rules_and_dashboard_use_existing_metrics() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib");
     let known: BTreeSet<&str> = FAMILIES.iter().map(|(name, ..)| *name).collect();
     let read = |name: &str| fs::read_to_string(format!("{root}/{name}")).unwrap();

@@ -1,4 +1,4 @@
-//! The status page as the running program serves it. What a browser makes of it, tests/page/check.py looks at.
+//! The status page of the running program. tests/page/check.py checks it in a browser.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ fn read(address: SocketAddr, path: &str) -> String {
 }
 
 #[track_caller]
-fn comes_to_say(watcher: &Program, path: &str, text: &str) -> String {
+fn wait_for_text(watcher: &Program, path: &str, text: &str) -> String {
     let address = address_of(watcher);
     eventually(text, || {
         Some(read(address, path)).filter(|page| page.contains(text))
@@ -26,22 +26,22 @@ fn comes_to_say(watcher: &Program, path: &str, text: &str) -> String {
 }
 
 #[test]
-fn the_page_follows_what_happens() {
+fn the_page_follows_the_tasks() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
-    comes_to_say(&watcher, "/", "<title>All is well");
+    wait_for_text(&watcher, "/", "<title>All is well");
     scene.api.add_task(task("t"));
     scene.change("t", "process");
-    comes_to_say(&watcher, "/", "<span class=\"id\"><bdi>t</bdi></span>");
+    wait_for_text(&watcher, "/", "<span class=\"id\"><bdi>t</bdi></span>");
     scene.change_url("t", 0, "failure");
     scene.change("t", "failure");
-    let page = comes_to_say(&watcher, "/", "1 task failed in the last 24 hours");
+    let page = wait_for_text(&watcher, "/", "1 task failed in the last 24 hours");
     assert!(page.contains("<title>(1) "), "{page}");
     assert!(page.contains("http://example.com/t/a"), "{page}");
 }
 
 #[test]
-fn a_task_has_a_page_with_its_whole_history_and_what_became_of_it() {
+fn a_task_has_a_page_with_its_events_and_deliveries() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     scene.api.add_task(task("t/1 &"));
@@ -52,7 +52,7 @@ fn a_task_has_a_page_with_its_whole_history_and_what_became_of_it() {
     }
     scene.hook.wait_for_events(3);
     let path = "/task?target=shop&id=t%2F1+%26";
-    let page = comes_to_say(&watcher, path, "task.success");
+    let page = wait_for_text(&watcher, path, "task.success");
     let order = ["task.wait", "task.process", "task.success"];
     let order = order.map(|word| {
         page.find(word)
@@ -73,7 +73,7 @@ fn a_task_has_a_page_with_its_whole_history_and_what_became_of_it() {
 }
 
 #[test]
-fn what_is_wrong_with_the_watcher_is_on_the_page_and_no_secret_is() {
+fn issues_of_the_watcher_are_on_the_page_without_secrets() {
     let scene = Scene::with(|config| {
         listening(config)
             .text("accounts.away", "endpoint", "http://127.0.0.1:1/")
@@ -85,8 +85,8 @@ fn what_is_wrong_with_the_watcher_is_on_the_page_and_no_secret_is() {
     scene.hook.answer_always(HttpResponse::status(410));
     scene.api.add_task(task("t"));
     let watcher = scene.watch();
-    comes_to_say(&watcher, "/", "consecutive polls of cold failed");
-    let page = comes_to_say(&watcher, "/", "Webhook ops is paused");
+    wait_for_text(&watcher, "/", "consecutive polls of cold failed");
+    let page = wait_for_text(&watcher, "/", "Webhook ops is paused");
     for secret in [
         scene.hook.url(),
         scene.api.public_key(),
@@ -98,11 +98,11 @@ fn what_is_wrong_with_the_watcher_is_on_the_page_and_no_secret_is() {
     }
     scene.write_config("nonsense");
     watcher.signal(rustix::process::Signal::HUP);
-    comes_to_say(&watcher, "/", "The last config that was read is invalid");
+    wait_for_text(&watcher, "/", "The last config that was read is invalid");
 }
 
 #[test]
-fn a_browser_may_load_from_here_alone_and_nothing_that_stands_in_the_page() {
+fn the_policy_allows_only_files_of_this_server_and_nothing_inline() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     let address = address_of(&watcher);
@@ -141,7 +141,7 @@ fn a_browser_may_load_from_here_alone_and_nothing_that_stands_in_the_page() {
 }
 
 #[test]
-fn a_name_that_somebody_else_made_mean_this_machine_gets_no_page() {
+fn a_foreign_host_name_gets_no_page() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     for path in ["/", "/tasks", "/task?target=shop&id=t", "/api/events"] {
@@ -149,5 +149,23 @@ fn a_name_that_somebody_else_made_mean_this_machine_gets_no_page() {
         let page = ask(address_of(&watcher), &request);
         assert_eq!(page.status, 421, "{path}");
         assert!(!page.body.contains("shop"), "{path}: {}", page.body);
+    }
+}
+
+#[test]
+fn a_response_to_head_never_has_a_body() {
+    let scene = Scene::with(listening);
+    let watcher = scene.watch();
+    for (request, status) in [
+        ("HEAD / HTTP/1.1\r\nHost: localhost", 200),
+        ("HEAD /metrics HTTP/1.1\r\nHost: localhost", 200),
+        ("HEAD / HTTP/1.1\r\nHost: evil.example", 421),
+        ("HEAD / HTTP/1.1", 400),
+        ("HEAD /nothing HTTP/1.1\r\nHost: localhost", 404),
+        ("HEAD /api/tasks?x=y HTTP/1.1\r\nHost: localhost", 400),
+    ] {
+        let page = ask(address_of(&watcher), &format!("{request}\r\n\r\n"));
+        assert_eq!((page.status, &*page.body), (status, ""), "{request}");
+        assert_ne!(page.header("Content-Length"), "0", "{request}");
     }
 }

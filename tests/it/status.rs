@@ -1,4 +1,4 @@
-//! The HTTP listener: what it tells, to whom, and what strangers can't do to it.
+//! HTTP server: health, readiness, refused requests, hostile clients, shutdown and reload.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -23,7 +23,7 @@ fn ready(program: &Program) {
 }
 
 #[test]
-fn health_readiness_and_metrics_are_there_to_be_read() {
+fn health_readiness_and_metrics_are_served_with_security_headers() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     ready(&watcher);
@@ -65,7 +65,7 @@ fn health_readiness_and_metrics_are_there_to_be_read() {
 }
 
 #[test]
-fn only_reading_is_answered_and_only_under_names_of_this_machine() {
+fn only_get_and_head_are_served_and_only_for_host_names_of_this_machine() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     let address = address_of(&watcher);
@@ -97,7 +97,7 @@ fn only_reading_is_answered_and_only_under_names_of_this_machine() {
 }
 
 #[test]
-fn readiness_says_which_target_is_not_polled_well_and_health_goes_on() {
+fn readiness_names_failing_targets_while_health_stays_ok() {
     let scene = Scene::with(|config| listening(config).text("targets.cold", "tasks", "prefetch"));
     let watcher = scene.watch();
     ready(&watcher);
@@ -129,8 +129,8 @@ fn a_target_that_was_not_polled_yet_is_not_ready() {
 }
 
 #[test]
-fn nobody_who_asks_from_the_very_start_is_told_that_all_is_well_before_it_is() {
-    // No other test listens there: what is asked before the watcher is there must reach nobody.
+fn readiness_is_never_reported_before_the_first_polls() {
+    // No other test listens at this address, so early requests reach no other server.
     let free = TcpListener::bind("127.0.0.77:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -150,7 +150,7 @@ fn nobody_who_asks_from_the_very_start_is_told_that_all_is_well_before_it_is() {
     watcher.wait_for_log("watching: ");
 }
 
-/// What is under /proc/PID of the program.
+/// Number of entries in a folder of the program's /proc/PID.
 fn count(program: &Program, what: &str) -> usize {
     fs::read_dir(format!("/proc/{}/{what}", program.id()))
         .unwrap()
@@ -158,7 +158,7 @@ fn count(program: &Program, what: &str) -> usize {
 }
 
 #[test]
-fn whoever_connects_and_says_nothing_keeps_nobody_out() {
+fn idle_connections_keep_no_client_out() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     ready(&watcher);
@@ -167,7 +167,7 @@ fn whoever_connects_and_says_nothing_keeps_nobody_out() {
     let mut crowd = Vec::new();
     for number in 0..400 {
         let mut connection = connect(address);
-        // Some of them begin to ask.
+        // Some of them send half a request.
         if number % 3 == 0 {
             connection.write_all(b"GET /metrics HTT").unwrap();
         }
@@ -175,9 +175,9 @@ fn whoever_connects_and_says_nothing_keeps_nobody_out() {
     }
     let before = scene.api.request_count();
     assert_eq!(get(address, "/healthz").status, 200);
-    // The listener's own bound is 64; what else the program has open is few.
+    // The server's limit is 64. The rest of the program opens few files.
     assert!(count(&watcher, "fd") < 64 + 40, "{}", count(&watcher, "fd"));
-    // Polls come and go.
+    // Poll threads come and go.
     assert!(count(&watcher, "task") <= threads + 2);
     eventually("more polls", || {
         (scene.api.request_count() > before + 1).then_some(())
@@ -187,18 +187,18 @@ fn whoever_connects_and_says_nothing_keeps_nobody_out() {
 }
 
 #[test]
-fn whoever_does_not_come_to_the_end_of_a_request_is_sent_away() {
+fn an_unfinished_request_is_closed_after_a_timeout() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     let mut slow = connect(address_of(&watcher));
     slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: local")
         .unwrap();
-    // An end, and not our own patience's.
+    // End of stream, not a timeout of this test.
     assert_eq!(slow.read(&mut [0; 1]).unwrap(), 0);
 }
 
 #[test]
-fn garbage_is_answered_or_dropped_and_harms_nobody() {
+fn garbage_is_refused_and_harms_no_other_request() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     ready(&watcher);
@@ -236,7 +236,7 @@ fn garbage_is_answered_or_dropped_and_harms_nobody() {
 }
 
 #[test]
-fn a_stop_waits_for_no_visitor() {
+fn a_stop_waits_for_no_client() {
     let scene = Scene::with(listening);
     let mut watcher = scene.watch();
     ready(&watcher);
@@ -249,7 +249,7 @@ fn a_stop_waits_for_no_visitor() {
 }
 
 #[test]
-fn an_address_that_somebody_else_has_is_told_with_a_way_out() {
+fn a_taken_address_is_an_error_that_says_what_to_do() {
     let scene = Scene::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -280,11 +280,11 @@ fn a_reload_moves_the_listener_turns_it_off_and_on_and_loses_no_event() {
     scene.api.add_task(task("t"));
     scene.hook.wait_for_events(1);
 
-    // Nothing of it changed: it stays where it is.
+    // An unchanged `listen` keeps the server.
     reload(&watcher);
     assert_eq!(get(first, "/healthz").status, 200);
 
-    // A name more, at the same place.
+    // One more accepted name at the same address.
     let port = first.port();
     scene.configure(|config| config.text("http", "listen", &format!("127.0.0.1:{port}")));
     reload(&watcher);
@@ -302,7 +302,7 @@ fn a_reload_moves_the_listener_turns_it_off_and_on_and_loses_no_event() {
     );
     assert_eq!(page.status, 200);
 
-    // The same port at every address: the old listener is in the way of the new one.
+    // The same port on all addresses: the old listener must close first.
     scene.configure(|config| {
         config
             .text("http", "listen", &format!("0.0.0.0:{port}"))
@@ -324,7 +324,7 @@ fn a_reload_moves_the_listener_turns_it_off_and_on_and_loses_no_event() {
 }
 
 #[test]
-fn a_reload_to_an_address_that_can_not_be_had_changes_nothing() {
+fn a_reload_to_a_taken_address_changes_nothing() {
     let scene = Scene::with(listening);
     let watcher = scene.watch();
     ready(&watcher);
@@ -343,7 +343,7 @@ fn a_reload_to_an_address_that_can_not_be_had_changes_nothing() {
         get(address, "/metrics").body.contains(&line)
     };
     assert!(reload_success(0));
-    // The old config's webhook, too.
+    // The old config's webhook is still in effect, too.
     scene.api.add_task(task("t"));
     scene.hook.wait_for_events(1);
 

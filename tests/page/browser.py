@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol by a pipe: the standard library is all that it takes."""
+"""A headless Chromium, driven through its DevTools protocol over a pipe. Needs only the standard library."""
 
 import base64
 import json
@@ -48,7 +48,7 @@ class Browser:
                 return answer["result"]
 
     def receive(self):
-        """The next message; an event is kept as well."""
+        """The next message. An event is also kept."""
         while b"\0" not in self.unread:
             more = os.read(self.reader.fileno(), 1 << 20)
             assert more, "the browser has ended"
@@ -93,7 +93,7 @@ class Tab:
             self.browser.receive()
 
     def run(self, expression):
-        """The value of some JavaScript, which needs no script of the page's own to be allowed."""
+        """Evaluates JavaScript, also if the page allows no scripts."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, (expression, result["exceptionDetails"])
         return result["result"].get("value")
@@ -103,7 +103,7 @@ class Tab:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def complaints(self):
-        """Whatever the browser found wrong: errors, violations of the policy, failed loads, requests to elsewhere."""
+        """Everything that the browser reports: errors, policy violations, failed loads, requests to other hosts."""
         found = []
         for one in self.browser.events:
             if one.get("sessionId") != self.session:
@@ -127,7 +127,7 @@ class Tab:
         return [one["params"]["request"]["url"] for one in sent if one["method"] == "Network.requestWillBeSent"]
 
     def picture(self, path, height=None):
-        """Of the whole page, or of its upper part."""
+        """A screenshot of the whole page, or of its upper part."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], height or 20000), "scale": 1}
         shot = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)

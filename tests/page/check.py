@@ -1,6 +1,6 @@
-"""What a browser makes of the status page: loads, looks, keyboard, names, contrast. Needs Debian's `chromium`.
+"""Checks the status page in a browser: loading, layout, keyboard, accessible names, contrast. Needs Debian's `chromium`.
 
-    python3 tests/page/check.py target/release/ucdn-watch [FOLDER]    # pictures of it go into FOLDER
+    python3 tests/page/check.py target/release/ucdn-watch [FOLDER]    # screenshots go into FOLDER
 """
 
 import pathlib
@@ -8,12 +8,12 @@ import sys
 import time
 
 from browser import Browser
-from scene import HOSTILE_ID, HOSTILE_URL, eventually, troubled
+from scene import HOSTILE_ID, HOSTILE_URL, broken_scene, eventually
 
 SIZES = {"narrow": 400, "wide": 1400}
 SCHEMES = ["light", "dark"]
 
-# The least ratio of WCAG 2.1 AA for text of any size.
+# The minimum of WCAG 2.1 AA for text of any size.
 LEAST_CONTRAST = 4.5
 
 OVERFLOWING = """[...document.querySelectorAll('body *')].filter(one => {
@@ -21,7 +21,7 @@ OVERFLOWING = """[...document.querySelectorAll('body *')].filter(one => {
   return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('svg, .skip');
 }).map(one => one.tagName + '.' + one.className + ': ' + one.textContent.slice(0, 40))"""
 
-# Of each text its colour and what lies behind it, blended. Texts of pictures have their colour as `fill`.
+# Compares each text's colour with the blended background. Texts in SVG have their colour as `fill`.
 LOW_CONTRAST = """(() => {
   const parse = text => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return { r, g, b, a }; };
   const over = (top, below) => ({ r: top.r * top.a + below.r * (1 - top.a), g: top.g * top.a + below.g * (1 - top.a),
@@ -61,13 +61,13 @@ def equal(found, expected, what):
 
 
 def paths(tab):
-    """The page of each kind, by where a reader gets to it."""
+    """One page of each kind."""
     task = tab.run("document.querySelector('[data-part=attention] ul.tasks a').getAttribute('href')")
     hostile = tab.run(f"[...document.querySelectorAll('ul.tasks > li')].find(one => one.textContent.includes({HOSTILE_ID!r})).querySelector('a').getAttribute('href')")
     return ["", "tasks?status=failure", task, hostile, "tasks?status=failed+by+a+slip&limit=0", "task?target=shop&id=nothing"]
 
 
-def every_page_fits_and_can_be_read(browser, scene, folder):
+def every_page_fits_and_is_readable(browser, scene, folder):
     for size, width in SIZES.items():
         for scheme in SCHEMES:
             tab = browser.tab(width=width, scheme=scheme)
@@ -85,7 +85,7 @@ def every_page_fits_and_can_be_read(browser, scene, folder):
                 tab.run("document.querySelectorAll('details').forEach((one, at) => one.open = at === 0)")
                 if folder and path in pictured:
                     tab.picture(folder / f"{pictured[path]}-{size}-{scheme}.png", height=1400)
-            # What is no page has an error's status on purpose.
+            # Error pages have an error's status on purpose.
             complaints = [one for one in tab.complaints() if "status of 40" not in str(one)]
             equal(complaints, [], f"complaints at {width}, {scheme}")
             elsewhere = [url for url in tab.requested() if not url.startswith(scene.url)]
@@ -93,7 +93,7 @@ def every_page_fits_and_can_be_read(browser, scene, folder):
             tab.close()
 
 
-def nothing_that_the_api_says_is_run(browser, scene):
+def no_text_of_the_api_is_executed(browser, scene):
     tab = browser.tab()
     tab.open(scene.url)
     assert "owned" not in tab.run("document.title"), "a script of the API's ran"
@@ -101,7 +101,7 @@ def nothing_that_the_api_says_is_run(browser, scene):
     assert HOSTILE_URL in texts, "the URL is not shown as it is"
     assert any("\\u{202e}gpj.exe\\u{2066}\\u{0}\\r\\nforged" in text for text in texts), "what hides is not shown"
     equal(tab.run("document.querySelectorAll('main script, main img').length"), 0, "elements made of texts")
-    # And if it were written into the page, the policy would stop it.
+    # The policy also stops scripts that are written into the page.
     tab.run("""(() => { const one = document.createElement('script'); one.textContent = "document.title = 'owned'";
         document.body.append(one); document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="document.title=`owned`">'); })()""")
     assert tab.run("document.title") != "owned", "the policy lets scripts in the page run"
@@ -109,7 +109,7 @@ def nothing_that_the_api_says_is_run(browser, scene):
     tab.close()
 
 
-def those_who_do_not_see_find_their_way(browser, scene):
+def assistive_technology_finds_names_and_landmarks(browser, scene):
     tab = browser.tab()
     tab.open(scene.url)
     for landmark in ("header", "main", "footer", "nav[aria-label]"):
@@ -161,7 +161,7 @@ def the_keyboard_reaches_everything(browser, scene):
     tab.close()
 
 
-def it_is_refreshed_in_place(browser, scene):
+def the_page_refreshes_in_place(browser, scene):
     tab = browser.tab()
     tab.open(scene.url)
     tab.run("document.querySelector('ul.tasks details').open = true; document.querySelector('ul.tasks summary').focus(); window.mark = 1")
@@ -176,7 +176,7 @@ def it_is_refreshed_in_place(browser, scene):
     tab.close()
 
 
-def it_is_whole_without_scripts(browser, scene):
+def the_page_works_without_scripts(browser, scene):
     with_scripts, without = browser.tab(), browser.tab(scripts=False)
     for tab in (with_scripts, without):
         tab.open(scene.url + "?refresh=off")
@@ -194,11 +194,11 @@ def main(program, folder=None):
     folder = folder and pathlib.Path(folder)
     browser = Browser()
     try:
-        with troubled(program) as scene:
-            for check in (every_page_fits_and_can_be_read, nothing_that_the_api_says_is_run, those_who_do_not_see_find_their_way,
-                          the_keyboard_reaches_everything, it_is_refreshed_in_place, it_is_whole_without_scripts):
+        with broken_scene(program) as scene:
+            for check in (every_page_fits_and_is_readable, no_text_of_the_api_is_executed, assistive_technology_finds_names_and_landmarks,
+                          the_keyboard_reaches_everything, the_page_refreshes_in_place, the_page_works_without_scripts):
                 begun = time.monotonic()
-                check(browser, scene, folder) if check is every_page_fits_and_can_be_read else check(browser, scene)
+                check(browser, scene, folder) if check is every_page_fits_and_is_readable else check(browser, scene)
                 print(f"{check.__name__.replace('_', ' ')}: {time.monotonic() - begun:.1f} s", flush=True)
     finally:
         browser.close()

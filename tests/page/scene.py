@@ -1,4 +1,4 @@
-"""A watcher to look at: the program between a simulator with tasks in all states and receivers of all moods."""
+"""A watcher between a simulator with tasks in all states and receivers that accept, refuse or are gone."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ def eventually(what, attempt):
 
 
 def script(*steps):
-    """Steps as (seconds after the one before, change), in the simulator's notation."""
+    """Steps as (seconds after the previous one, change), in the simulator's notation."""
     changes = ["wait"] + [change for _, change in steps]
     pauses = [f":{int(1000 * after)}ms" for after, _ in steps] + [""]
     return ",".join(change + pause for change, pause in zip(changes, pauses))
@@ -68,7 +68,7 @@ def task(id, age, script, urls=None, **more):
 
 
 def day(chance):
-    """A day of tasks that have ended, more in some hours than in others; a few of them badly."""
+    """A day of finished tasks, more in some hours than in others. A few have failed."""
     tasks = []
     for hour in range(24):
         for number in range(2 + (hour * 7) % 9):
@@ -81,7 +81,7 @@ def day(chance):
 
 
 def under_way():
-    """Tasks that have not ended: at work, waiting, in a status that nobody knows, stuck, and one that is hostile."""
+    """Unfinished tasks: processing, waiting, in an unknown status, stalled, and one with hostile texts."""
     halves = "".join(f"+{number}=success" for number in range(5)) + "+5=failure+5=30%+6=process+6=60%+*=wait"
     many = [f"https://img.example.com/2026/11/24/hero-{number}.webp" for number in range(12)]
     return [
@@ -151,9 +151,9 @@ listen = "127.0.0.1:0"
         self.start("watcher", "--config", str(self.folder / "config.toml"))
         address = eventually("the address", lambda: self.said("watcher", r"listening: address=(\S+)"))
         self.url = f"http://{address}/"
-        eventually("the last poll", lambda: "polls of archive in a row" in self.read(""))
+        eventually("the last poll", lambda: "consecutive polls of archive" in self.read(""))
         eventually("all tasks", lambda: HOSTILE_ID.split("<")[0] in self.read("tasks?status=in-flight"))
-        eventually("given up deliveries", lambda: "given up" in self.read(""))
+        eventually("dead deliveries", lambda: "dead deliver" in self.read(""))
 
     def read(self, path):
         with urllib.request.urlopen(self.url + path) as answer:
@@ -167,8 +167,8 @@ listen = "127.0.0.1:0"
 
 
 @contextlib.contextmanager
-def troubled(program):
-    """Everything that can be wrong is."""
+def broken_scene(program):
+    """A scene with every possible issue."""
     with tempfile.TemporaryDirectory() as folder:
         scene = Scene(program, folder)
         try:

@@ -1,4 +1,4 @@
-// Refreshes the page in place: what is open stays open, what is selected or focused stays so. The page is whole without it.
+// Refreshes the page in place. Open details, the selection and the focus stay. The page works without this script.
 "use strict";
 (() => {
   const every = 1000 * Number(document.currentScript.dataset.every);
@@ -11,7 +11,7 @@
     return selection !== null && !selection.isCollapsed;
   };
 
-  // Where the focus is: in which part, and the how-manieth of the things there that can have it.
+  // The focused element, as an index among the focusable elements of its part.
   const focusable = (part) => [...part.querySelectorAll("a, summary, button, input, select")];
   const focusIn = (part) => focusable(part).indexOf(document.activeElement);
 
@@ -56,7 +56,7 @@
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Go on" : "Pause";
+    pause.textContent = paused ? "Resume" : "Pause";
     refresh();
   });
   document.addEventListener("visibilitychange", refresh);

@@ -204,8 +204,8 @@ pub(super) fn section(issues: &[Issue], all_is_well: &str) -> Markup {
         count => format!("{count} issues need attention"),
     };
     html! {
-        section.summary.(class) role="status" data-part="summary" aria-labelledby="summary" {
-            h2 id="summary" { (headline) }
+        section.issues.(class) role="status" data-part="issues" aria-labelledby="issues" {
+            h2 id="issues" { (headline) }
             @if issues.is_empty() { p { (all_is_well) } }
             @else {
                 ul { @for issue in issues {

@@ -61,7 +61,7 @@ impl Severity {
         }
     }
 
-    /// A word for those who do not see the colour.
+    /// A word for readers who can't see the colour.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Ok => "OK",
