@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::stdio::print;
 use crate::clock::{Clock, SystemClock};
@@ -19,7 +19,7 @@ pub(super) struct TestWebhookArgs {
     name: Option<String>,
 }
 
-pub(super) fn run(arguments: &TestWebhookArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &TestWebhookArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let chosen = choose(&config.webhooks, arguments.name.as_deref())?;
     let clock = SystemClock::start();
