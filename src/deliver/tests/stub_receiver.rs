@@ -41,13 +41,13 @@ impl ReceivedRequest {
     }
 }
 
-pub(super) struct StubReceiver {
+pub(super) struct ScriptedReceiver {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     bytes_sent: Arc<AtomicU64>,
 }
 
-impl StubReceiver {
+impl ScriptedReceiver {
     pub(super) fn start(replies: &[StubReply]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let receiver = Self {
