@@ -49,7 +49,10 @@ fn check_state(
     location: &KeyLocation,
     path: &Path,
 ) -> Parsed<()> {
-    check_kind(env, location, path, Links::Follow)?;
+    // A warning only: opening the state refuses such a path with its own exit code.
+    if let Some(message) = wrong_kind(path, Links::Follow) {
+        env.diagnostics.warn(location, message);
+    }
     roles.check_free(env, location, path)?;
     roles.add(path, "the state");
     for suffix in STATE_SUFFIXES {
@@ -71,26 +74,30 @@ enum Links {
     Refuse,
 }
 
-/// Reports a file that exists and is not a regular file. Opening a FIFO would block.
 fn check_kind(
     env: &ResolveEnv<'_>,
     location: &KeyLocation,
     path: &Path,
     links: Links,
 ) -> Parsed<()> {
+    wrong_kind(path, links).map_or(Ok(()), |message| {
+        Err(env.diagnostics.error(location, message))
+    })
+}
+
+/// What is wrong with a file that exists and is not a regular file. Opening a FIFO would block.
+fn wrong_kind(path: &Path, links: Links) -> Option<String> {
     let metadata = match links {
         Links::Follow => fs::metadata(path),
         Links::Refuse => fs::symlink_metadata(path),
     };
     let kind = metadata
         .ok()
-        .and_then(|it| files::not_regular(it.file_type()));
-    kind.map_or(Ok(()), |kind| {
-        let path = path.display();
-        let message =
-            format!("{path} {kind}; expected a regular file, or a path that does not exist yet");
-        Err(env.diagnostics.error(location, message))
-    })
+        .and_then(|it| files::not_regular(it.file_type()))?;
+    let path = path.display();
+    Some(format!(
+        "{path} {kind}; expected a regular file, or a path that does not exist yet"
+    ))
 }
 
 /// Which role each file has. Files are compared by resolved path, and by inode because of hard links.
