@@ -32,7 +32,7 @@ mod test_webhook;
 mod wait;
 mod watch;
 
-use context::{Context, GlobalArgs};
+use context::{CommandContext, GlobalArgs};
 pub use exit::Exit;
 use exit::Failure;
 
@@ -102,7 +102,7 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return print_usage(&error),
     };
-    let context = Context {
+    let context = CommandContext {
         arguments: cli.global,
         environment: Environment::of_process(),
     };
@@ -118,7 +118,7 @@ pub fn main() -> Exit {
     result.unwrap_or_else(Failure::report)
 }
 
-fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
+fn run(command: Command, context: &CommandContext) -> Result<Exit, Failure> {
     if !command.handles_signals() {
         end_on_signals()?;
     }

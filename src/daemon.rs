@@ -318,8 +318,8 @@ impl Daemon {
     fn is_stuck(&self) -> bool {
         let now = self.clock.monotonic();
         let mut polls = self.scheduler.running().map(|(_, running)| {
-            let progress = running.poller.last_turn().max(running.started);
-            progress.saturating_add(running.poller.patience())
+            let progress = running.poller.last_request_at().max(running.started);
+            progress.saturating_add(running.poller.page_timeout())
         });
         polls.any(|until| now > until.saturating_add(STUCK_AFTER))
             || self.workers.has_stuck_delivery(now, STUCK_AFTER)
@@ -361,7 +361,7 @@ impl Daemon {
 
     /// Stops all threads within [`JOIN_TIMEOUT`] and closes the state.
     fn shut_down(mut self) {
-        self.scheduler.pollers().for_each(Poller::cut);
+        self.scheduler.pollers().for_each(Poller::abort);
         self.workers.stop();
         let deadline = self.clock.monotonic().saturating_add(JOIN_TIMEOUT);
         let clock = Arc::clone(&self.clock);

@@ -102,7 +102,7 @@ pub fn vendor_error(format: &Format, response: &HttpResponse) -> Option<VendorEr
         return None;
     };
     let error = match chat.vendor {
-        Vendor::Slack => slack::error(&response.body),
+        Vendor::Slack => slack::error(response.status, &response.body),
         Vendor::Feishu => feishu::error(&response.body),
         Vendor::DingTalk => dingtalk::error(&response.body),
         Vendor::WeCom => wecom::error(&response.body),

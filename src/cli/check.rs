@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api::{ApiCallError, client};
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::stdio::{note, print};
 use crate::clock::{Clock, SystemClock};
@@ -28,7 +28,7 @@ pub(super) struct CheckArgs {
     online: bool,
 }
 
-pub(super) fn run(arguments: &CheckArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &CheckArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let file = context.config_path();
     let loaded = context.read_config(&file)?;
     for warning in &loaded.warnings {
@@ -160,8 +160,8 @@ mod tests {
     use crate::cli::context::{GlobalArgs, LogFormat};
     use crate::config::{Environment, load};
 
-    fn context(config: PathBuf) -> Context {
-        Context {
+    fn context(config: PathBuf) -> CommandContext {
+        CommandContext {
             arguments: GlobalArgs {
                 config: Some(config),
                 verbose: false,

@@ -70,12 +70,12 @@ impl GlobalArgs {
 
 /// Global options and environment, read once at start.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct CommandContext {
     pub(super) arguments: GlobalArgs,
     pub(super) environment: Environment,
 }
 
-impl Context {
+impl CommandContext {
     /// The file that `-c` names, else `$UCDN_WATCH_CONFIG`, else the packaged one.
     pub(super) fn config_path(&self) -> PathBuf {
         let variable = || self.environment.get("UCDN_WATCH_CONFIG");
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_config_is_that_of_the_option_else_of_the_variable_else_the_packaged_one() {
-        let mut context = Context {
+        let mut context = CommandContext {
             arguments: GlobalArgs {
                 config: Some("argument.toml".into()),
                 verbose: false,

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, Color};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::events::type_cell;
 use super::exit::{Exit, Failure};
 use super::listing::{
@@ -136,7 +136,7 @@ impl SelectionArgs {
     }
 }
 
-pub(super) fn run(arguments: &DeliveriesArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &DeliveriesArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_summary()?;
     let queries = open_queries(&config)?;
     match &arguments.action {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ucdn_simulator::{Settings, Simulator};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::watch::open_state;
 use crate::clock::{Clock, SystemClock};
@@ -37,7 +37,7 @@ pub(super) struct DemoArgs {
     span: Duration,
 }
 
-pub(super) fn run(arguments: &DemoArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &DemoArgs, context: &CommandContext) -> Result<Exit, Failure> {
     if !context.arguments.verbose {
         // The log on stderr would repeat each event of the output on stdout.
         log::set_max_level(log::LevelFilter::Off);

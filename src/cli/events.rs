@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{Cell, Color};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::listing::{
     DEFAULT_LIMIT, DocumentWriter, FilterArgs, JsonArg, LimitArgs, OutputFormat, TableWriter,
@@ -88,7 +88,7 @@ impl FromStr for StatusChange {
     }
 }
 
-pub(super) fn run(arguments: &EventsArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &EventsArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_summary()?;
     let queries = open_queries(&config)?;
     let clock = SystemClock::start();
@@ -205,7 +205,7 @@ fn follow(
     after: u64,
     format: OutputFormat,
 ) -> Result<(), Failure> {
-    let mut cursor = Cursor { after };
+    let mut cursor = FollowCursor { after };
     while cursor.print_new(config, filter, format)? == Reader::Present
         && wait_for_reader(FOLLOW_INTERVAL) == Reader::Present
     {}
@@ -213,12 +213,12 @@ fn follow(
 }
 
 /// How far `--follow` has read.
-struct Cursor {
+struct FollowCursor {
     /// The last sequence number that was printed.
     after: u64,
 }
 
-impl Cursor {
+impl FollowCursor {
     /// Prints what is new. Opens the state each time: a damaged one may have been replaced by a new one, whose sequence
     /// numbers begin again.
     fn print_new(

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::api::{ApiCallError, choose_target, client};
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::listing::{JsonArg, OutputFormat};
 use super::stdio::{note, print};
@@ -71,7 +71,7 @@ struct QueryResult {
     total_count: TotalCount,
 }
 
-pub(super) fn run(arguments: &QueryArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &QueryArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let (name, target) = choose_target(&config, arguments.target.as_deref())?;
     let clock = Arc::new(SystemClock::start());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use ucdn_simulator::{Fault, MANUAL, Options, Script, Settings, Simulator, TaskSpec};
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use crate::clock::{CancelToken, Notify};
 use crate::daemon::signals;
@@ -71,7 +71,7 @@ fn option(text: &str) -> Result<String, ucdn_simulator::NotationError> {
 }
 
 /// Runs until SIGINT or SIGTERM.
-pub(super) fn run(arguments: &SimulateArgs, _context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &SimulateArgs, _context: &CommandContext) -> Result<Exit, Failure> {
     // Before the first output, so that a signal after it ends the process with status 0.
     let stop = CancelToken::default();
     let stopped = stop.clone();

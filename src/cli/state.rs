@@ -4,7 +4,7 @@ use std::path::Path;
 #[cfg(feature = "postgres")]
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::stdio::print;
 #[cfg(feature = "postgres")]
@@ -51,13 +51,13 @@ struct CopyArgs {
     to: String,
 }
 
-pub(super) fn run(arguments: &StateArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &StateArgs, context: &CommandContext) -> Result<Exit, Failure> {
     match &arguments.command {
         StateCommand::Copy(arguments) => run_copy(arguments, context),
     }
 }
 
-fn run_copy(arguments: &CopyArgs, context: &Context) -> Result<Exit, Failure> {
+fn run_copy(arguments: &CopyArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let [from, to] = [&arguments.from, &arguments.to]
         .map(|argument| parse_state_argument(argument, &context.environment));
     let (from, to) = (from?, to?);

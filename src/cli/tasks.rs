@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::events;
 use super::exit::{Exit, Failure};
 use super::listing::{
@@ -68,7 +68,7 @@ pub(super) struct TasksArgs {
     json: JsonArg,
 }
 
-pub(super) fn run(arguments: &TasksArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &TasksArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_summary()?;
     let queries = open_queries(&config)?;
     let now = SystemClock::start().now();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::stdio::print;
 use crate::clock::{Clock, SystemClock};
@@ -19,7 +19,7 @@ pub(super) struct TestWebhookArgs {
     name: Option<String>,
 }
 
-pub(super) fn run(arguments: &TestWebhookArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &TestWebhookArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let chosen = choose(&config.webhooks, arguments.name.as_deref())?;
     let clock = SystemClock::start();
@@ -78,7 +78,13 @@ fn send(name: &WebhookName, webhook: &Webhook, clock: &dyn Clock) -> (String, Re
         Disposition::Delivered => Reached::Yes,
         Disposition::Retry { .. } | Disposition::Rejected | Disposition::Gone => Reached::No,
     };
-    (format!("{name}: {response} in {latency} ms"), reached)
+    let took = match response {
+        EndpointResponse::VendorError(_) => format!("; it took {latency} ms"),
+        EndpointResponse::Status { .. } | EndpointResponse::NoResponse(_) => {
+            format!(" in {latency} ms")
+        }
+    };
+    (format!("{name}: {response}{took}"), reached)
 }
 
 fn post(endpoint: &HttpEndpoint, clock: &dyn Clock) -> EndpointResponse {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::api::ApiCallError;
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::listing::{JsonArg, OutputFormat};
 use super::stdio::{note, print};
@@ -30,7 +30,7 @@ mod tracked_tasks;
 use credentials::CredentialArgs;
 use lookup::Lookup;
 use output::{EndReason, WaitOutcome};
-use progress::Progress;
+use progress::WaitProgress;
 use tracked_tasks::TrackedTasks;
 
 const MORE_HELP: &str = "\
@@ -96,7 +96,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
-pub(super) fn run(arguments: &WaitArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &WaitArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let source = arguments.credentials.resolve(context)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let deadline = Deadline::default();
@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &WaitArgs, context: &Context) -> Result<Exit, Failu
     let mut waiting = Waiting {
         tasks: TrackedTasks::new(arguments.task_id.iter().cloned(), clock.now()),
         lookup: Lookup::new(&client, source.list, source.page_size, &*clock),
-        progress: Progress::start(context, &*clock),
+        progress: WaitProgress::start(context, &*clock),
         arguments,
         clock: &*clock,
         last_error: None,
@@ -150,7 +150,7 @@ fn error_kind(error: &ApiCallError) -> String {
 struct Waiting<'a> {
     tasks: TrackedTasks,
     lookup: Lookup<'a>,
-    progress: Progress<'a>,
+    progress: WaitProgress<'a>,
     arguments: &'a WaitArgs,
     clock: &'a dyn Clock,
     /// Why the last lookup failed.

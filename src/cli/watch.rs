@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::CommandContext;
 use super::exit::{Exit, Failure};
 use super::stdio::print;
 use crate::clock::{CancelToken, Clock, SystemClock};
@@ -25,7 +25,7 @@ pub(super) struct WatchArgs {
     once: bool,
 }
 
-pub(super) fn run(arguments: &WatchArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &WatchArgs, context: &CommandContext) -> Result<Exit, Failure> {
     let config = context.load_config()?;
     let control = Control::new();
     control.install().map_err(|error| Failure {
@@ -85,7 +85,7 @@ pub(super) fn open_state(
     }
 }
 
-impl Context {
+impl CommandContext {
     /// Reads the config again. Logs the errors of an invalid config and returns `None`.
     fn reload_config(&self, running: &Config) -> Option<Config> {
         match self.read_config(&self.config_path()) {

@@ -158,7 +158,7 @@ fn poll_all(
             let report = poller.poll();
             (target, report)
         },
-        || pollers.values().for_each(|poller| poller.cut()),
+        || pollers.values().for_each(|poller| poller.abort()),
     );
     reports.sort_by(|(a, _), (b, _)| a.cmp(b));
     reports

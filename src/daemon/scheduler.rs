@@ -302,7 +302,7 @@ mod tests {
         let context = PollContext {
             client: Arc::new(client),
             store: Arc::new(state.store),
-            routes: Arc::new(Router::new(&config.webhooks, Vec::new())),
+            router: Arc::new(Router::new(&config.webhooks, Vec::new())),
             clock,
             retention: config.retention,
         };

@@ -66,7 +66,7 @@ impl WorkerSet {
     pub(super) fn take_over(&mut self, old: Self) {
         for (name, poller) in &self.pollers {
             if let Some(previous) = old.pollers.get(name) {
-                poller.succeed_to(previous);
+                poller.take_over(previous);
             }
         }
         let previous = old.deliveries.into_iter();
@@ -157,7 +157,7 @@ impl WorkerBuilder<'_> {
             let context = PollContext {
                 client,
                 store: Arc::clone(self.store),
-                routes: Arc::clone(&router),
+                router: Arc::clone(&router),
                 clock: Arc::clone(self.clock),
                 retention: self.config.retention,
             };
@@ -216,11 +216,11 @@ impl WorkerBuilder<'_> {
     }
 }
 
-/// The earliest of the pollers' [`Poller::vouched_now`]. `None` before the first answer of any API.
+/// The earliest of the pollers' [`Poller::conservative_now`]. `None` before the first answer of any API.
 pub(super) fn conservative_now<'a>(
     pollers: impl Iterator<Item = &'a Arc<Poller>>,
 ) -> Option<Timestamp> {
-    pollers.filter_map(|poller| poller.vouched_now()).min()
+    pollers.filter_map(|poller| poller.conservative_now()).min()
 }
 
 fn delivery_worker(

@@ -15,6 +15,8 @@ use crate::store::{Delivery, StoreError};
 pub(super) struct DeliveryLog {
     name: WebhookName,
     receiver: Incident,
+    /// The receiver's last response during its current fault, in full.
+    receiver_answer: Option<String>,
     store: Incident,
 }
 
@@ -23,13 +25,14 @@ impl DeliveryLog {
         Self {
             name,
             receiver: Incident::default(),
+            receiver_answer: None,
             store: Incident::default(),
         }
     }
 
-    /// The receiver's current fault.
+    /// The receiver's last response during its current fault. `None` without a fault.
     pub(super) fn receiver_fault(&self) -> Option<&str> {
-        self.receiver.current()
+        self.receiver_answer.as_deref()
     }
 
     pub(super) fn attempted(&self, batch: &Batch, response: &EndpointResponse, latency: Duration) {
@@ -60,6 +63,7 @@ impl DeliveryLog {
     }
 
     pub(super) fn delivered(&mut self, batch: &Batch) {
+        self.receiver_answer = None;
         let before = self.receiver.ended();
         // The fault may have begun before this process started.
         if before.is_some() || batch.head.attempts > 0 {
@@ -74,9 +78,16 @@ impl DeliveryLog {
         }
     }
 
-    pub(super) fn failed(&mut self, delivery: &Delivery, answer: &str, next_attempt: Timestamp) {
+    pub(super) fn failed(
+        &mut self,
+        delivery: &Delivery,
+        response: &EndpointResponse,
+        next_attempt: Timestamp,
+    ) {
         let (name, event) = (&self.name, &delivery.event_id);
-        match self.receiver.failed(answer) {
+        let change = self.receiver.failed(&response.fault());
+        let answer = self.receiver_answer.insert(response.to_string());
+        match change {
             IncidentChange::Begins => log::warn!(
                 "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
             ),
@@ -90,8 +101,9 @@ impl DeliveryLog {
     }
 
     /// A failed attempt of an event that is dead now. [`Self::dead`] logs it; the fault continues.
-    pub(super) fn failed_finally(&mut self, answer: &str) {
-        self.receiver.failed(answer);
+    pub(super) fn failed_finally(&mut self, response: &EndpointResponse) {
+        self.receiver.failed(&response.fault());
+        self.receiver_answer = Some(response.to_string());
     }
 
     pub(super) fn dead(&self, delivery: &Delivery, answer: &str) {

@@ -83,6 +83,14 @@ impl EndpointResponse {
             Self::NoResponse(_) => Disposition::Retry { retry_after: None },
         }
     }
+
+    /// Name of the fault for log deduplication: the same text for each response to the same fault.
+    pub(super) fn fault(&self) -> String {
+        match self {
+            Self::VendorError(error) => error.without_quote().to_string(),
+            Self::Status { .. } | Self::NoResponse(_) => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for EndpointResponse {

@@ -323,8 +323,8 @@ impl DeliveryWorker {
             self.retry.until_given_up(delivery, attempts).is_zero()
         });
         match young.first() {
-            Some(first) => self.log.failed(first, &answer, next_attempt),
-            None => self.log.failed_finally(&answer),
+            Some(first) => self.log.failed(first, response, next_attempt),
+            None => self.log.failed_finally(response),
         }
         let old = old
             .into_iter()

@@ -1,6 +1,6 @@
-//! What changed: one task as the snapshot knows it against one sighting of it. Pure.
+//! Diff: compares a stored task with a listed one and returns the change.
 //!
-//! Replaying what this returns over the snapshot gives what was seen; a sighting that teaches nothing gives nothing.
+//! Applying the changes to the stored tasks gives the listed ones. An unchanged task gives no change.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,28 +10,28 @@ use crate::domain::model::{
     Absence, Fingerprint, KnownTask, Status, Task, TaskSummary, Timestamp, Url, UrlState,
 };
 
-/// After this many polls in a row without a sight of it, a task in flight is reported as vanished.
+/// A task in flight is reported as vanished after this many consecutive polls that miss it.
 pub const POLLS_UNTIL_VANISHED: u32 = 3;
 
-/// The circumstances of a sighting.
+/// When a task was observed, and what decides whether it is stalled.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
-    /// By our clock.
+    /// Our time.
     pub now: Timestamp,
-    /// By the API's clock where it is known: what `created` is held against.
+    /// The API's time if it is known, else ours. A task's age counts by it.
     pub api_now: Timestamp,
-    /// From what age on an unfinished task is stalled.
+    /// The age from which an unfinished task is stalled.
     pub stall_after: Duration,
 }
 
-/// What one sighting taught of a task.
+/// What an observation changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The snapshot's new record.
+    /// The task to store.
     pub task: KnownTask,
     /// The transition, if a status changed.
     pub transition: Option<Transition>,
-    /// Whether the task is stalled, and was not before.
+    /// Whether the task became stalled.
     pub newly_stalled: bool,
 }
 
@@ -40,7 +40,7 @@ pub struct Difference {
 pub struct Transition {
     /// What of the task changed.
     pub kind: TransitionKind,
-    /// The URLs whose status changed: failures first, then in the order of their texts.
+    /// The URLs whose status changed: failures first, then by URL.
     pub urls: Vec<UrlTransition>,
 }
 
@@ -48,7 +48,7 @@ pub struct Transition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransitionKind {
     /// It was not known before.
-    FirstSight,
+    FirstSeen,
     /// Its own status.
     Status {
         /// The status before.
@@ -65,26 +65,33 @@ pub enum TransitionKind {
 pub struct UrlTransition {
     /// The URL.
     pub url: String,
-    /// Its status before; none at first sight.
+    /// Its status before. `None` if the URL is new.
     pub previous: Option<Status>,
-    /// What is known of it now.
+    /// Its new state.
     pub state: UrlState,
 }
 
-/// Whether a sighting in this text teaches nothing of the task: the text is the one that the record was learned from, and
-/// the task has not come of an age to be stalled. If so, [`compare`] need not be asked, and would say `None`.
+/// Whether a listed task with this fingerprint is unchanged, so that [`compare`] would return `None`. False for a task that may
+/// have become stalled.
 #[must_use]
-pub fn is_known(known: &TaskSummary, seen: Option<Fingerprint>, moment: Observation) -> bool {
-    let may_stall = known.in_flight && !known.stalled && is_old(known.created, moment);
+pub fn is_unchanged(
+    known: &TaskSummary,
+    seen: Option<Fingerprint>,
+    observation: Observation,
+) -> bool {
+    let may_stall = known.in_flight && !known.stalled && is_old(known.created, observation);
     seen.is_some() && known.fingerprint == seen && !may_stall
 }
 
-/// What to keep as the text of a record that a sighting in another text taught nothing; none: what is kept.
+/// The fingerprint to store for a task that is unchanged although its fingerprint differs. `None` if the stored one stays.
 ///
-/// The first text is kept. If there is another one later, the server puts the same in other words at each request, perhaps
-/// its URLs in another order: such a record is written once more, and then compared in full at each sighting.
+/// A task without a fingerprint gets this one. A second one means that the server varies the JSON of an unchanged task, such as the
+/// order of its URLs: the task is marked as unstable, and then compared in full each time without being written.
 #[must_use]
-pub fn other_words(known: Option<Fingerprint>, seen: Option<Fingerprint>) -> Option<Fingerprint> {
+pub fn fingerprint_to_store(
+    known: Option<Fingerprint>,
+    seen: Option<Fingerprint>,
+) -> Option<Fingerprint> {
     match (known, seen) {
         (_, None) | (Some(Fingerprint::UNSTABLE), _) => None,
         (None, seen) => seen,
@@ -92,12 +99,16 @@ pub fn other_words(known: Option<Fingerprint>, seen: Option<Fingerprint>) -> Opt
     }
 }
 
-/// Compares a sighting with what is known. `None`: it teaches nothing.
+/// Compares a listed task with the stored one. `None` if nothing changed.
 ///
-/// What the sighting does not mention keeps its state: a URL that is missing, a status that is missing.
+/// Whatever the response leaves out keeps its state: a missing URL, a missing status.
 #[must_use]
-pub fn compare(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> Option<Difference> {
-    let mut task = known.map_or_else(|| unseen(seen, moment.now), Clone::clone);
+pub fn compare(
+    known: Option<&KnownTask>,
+    seen: &Task,
+    observation: Observation,
+) -> Option<Difference> {
+    let mut task = known.map_or_else(|| unseen(seen, observation.now), Clone::clone);
     let changed = merge_urls(&mut task.urls, &seen.urls);
     let previous = task.status.clone();
     if let Some(status) = &seen.status {
@@ -108,13 +119,13 @@ pub fn compare(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> O
     }
     task.created = seen.created.or(task.created);
     task.absence = Absence::PRESENT;
-    let newly_stalled = !task.stalled && is_stalled(&task, moment);
+    let newly_stalled = !task.stalled && is_stalled(&task, observation);
     task.stalled |= newly_stalled;
     if known == Some(&task) {
         return None;
     }
     let kind = match known {
-        None => Some(TransitionKind::FirstSight),
+        None => Some(TransitionKind::FirstSeen),
         Some(_) if previous != task.status => Some(TransitionKind::Status { previous }),
         Some(_) => kind_of_url_changes(&task.urls, &changed),
     };
@@ -129,16 +140,16 @@ pub fn compare(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> O
     })
 }
 
-/// What a task's absence from a whole list, and from the answer to its own id, adds up to.
+/// What follows from a poll that missed a task in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missed {
     /// The new count.
     pub absence: Absence,
-    /// Whether that makes it vanished.
+    /// Whether the task became vanished.
     pub newly_vanished: bool,
 }
 
-/// Counts one more poll that missed a task in flight.
+/// Counts one more poll that missed a task.
 #[must_use]
 pub fn missed(absence: Absence) -> Missed {
     match absence {
@@ -157,7 +168,7 @@ pub fn missed(absence: Absence) -> Missed {
     }
 }
 
-/// The record of a task before its first sighting is laid over it.
+/// A stored task without any observation.
 fn unseen(seen: &Task, now: Timestamp) -> KnownTask {
     KnownTask {
         id: seen.id.clone(),
@@ -171,15 +182,15 @@ fn unseen(seen: &Task, now: Timestamp) -> KnownTask {
     }
 }
 
-fn is_stalled(task: &KnownTask, moment: Observation) -> bool {
-    !task.status.is_finished() && is_old(task.created, moment)
+fn is_stalled(task: &KnownTask, observation: Observation) -> bool {
+    !task.status.is_finished() && is_old(task.created, observation)
 }
 
-fn is_old(created: Option<Timestamp>, moment: Observation) -> bool {
-    created.is_some_and(|created| moment.api_now.since(created) >= moment.stall_after)
+fn is_old(created: Option<Timestamp>, observation: Observation) -> bool {
+    created.is_some_and(|created| observation.api_now.since(created) >= observation.stall_after)
 }
 
-/// Lays the seen URLs over the known ones. Returns those whose status changed, with their statuses before.
+/// Merges the listed URLs into the stored ones. Returns those whose status changed, with their status before.
 fn merge_urls(
     known: &mut BTreeMap<String, UrlState>,
     seen: &[Url],
@@ -206,7 +217,7 @@ fn merge_urls(
     changed
 }
 
-/// A sighting of a URL, repeats taken together.
+/// A listed URL, without repeats.
 struct SeenUrl {
     status: Option<Status>,
     progress: Option<u32>,
@@ -225,8 +236,8 @@ impl SeenUrl {
     }
 }
 
-/// The seen URLs by their texts. Of repeats, whatever their order, the one counts that is furthest from success:
-/// a list that holds a URL twice must not look changed when it is shuffled.
+/// The listed URLs by text. Of repeats, the one furthest from success counts, whatever their order: a shuffled list must not look
+/// changed.
 fn distinct(seen: &[Url]) -> BTreeMap<&str, SeenUrl> {
     let mut by_url: BTreeMap<&str, SeenUrl> = BTreeMap::new();
     for url in seen.iter().filter(|url| !url.url.is_empty()) {

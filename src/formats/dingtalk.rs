@@ -9,7 +9,7 @@ use super::outgoing::OutgoingEvent;
 use super::render;
 use super::sign::hmac_base64;
 use super::summary::Summary;
-use super::vendor_error::{ErrorClass, VendorCodes, VendorError};
+use super::vendor_error::{CodedResponse, ErrorClass, VendorError};
 use crate::config::Chat;
 use crate::domain::model::Timestamp;
 use crate::secret::SecretBytes;
@@ -57,8 +57,8 @@ pub(super) fn signature(secret: &SecretBytes, time: Timestamp) -> Vec<(&'static 
 }
 
 pub(super) fn error(body: &[u8]) -> Option<VendorError> {
-    let code = VendorCodes::read(body).and_then(|codes| codes.errcode());
-    VendorError::of_code(code, |code| match code {
+    let response = CodedResponse::read(body);
+    response.error(response.code(&["errcode"]), |code| match code {
         130_101 | 410_100 => ErrorClass::RateLimited(BLOCKED),
         310_000 => ErrorClass::Misconfigured(
             "check the robot's keyword (put it into `title`), `secret`, this machine's clock, and the addresses that the robot accepts",

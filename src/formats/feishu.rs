@@ -10,7 +10,7 @@ use super::outgoing::OutgoingEvent;
 use super::render;
 use super::sign::hmac_base64;
 use super::summary::{MessageSeverity, Summary};
-use super::vendor_error::{ErrorClass, VendorCodes, VendorError};
+use super::vendor_error::{CodedResponse, ErrorClass, VendorError};
 use crate::config::Chat;
 use crate::domain::model::Timestamp;
 use crate::secret::SecretBytes;
@@ -41,13 +41,17 @@ pub(super) fn body(
 }
 
 pub(super) fn error(body: &[u8]) -> Option<VendorError> {
-    let Some(codes) = VendorCodes::read(body) else {
-        return Some(VendorError::UNKNOWN_BODY);
+    let response = CodedResponse::read(body);
+    let too_many = || {
+        let message = response.message().unwrap_or_default();
+        message.to_ascii_lowercase().contains("too many")
     };
-    VendorError::of_code(codes.feishu(), |code| match code {
+    // `StatusCode` is the older name.
+    let code = response.code(&["code", "StatusCode"]);
+    response.error(code, |code| match code {
         11232 => ErrorClass::RateLimited(RATE_LIMITED),
         // The gateway before the bots uses one code for two errors.
-        9499 if codes.message_contains("too many") => ErrorClass::RateLimited(RATE_LIMITED),
+        9499 if too_many() => ErrorClass::RateLimited(RATE_LIMITED),
         9499 => ErrorClass::BadMessage,
         19001 => ErrorClass::Misconfigured("check `url`"),
         19021 => ErrorClass::Misconfigured("check `secret` and this machine's clock"),

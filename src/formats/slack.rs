@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::i18n::{self, LinePart, LineRole, Messages};
@@ -75,9 +76,19 @@ pub(super) fn body(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
     json!({ "text": entities(&first_line), "blocks": blocks })
 }
 
-/// The body is one word. `ok` means success.
-pub(super) fn error(body: &[u8]) -> Option<VendorError> {
-    let word = std::str::from_utf8(body).unwrap_or_default().trim();
+/// Slack answers with one word, `ok` for success. Receivers that speak Slack's format (Mattermost, Rocket.Chat, Zulip,
+/// Discord) also answer a success with nothing or with JSON.
+pub(super) fn error(status: StatusCode, body: &[u8]) -> Option<VendorError> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if status == StatusCode::NO_CONTENT || text.is_empty() || text.eq_ignore_ascii_case("ok") {
+        return None;
+    }
+    let json: Value = serde_json::from_str(text).unwrap_or_default();
+    if is_success(&json) {
+        return None;
+    }
+    let word = json.get("error").and_then(Value::as_str).unwrap_or(text);
     let known = |words: &[&'static str]| words.iter().find(|known| **known == word).copied();
     if let Some(word) = known(&MISCONFIGURED) {
         let advice = "check `url`, and whether the app and its channel still exist";
@@ -89,7 +100,21 @@ pub(super) fn error(body: &[u8]) -> Option<VendorError> {
     if let Some(word) = known(&BAD_MESSAGE) {
         return Some(VendorError::of_word(word, ErrorClass::BadMessage));
     }
-    (word != "ok").then_some(VendorError::UNKNOWN_BODY)
+    Some(VendorError::not_understood(body))
+}
+
+/// `{"ok":true}`, `{"success":true}` or `{"result":"success"}`, and no field that says the opposite.
+fn is_success(json: &Value) -> bool {
+    let fields = [
+        ("ok", Value::Bool(true)),
+        ("success", Value::Bool(true)),
+        ("result", Value::from("success")),
+    ];
+    let mut present = fields
+        .iter()
+        .filter_map(|(field, success)| json.get(field).map(|value| value == success))
+        .peekable();
+    present.peek().is_some() && present.all(|success| success)
 }
 
 fn section_block(text: &str) -> Value {

@@ -3,15 +3,22 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
+
+use crate::domain::text::sanitize;
+
+/// Most characters of a vendor's text that are quoted.
+const MAX_QUOTE_CHARACTERS: usize = 120;
 
 /// An error in the body of a response.
 ///
-/// Its text contains only the vendor's code and our advice: the vendor's own message may quote anything.
+/// Its text is one line: the vendor's code and message, shortened, and our advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorError {
     body: ErrorBody,
     class: ErrorClass,
+    /// The vendor's own message, or the beginning of a body that is not understood.
+    quote: Option<String>,
 }
 
 /// What the body says.
@@ -19,8 +26,8 @@ pub struct VendorError {
 enum ErrorBody {
     Code(i64),
     Word(&'static str),
-    /// The body is not an answer of this vendor.
-    Unknown,
+    /// The body is not an answer of this vendor, so neither a success nor a known error.
+    NotUnderstood,
 }
 
 /// What the error means for the delivery.
@@ -36,58 +43,57 @@ pub enum ErrorClass {
     Unknown,
 }
 
-/// The parts of a response that the vendors' JSON has in common. Feishu has two names for its code, an old and a new one.
-#[derive(Deserialize)]
-pub(super) struct VendorCodes {
-    code: Option<i64>,
-    #[serde(rename = "StatusCode")]
-    status_code: Option<i64>,
-    errcode: Option<i64>,
-    #[serde(alias = "errmsg", default)]
-    msg: Option<String>,
+/// A response in JSON with a code: Feishu, `DingTalk` and `WeCom`.
+pub(super) struct CodedResponse<'a> {
+    body: &'a [u8],
+    json: Value,
 }
 
-impl VendorCodes {
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+impl<'a> CodedResponse<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Self {
+        let json = serde_json::from_slice(body).unwrap_or_default();
+        Self { body, json }
     }
 
-    /// Feishu's code. The new name takes precedence.
-    pub(super) fn feishu(&self) -> Option<i64> {
-        self.code.or(self.status_code)
+    /// The first of these fields that is an integer.
+    pub(super) fn code(&self, fields: &[&str]) -> Option<i64> {
+        fields
+            .iter()
+            .find_map(|field| self.json.get(field)?.as_i64())
     }
 
-    /// The code of `DingTalk` and `WeCom`.
-    pub(super) fn errcode(&self) -> Option<i64> {
-        self.errcode
+    /// The vendor's message. Its field has one name per vendor and version.
+    pub(super) fn message(&self) -> Option<&str> {
+        let fields = ["msg", "errmsg", "StatusMessage"];
+        fields
+            .iter()
+            .find_map(|field| self.json.get(field)?.as_str())
     }
 
-    /// Whether the vendor's message contains `text`, which is in lower case.
-    pub(super) fn message_contains(&self, text: &str) -> bool {
-        let message = self.msg.as_deref().unwrap_or_default();
-        message.to_ascii_lowercase().contains(text)
+    /// The error with this code. `None` for the code of success, 0.
+    pub(super) fn error(
+        &self,
+        code: Option<i64>,
+        class: impl FnOnce(i64) -> ErrorClass,
+    ) -> Option<VendorError> {
+        match code {
+            Some(0) => None,
+            Some(code) => Some(VendorError {
+                body: ErrorBody::Code(code),
+                class: class(code),
+                quote: self.message().and_then(quote),
+            }),
+            None => Some(VendorError::not_understood(self.body)),
+        }
     }
 }
 
 impl VendorError {
-    /// The body is not an answer of this vendor, so neither a success nor a known error.
-    pub(super) const UNKNOWN_BODY: Self = Self {
-        body: ErrorBody::Unknown,
-        class: ErrorClass::Unknown,
-    };
-
-    /// `None` for the code of success, 0.
-    pub(super) fn of_code(
-        code: Option<i64>,
-        class: impl FnOnce(i64) -> ErrorClass,
-    ) -> Option<Self> {
-        match code {
-            Some(0) => None,
-            Some(code) => Some(Self {
-                body: ErrorBody::Code(code),
-                class: class(code),
-            }),
-            None => Some(Self::UNKNOWN_BODY),
+    pub(super) fn not_understood(body: &[u8]) -> Self {
+        Self {
+            body: ErrorBody::NotUnderstood,
+            class: ErrorClass::Unknown,
+            quote: quote(&String::from_utf8_lossy(body)),
         }
     }
 
@@ -95,6 +101,7 @@ impl VendorError {
         Self {
             body: ErrorBody::Word(word),
             class,
+            quote: None,
         }
     }
 
@@ -107,14 +114,50 @@ impl VendorError {
     pub fn class(&self) -> ErrorClass {
         self.class
     }
+
+    /// The same error without the vendor's text, which may differ in each response to the same fault.
+    #[must_use]
+    pub fn without_quote(&self) -> Self {
+        Self {
+            quote: None,
+            ..self.clone()
+        }
+    }
+
+    /// Replaces the vendor's text if it quotes a secret.
+    #[must_use]
+    pub fn hide_quote_if(mut self, has_secret: impl FnOnce(&str) -> bool) -> Self {
+        if self.quote.as_deref().is_some_and(has_secret) {
+            self.quote = Some("[hidden: it quotes a secret]".to_owned());
+        }
+        self
+    }
+}
+
+/// The beginning of a text, in one line and escaped. `None` if the text is blank.
+fn quote(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    let line = sanitize(&line);
+    let mut short: String = line.chars().take(MAX_QUOTE_CHARACTERS).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    (!short.is_empty()).then_some(short)
 }
 
 impl fmt::Display for VendorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.body {
-            ErrorBody::Code(code) => write!(f, "code {code}")?,
-            ErrorBody::Word(word) => f.write_str(word)?,
-            ErrorBody::Unknown => return f.write_str("the response's body is not understood"),
+        match (&self.body, &self.quote) {
+            (ErrorBody::Code(code), None) => write!(f, "code {code}")?,
+            (ErrorBody::Code(code), Some(quote)) => write!(f, "code {code} ({quote})")?,
+            (ErrorBody::Word(word), _) => f.write_str(word)?,
+            (ErrorBody::NotUnderstood, None) => {
+                f.write_str("the response's body is not understood")?;
+            }
+            (ErrorBody::NotUnderstood, Some(quote)) => {
+                write!(f, "the response's body is not understood: {quote}")?;
+            }
         }
         match self.class {
             ErrorClass::RateLimited(_) => f.write_str(": too many messages"),

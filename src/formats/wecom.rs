@@ -8,7 +8,7 @@ use super::i18n::{self, LineRole, Messages};
 use super::outgoing::OutgoingEvent;
 use super::render;
 use super::summary::{MessageSeverity, Summary};
-use super::vendor_error::{ErrorClass, VendorCodes, VendorError};
+use super::vendor_error::{CodedResponse, ErrorClass, VendorError};
 use crate::config::Chat;
 
 /// The limit of a robot is 20 messages per minute (developer.work.weixin.qq.com, "Group robot configuration"). This is 17
@@ -44,8 +44,8 @@ pub(super) fn body(chat: &Chat, events: &[OutgoingEvent<'_>]) -> Value {
 }
 
 pub(super) fn error(body: &[u8]) -> Option<VendorError> {
-    let code = VendorCodes::read(body).and_then(|codes| codes.errcode());
-    VendorError::of_code(code, |code| match code {
+    let response = CodedResponse::read(body);
+    response.error(response.code(&["errcode"]), |code| match code {
         45_009 | 45_033 => ErrorClass::RateLimited(RATE_LIMITED),
         93_000 => {
             ErrorClass::Misconfigured("check the key in `url`, and whether the robot still exists")

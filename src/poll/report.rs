@@ -1,34 +1,34 @@
-//! How a poll ended, and why if it failed.
+//! Poll report: the result of a poll, its counts, and the log lines of its events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::event::EventType;
+use crate::domain::event::{EventDraft, EventType};
 use crate::domain::text::with_causes;
 use crate::store::StoreError;
 use crate::ucdn::error::{ApiError, ErrorKind};
 use crate::ucdn::walk::WalkError;
 
-/// How a poll ended.
+/// The result of a poll.
 #[derive(Debug)]
 pub struct PollReport {
-    /// Tasks seen, repeats included.
+    /// Listed tasks, repeats included.
     pub tasks_seen: u64,
     /// Events recorded.
     pub events: u64,
-    /// Tasks that failed, or had URLs fail, by those events.
+    /// Events that report a new failure of a task or of its URLs.
     pub newly_failed: u64,
-    /// Tasks in flight after it.
+    /// Tasks in flight after the poll.
     pub in_flight: u64,
-    /// Polls failed in a row, this one included.
+    /// Consecutive failed polls, this one included.
     pub failed_polls: u32,
-    /// The events by their types.
+    /// Events by type.
     pub types: BTreeMap<EventType, u64>,
-    /// How long the tasks took that those events tell the end of, where the API says.
+    /// Creation to finish of each task that finished, as far as the API tells both.
     pub durations: Vec<Duration>,
-    /// How long it took itself.
+    /// How long the poll took.
     pub took: Duration,
-    /// Whether the list was read whole.
+    /// Why the poll failed, if it did.
     pub result: Result<(), PollError>,
 }
 
@@ -38,7 +38,7 @@ pub enum PollError {
     /// A call failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The list can't be read.
+    /// The list has no readable end.
     #[error(transparent)]
     Walk(#[from] WalkError),
     /// The state can't be read or written.
@@ -47,13 +47,13 @@ pub enum PollError {
 }
 
 impl PollReport {
-    /// Whether it was the state that failed.
+    /// Whether the state could not be read or written.
     #[must_use]
     pub fn has_state_failed(&self) -> bool {
         matches!(self.result, Err(PollError::Store(_)))
     }
 
-    pub(super) fn begun() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             tasks_seen: 0,
             events: 0,
@@ -66,16 +66,24 @@ impl PollReport {
             result: Ok(()),
         }
     }
+
+    /// Counts a committed event.
+    pub(super) fn add_event(&mut self, draft: &EventDraft) {
+        self.events += 1;
+        self.newly_failed += u64::from(draft.is_new_failure());
+        *self.types.entry(draft.r#type).or_default() += 1;
+        self.durations.extend(draft.took);
+    }
 }
 
 impl PollError {
-    /// Whether the poll ended because the program stops: no fault of anybody's.
+    /// Whether the poll ended because the program is stopping, which is no failure.
     #[must_use]
     pub fn is_stop(&self) -> bool {
         matches!(self, Self::Api(error) if matches!(error.kind, ErrorKind::Stopped))
     }
 
-    /// The same words for the same fault: a request id, or what the API adds to its code, differs each time.
+    /// Equal for equal errors: leaves out what differs at each attempt, such as the request id.
     pub(super) fn dedup_key(&self) -> String {
         match self {
             Self::Api(error) => error.kind.dedup_key(),
@@ -83,7 +91,7 @@ impl PollError {
         }
     }
 
-    /// How long the server asked to be left alone.
+    /// The `Retry-After` header of the response.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -91,4 +99,18 @@ impl PollError {
             Self::Walk(_) | Self::Store(_) => None,
         }
     }
+}
+
+/// Logs a committed event at the level of its type.
+pub(super) fn log_event(draft: &EventDraft) {
+    let level = match draft.r#type {
+        EventType::TaskFailure | EventType::TaskUrlFailure | EventType::TaskVanished => {
+            log::Level::Error
+        }
+        EventType::TaskStalled | EventType::TaskUnknown | EventType::WatchFailing => {
+            log::Level::Warn
+        }
+        _ => log::Level::Info,
+    };
+    log::log!(level, "{}: {}", draft.r#type.as_str(), draft.summary);
 }

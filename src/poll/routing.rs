@@ -1,4 +1,4 @@
-//! Who is owed what: the webhooks' wishes, held against an event.
+//! Routing: which receivers get an event, by their `on` and `targets` settings.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use crate::domain::event::EventDraft;
 use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::WebhookName;
 
-/// What every webhook wants, and the bells of those who deliver.
+/// The receivers of a config, and the notifiers of their delivery workers.
 #[derive(Debug, Default)]
 pub struct Router {
     routes: Vec<Route>,
-    bells: Vec<Notify>,
+    delivery_notifiers: Vec<Notify>,
 }
 
 #[derive(Debug)]
@@ -23,9 +23,9 @@ struct Route {
 }
 
 impl Router {
-    /// The routes of a config; `bells` are rung when something is owed.
+    /// The routes of a config.
     #[must_use]
-    pub fn new(webhooks: &BTreeMap<WebhookName, Webhook>, bells: Vec<Notify>) -> Self {
+    pub fn new(webhooks: &BTreeMap<WebhookName, Webhook>, delivery_notifiers: Vec<Notify>) -> Self {
         let routes = webhooks
             .iter()
             .map(|(name, webhook)| Route {
@@ -34,37 +34,37 @@ impl Router {
                 targets: webhook.targets.clone(),
             })
             .collect();
-        Self { routes, bells }
+        Self {
+            routes,
+            delivery_notifiers,
+        }
     }
 
-    /// The webhooks that want this event.
+    /// The receivers of this event.
     #[must_use]
     pub fn subscribers(&self, draft: &EventDraft) -> Vec<WebhookName> {
         self.routes
             .iter()
-            .filter(|route| route.wants(draft))
+            .filter(|route| route.matches(draft))
             .map(|route| route.webhook.clone())
             .collect()
     }
 
-    /// Says that there may be something to deliver.
+    /// Wakes the delivery workers, after events were committed.
     pub fn notify(&self) {
-        for bell in &self.bells {
-            bell.notify();
+        for notifier in &self.delivery_notifiers {
+            notifier.notify();
         }
     }
 }
 
 impl Route {
-    fn wants(&self, draft: &EventDraft) -> bool {
+    fn matches(&self, draft: &EventDraft) -> bool {
         let of_target = match &self.targets {
             TargetFilter::All => true,
             TargetFilter::Only(names) => names.contains(&draft.target),
         };
-        of_target
-            && self
-                .on
-                .iter()
-                .any(|pattern| pattern.matches(draft.r#type.as_str()))
+        let r#type = draft.r#type.as_str();
+        of_target && self.on.iter().any(|pattern| pattern.matches(r#type))
     }
 }

@@ -1,59 +1,58 @@
-//! The API's clock, as its last answer told it. Tasks are stamped by it, so it decides what is old; reads no header
-//! itself.
+//! The API's clock, from the `Date` header of responses. The API stamps tasks by it, so the age of a task is counted by it.
 
 use std::time::Duration;
 
 use crate::clock::{Age, Clock};
 use crate::domain::model::Timestamp;
 
-/// What is known of the API's clock: at first nothing.
+/// What is known of the API's clock. Nothing before the first response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ServerClock {
-    heard: Option<Heard>,
+    last: Option<ClockSample>,
 }
 
+/// The clocks at one response.
 #[derive(Clone, Copy, Debug)]
-struct Heard {
-    /// None: that answer told no time.
+struct ClockSample {
+    /// `None` if the response had no readable `Date`.
     theirs: Option<Timestamp>,
-    /// When it came.
     ours: Timestamp,
 }
 
 impl ServerClock {
-    /// Takes note of an answer.
-    pub(super) fn hear(&mut self, theirs: Option<Timestamp>, clock: &dyn Clock) {
-        self.heard = Some(Heard {
+    /// Records the `Date` of a response that has just arrived.
+    pub(super) fn record(&mut self, theirs: Option<Timestamp>, clock: &dyn Clock) {
+        self.last = Some(ClockSample {
             theirs,
             ours: clock.now(),
         });
     }
 
-    /// The API's time; ours if it does not tell. Setting our clock does not move what it told.
+    /// The API's time, or ours if it is unknown. Setting our clock does not change it.
     pub(super) fn now(&self, clock: &dyn Clock) -> Timestamp {
-        self.told(clock).unwrap_or_else(|| clock.now())
+        self.api_now(clock).unwrap_or_else(|| clock.now())
     }
 
-    /// How far the API's clock is ahead of ours; 0 if it does not tell.
+    /// How far the API's clock is ahead of ours. 0 if it is unknown.
     pub(super) fn ahead_seconds(&self, clock: &dyn Clock) -> i64 {
         self.now(clock).unix_seconds() - clock.now().unix_seconds()
     }
 
-    /// What both clocks agree is past: the earlier of them. None before the first answer.
-    pub(super) fn vouched_now(&self, clock: &dyn Clock) -> Option<Timestamp> {
-        let heard = self.heard?;
-        let counted = heard.theirs.unwrap_or(heard.ours);
-        Some(clock.now().min(counted.saturating_add(heard.since(clock))))
+    /// The earlier of both clocks. `None` before the first response.
+    pub(super) fn conservative_now(&self, clock: &dyn Clock) -> Option<Timestamp> {
+        let last = self.last?;
+        let counted = last.theirs.unwrap_or(last.ours);
+        Some(clock.now().min(counted.saturating_add(last.age(clock))))
     }
 
-    fn told(&self, clock: &dyn Clock) -> Option<Timestamp> {
-        let heard = self.heard?;
-        Some(heard.theirs?.saturating_add(heard.since(clock)))
+    fn api_now(&self, clock: &dyn Clock) -> Option<Timestamp> {
+        let last = self.last?;
+        Some(last.theirs?.saturating_add(last.age(clock)))
     }
 }
 
-impl Heard {
-    fn since(&self, clock: &dyn Clock) -> Duration {
+impl ClockSample {
+    fn age(&self, clock: &dyn Clock) -> Duration {
         let (Age::Observed(age) | Age::Reported { age, .. }) = clock.age(self.ours);
         age
     }

@@ -201,22 +201,22 @@ fn an_error_in_the_body_of_a_200_is_a_failed_attempt() {
         (
             "feishu",
             r#"{"code":19024,"msg":"Key Words Not Found"}"#,
-            "code 19024: refused; the bot requires a keyword",
+            "code 19024 (Key Words Not Found): refused; the bot requires a keyword",
         ),
         (
             "dingtalk",
             r#"{"errcode":130101,"errmsg":"send too fast"}"#,
-            "code 130101: too many messages",
+            "code 130101 (send too fast): too many messages",
         ),
         (
             "wecom",
             r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#,
-            "code 93000: refused; check the key",
+            "code 93000 (invalid webhook url): refused; check the key",
         ),
         (
             "slack",
             "<html>moved</html>",
-            "the response's body is not understood",
+            "the response's body is not understood: <html>moved</html>",
         ),
         ("wecom", "", "the response's body is not understood"),
     ] {
@@ -240,7 +240,9 @@ fn a_message_that_the_vendor_refuses_is_dead_at_once() {
     let ended = scene.once().with_code(75);
     assert!(ended.stderr.contains("delivery is dead"), "{ended}");
     assert!(
-        ended.stderr.contains("code 40058: the message is refused"),
+        ended
+            .stderr
+            .contains("code 40058 (invalid): the message is refused"),
         "{ended}"
     );
 }

@@ -1,4 +1,4 @@
-//! Whoever is called may quote all that it was sent, in its answer's body and headers: nothing of that is shown or kept.
+//! Echoed secrets: a server may quote the whole request in its response. Nothing of that is shown or stored.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::harness::{ConfigText, Ended, Program, Scene, task, types};
 
-/// In every secret, in letters that no encoding changes, and in some that it does.
+/// Part of every secret: letters that no encoding changes, and characters that encodings change.
 const CANARY: &str = "canary";
 const PUBLIC_KEY: &str = "canary+public/key=";
 const PRIVATE_KEY: &str = "canary+private/key=";
@@ -19,43 +19,43 @@ const HEADER: &str = "canary-header-value";
 /// How a server quotes.
 #[derive(Clone, Copy, Debug)]
 enum Quoting {
-    /// As it came.
+    /// Verbatim.
     Whole,
-    /// As a form, with small letters in its escapes.
+    /// As a form, with lower-case escapes.
     LowerEscapes,
     /// Decoded.
     Decoded,
-    /// Only what the form's fields say, so that no signature stands beside them.
+    /// Only the form's values, without the signature.
     KeyAlone,
-    /// As it came, in words of a vendor of chats: the fields of its code and of its message.
+    /// Verbatim, in a chat vendor's error code and message.
     Chat(&'static str, &'static str),
 }
 
-/// A server that answers with what it was sent.
-struct Parrot {
+/// A server that responds with the request.
+struct EchoServer {
     address: String,
-    heard: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Parrot {
+impl EchoServer {
     fn start(status: u16, quoting: Quoting) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let parrot = Self {
+        let server = Self {
             address: listener.local_addr().unwrap().to_string(),
-            heard: Arc::default(),
+            requests: Arc::default(),
         };
-        let heard = Arc::clone(&parrot.heard);
+        let requests = Arc::clone(&server.requests);
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                answer(connection, status, quoting, &heard);
+                answer(connection, status, quoting, &requests);
             }
         });
-        parrot
+        server
     }
 
-    /// Everything that it was sent.
-    fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+    /// All requests.
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -91,7 +91,7 @@ fn answer(connection: TcpStream, status: u16, quoting: Quoting, requests: &Mutex
          Location: /{CANARY}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
         answer.len()
     );
-    // Whoever has gone has read enough.
+    // The client may have closed the connection.
     let _ = reader.get_mut().write_all(answer.as_bytes());
 }
 
@@ -139,7 +139,7 @@ fn assert_silent(text: &str, place: &str) {
     assert_eq!(around, None, "a secret is in {place}");
 }
 
-/// Log, output, what was sent on, and the state.
+/// Checks the log, the output, sent requests, and the state.
 fn assert_nothing_shows(scene: &Scene, ended: &Ended, secrets: &[String], place: &str) {
     let mut texts = vec![ended.stdout.clone(), ended.stderr.clone()];
     texts.extend(scene.hook.deliveries().into_iter().map(|it| it.body));
@@ -157,17 +157,17 @@ fn assert_nothing_shows(scene: &Scene, ended: &Ended, secrets: &[String], place:
     }
 }
 
-/// The signatures in what a gateway was sent: each of them is good for ever.
-fn signatures(heard: &[String]) -> Vec<String> {
+/// The signatures in the requests. A signature can be replayed for ever.
+fn signatures(requests: &[String]) -> Vec<String> {
     let signature = |text: &String| {
         let after = text.split("Signature=").nth(1);
         after.map(|it| it.chars().take_while(char::is_ascii_hexdigit).collect())
     };
-    heard.iter().filter_map(signature).collect()
+    requests.iter().filter_map(signature).collect()
 }
 
 #[test]
-fn a_gateway_that_quotes_what_it_was_sent_gives_nothing_away() {
+fn secrets_that_a_gateway_echoes_are_hidden() {
     for quoting in [
         Quoting::Whole,
         Quoting::LowerEscapes,
@@ -175,7 +175,7 @@ fn a_gateway_that_quotes_what_it_was_sent_gives_nothing_away() {
         Quoting::KeyAlone,
     ] {
         for status in [200, 403] {
-            let gateway = Parrot::start(status, quoting);
+            let gateway = EchoServer::start(status, quoting);
             let scene = Scene::with(|config| {
                 with_account_canaries(config)
                     .text(
@@ -187,7 +187,7 @@ fn a_gateway_that_quotes_what_it_was_sent_gives_nothing_away() {
             });
             let ended = scene.run(&["--once", "--verbose"]).with_code(75);
             assert_eq!(types(&scene.hook.events()), ["watch.failing"]);
-            let signatures = signatures(&gateway.heard());
+            let signatures = signatures(&gateway.requests());
             assert!(!signatures.is_empty() && signatures.iter().all(|it| it.len() == 40));
             let place = format!("{quoting:?} with {status}");
             assert_nothing_shows(&scene, &ended, &signatures, &place);
@@ -202,9 +202,9 @@ fn a_gateway_that_quotes_what_it_was_sent_gives_nothing_away() {
 }
 
 #[test]
-fn a_receiver_that_quotes_what_it_was_sent_gives_nothing_away() {
+fn secrets_that_a_receiver_echoes_are_hidden() {
     for status in [200, 302, 400, 401, 410, 413, 500] {
-        let receiver = Parrot::start(status, Quoting::Whole);
+        let receiver = EchoServer::start(status, Quoting::Whole);
         let url = format!("http://{}/canary?canary=canary", receiver.address);
         let scene = Scene::with(|config| {
             config
@@ -223,7 +223,7 @@ fn a_receiver_that_quotes_what_it_was_sent_gives_nothing_away() {
                     .to_owned(),
             )
         };
-        let signatures: Vec<_> = receiver.heard().iter().filter_map(signature).collect();
+        let signatures: Vec<_> = receiver.requests().iter().filter_map(signature).collect();
         assert_eq!(signatures.len(), 1, "{ended}");
         assert_nothing_shows(&scene, &ended, &signatures, &format!("HTTP {status}"));
         let ended = scene.run(&["test-webhook", "--verbose"]);
@@ -232,7 +232,7 @@ fn a_receiver_that_quotes_what_it_was_sent_gives_nothing_away() {
 }
 
 #[test]
-fn a_chat_whose_error_quotes_what_it_was_sent_gives_nothing_away() {
+fn secrets_that_a_chat_error_echoes_are_hidden() {
     let (feishu, others) = (
         Quoting::Chat("code", "msg"),
         Quoting::Chat("errcode", "errmsg"),
@@ -244,7 +244,7 @@ fn a_chat_whose_error_quotes_what_it_was_sent_gives_nothing_away() {
         ("slack", Quoting::Whole, 200),
         ("slack", Quoting::Whole, 400),
     ] {
-        let chat = Parrot::start(status, quoting);
+        let chat = EchoServer::start(status, quoting);
         let url = format!("http://{}/canary?access_token=canary", chat.address);
         let scene = Scene::with(|config| {
             let config = config
@@ -258,10 +258,10 @@ fn a_chat_whose_error_quotes_what_it_was_sent_gives_nothing_away() {
         });
         scene.api.add_task(task("t"));
         let ended = scene.run(&["--once", "--verbose"]).with_code(75);
-        let heard = chat.heard();
-        assert_eq!(heard.len(), 1, "{ended}");
-        assert!(heard[0].contains("canary"), "{}", heard[0]);
-        let signs = ["&sign=", "\"sign\":\""].map(|before| heard[0].split(before).nth(1));
+        let requests = chat.requests();
+        assert_eq!(requests.len(), 1, "{ended}");
+        assert!(requests[0].contains("canary"), "{}", requests[0]);
+        let signs = ["&sign=", "\"sign\":\""].map(|before| requests[0].split(before).nth(1));
         let signs = signs.into_iter().flatten();
         let end = |it: char| !it.is_ascii_alphanumeric() && !"+/=%".contains(it);
         let signs: Vec<_> = signs
@@ -284,8 +284,8 @@ fn a_chat_whose_error_quotes_what_it_was_sent_gives_nothing_away() {
 }
 
 #[test]
-fn a_proxy_that_refuses_learns_its_password_and_nobody_else_does() {
-    let proxy = Parrot::start(407, Quoting::Whole);
+fn only_the_proxy_learns_the_proxy_password() {
+    let proxy = EchoServer::start(407, Quoting::Whole);
     let url = format!("http://canary-user:canary-password@{}", proxy.address);
     let scene = Scene::with(|config| {
         config
@@ -307,7 +307,7 @@ fn a_proxy_that_refuses_learns_its_password_and_nobody_else_does() {
 }
 
 #[test]
-fn a_process_shows_others_no_more_than_it_was_given() {
+fn the_process_list_shows_no_secret() {
     let scene = Scene::new();
     let key = scene.api.private_key();
     scene.configure(|config| config.set("accounts.main", "private_key", "{ env = 'THE_KEY' }"));

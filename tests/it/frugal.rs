@@ -1,4 +1,4 @@
-//! What a poll asks for: one page while nothing is under way, ids of what is older, and the whole list when it must.
+//! Requests per poll: one page while no task is in flight, ids for older tasks in flight, and the whole list only when needed.
 
 use ucdn_simulator::{
     Effect, Fault, Options, RequestRecord, Script, Settings, TaskSpec, TotalCount, Unit,
@@ -9,7 +9,7 @@ use crate::harness::{Program, SYNCS, Scene, can_trace, eventually, only, task};
 const PAGE: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
 
-/// A list of a hundred tasks that have succeeded, one a minute until a minute ago, read in pages of ten.
+/// 100 successful tasks, one per minute until a minute ago, in pages of 10.
 fn long_list(options: Options) -> Scene {
     let settings = Settings {
         options,
@@ -35,7 +35,7 @@ fn add(scene: &Scene, id: &str, age_seconds: i64, status: &str) {
     scene.api.add_task(spec.created_at(now - age_seconds));
 }
 
-/// The requests of each poll since the log was last forgotten, but those of the last one, which may not have ended.
+/// The requests of each poll since the last reset, without the last poll, which may still run.
 fn polls(scene: &Scene) -> Vec<Vec<RequestRecord>> {
     let mut polls: Vec<Vec<RequestRecord>> = Vec::new();
     for request in scene.api.requests() {
@@ -52,7 +52,7 @@ fn begins_poll(request: &RequestRecord) -> bool {
     request.offset == Some(0) && request.task_ids.is_empty()
 }
 
-/// Watches, and waits until the first polls have learned what there is to learn.
+/// Starts the watcher and waits until it has learned the server's paging.
 fn settled(scene: &Scene) -> Program {
     let watcher = scene.watch();
     eventually("three polls", || (polls(scene).len() >= 3).then_some(()));
@@ -60,10 +60,10 @@ fn settled(scene: &Scene) -> Program {
     watcher
 }
 
-/// The next whole polls.
+/// The requests of the next complete polls.
 fn next_polls(scene: &Scene, count: usize) -> Vec<Vec<RequestRecord>> {
     scene.api.forget_requests();
-    // The first one found may have begun before.
+    // The first poll may have begun before the reset.
     let mut polls = eventually("more polls", || {
         let polls = polls(scene);
         (polls.len() > count).then_some(polls)
@@ -101,7 +101,7 @@ fn with_nothing_in_flight_a_poll_of_a_long_list_is_one_request() {
 }
 
 #[test]
-fn a_list_just_as_long_as_a_page_is_one_request_too() {
+fn a_list_as_long_as_one_page_is_one_request() {
     let scene = Scene::with(|config| config.set("poll", "page_size", PAGE));
     for minutes in 1..=PAGE {
         let url = format!("http://example.com/{minutes}");
@@ -117,7 +117,7 @@ fn a_list_just_as_long_as_a_page_is_one_request_too() {
 }
 
 #[test]
-fn an_old_task_in_flight_is_followed_by_its_id() {
+fn an_old_task_in_flight_is_queried_by_id() {
     let scene = long_list(Options::default());
     add(&scene, "slow", 10 * 3600, "process");
     let mut watcher = settled(&scene);
@@ -138,7 +138,7 @@ fn an_old_task_in_flight_is_followed_by_its_id() {
 }
 
 #[test]
-fn an_old_task_that_is_gone_vanishes_only_after_the_whole_list_lacked_it_three_times() {
+fn an_old_task_vanishes_only_after_three_full_scans_missed_it() {
     let scene = long_list(Options::default());
     add(&scene, "lost", 10 * 3600, "process");
     let mut watcher = settled(&scene);
@@ -157,7 +157,7 @@ fn an_old_task_that_is_gone_vanishes_only_after_the_whole_list_lacked_it_three_t
 }
 
 #[test]
-fn more_old_tasks_in_flight_than_the_list_has_pages_are_looked_for_in_the_list() {
+fn the_whole_list_is_read_if_querying_ids_takes_more_requests() {
     let scene = long_list(Options::default());
     for n in 0..300 {
         add(&scene, &format!("slow-{n}"), 36_000 + n, "process");
@@ -177,7 +177,7 @@ fn more_old_tasks_in_flight_than_the_list_has_pages_are_looked_for_in_the_list()
 }
 
 #[test]
-fn a_list_that_fits_on_a_page_is_read_whole_by_every_poll() {
+fn every_poll_reads_a_list_of_one_page_whole() {
     let scene = Scene::with(|config| {
         config
             .set("poll", "page_size", PAGE)
@@ -207,7 +207,7 @@ fn the_whole_list_is_read_at_start_and_after_a_failed_poll() {
     assert!(reads_whole(&scene.api.requests()), "a run is a start");
     let mut watcher = settled(&scene);
     assert!(!reads_whole(&next_polls(&scene, 1)[0]));
-    // Found by nothing less: what is final, and further back than a page reaches.
+    // Only a full scan finds a change of a finished task that is older than one page reaches.
     scene.change("old-99", "failure");
     scene.api.forget_requests();
     scene.api.add_fault(Fault::next(1, Effect::NotJson));

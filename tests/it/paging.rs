@@ -1,4 +1,4 @@
-//! The list under every reading of the vendor's open questions: each task is seen, and none is told twice.
+//! Paging semantics: under every reading of the documentation, each task is reported exactly once.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use ucdn_simulator::{
 
 use crate::harness::{Scene, seconds_ago, task, types};
 
-/// A list of this many tasks, of one to three URLs each, a second apart.
+/// A list of tasks with 1 to 3 URLs each, created one second apart.
 fn scene_of(tasks: usize, page_size: usize, options: Options) -> Scene {
     let settings = Settings {
         options,
@@ -33,29 +33,29 @@ fn scene_of(tasks: usize, page_size: usize, options: Options) -> Scene {
     scene
 }
 
-/// How often each task was told of in each status.
-fn tellings(events: &[Value]) -> BTreeMap<(String, String), usize> {
-    let mut tellings = BTreeMap::new();
+/// The number of events per task and status.
+fn event_counts(events: &[Value]) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
     for event in events {
         let word = |key: &str| event["task"][key].as_str().unwrap().to_owned();
-        *tellings.entry((word("id"), word("status"))).or_default() += 1;
+        *counts.entry((word("id"), word("status"))).or_default() += 1;
     }
-    tellings
+    counts
 }
 
-/// Every task of the list was told, once.
+/// Each task of the list has one event.
 #[track_caller]
-fn assert_each_is_told_once(scene: &Scene, reading: &str) {
-    let tellings = tellings(&scene.hook.events());
-    let twice: Vec<_> = tellings.iter().filter(|(_, count)| **count > 1).collect();
-    assert!(twice.is_empty(), "{reading}: told twice: {twice:?}");
+fn assert_each_is_reported_once(scene: &Scene, reading: &str) {
+    let counts = event_counts(&scene.hook.events());
+    let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "{reading}: reported twice: {twice:?}");
     for state in scene.api.tasks() {
-        let told = tellings.keys().any(|(id, _)| *id == state.id);
-        assert!(told, "{reading}: {} was never told", state.id);
+        let reported = counts.keys().any(|(id, _)| *id == state.id);
+        assert!(reported, "{reading}: {} was never reported", state.id);
     }
 }
 
-/// Polls twice; all whole URLs must be told at the first.
+/// Polls twice. The first poll must report every task with all its URLs.
 #[track_caller]
 fn assert_read_whole(tasks: usize, page_size: usize, options: Options) {
     let reading = format!(
@@ -64,7 +64,7 @@ fn assert_read_whole(tasks: usize, page_size: usize, options: Options) {
     );
     let scene = scene_of(tasks, page_size, options);
     scene.once().with_code(0);
-    assert_each_is_told_once(&scene, &reading);
+    assert_each_is_reported_once(&scene, &reading);
     for event in scene.hook.events() {
         let number: usize = event["task"]["id"].as_str().unwrap()[1..].parse().unwrap();
         assert_eq!(event["task"]["urls"]["total"], number % 3 + 1, "{reading}");
@@ -74,7 +74,7 @@ fn assert_read_whole(tasks: usize, page_size: usize, options: Options) {
 }
 
 #[test]
-fn whatever_offset_and_limit_count_and_in_whatever_order() {
+fn a_list_is_read_whole_in_any_unit_of_offset_and_any_order() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for order in [Order::Newest, Order::Oldest, Order::Finish] {
             let options = Options {
@@ -88,7 +88,7 @@ fn whatever_offset_and_limit_count_and_in_whatever_order() {
 }
 
 #[test]
-fn whatever_becomes_of_limit() {
+fn a_list_is_read_whole_if_limit_is_clamped_or_ignored() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for limit in [
             LimitRule::Clamped(4),
@@ -106,7 +106,7 @@ fn whatever_becomes_of_limit() {
 }
 
 #[test]
-fn whatever_total_count_counts() {
+fn a_list_is_read_whole_whatever_total_count_counts() {
     for total_count in [
         TotalCount::Urls,
         TotalCount::Page,
@@ -128,7 +128,7 @@ fn whatever_total_count_counts() {
 }
 
 #[test]
-fn a_page_size_of_one() {
+fn a_list_is_read_whole_with_a_page_size_of_one() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for limit in [LimitRule::Honoured, LimitRule::Clamped(20)] {
             let options = Options {
@@ -142,7 +142,7 @@ fn a_page_size_of_one() {
 }
 
 #[test]
-fn a_task_with_more_urls_than_a_page_holds() {
+fn a_task_with_more_urls_than_a_page_is_read_whole() {
     for unit in [Unit::Tasks, Unit::Urls] {
         let options = Options {
             unit,
@@ -165,7 +165,7 @@ fn a_task_with_more_urls_than_a_page_holds() {
 }
 
 #[test]
-fn tasks_that_turn_up_between_pages_push_none_out_of_sight() {
+fn tasks_inserted_between_pages_hide_no_other_task() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for at in [Place::Front, Place::Middle, Place::Back] {
             let inserts = Shift {
@@ -180,7 +180,7 @@ fn tasks_that_turn_up_between_pages_push_none_out_of_sight() {
             };
             let scene = scene_of(12, 4, options);
             scene.once().with_code(0);
-            let first = tellings(&scene.hook.events());
+            let first = event_counts(&scene.hook.events());
             for number in 0..12 {
                 let key = (format!("t{number:03}"), "wait".to_owned());
                 let reading = format!("{unit:?} {at:?}: {key:?}");
@@ -193,13 +193,13 @@ fn tasks_that_turn_up_between_pages_push_none_out_of_sight() {
             }
             scene.once().with_code(0);
             scene.once().with_code(0);
-            assert_each_is_told_once(&scene, &format!("inserts {unit:?} {at:?}"));
+            assert_each_is_reported_once(&scene, &format!("inserts {unit:?} {at:?}"));
         }
     }
 }
 
 #[test]
-fn tasks_that_go_between_pages_pull_none_out_of_sight() {
+fn tasks_removed_between_pages_hide_no_other_task() {
     for unit in [Unit::Tasks, Unit::Urls] {
         for at in [Place::Front, Place::Middle, Place::Back] {
             let removals = Shift {
@@ -214,13 +214,13 @@ fn tasks_that_go_between_pages_pull_none_out_of_sight() {
             };
             let scene = scene_of(14, 4, options);
             scene.once().with_code(0);
-            assert_each_is_told_once(&scene, &format!("removals {unit:?} {at:?}"));
+            assert_each_is_reported_once(&scene, &format!("removals {unit:?} {at:?}"));
         }
     }
 }
 
 #[test]
-fn a_list_that_never_holds_still_is_read_to_an_end() {
+fn the_walk_over_a_list_that_always_changes_ends() {
     let inserts = Shift {
         count: 1,
         at: Place::Front,
@@ -233,12 +233,12 @@ fn a_list_that_never_holds_still_is_read_to_an_end() {
     let scene = scene_of(12, 4, options);
     let ended = scene.once();
     assert!(matches!(ended.code, Some(0 | 75)), "{ended}");
-    let told = tellings(&scene.hook.events());
-    assert!(told.values().all(|count| *count == 1), "{told:?}");
+    let reported = event_counts(&scene.hook.events());
+    assert!(reported.values().all(|count| *count == 1), "{reported:?}");
 }
 
 #[test]
-fn what_page_one_showed_is_told_though_page_two_fails() {
+fn the_tasks_of_page_one_are_reported_if_page_two_fails() {
     for effect in [
         Effect::Status {
             code: 502,
@@ -263,16 +263,16 @@ fn what_page_one_showed_is_told_though_page_two_fails() {
         let first = scene.hook.events().len();
         assert!(
             (1..9).contains(&first),
-            "{effect:?}: {first} tasks were told"
+            "{effect:?}: {first} tasks were reported"
         );
         scene.api.clear_faults();
         scene.once().with_code(0);
-        assert_each_is_told_once(&scene, &format!("{effect:?}"));
+        assert_each_is_reported_once(&scene, &format!("{effect:?}"));
     }
 }
 
 #[test]
-fn a_first_poll_that_fails_half_way_leaves_the_baseline_open() {
+fn a_first_poll_that_fails_midway_leaves_the_baseline_open() {
     let scene = scene_of(9, 4, Options::default());
     scene.configure(|config| config.set("poll", "page_size", 4));
     for number in 0..9 {
@@ -291,17 +291,17 @@ fn a_first_poll_that_fails_half_way_leaves_the_baseline_open() {
 }
 
 #[test]
-fn a_half_read_list_makes_no_task_vanish() {
+fn an_incomplete_walk_makes_no_task_vanish() {
     let scene = scene_of(9, 4, Options::default());
     scene.once().with_code(0);
-    let told = scene.hook.deliveries().len();
+    let reported = scene.hook.deliveries().len();
     scene.api.add_fault(Fault::on_page(2, Effect::Reset));
     for _ in 0..4 {
         scene.once().with_code(75);
     }
     scene.api.clear_faults();
     scene.once().with_code(0);
-    let mut later = scene.hook.events().split_off(told);
+    let mut later = scene.hook.events().split_off(reported);
     later.retain(|event| event.get("task").is_some());
     assert!(later.is_empty(), "{later:#?}");
 }
@@ -355,10 +355,10 @@ fn a_list_of_many_pages_costs_little_more_than_twice_its_pages() {
     }
 }
 
-/// A list from two servers, one of which lags behind: first the task stands where it does not belong and has failed, then where
-/// it always stood, as it always was.
+/// A list from two servers, one of which lags behind: the task comes first in a wrong place as failed, then in its usual place
+/// with its old status.
 #[test]
-fn a_task_that_comes_twice_in_a_walk_is_told_of_as_it_came_each_time() {
+fn a_task_that_comes_twice_in_a_walk_is_reported_each_time() {
     let scene = scene_of(0, 20, Options::default());
     for minutes in 1..=40 {
         let spec = task(&format!("t{minutes}")).created_at(seconds_ago(&scene, 60 * minutes));

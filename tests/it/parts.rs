@@ -1,5 +1,5 @@
-//! Reading a long list in part finds what reading all of it finds: two pollers of one list, of which one begins anew, and so
-//! reads everything, at each poll.
+//! Partial scans find the same events as full scans: two pollers read one list, and one of them starts from scratch at each poll,
+//! so that it reads the whole list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use ucdn_watch::ucdn::client::ApiClient;
 
 use crate::harness::Scene;
 
-/// What may happen to the list between two polls. Numbers choose among the tasks that there are.
+/// A change of the list between two polls. The number selects a task.
 #[derive(Clone, Debug)]
-enum Happening {
+enum Change {
     /// A task is submitted.
     New(&'static str),
-    /// A task that is not finished has another status.
+    /// An unfinished task changes its status.
     Goes(usize, &'static str),
-    /// A task that is not finished is listed no more.
+    /// An unfinished task disappears from the list.
     Gone(usize),
-    /// A task that had finished long ago has another status.
+    /// A task that finished long ago changes its status.
     Back(usize, &'static str),
 }
 
-fn happenings() -> impl Strategy<Value = Happening> {
+fn changes_between_polls() -> impl Strategy<Value = Change> {
     let word = || {
         prop_oneof![
             Just("wait"),
@@ -40,23 +40,23 @@ fn happenings() -> impl Strategy<Value = Happening> {
         ]
     };
     prop_oneof![
-        4 => word().prop_map(Happening::New),
-        6 => (any::<usize>(), word()).prop_map(|(which, status)| Happening::Goes(which, status)),
-        1 => any::<usize>().prop_map(Happening::Gone),
-        1 => (any::<usize>(), word()).prop_map(|(which, status)| Happening::Back(which, status)),
+        4 => word().prop_map(Change::New),
+        6 => (any::<usize>(), word()).prop_map(|(which, status)| Change::Goes(which, status)),
+        1 => any::<usize>().prop_map(Change::Gone),
+        1 => (any::<usize>(), word()).prop_map(|(which, status)| Change::Back(which, status)),
     ]
 }
 
-/// The list, as the test knows it.
-struct World {
+/// The simulated list and the expected statuses.
+struct ListModel {
     scene: Scene,
     statuses: BTreeMap<String, &'static str>,
-    /// Final ones that changed again: a part of the list may not show them.
+    /// Finished tasks that changed again. A partial scan may not show them.
     back: BTreeSet<String>,
     submitted: usize,
 }
 
-impl World {
+impl ListModel {
     fn new(unit: Unit) -> Self {
         let settings = Settings {
             options: Options {
@@ -70,7 +70,7 @@ impl World {
                 .set("poll", "page_size", 5)
                 .text("poll", "stall_after", "30d")
         });
-        let mut world = Self {
+        let mut model = Self {
             scene,
             statuses: BTreeMap::new(),
             back: BTreeSet::new(),
@@ -78,9 +78,9 @@ impl World {
         };
         for n in 0..30 {
             let status = if n % 10 == 9 { "process" } else { "success" };
-            world.submit(status, 300 * (30 - n));
+            model.submit(status, 300 * (30 - n));
         }
-        world
+        model
     }
 
     fn submit(&mut self, status: &'static str, age_seconds: i64) {
@@ -98,21 +98,21 @@ impl World {
         self.statuses.insert(id, status);
     }
 
-    fn happen(&mut self, happening: &Happening) {
-        match *happening {
-            Happening::New(status) => self.submit(status, 0),
-            Happening::Goes(which, status) => {
+    fn apply(&mut self, change: &Change) {
+        match *change {
+            Change::New(status) => self.submit(status, 0),
+            Change::Goes(which, status) => {
                 if let Some(id) = self.choose(which, |status| !is_final(status)) {
                     self.change(&id, status);
                 }
             }
-            Happening::Gone(which) => {
+            Change::Gone(which) => {
                 if let Some(id) = self.choose(which, |status| !is_final(status)) {
                     self.scene.api.remove_task(&id);
                     self.statuses.remove(&id);
                 }
             }
-            Happening::Back(which, status) => {
+            Change::Back(which, status) => {
                 if let Some(id) = self.choose(which, is_final) {
                     self.change(&id, status);
                     self.back.insert(id);
@@ -145,7 +145,7 @@ fn is_final(status: &str) -> bool {
     ["success", "failure"].contains(&status)
 }
 
-/// A state of its own, and who polls for it.
+/// A poller with its own state.
 struct Watcher {
     config: Config,
     store: Arc<dyn Store>,
@@ -175,15 +175,15 @@ impl Watcher {
         assert!(report.result.is_ok(), "{:?}", report.result);
     }
 
-    /// Forgets what polls are built upon.
-    fn begin_anew(&mut self) {
+    /// Drops what the poller remembers.
+    fn restart(&mut self) {
         self.poller = poller(&self.config, &self.store, &self.clock);
     }
 
-    /// What was told of each task, in order.
-    fn told(&self) -> BTreeMap<String, Vec<String>> {
+    /// The recorded events of each task, in order.
+    fn events(&self) -> BTreeMap<String, Vec<String>> {
         let ops = WebhookName::from("ops");
-        let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut events: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for delivery in self.store.pending(&ops, usize::MAX).unwrap() {
             let event: Value = serde_json::from_str(&delivery.document).unwrap();
             let task = &event["task"];
@@ -192,9 +192,9 @@ impl Watcher {
                 "{} {} {}",
                 event["type"], task["status"], task["previous_status"]
             );
-            told.entry(id).or_default().push(line);
+            events.entry(id).or_default().push(line);
         }
-        told
+        events
     }
 }
 
@@ -204,41 +204,41 @@ fn poller(config: &Config, store: &Arc<dyn Store>, clock: &Arc<SystemClock>) -> 
         CancelToken::default(),
     );
     let name = TargetName::from("shop");
-    let surroundings = PollContext {
+    let context = PollContext {
         client: Arc::new(ApiClient::new(account, clock.clone(), stop).unwrap()),
         store: Arc::clone(store),
-        routes: Arc::new(Router::new(&config.webhooks, Vec::new())),
+        router: Arc::new(Router::new(&config.webhooks, Vec::new())),
         clock: clock.clone(),
         retention: config.retention,
     };
-    Poller::new(name.clone(), config.targets[&name].clone(), surroundings)
+    Poller::new(name.clone(), config.targets[&name].clone(), context)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
-    fn polls_that_read_a_part_tell_what_polls_that_read_all_tell(
+    fn partial_scans_report_the_same_events_as_full_scans(
         unit in prop_oneof![Just(Unit::Tasks), Just(Unit::Urls)],
-        rounds in prop::collection::vec(prop::collection::vec(happenings(), 0..4), 6..10),
+        polls in prop::collection::vec(prop::collection::vec(changes_between_polls(), 0..4), 6..10),
     ) {
-        let mut world = World::new(unit);
-        let (mut parts, mut all) = (Watcher::new(&world.scene, "parts.db"), Watcher::new(&world.scene, "all.db"));
-        // The last rounds, in which nothing happens, tell what is missing.
-        for round in rounds.iter().chain([&vec![], &vec![], &vec![]]) {
-            for happening in round {
-                world.happen(happening);
+        let mut model = ListModel::new(unit);
+        let (mut parts, mut all) = (Watcher::new(&model.scene, "parts.db"), Watcher::new(&model.scene, "all.db"));
+        // The last polls, without changes, report the missing tasks.
+        for changes in polls.iter().chain([&vec![], &vec![], &vec![]]) {
+            for change in changes {
+                model.apply(change);
             }
             parts.poll();
-            all.begin_anew();
+            all.restart();
             all.poll();
         }
-        parts.begin_anew();
+        parts.restart();
         parts.poll();
-        let (mut by_parts, mut by_all) = (parts.told(), all.told());
-        // Of what came back the whole list tells, and of that the last word.
-        for id in &world.back {
-            let last = |told: Option<Vec<String>>| told.unwrap_or_default().pop().unwrap_or_default();
+        let (mut by_parts, mut by_all) = (parts.events(), all.events());
+        // Only the whole list shows a finished task that changed, and only its last status.
+        for id in &model.back {
+            let last = |events: Option<Vec<String>>| events.unwrap_or_default().pop().unwrap_or_default();
             let word = |line: String| line.split(' ').nth(1).map(str::to_owned);
             let (by_parts, by_all) = (last(by_parts.remove(id)), last(by_all.remove(id)));
             if !by_parts.is_empty() {

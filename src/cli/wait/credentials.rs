@@ -1,7 +1,7 @@
 //! Credentials and list of `wait`: those of a config's target, or an account with keys from the environment.
 
 use crate::cli::api::{ApiCallError, choose_target};
-use crate::cli::context::Context;
+use crate::cli::context::CommandContext;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{Account, KeyVariables, is_unencrypted};
 use crate::domain::model::TaskKind;
@@ -49,7 +49,7 @@ pub(super) struct ListSource {
 }
 
 impl CredentialArgs {
-    pub(super) fn resolve(&self, context: &Context) -> Result<ListSource, Failure> {
+    pub(super) fn resolve(&self, context: &CommandContext) -> Result<ListSource, Failure> {
         let mut source = if self.uses_environment(context)? {
             self.list_of_environment(context)?
         } else {
@@ -66,7 +66,7 @@ impl CredentialArgs {
     }
 
     /// A named config or target comes first, then variables that are named or set, then the default config.
-    fn uses_environment(&self, context: &Context) -> Result<bool, Failure> {
+    fn uses_environment(&self, context: &CommandContext) -> Result<bool, Failure> {
         let named = [
             &self.endpoint,
             &self.public_key_env,
@@ -94,7 +94,7 @@ impl CredentialArgs {
         }
     }
 
-    fn list_of_environment(&self, context: &Context) -> Result<ListSource, Failure> {
+    fn list_of_environment(&self, context: &CommandContext) -> Result<ListSource, Failure> {
         let account = self
             .variables()
             .account(&context.environment, self.endpoint.as_deref())
@@ -111,7 +111,7 @@ impl CredentialArgs {
         })
     }
 
-    fn list_of_target(&self, context: &Context) -> Result<ListSource, Failure> {
+    fn list_of_target(&self, context: &CommandContext) -> Result<ListSource, Failure> {
         let path = context.config_path();
         if self.target.is_none() && !context.is_config_named() && !path.exists() {
             return Err(Failure::new(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::tracked_tasks::{TrackedTask, TrackedTasks};
-use crate::cli::context::{Context, LogFormat};
+use crate::cli::context::{CommandContext, LogFormat};
 use crate::cli::stdio::note;
 use crate::clock::Clock;
 use crate::domain::event::UrlCounts;
@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(250);
 const TEMPLATE: &str = "[{bar:24}] {pos:>3} %  {elapsed}  {wide_msg}";
 
 /// Shows the progress.
-pub(super) struct Progress<'a> {
+pub(super) struct WaitProgress<'a> {
     style: ProgressDisplay,
     clock: &'a dyn Clock,
 }
@@ -32,8 +32,8 @@ enum ProgressDisplay {
     Nothing,
 }
 
-impl<'a> Progress<'a> {
-    pub(super) fn start(context: &Context, clock: &'a dyn Clock) -> Self {
+impl<'a> WaitProgress<'a> {
+    pub(super) fn start(context: &CommandContext, clock: &'a dyn Clock) -> Self {
         let is_dumb = context
             .environment
             .get("TERM")

@@ -6,6 +6,7 @@ use super::super::worker::Pause;
 use super::super::{AttemptOutcome, DrainReport};
 use super::{Fixture, StubReply};
 use crate::config::{Alerts, Chat, Format, Language, Vendor};
+use crate::secret::{Secret, SecretBytes};
 use crate::store::AttemptResult;
 
 /// Fifty events per request, no rate limit.
@@ -236,11 +237,39 @@ fn an_error_that_only_an_operator_can_fix_is_retried_after_minutes() {
         answer.contains("93000") && answer.contains("`url`"),
         "{answer}"
     );
-    assert!(!answer.contains("@all"), "{answer}");
+    assert!(answer.contains("(@all)"), "{answer}");
 }
 
 #[test]
 fn a_message_that_the_vendor_refuses_is_dead_at_once() {
     let mut fixture = chat(Vendor::WeCom, 1, &[StubReply::Says(r#"{"errcode":40058}"#)]);
     assert_eq!(drain(&mut fixture).1.dead, 1);
+}
+
+#[test]
+fn a_quote_that_contains_a_secret_is_hidden() {
+    for body in [
+        r#"{"errcode":93000,"errmsg":"no such key: s3cret"}"#,
+        "<html>/hook?key=%73%33cret</html>",
+        "POST /hook x-token: h3ader",
+        "signed with signing-key",
+    ] {
+        let mut fixture = Fixture::with(1, &[StubReply::Says(body)], |webhook| {
+            webhook.format = Format::Chat(Chat {
+                vendor: Vendor::WeCom,
+                title: "UCDN".to_owned(),
+                language: Language::En,
+                link: None,
+            });
+            webhook.secrets = vec![SecretBytes::new(b"signing-key".to_vec())];
+            let value = Secret::new("Bearer h3ader".to_owned());
+            webhook.http.headers = vec![("x-token".to_owned(), value)];
+        });
+        assert_eq!(drain(&mut fixture).1.failed, 1, "{body}");
+        let row = fixture.store.row(1);
+        let Some(AttemptResult::Failed { answer, .. }) = row.results.last() else {
+            panic!("{row:?}");
+        };
+        assert!(answer.contains("[hidden: it quotes a secret]"), "{answer}");
+    }
 }

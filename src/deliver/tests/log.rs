@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::captured_log::captured;
 use super::{Fixture, StubReply};
-use crate::config::{Alerts, Format};
+use crate::config::{Alerts, Chat, Format, Language, Vendor};
 use crate::deliver::DrainReport;
 
 /// The log lines of one drain, without the time of the next attempt.
@@ -66,4 +66,32 @@ fn each_dead_event_and_each_split_of_a_batch_is_logged() {
     );
     let expected = "ERROR delivery is dead; `ucdn-watch deliveries retry` sends it again: webhook=ops event=evt_1 type=task.failure answer=\"HTTP 422\" recorded=";
     assert!(dead.starts_with(expected), "{dead}");
+}
+
+#[test]
+fn a_fault_whose_text_differs_each_time_is_logged_once() {
+    let replies = [
+        StubReply::Says(r#"{"errcode":-1,"errmsg":"busy, request 1"}"#),
+        StubReply::Says(r#"{"errcode":-1,"errmsg":"busy, request 2"}"#),
+        StubReply::Says(r#"{"errcode":-2,"errmsg":"busy, request 3"}"#),
+    ];
+    let mut fixture = Fixture::with(1, &replies, |webhook| {
+        webhook.format = Format::Chat(Chat {
+            vendor: Vendor::WeCom,
+            title: "UCDN".to_owned(),
+            language: Language::En,
+            link: None,
+        });
+    });
+    let about = "webhook=ops event=evt_1";
+    for expected in [
+        format!("WARN delivery failed: {about} answer=\"code -1 (busy, request 1)\""),
+        format!("DEBUG delivery failed again: {about} answer=\"code -1 (busy, request 2)\""),
+        format!(
+            "INFO delivery failed with another error: {about} answer=\"code -2 (busy, request 3)\" before=\"code -1\""
+        ),
+    ] {
+        assert_eq!(logged(&mut fixture), [expected]);
+        fixture.advance(120);
+    }
 }

@@ -1,4 +1,4 @@
-//! The rules of comparing, and the properties that hold for any two sightings.
+//! Rules of the diff, and properties that hold for any two observations.
 
 use proptest::prelude::*;
 
@@ -39,11 +39,11 @@ fn task(status: &str, urls: &[(&str, &str)]) -> Task {
     }
 }
 
-/// Replays sightings; returns the record and the kinds of transitions.
-fn replay(sightings: &[Task]) -> (KnownTask, Vec<TransitionKind>) {
+/// Applies observations. Returns the stored task and the kinds of transitions.
+fn replay(observations: &[Task]) -> (KnownTask, Vec<TransitionKind>) {
     let mut known = None;
     let mut kinds = Vec::new();
-    for seen in sightings {
+    for seen in observations {
         if let Some(difference) = compare(known.as_ref(), seen, moment(1001)) {
             kinds.extend(difference.transition.map(|transition| transition.kind));
             known = Some(difference.task);
@@ -53,7 +53,7 @@ fn replay(sightings: &[Task]) -> (KnownTask, Vec<TransitionKind>) {
 }
 
 #[test]
-fn a_first_sight_tells_of_every_url() {
+fn a_new_task_has_a_transition_of_each_url() {
     let difference = compare(
         None,
         &task("wait", &[("b", "wait"), ("a", "failure")]),
@@ -61,7 +61,7 @@ fn a_first_sight_tells_of_every_url() {
     )
     .unwrap();
     let transition = difference.transition.unwrap();
-    assert_eq!(transition.kind, TransitionKind::FirstSight);
+    assert_eq!(transition.kind, TransitionKind::FirstSeen);
     let urls: Vec<_> = transition
         .urls
         .iter()
@@ -71,7 +71,7 @@ fn a_first_sight_tells_of_every_url() {
 }
 
 #[test]
-fn every_change_of_status_is_a_transition_also_from_a_final_one() {
+fn every_change_of_status_is_a_transition_also_from_a_finished_one() {
     let (_, kinds) = replay(
         &["failure", "process", "success", "unknow", "success"].map(|status| task(status, &[])),
     );
@@ -85,7 +85,7 @@ fn every_change_of_status_is_a_transition_also_from_a_final_one() {
 }
 
 #[test]
-fn urls_that_fail_under_an_unchanged_task_are_told_apart_from_other_changes() {
+fn failed_urls_of_an_unchanged_task_differ_from_other_url_changes() {
     let (_, kinds) = replay(&[
         task("process", &[("a", "process"), ("b", "process")]),
         task("process", &[("a", "success"), ("b", "process")]),
@@ -98,7 +98,7 @@ fn urls_that_fail_under_an_unchanged_task_are_told_apart_from_other_changes() {
 }
 
 #[test]
-fn a_percentage_alone_is_no_transition_but_is_remembered() {
+fn a_new_percentage_is_stored_without_a_transition() {
     let mut first = task("process", &[("a", "process")]);
     first.urls[0].progress = Some(40);
     let mut second = first.clone();
@@ -108,7 +108,7 @@ fn a_percentage_alone_is_no_transition_but_is_remembered() {
 }
 
 #[test]
-fn what_a_sighting_leaves_out_keeps_its_state() {
+fn what_a_response_leaves_out_keeps_its_state() {
     let cut = Task {
         status: None,
         created: None,
@@ -168,7 +168,7 @@ fn finished_tasks_do_not_stall() {
 }
 
 #[test]
-fn three_misses_in_a_row_make_a_task_vanish_and_a_sight_ends_the_row() {
+fn a_task_vanishes_after_three_consecutive_missed_polls() {
     let mut absence = Absence::PRESENT;
     let mut vanished = Vec::new();
     for _ in 0..4 {
@@ -189,25 +189,32 @@ fn three_misses_in_a_row_make_a_task_vanish_and_a_sight_ends_the_row() {
 }
 
 #[test]
-fn a_record_in_other_words_is_written_twice_at_most() {
+fn an_unchanged_task_with_varying_json_is_written_twice_at_most() {
     let [a, b, c] = [1, 2, 3].map(Fingerprint::from_hash);
     let mut kept = None;
     let mut written = Vec::new();
     for seen in [a, a, b, a, c, b, c] {
-        if let Some(now) = other_words(kept, Some(seen)) {
+        if let Some(now) = fingerprint_to_store(kept, Some(seen)) {
             written.push(now);
             kept = Some(now);
         }
     }
     assert_eq!(written, [a, Fingerprint::UNSTABLE]);
     assert_eq!(
-        other_words(None, None),
+        fingerprint_to_store(None, None),
         None,
         "put together of several pages"
     );
-    assert_eq!(other_words(Some(a), None), None);
-    assert_eq!(other_words(Some(a), Some(a)), None, "the same words");
-    assert_eq!(other_words(Some(a), Some(b)), Some(Fingerprint::UNSTABLE));
+    assert_eq!(fingerprint_to_store(Some(a), None), None);
+    assert_eq!(
+        fingerprint_to_store(Some(a), Some(a)),
+        None,
+        "the same words"
+    );
+    assert_eq!(
+        fingerprint_to_store(Some(a), Some(b)),
+        Some(Fingerprint::UNSTABLE)
+    );
 }
 
 fn statuses() -> impl Strategy<Value = Option<Status>> {
@@ -258,7 +265,7 @@ proptest! {
         prop_assert_eq!(compare(Some(&known), &second, moment(1001)), None);
     }
 
-    /// At any time, and whatever was seen between the text's two sightings: a record that changed has another text.
+    /// Whatever was observed in between, a task with the stored fingerprint has not changed.
     #[test]
     fn what_is_known_at_a_glance_teaches_nothing(
         first in tasks(), second in tasks(), now in 1000i64..3000,
@@ -273,7 +280,7 @@ proptest! {
             in_flight: known.is_in_flight(),
             stalled: known.stalled,
         };
-        let glance = is_known(&footprint, seen.map(Fingerprint::from_hash), moment(now));
+        let glance = is_unchanged(&footprint, seen.map(Fingerprint::from_hash), moment(now));
         if glance {
             prop_assert!(kept.is_some());
             prop_assert_eq!(compare(Some(&known), &second, moment(now)), None);

@@ -68,7 +68,7 @@ impl EventBuilder<'_> {
 
     fn transition(&self, task: &KnownTask, transition: &Transition) -> EventDraft {
         let (r#type, previous) = match &transition.kind {
-            TransitionKind::FirstSight => (EventType::of_status(&task.status), None),
+            TransitionKind::FirstSeen => (EventType::of_status(&task.status), None),
             TransitionKind::Status { previous } => {
                 (EventType::of_status(&task.status), Some(previous.clone()))
             }

@@ -1,6 +1,7 @@
 //! Task summary: the least that a poll reads of a stored task to find that a list shows it unchanged.
 
-use super::{TaskId, Timestamp};
+use super::names::TaskId;
+use super::timestamp::Timestamp;
 
 /// A keyed hash of what a list response says of a task. Equal fingerprints mean an unchanged task. The key is the state's own,
 /// so that nobody outside can construct two tasks with the same fingerprint.
@@ -52,10 +53,10 @@ pub struct TaskSummary {
     /// Of the response from which the row was written. `None` if it was written from something else, such as parts on several
     /// pages: the next response is compared in full.
     pub fingerprint: Option<Fingerprint>,
-    /// See [`super::Task::created`].
+    /// See [`Task::created`](super::task::Task::created).
     pub created: Option<Timestamp>,
-    /// See [`super::KnownTask::is_in_flight`].
+    /// See [`KnownTask::is_in_flight`](super::task::KnownTask::is_in_flight).
     pub in_flight: bool,
-    /// See [`super::KnownTask::stalled`].
+    /// See [`KnownTask::stalled`](super::task::KnownTask::stalled).
     pub stalled: bool,
 }

@@ -1,24 +1,24 @@
-//! Moments as people type them: RFC 3339, unix seconds, or an age. Pure.
+//! Time arguments of commands and queries: RFC 3339, unix seconds, or an age such as `2h`.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::Timestamp;
+use super::timestamp::Timestamp;
 
 const EXPECTED: &str = "expected a time such as 2026-11-24T08:00:00+08:00, unix seconds, or an age such as 2h (m is \
                         minutes, M is months)";
 
-/// A moment, which may depend on when it is asked for.
+/// A time that a user gave, possibly relative to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeArg {
-    /// Fixed.
+    /// An absolute time.
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
 }
 
 impl TimeArg {
-    /// The moment, seen from `now`.
+    /// The absolute time, with `now` for an age.
     #[must_use]
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
@@ -50,7 +50,7 @@ impl FromStr for TimeArg {
     }
 }
 
-/// With `Z` or an offset, from 1970 on.
+/// RFC 3339 with `Z` or an offset, from 1970 on.
 fn rfc3339(text: &str) -> Option<Timestamp> {
     let text = text.to_ascii_uppercase().replace(' ', "T");
     let (date, time) = text.split_once('T')?;
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_rfc_3339_with_any_offset() {
+    fn rfc_3339_is_accepted_with_any_offset() {
         for text in [
             "2019-01-21T06:11:37Z",
             "2019-01-21T06:11:37.25Z",
@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn an_age_counts_back_from_now() {
-        let moment: TimeArg = "1h 30m".parse().unwrap();
+        let time: TimeArg = "1h 30m".parse().unwrap();
         let now = Timestamp::from_unix_seconds(10_000).unwrap();
-        assert_eq!(moment.resolve(now).unix_seconds(), 4_600);
+        assert_eq!(time.resolve(now).unix_seconds(), 4_600);
         assert_eq!(at(7).resolve(now).unix_seconds(), 7);
     }
 

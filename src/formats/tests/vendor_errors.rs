@@ -8,9 +8,13 @@ use crate::domain::model::Timestamp;
 use crate::formats::{dingtalk, feishu, slack, wecom};
 
 fn disposition(vendor: Vendor, body: &str) -> (Disposition, String) {
+    disposition_of(vendor, StatusCode::OK, body)
+}
+
+fn disposition_of(vendor: Vendor, status: StatusCode, body: &str) -> (Disposition, String) {
     let body = body.as_bytes();
     let error = match vendor {
-        Vendor::Slack => slack::error(body),
+        Vendor::Slack => slack::error(status, body),
         Vendor::Feishu => feishu::error(body),
         Vendor::DingTalk => dingtalk::error(body),
         Vendor::WeCom => wecom::error(body),
@@ -18,7 +22,7 @@ fn disposition(vendor: Vendor, body: &str) -> (Disposition, String) {
     let response = match error {
         Some(error) => EndpointResponse::VendorError(error),
         None => EndpointResponse::Status {
-            status: StatusCode::OK,
+            status,
             retry_after: None,
             date: None,
         },
@@ -57,11 +61,10 @@ fn a_success_is_read_from_the_body() {
 }
 
 #[test]
-fn an_unknown_body_is_no_success() {
+fn an_unknown_body_is_no_success_and_is_quoted() {
     for vendor in super::VENDORS {
         for body in [
-            "",
-            "<html>",
+            "<html>moved</html>",
             "{}",
             "[]",
             "null",
@@ -70,9 +73,60 @@ fn an_unknown_body_is_no_success() {
         ] {
             let (seconds, text) = retry_delay(vendor, body);
             assert_eq!(seconds, 0, "{vendor:?} {body}");
-            assert_eq!(text, "the response's body is not understood");
+            let expected = format!("the response's body is not understood: {body}");
+            assert_eq!(text, expected, "{vendor:?}");
         }
     }
+    for vendor in [Vendor::Feishu, Vendor::DingTalk, Vendor::WeCom] {
+        let (_, text) = retry_delay(vendor, " \n");
+        assert_eq!(text, "the response's body is not understood");
+    }
+}
+
+#[test]
+fn a_quote_is_short_and_one_line() {
+    let long = format!("<p>\r\n\tmoved\u{1b}[2J\u{202e}{}", "x".repeat(1_000));
+    for vendor in super::VENDORS {
+        let (_, text) = retry_delay(vendor, &long);
+        let start = "the response's body is not understood: <p> moved\\u{1b}[2J\\u{202e}xx";
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with("x…") && text.chars().count() < 200, "{text}");
+    }
+}
+
+#[test]
+fn receivers_that_speak_slacks_format_have_more_ways_to_say_success() {
+    for body in [
+        "ok",
+        "OK\n",
+        "",
+        " \r\n",
+        r#"{"ok":true}"#,
+        r#"{"success":true}"#,
+        r#"{"result":"success","msg":"","id":42}"#,
+        " {\"ok\": true, \"warning\": \"x\"}\n",
+    ] {
+        let delivered = (Disposition::Delivered, "HTTP 200".to_owned());
+        assert_eq!(disposition(Vendor::Slack, body), delivered, "{body}");
+    }
+    for body in ["", "anything"] {
+        let result = disposition_of(Vendor::Slack, StatusCode::NO_CONTENT, body).0;
+        assert_eq!(result, Disposition::Delivered, "{body}");
+    }
+    for body in [
+        r#"{"ok":false}"#,
+        r#"{"success":false,"error":"error-invalid-channel"}"#,
+        r#"{"success":true,"ok":false}"#,
+        r#"{"result":"error","msg":"Invalid API key"}"#,
+        r#"{"ok":"true"}"#,
+        "okay",
+    ] {
+        let (seconds, text) = retry_delay(Vendor::Slack, body);
+        assert_eq!(seconds, 0, "{body}");
+        assert!(text.ends_with(body), "{text}");
+    }
+    let known = disposition(Vendor::Slack, r#"{"ok":false,"error":"invalid_payload"}"#).0;
+    assert_eq!(known, Disposition::Rejected);
 }
 
 #[test]
@@ -143,6 +197,8 @@ fn an_error_that_only_an_operator_can_fix_is_retried_slowly_with_advice() {
         let (seconds, text) = retry_delay(vendor, body);
         assert_eq!(seconds, 300, "{vendor:?} {body}");
         assert!(text.contains(advice), "{text}");
+        let message = body.split('"').rev().nth(1).unwrap_or(body);
+        assert!(text.contains(message), "{text}");
     }
 }
 
@@ -170,5 +226,5 @@ fn an_unknown_code_is_retried_and_named() {
         Vendor::WeCom,
         r#"{"errcode":-1,"errmsg":"system busy: @all"}"#,
     );
-    assert_eq!((seconds, text.as_str()), (0, "code -1"));
+    assert_eq!((seconds, text.as_str()), (0, "code -1 (system busy: @all)"));
 }

@@ -1,4 +1,4 @@
-//! What goes wrong between us and the server, sorted by what the caller does next.
+//! Errors of the PostgreSQL engine, by what the caller does next.
 
 use std::error::Error as _;
 use std::io;
@@ -10,46 +10,46 @@ use tokio_postgres::error::Severity;
 use crate::domain::model::TargetName;
 use crate::store::StoreError;
 
-/// Why a statement, or the reading of its rows, failed.
+/// Why a statement, or decoding its rows, failed.
 #[derive(Debug)]
 pub(super) enum PostgresError {
-    /// The server or the connection said so.
-    Engine(Error),
+    /// The server or the connection reported it.
+    Postgres(Error),
     /// No answer for this long.
-    Unanswered(Duration),
+    Timeout(Duration),
     /// Encryption can't be set up as the URL asks for it.
-    Setup(Box<dyn std::error::Error + Send + Sync>),
-    /// What was read can't have been written by us.
-    Damage(String),
-    /// Sound, but nothing that we can use.
+    Tls(Box<dyn std::error::Error + Send + Sync>),
+    /// A row holds a value that this program never writes.
+    Unreadable(String),
+    /// The server works, but this program can't use what it offers; the text says why.
     Refused(String),
-    /// A version that we don't know.
+    /// The schema has this version, which is later than ours.
     TooNew(i64),
-    /// The target is another instance's now, or was between what we read and what we meant to write.
-    NotOurs(TargetName),
-    /// Instances watch with it.
-    Held,
-    /// There is no connection, and it is too early to try again.
-    Away,
+    /// Another instance owns the target now, or owned it between our read and our write.
+    LeaseLost(TargetName),
+    /// Instances use the state.
+    InUse,
+    /// There is no connection, and it is too early to reconnect.
+    NotConnected,
 }
 
 impl From<Error> for PostgresError {
     fn from(error: Error) -> Self {
-        Self::Engine(error)
+        Self::Postgres(error)
     }
 }
 
 impl PostgresError {
-    /// Whether the session is of no more use: the connection is gone, or what the server did is not known.
+    /// Whether the session must be dropped: the connection is gone, or it is unknown what the server did.
     pub(super) fn breaks_the_session(&self) -> bool {
         match self {
-            Self::Unanswered(_) => true,
-            Self::Engine(error) => match error.as_db_error() {
-                Some(said) => matches!(
-                    said.parsed_severity(),
+            Self::Timeout(_) => true,
+            Self::Postgres(error) => match error.as_db_error() {
+                Some(reported) => matches!(
+                    reported.parsed_severity(),
                     Some(Severity::Fatal | Severity::Panic)
                 ),
-                // Our own values or rows that did not fit are no fault of the connection's.
+                // A value or row that does not fit is not the connection's fault.
                 None => {
                     error.is_closed()
                         || error
@@ -61,16 +61,16 @@ impl PostgresError {
         }
     }
 
-    /// Names the row that was read, if that is what is wrong.
+    /// Adds which row it was, if a row is what is wrong.
     pub(super) fn in_row(self, row: impl FnOnce() -> String) -> Self {
         match self {
-            Self::Damage(what) => Self::Damage(format!("{}: {what}", row())),
+            Self::Unreadable(what) => Self::Unreadable(format!("{}: {what}", row())),
             other => other,
         }
     }
 
-    /// The error of the state at `state`, when this came of trying to `action`. Never [`StoreError::Damaged`]: a database
-    /// that others use is nothing to be set aside.
+    /// The store's error for this, met while trying to `action`. Never [`StoreError::Damaged`]: a database that others use
+    /// can't be set aside.
     pub(super) fn into_error(self, state: &str, action: &'static str, known: i64) -> StoreError {
         let source: Box<dyn std::error::Error + Send + Sync> = match self {
             Self::TooNew(found) => {
@@ -80,24 +80,23 @@ impl PostgresError {
                     known,
                 };
             }
-            Self::Held => {
+            Self::InUse => {
                 return StoreError::Held {
                     state: state.to_owned(),
                     holder: None,
                 };
             }
-            Self::Engine(error) => Box::new(error),
-            Self::Unanswered(limit) => {
+            Self::Postgres(error) => Box::new(error),
+            Self::Timeout(limit) => {
                 format!("no answer within {}", humantime::format_duration(limit)).into()
             }
-            Self::Setup(error) => error,
-            Self::Damage(what) => format!("a row can't be read: {what}").into(),
+            Self::Tls(error) => error,
+            Self::Unreadable(what) => format!("a row can't be read: {what}").into(),
             Self::Refused(why) => why.into(),
-            Self::NotOurs(target) => {
-                format!("target `{target}` is another instance's now, and nothing was written")
-                    .into()
+            Self::LeaseLost(target) => {
+                format!("another instance owns target `{target}` now; nothing was written").into()
             }
-            Self::Away => "there is no connection to it".into(),
+            Self::NotConnected => "there is no connection to it".into(),
         };
         StoreError::Unusable {
             state: state.to_owned(),

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use super::session::Transaction;
-use super::values::{kept, number, optional_time, text, time};
+use super::values::{escape, number, optional_time, time, to_bigint};
 use crate::domain::model::{
     Fingerprint, TargetName, TaskLookup, TaskRowId, TaskSummary, Timestamp,
 };
@@ -32,7 +32,7 @@ pub(super) async fn task_summaries(
     target: &TargetName,
     sought: &[TaskLookup<'_>],
 ) -> Result<Vec<Option<TaskSummary>>, PostgresError> {
-    let ids: Vec<String> = sought.iter().map(|one| text(one.id.as_str())).collect();
+    let ids: Vec<String> = sought.iter().map(|one| escape(one.id.as_str())).collect();
     let rows = tx.query(FOOTPRINTS, &[&target.as_str(), &ids]).await?;
     let mut known = HashMap::with_capacity(rows.len());
     for row in &rows {
@@ -58,7 +58,7 @@ pub(super) async fn recent_span(
         PageCapacity::Tasks(tasks) => (false, tasks),
         PageCapacity::Urls(urls) => (true, urls),
     };
-    let (target, from, entries) = (target.as_str(), from.unix_seconds(), kept(entries));
+    let (target, from, entries) = (target.as_str(), from.unix_seconds(), to_bigint(entries));
     let row = tx
         .query_first(REACH, &[&target, &from, &entries, &counts_urls])
         .await?;

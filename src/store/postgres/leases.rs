@@ -1,166 +1,166 @@
-//! Which targets this instance holds: advisory locks of the session that also writes, so whoever has lost them can't write
-//! any more. Owns the locks' numbers; how many to hold is [`super::share`]'s.
+//! Which targets this instance owns: session-level advisory locks. The same session also writes, so an instance that has lost
+//! its locks can't write any more. [`super::balance`] decides how many targets to own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::balance::{LeaseCensus, Seen, Step, step};
+use super::balance::{BalanceStep, FreeTargets, LeaseCensus, LockCapacity, balance};
 use super::error::PostgresError;
-use super::lock_capacity::LockCapacity;
 use super::session::Transaction;
 use super::state_lock;
 use super::values::count;
 use crate::domain::model::TargetName;
 
-/// One number a target, for advisory locks are numbers.
+/// Each target gets a key, because advisory locks are numbers.
 const ADD_KEYS: &str = "INSERT INTO target_key (name)
     SELECT name FROM unnest($1::text[]) AS name ON CONFLICT (name) DO NOTHING";
 const KEYS: &str = "SELECT name, id FROM target_key WHERE name = ANY($1)";
-/// Of targets that no config may name any more: what they are owed must be delivered all the same.
-const OWING: &str = "SELECT DISTINCT target FROM delivery WHERE state = 'pending'";
-/// The locks of one schema: its own number tells them from those of other programs and other states in the database.
+/// Includes targets that no config names any more: their pending deliveries must be made all the same.
+const PENDING_TARGETS: &str = "SELECT DISTINCT target FROM delivery WHERE state = 'pending'";
+/// The schema's own number, which separates our locks from those of other programs and states in the database.
 const CLASS: &str = "SELECT current_schema()::regnamespace::oid::int8::int4";
-/// Either changes only with a restart of the server.
-const LOCK_TABLE: &str = "SELECT current_setting('max_locks_per_transaction')::int8,
+/// Both change only with a restart of the server.
+const LOCK_CAPACITY: &str = "SELECT current_setting('max_locks_per_transaction')::int8,
     current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8";
 const LOCKS: &str = "SELECT pid = pg_backend_pid(), pid, objid::int8 FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND classid = $1::int4::oid AND objsubid = 2 AND objid <> $2::int4::oid
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-const TAKE: &str =
+const ACQUIRE: &str =
     "SELECT id FROM unnest($2::int4[]) AS id WHERE pg_try_advisory_lock($1::int4, id)";
 const RELEASE: &str = "SELECT pg_advisory_unlock($1::int4, id) FROM unnest($2::int4[]) AS id";
 
-/// Those are looked for at each of so many looks.
-const OWING_EVERY: u32 = 10;
+/// Every how many renewals the targets with pending deliveries are read.
+const PENDING_INTERVAL: u32 = 10;
 
-/// A target's lock.
+/// A target's advisory lock.
 type Key = i32;
 
-/// What this session holds.
+/// The leases of this session.
 #[derive(Debug, Default)]
 pub(super) struct LeaseTable {
-    /// The schema's number; none before the first look.
+    /// The schema's number. `None` before [`LeaseTable::register`].
     class: Option<i32>,
-    table: LockCapacity,
+    capacity: LockCapacity,
     keys: BTreeMap<TargetName, Key>,
-    held: BTreeMap<TargetName, Lease>,
-    free_before: Seen,
-    takes: u64,
-    looks: u32,
-    /// How many targets somebody should hold, as of the last look.
+    owned: BTreeMap<TargetName, Lease>,
+    free_before: FreeTargets,
+    acquired: u64,
+    renewals: u32,
+    /// How many targets some instance should own, as of the last renewal.
     wanted: usize,
-    /// Targets that somebody is owed events of, as of a recent look.
-    owing: BTreeSet<TargetName>,
+    /// Targets with pending deliveries, as of a recent renewal.
+    with_pending: BTreeSet<TargetName>,
 }
 
-/// Which taking of a target it is: what was read under an earlier one may be out of date.
+/// One period of owning a target. What was read under an earlier lease may be out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lease(u64);
 
-/// The lock table, as one look shows it.
+/// The advisory locks of the schema, as one query shows them.
 struct Locks {
     ours: BTreeSet<Key>,
-    /// By the server's process; an instance without a target has 0.
+    /// How many targets each other instance owns, by its server process. 0 for an instance without targets.
     others: BTreeMap<i32, usize>,
     taken: BTreeSet<Key>,
 }
 
 impl Locks {
-    /// Targets that somebody holds.
+    /// Targets that some instance owns.
     fn count(&self) -> usize {
         self.ours.len() + self.taken.len()
     }
 }
 
 impl LeaseTable {
-    /// The targets held.
-    pub(super) fn held(&self) -> &BTreeMap<TargetName, Lease> {
-        &self.held
+    /// The targets that this instance owns.
+    pub(super) fn owned(&self) -> &BTreeMap<TargetName, Lease> {
+        &self.owned
     }
 
-    /// Why some targets are held by nobody.
+    /// Why the server can't lock all targets. `None` if it can.
     pub(super) fn capacity_error(&self) -> Option<String> {
-        self.table.capacity_error(self.wanted)
+        self.capacity.capacity_error(self.wanted)
     }
 
-    /// Holds nothing any more: the session is gone. What is taken later is held anew.
-    pub(super) fn begin_anew(&mut self) {
-        let (keys, takes) = (std::mem::take(&mut self.keys), self.takes);
+    /// Forgets all leases, because the session is gone. Targets acquired later get new leases.
+    pub(super) fn reset(&mut self) {
+        let (keys, acquired) = (std::mem::take(&mut self.keys), self.acquired);
         *self = Self {
             keys,
-            takes,
+            acquired,
             ..Self::default()
         };
     }
 
-    /// Says in the lock table that there is this instance. Once a session.
-    pub(super) async fn enlist(&mut self, tx: &Transaction<'_>) -> Result<(), PostgresError> {
+    /// Registers this instance in the lock table. Once per session.
+    pub(super) async fn register(&mut self, tx: &Transaction<'_>) -> Result<(), PostgresError> {
         let class = tx
             .query_first(CLASS, &[])
             .await?
             .ok_or_else(|| PostgresError::Refused("the server has no schema of ours".to_owned()))?
             .try_get(0)?;
         self.class = Some(class);
-        if let Some(row) = tx.query_first(LOCK_TABLE, &[]).await? {
+        if let Some(row) = tx.query_first(LOCK_CAPACITY, &[]).await? {
             let setting = |column| {
                 Ok::<_, PostgresError>(usize::try_from(count(&row, column)?).unwrap_or(usize::MAX))
             };
-            self.table = LockCapacity {
+            self.capacity = LockCapacity {
                 per_session: setting(0)?,
                 sessions: setting(1)?,
             };
         }
-        state_lock::share(tx, class).await?;
+        state_lock::lock_shared(tx, class).await?;
         loop {
-            // Targets have positive numbers.
+            // Targets have positive keys.
             let own = -fastrand::i32(1..i32::MAX);
-            if !tx.query(TAKE, &[&class, &vec![own]]).await?.is_empty() {
+            if !tx.query(ACQUIRE, &[&class, &vec![own]]).await?.is_empty() {
                 return Ok(());
             }
         }
     }
 
-    /// Looks at the lock table, and takes or lets go what brings the shares closer to equal. Those in `under_way` are not let go.
-    pub(super) async fn renew_leases(
+    /// Reads the lock table, then acquires or releases targets so that the instances' shares become more equal. Does not release
+    /// targets in `under_way`.
+    pub(super) async fn renew(
         &mut self,
         tx: &Transaction<'_>,
         wanted: &BTreeSet<TargetName>,
         under_way: &BTreeSet<TargetName>,
     ) -> Result<(), PostgresError> {
-        let class = self.class.ok_or(PostgresError::Away)?;
-        if self.looks.is_multiple_of(OWING_EVERY) {
-            self.owing = owing(tx).await?;
+        let class = self.class.ok_or(PostgresError::NotConnected)?;
+        if self.renewals.is_multiple_of(PENDING_INTERVAL) {
+            self.with_pending = targets_with_pending(tx).await?;
         }
-        self.looks = self.looks.wrapping_add(1);
-        let wanted: BTreeSet<TargetName> = wanted.union(&self.owing).cloned().collect();
+        self.renewals = self.renewals.wrapping_add(1);
+        let wanted: BTreeSet<TargetName> = wanted.union(&self.with_pending).cloned().collect();
         self.learn_keys(tx, &wanted).await?;
-        let locks = look(tx, class).await?;
-        self.check_nothing_was_lost(&locks)?;
-        self.adopt(&locks, &wanted);
+        let locks = read_locks(tx, class).await?;
+        self.check_none_lost(&locks)?;
+        self.note_acquired(&locks, &wanted);
         let free: Vec<Key> = wanted
             .iter()
             .filter_map(|name| self.keys.get(name).copied())
             .filter(|key| !locks.ours.contains(key) && !locks.taken.contains(key))
             .collect();
-        // What there is no room for is wanted in vain: the shares are those of what can be held.
-        let room = self.table.room();
+        // Shares are computed over the targets that the lock table has room for.
+        let room = self.capacity.room();
         let census = LeaseCensus {
             wanted: wanted.len().min(room),
             free: free.len().min(room.saturating_sub(locks.count())),
-            ours: self.held.len(),
-            poorest_other: locks.others.values().min().copied(),
+            owned: self.owned.len(),
+            fewest_elsewhere: locks.others.values().min().copied(),
             instances: locks.others.len() + 1,
             free_before: self.free_before,
         };
         self.wanted = wanted.len();
         self.free_before = if census.free == 0 {
-            Seen::Now
+            FreeTargets::New
         } else {
-            Seen::Before
+            FreeTargets::SeenBefore
         };
-        match step(census) {
-            Step::Take(0) => {}
-            Step::Take(count) => self.take(tx, class, free, count).await?,
-            Step::Release(count) => self.release(tx, class, under_way, count).await?,
+        match balance(census) {
+            BalanceStep::Take(0) => {}
+            BalanceStep::Take(count) => self.acquire(tx, class, free, count).await?,
+            BalanceStep::Release(count) => self.release_idle(tx, class, under_way, count).await?,
         }
         self.release_unwanted(tx, class, &wanted, under_way).await
     }
@@ -186,9 +186,9 @@ impl LeaseTable {
         Ok(())
     }
 
-    /// Locks go with their session. If one is gone while the session seems to live, the session is not what it seems.
-    fn check_nothing_was_lost(&self, locks: &Locks) -> Result<(), PostgresError> {
-        let lost = self.held.keys().find(|name| {
+    /// Locks last as long as their session. If one is missing while the session seems to live, a pool shares the session.
+    fn check_none_lost(&self, locks: &Locks) -> Result<(), PostgresError> {
+        let lost = self.owned.keys().find(|name| {
             self.keys
                 .get(name)
                 .is_none_or(|key| !locks.ours.contains(key))
@@ -199,48 +199,48 @@ impl LeaseTable {
         }
     }
 
-    /// A lock that was taken by a transaction which then failed is held all the same.
-    fn adopt(&mut self, locks: &Locks, wanted: &BTreeSet<TargetName>) {
+    /// Notes locks that a transaction acquired which then failed: the session holds them all the same.
+    fn note_acquired(&mut self, locks: &Locks, wanted: &BTreeSet<TargetName>) {
         for name in wanted {
             let ours = self
                 .keys
                 .get(name)
                 .is_some_and(|key| locks.ours.contains(key));
-            if ours && !self.held.contains_key(name) {
-                self.hold(name.clone());
+            if ours && !self.owned.contains_key(name) {
+                self.add(name.clone());
             }
         }
     }
 
-    fn hold(&mut self, name: TargetName) {
-        self.takes += 1;
-        self.held.insert(name, Lease(self.takes));
+    fn add(&mut self, name: TargetName) {
+        self.acquired += 1;
+        self.owned.insert(name, Lease(self.acquired));
     }
 
-    async fn take(
+    async fn acquire(
         &mut self,
         tx: &Transaction<'_>,
         class: i32,
         mut free: Vec<Key>,
         count: usize,
     ) -> Result<(), PostgresError> {
-        // At random, or instances that start at once would all try for the same ones.
+        // In random order, or instances that start at the same time would all try the same targets.
         fastrand::shuffle(&mut free);
         free.truncate(count);
-        let rows = tx.query(TAKE, &[&class, &free]).await?;
-        let taken: BTreeSet<Key> = rows
+        let rows = tx.query(ACQUIRE, &[&class, &free]).await?;
+        let acquired: BTreeSet<Key> = rows
             .iter()
             .map(|row| row.try_get(0))
             .collect::<Result<_, _>>()?;
-        let names = self.keys.iter().filter(|(_, key)| taken.contains(key));
+        let names = self.keys.iter().filter(|(_, key)| acquired.contains(key));
         let names: Vec<TargetName> = names.map(|(name, _)| name.clone()).collect();
         for name in names {
-            self.hold(name);
+            self.add(name);
         }
         Ok(())
     }
 
-    async fn release(
+    async fn release_idle(
         &mut self,
         tx: &Transaction<'_>,
         class: i32,
@@ -248,17 +248,17 @@ impl LeaseTable {
         count: usize,
     ) -> Result<(), PostgresError> {
         let mut idle: Vec<TargetName> = self
-            .held
+            .owned
             .keys()
             .filter(|name| !under_way.contains(name))
             .cloned()
             .collect();
         fastrand::shuffle(&mut idle);
         idle.truncate(count);
-        self.let_go(tx, class, &idle).await
+        self.release(tx, class, &idle).await
     }
 
-    /// What no config names and nobody is owed anything of.
+    /// Releases targets that no config names and that have no pending deliveries.
     async fn release_unwanted(
         &mut self,
         tx: &Transaction<'_>,
@@ -267,15 +267,15 @@ impl LeaseTable {
         under_way: &BTreeSet<TargetName>,
     ) -> Result<(), PostgresError> {
         let unwanted: Vec<TargetName> = self
-            .held
+            .owned
             .keys()
             .filter(|name| !wanted.contains(name) && !under_way.contains(name))
             .cloned()
             .collect();
-        self.let_go(tx, class, &unwanted).await
+        self.release(tx, class, &unwanted).await
     }
 
-    async fn let_go(
+    async fn release(
         &mut self,
         tx: &Transaction<'_>,
         class: i32,
@@ -284,9 +284,9 @@ impl LeaseTable {
         if names.is_empty() {
             return Ok(());
         }
-        // First here: what is being let go must not be written any more.
+        // Forgotten first: a target under release must not be written any more.
         for name in names {
-            self.held.remove(name);
+            self.owned.remove(name);
         }
         let keys: Vec<Key> = names
             .iter()
@@ -297,27 +297,27 @@ impl LeaseTable {
     }
 }
 
-/// What is said of a session that is not one.
+/// The error text if a pool gives one session to several clients.
 pub(super) const POOLED: &str = "its session is shared: a connection pool in transaction mode stands before the server, and locks do not \
      survive there; connect to the server itself, or to a pool in session mode";
 
-async fn owing(tx: &Transaction<'_>) -> Result<BTreeSet<TargetName>, PostgresError> {
-    let rows = tx.query(OWING, &[]).await?;
+async fn targets_with_pending(tx: &Transaction<'_>) -> Result<BTreeSet<TargetName>, PostgresError> {
+    let rows = tx.query(PENDING_TARGETS, &[]).await?;
     rows.iter()
         .map(|row| Ok(TargetName(row.try_get(0)?)))
         .collect()
 }
 
-async fn look(tx: &Transaction<'_>, class: i32) -> Result<Locks, PostgresError> {
+async fn read_locks(tx: &Transaction<'_>, class: i32) -> Result<Locks, PostgresError> {
     let mut locks = Locks {
         ours: BTreeSet::new(),
         others: BTreeMap::new(),
         taken: BTreeSet::new(),
     };
-    for row in tx.query(LOCKS, &[&class, &state_lock::NUMBER]).await? {
+    for row in tx.query(LOCKS, &[&class, &state_lock::KEY]).await? {
         let (is_ours, process, number): (bool, i32, i64) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        // Above the positive numbers of 32 bits: an instance, not a target.
+        // Beyond the positive 32-bit numbers: an instance, not a target.
         let key = Key::try_from(number).ok();
         match (is_ours, key) {
             (true, Some(key)) => {

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use super::session::Transaction;
-use super::values::{count, kept, optional_time, seconds, small_count, text, time};
+use super::values::{count, escape, optional_time, seconds, small_count, time, to_bigint};
 use crate::domain::model::{TargetName, Timestamp, WebhookName};
 use crate::store::outbox::AttemptRow;
 use crate::store::transfer::EventRow;
@@ -65,9 +65,10 @@ pub(super) async fn add_events(
         let webhooks: Vec<&str> = webhooks.into_iter().collect();
         add_webhooks(tx, &webhooks).await?;
     }
-    let added = kept(events.len() as u64);
+    let added = to_bigint(events.len() as u64);
     let row = tx.query_first(NEXT_SEQUENCES, &[&added]).await?;
-    let row = row.ok_or_else(|| PostgresError::Damage("no last sequence is kept".to_owned()))?;
+    let row =
+        row.ok_or_else(|| PostgresError::Unreadable("no last sequence is kept".to_owned()))?;
     let first = count(&row, 0)? + 1;
     let rows: Vec<EventRow> = (first..)
         .zip(events)
@@ -97,13 +98,13 @@ pub(super) async fn insert_events(
     tx: &Transaction<'_>,
     rows: &[EventRow],
 ) -> Result<(), PostgresError> {
-    let sequences: Vec<i64> = rows.iter().map(|row| kept(row.sequence)).collect();
+    let sequences: Vec<i64> = rows.iter().map(|row| to_bigint(row.sequence)).collect();
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
     let times: Vec<i64> = rows.iter().map(|row| row.time.unix_seconds()).collect();
     let recorded: Vec<i64> = rows.iter().map(|row| row.recorded.unix_seconds()).collect();
     let targets: Vec<&str> = rows.iter().map(|row| row.target.as_str()).collect();
-    let task = |row: &EventRow| row.task.as_ref().map(|id| text(id.as_str()));
+    let task = |row: &EventRow| row.task.as_ref().map(|id| escape(id.as_str()));
     let tasks: Vec<Option<String>> = rows.iter().map(task).collect();
     let documents: Vec<&str> = rows.iter().map(|row| row.document.as_str()).collect();
     tx.execute(
@@ -123,7 +124,7 @@ async fn add_deliveries(
     let (mut sequences, mut webhooks, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for (sequence, event) in events {
         for webhook in &event.subscribers {
-            sequences.push(kept(sequence));
+            sequences.push(to_bigint(sequence));
             webhooks.push(webhook.as_str());
             targets.push(event.draft.target.as_str());
         }
@@ -143,7 +144,7 @@ pub(super) async fn pending(
     held: &[&str],
     limit: usize,
 ) -> Result<Vec<Pending>, PostgresError> {
-    let limit = kept(limit as u64);
+    let limit = to_bigint(limit as u64);
     let rows = tx
         .query(PENDING, &[&webhook.as_str(), &held, &limit])
         .await?;
@@ -174,13 +175,13 @@ async fn record_once(
     webhook: &WebhookName,
     attempts: &[Attempt],
 ) -> Result<(), PostgresError> {
-    let sequences: Vec<i64> = attempts.iter().map(|one| kept(one.sequence)).collect();
+    let sequences: Vec<i64> = attempts.iter().map(|one| to_bigint(one.sequence)).collect();
     let rows: Vec<AttemptRow<'_>> = attempts.iter().map(|one| one.result.row()).collect();
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
     let failed: Vec<i64> = rows.iter().map(|row| row.failed).collect();
     let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_attempt)).collect();
     let at: Vec<i64> = rows.iter().map(|row| row.at.unix_seconds()).collect();
-    let answers: Vec<String> = rows.iter().map(|row| text(row.answer)).collect();
+    let answers: Vec<String> = rows.iter().map(|row| escape(row.answer)).collect();
     tx.execute(
         RECORD_ATTEMPTS,
         &[

@@ -2,7 +2,7 @@
 
 use super::error::PostgresError;
 use super::session::Transaction;
-use super::values::kept;
+use super::values::to_bigint;
 use crate::domain::model::Timestamp;
 use crate::store::batched::BATCH_ROWS;
 
@@ -23,6 +23,6 @@ pub(super) async fn batch(
     sql: &'static str,
     before: Timestamp,
 ) -> Result<u64, PostgresError> {
-    let limit = kept(BATCH_ROWS as u64);
+    let limit = to_bigint(BATCH_ROWS as u64);
     tx.execute(sql, &[&before.unix_seconds(), &limit]).await
 }

@@ -1,12 +1,12 @@
-//! The shared state as onlookers and operators see it: a session that holds nothing, beside whatever instances there are.
+//! `PostgresQueries`: the shared state as commands, pages and metrics see it, in a session that owns no locks.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
 
 use super::error::PostgresError;
-use super::reconnect::Reconnect;
-use super::session::{Role, Session, Transaction};
-use super::{ConnectUrl, outbox, schema};
+use super::session::{Reconnect, Role, Session, Transaction};
+use super::url::ConnectUrl;
+use super::{outbox, schema};
 use crate::clock::{CancelToken, Clock};
 use crate::domain::model::Timestamp;
 use crate::store::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
@@ -22,9 +22,7 @@ mod events;
 mod tasks;
 mod where_clause;
 
-pub(super) use deliveries::state as delivery_state;
-
-/// Reads the state, and takes orders about its outbox. Connects again after a fault.
+/// Reads the state, and changes its outbox for operators. Reconnects after an error.
 #[derive(Debug)]
 pub struct PostgresQueries {
     address: ConnectUrl,
@@ -69,10 +67,14 @@ impl PostgresQueries {
             .map_err(|error| error.into_error(self.address.said(), action, schema::LATEST))
     }
 
-    fn carry_out(&self, order: OutboxCommand, filter: &DeliveryFilter) -> Result<u64, StoreError> {
+    fn run_command(
+        &self,
+        command: OutboxCommand,
+        filter: &DeliveryFilter,
+    ) -> Result<u64, StoreError> {
         batched::walk(|after| {
-            self.run(order.action(), |session| {
-                session.write(async |tx| deliveries::step(tx, filter, order, after).await)
+            self.run(command.action(), |session| {
+                session.write(async |tx| deliveries::batch(tx, filter, command, after).await)
             })
         })
     }
@@ -139,10 +141,10 @@ impl StateQueries for PostgresQueries {
 
 impl OutboxAdmin for PostgresQueries {
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(OutboxCommand::Retry, filter)
+        self.run_command(OutboxCommand::Retry, filter)
     }
 
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError> {
-        self.carry_out(OutboxCommand::Discard, filter)
+        self.run_command(OutboxCommand::Discard, filter)
     }
 }

@@ -1,4 +1,4 @@
-//! Our schema: made, brought up to date, and recognized. One instance at a time does so, whoever comes first.
+//! The schema and its migrations. One instance at a time migrates, under an advisory lock.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use super::error::PostgresError;
 use super::session::{Session, Transaction};
 
 /// Migration n turns version n - 1 into version n. A released migration never changes: a later one corrects it.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 
 /// The version that this program writes.
 pub(super) const LATEST: i64 = MIGRATIONS.len().cast_signed() as i64;
 
-/// How long an instance waits for another one's migration, and for its own.
-const MIGRATE_WITHIN: Duration = Duration::from_secs(600);
+/// How long a migration may take, including the wait for another instance's.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Held while the schema is looked at and changed: any number will do that nobody else's program uses.
+/// Held while the schema is checked and migrated. Any number that no other program uses will do.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('ucdn-watch schema ' || $1, 0))";
 const EXISTS: &str =
     "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'meta'),
@@ -28,7 +28,7 @@ const VERSION: &str = "version";
 const STATE_ID: &str = "state_id";
 const FINGERPRINT_SEED: &str = "fingerprint_seed";
 
-/// What is the same for all instances of a state, for ever.
+/// What all instances of a state share, and what never changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity {
     /// Makes this state's event ids differ from any other's.
@@ -37,7 +37,7 @@ pub(super) struct Identity {
     pub(super) fingerprint_seed: u64,
 }
 
-/// Makes the schema what this program expects.
+/// Creates or migrates the schema.
 pub(super) fn prepare(session: &mut Session, schema: &str) -> Result<Identity, PostgresError> {
     migrate(session, schema, MIGRATIONS)
 }
@@ -48,7 +48,7 @@ pub(super) fn migrate(
     migrations: &[&str],
 ) -> Result<Identity, PostgresError> {
     let latest = migrations.len().cast_signed() as i64;
-    session.write_within(MIGRATE_WITHIN, async |tx| {
+    session.write_within(MIGRATION_TIMEOUT, async |tx| {
         tx.batch("SET LOCAL statement_timeout = 0").await?;
         tx.query(LOCK, &[&schema]).await?;
         let version = version(tx, schema).await?;
@@ -70,14 +70,13 @@ pub(super) fn migrate(
     })
 }
 
-/// Whether there is a schema of this program's version. Changes nothing.
+/// Fails unless there is a schema of this program's version. Changes nothing.
 pub(super) async fn check(tx: &Transaction<'_>, schema: &str) -> Result<(), PostgresError> {
     match find(tx, schema).await? {
         Found::Ours(LATEST) => Ok(()),
         Found::Ours(version) if version > LATEST => Err(PostgresError::TooNew(version)),
         Found::Ours(version) => Err(PostgresError::Refused(format!(
-            "it is of version {version}, and this program reads version {LATEST}; the daemon brings it up to date when \
-             it starts"
+            "it is of version {version}, and this program reads version {LATEST}; the daemon upgrades it when it starts"
         ))),
         Found::Nothing => Err(PostgresError::Refused(format!(
             "there is no state in its schema `{schema}` yet; the daemon makes it when it starts"
@@ -90,7 +89,7 @@ pub(super) async fn fingerprint_seed(tx: &Transaction<'_>) -> Result<u64, Postgr
     number(tx, FINGERPRINT_SEED).await
 }
 
-/// Takes over the one of another state.
+/// Sets the seed of an imported state.
 pub(super) async fn set_fingerprint_seed(
     tx: &Transaction<'_>,
     seed: u64,
@@ -98,18 +97,18 @@ pub(super) async fn set_fingerprint_seed(
     set_number(tx, FINGERPRINT_SEED, seed).await
 }
 
-/// What stands in the place of our schema.
+/// What the schema of this name is.
 enum Found {
     Nothing,
     Ours(i64),
 }
 
-/// 0: there is nothing yet, and there is a place for it now.
+/// The version of the schema. If there is none, it is created, and the version is 0.
 async fn version(tx: &Transaction<'_>, schema: &str) -> Result<i64, PostgresError> {
     match find(tx, schema).await? {
         Found::Ours(version) => Ok(version),
         Found::Nothing => {
-            // Its name is of plain letters: see `ConnectUrl`.
+            // The name has plain letters only: see `ConnectUrl`.
             tx.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
                 .await?;
             Ok(0)
@@ -119,12 +118,13 @@ async fn version(tx: &Transaction<'_>, schema: &str) -> Result<i64, PostgresErro
 
 async fn find(tx: &Transaction<'_>, schema: &str) -> Result<Found, PostgresError> {
     let row = tx.query_first(EXISTS, &[&schema]).await?;
-    let row =
-        row.ok_or_else(|| PostgresError::Damage("the server's catalogue is silent".to_owned()))?;
+    let row = row.ok_or_else(|| {
+        PostgresError::Unreadable("the server's catalogue gives no answer".to_owned())
+    })?;
     match (row.try_get(0)?, row.try_get(1)?) {
         (false, false) => Ok(Found::Nothing),
         (false, true) => Err(PostgresError::Refused(format!(
-            "its schema `{schema}` is another program's; name one of our own with `schema=` in the URL"
+            "its schema `{schema}` is of another program; name another one with `schema=` in the URL"
         ))),
         (true, _) => {
             let version: Option<i64> = meta(tx, VERSION).await?.and_then(|it| it.parse().ok());
@@ -140,11 +140,12 @@ async fn meta(tx: &Transaction<'_>, name: &str) -> Result<Option<String>, Postgr
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
-/// A number of 64 bits that is drawn once, in hex.
+/// A random 64-bit number that is drawn once, in hex.
 async fn number(tx: &Transaction<'_>, name: &str) -> Result<u64, PostgresError> {
     if let Some(known) = meta(tx, name).await? {
-        return u64::from_str_radix(&known, 16)
-            .map_err(|_| PostgresError::Damage(format!("meta {name}: {known:?} is no number")));
+        return u64::from_str_radix(&known, 16).map_err(|_| {
+            PostgresError::Unreadable(format!("meta {name}: {known:?} is no number"))
+        });
     }
     let drawn = fastrand::u64(..);
     set_number(tx, name, drawn).await?;

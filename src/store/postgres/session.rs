@@ -1,10 +1,11 @@
-//! One connection to the server, in which everything has a time limit. Owns the async runtime: nothing outside of this folder
-//! knows that there is one.
+//! Sessions with the server: transactions with a time limit, and reconnecting. Each session has a single-threaded async
+//! runtime of its own; code outside this folder is blocking.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -15,48 +16,51 @@ use tokio_postgres::{Client, IsolationLevel, Row, SimpleQueryMessage, Statement}
 use super::error::PostgresError;
 use super::tls;
 use super::url::{ConnectUrl, SslMode};
-use crate::clock::CancelToken;
+use crate::clock::{CancelToken, Clock};
 
-/// How long the server may take for one transaction of ours; connecting included, for the first.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long one transaction may take, and connecting.
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The server ends a writer's session that has been silent for so long, and its locks with it: what is frozen or cut off is
-/// replaced. A writer in good health says something every second.
-pub(super) const SILENT_FOR: Duration = Duration::from_secs(6);
+/// The server ends a writer's session, and with it its locks, after this long without a statement: another instance takes over
+/// from one that is frozen or cut off. A healthy writer sends a statement every second.
+pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// So long after a look what is held is surely still held. Less than [`SILENT_FOR`], so that one who comes back from being
-/// frozen knows it before anybody else could have begun.
-pub(super) const SURELY_HELD_FOR: Duration = Duration::from_secs(5);
+/// How long after a renewal the leases are certainly still valid. Less than [`SESSION_TIMEOUT`], so that an instance that was
+/// frozen notices before another instance can have taken over.
+pub(super) const LEASE_VALID_FOR: Duration = Duration::from_secs(5);
 
-/// What is left of an answer's time when the program is to stop: a server that is well needs less.
-const GRACE_AT_STOP: Duration = Duration::from_millis(300);
+/// How long a transaction under way may still take at a stop. A healthy server needs less.
+const STOP_GRACE: Duration = Duration::from_millis(300);
 
-/// How often a wait for the server looks whether the program is to stop.
-const STOP_LOOK: Duration = Duration::from_millis(50);
+/// How often a wait for the server checks for a stop.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Shortest time between two attempts to connect.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Holds locks and writes.
+    /// Owns locks and writes.
     Writer,
-    /// Reads, and holds nothing that anybody waits for.
+    /// Reads, and owns no locks.
     Reader,
     /// Reads or writes a whole state, for as long as that takes.
-    Copier,
+    Transfer,
 }
 
-/// A connection. After a fault of the connection it is of no more use: see [`Session::is_sound`].
+/// A connection. After a connection error it can't be used any more: see [`Session::is_usable`].
 pub(super) struct Session {
     runtime: Runtime,
     client: Client,
     statements: Statements,
-    /// The server's process for it.
+    /// The server process that serves it.
     backend: String,
     stop: CancelToken,
     broken: bool,
 }
 
-/// Prepared once a session, by their text.
+/// Prepared statements of a session, by their text.
 #[derive(Default)]
 struct Statements(RefCell<HashMap<&'static str, Statement>>);
 
@@ -73,7 +77,7 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Connects, and makes sure that the session is the program's own from end to end.
+    /// Connects.
     pub(super) fn open(
         address: &ConnectUrl,
         role: Role,
@@ -91,8 +95,8 @@ impl Session {
             let backend = backend(&client).await?;
             Ok::<_, PostgresError>((client, backend))
         };
-        let opened = runtime.block_on(within(ANSWER_WITHIN, stop, opening));
-        let (client, backend) = opened.unwrap_or(Err(PostgresError::Unanswered(ANSWER_WITHIN)))?;
+        let opened = runtime.block_on(within(STATEMENT_TIMEOUT, stop, opening));
+        let (client, backend) = opened.unwrap_or(Err(PostgresError::Timeout(STATEMENT_TIMEOUT)))?;
         Ok(Self {
             runtime,
             client,
@@ -104,24 +108,24 @@ impl Session {
     }
 
     /// Whether it can still be used, as far as is known.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         !self.broken && !self.client.is_closed()
     }
 
-    /// Whether both are served by one process of the server: then there is a pool between us that gives sessions away.
+    /// Whether one server process serves both sessions: then a pool between us shares sessions.
     pub(super) fn shares_backend_with(&self, other: &Self) -> bool {
         self.backend == other.backend
     }
 
-    /// What `work` writes is committed and on disk at the end, or undone.
+    /// Runs `work` in one transaction. When this returns `Ok`, its writes are committed and on disk.
     pub(super) fn write<T>(
         &mut self,
         work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
     ) -> Result<T, PostgresError> {
-        self.transact(IsolationLevel::ReadCommitted, ANSWER_WITHIN, work)
+        self.transact(IsolationLevel::ReadCommitted, STATEMENT_TIMEOUT, work)
     }
 
-    /// The same for what may take its time, such as a migration.
+    /// The same with another time limit, for migrations and transfers.
     pub(super) fn write_within<T>(
         &mut self,
         limit: Duration,
@@ -130,12 +134,12 @@ impl Session {
         self.transact(IsolationLevel::ReadCommitted, limit, work)
     }
 
-    /// What `work` reads is of one moment, however many statements it runs.
+    /// Runs `work` in one transaction whose statements all see the same moment.
     pub(super) fn read<T>(
         &mut self,
         work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
     ) -> Result<T, PostgresError> {
-        self.transact(IsolationLevel::RepeatableRead, ANSWER_WITHIN, work)
+        self.transact(IsolationLevel::RepeatableRead, STATEMENT_TIMEOUT, work)
     }
 
     fn transact<T>(
@@ -151,19 +155,19 @@ impl Session {
                 .isolation_level(isolation)
                 .start()
                 .await?;
-            let under_way = Transaction {
+            let running = Transaction {
                 transaction,
                 statements,
             };
-            let outcome = work(&under_way).await?;
-            under_way.transaction.commit().await?;
+            let outcome = work(&running).await?;
+            running.transaction.commit().await?;
             Ok(outcome)
         };
         let outcome = self
             .runtime
             .block_on(within(limit, &self.stop, transaction));
-        // Whether it was committed is then not known: the next session will see.
-        let outcome = outcome.unwrap_or(Err(PostgresError::Unanswered(limit)));
+        // After a timeout it is unknown whether the commit happened: the next session reads what is there.
+        let outcome = outcome.unwrap_or(Err(PostgresError::Timeout(limit)));
         self.broken |= outcome
             .as_ref()
             .is_err_and(PostgresError::breaks_the_session);
@@ -171,7 +175,7 @@ impl Session {
     }
 }
 
-/// What comes of a future in time. At a stop the time is nearly up.
+/// Waits for a future. `None` after `limit`, or soon after a stop.
 async fn within<T>(
     limit: Duration,
     stop: &CancelToken,
@@ -180,21 +184,21 @@ async fn within<T>(
     let mut future = pin!(future);
     let (mut left, mut stopping) = (limit, false);
     while !left.is_zero() {
-        let slice = left.min(STOP_LOOK);
+        let slice = left.min(STOP_CHECK_INTERVAL);
         if let Ok(outcome) = timeout(slice, &mut future).await {
             return Some(outcome);
         }
         left -= slice;
         if stop.is_cancelled() && !stopping {
             stopping = true;
-            left = left.min(GRACE_AT_STOP);
+            left = left.min(STOP_GRACE);
         }
     }
     None
 }
 
 impl Transaction<'_> {
-    /// The rows that a statement gives.
+    /// The rows of a statement that is prepared once per session.
     pub(super) async fn query(
         &self,
         sql: &'static str,
@@ -213,7 +217,7 @@ impl Transaction<'_> {
         Ok(self.query(sql, parameters).await?.into_iter().next())
     }
 
-    /// The rows that a statement gives which is not likely to be asked again.
+    /// The rows of a statement that is unlikely to be used again.
     pub(super) async fn query_once(
         &self,
         sql: &str,
@@ -250,9 +254,78 @@ impl Transaction<'_> {
     }
 }
 
+/// A session that is opened again after it broke, at most once per [`RECONNECT_INTERVAL`].
+#[derive(Debug)]
+pub(super) struct Reconnect {
+    address: ConnectUrl,
+    role: Role,
+    clock: Arc<dyn Clock>,
+    stop: CancelToken,
+    session: Option<Session>,
+    again_at: Duration,
+    is_over: bool,
+}
+
+impl Reconnect {
+    pub(super) fn new(
+        address: &ConnectUrl,
+        role: Role,
+        clock: &Arc<dyn Clock>,
+        stop: &CancelToken,
+    ) -> Self {
+        Self {
+            address: address.clone(),
+            role,
+            clock: Arc::clone(clock),
+            stop: stop.clone(),
+            session: None,
+            again_at: Duration::ZERO,
+            is_over: false,
+        }
+    }
+
+    /// The session, if it can be used.
+    pub(super) fn usable(&mut self) -> Result<&mut Session, PostgresError> {
+        let session = self.session.as_mut();
+        session
+            .filter(|it| it.is_usable())
+            .ok_or(PostgresError::NotConnected)
+    }
+
+    /// A usable session. A new one is first passed to `begin`; if that fails, it is dropped.
+    pub(super) fn renewed(
+        &mut self,
+        begin: impl FnOnce(&mut Session) -> Result<(), PostgresError>,
+    ) -> Result<&mut Session, PostgresError> {
+        if self.usable().is_err() {
+            self.session = None;
+            let now = self.clock.monotonic();
+            if self.is_over || now < self.again_at {
+                return Err(PostgresError::NotConnected);
+            }
+            self.again_at = now.saturating_add(RECONNECT_INTERVAL);
+            let mut session = Session::open(&self.address, self.role, &self.stop)?;
+            begin(&mut session)?;
+            self.session = Some(session);
+        }
+        self.usable()
+    }
+
+    /// Drops the session. The next [`Reconnect::renewed`] opens another one.
+    pub(super) fn close(&mut self) {
+        self.session = None;
+    }
+
+    /// Drops the session for good.
+    pub(super) fn end(&mut self) {
+        self.close();
+        self.is_over = true;
+    }
+}
+
 async fn connect(address: &ConnectUrl) -> Result<Client, PostgresError> {
     let wish = address.tls();
-    let connector = tls::connector(wish).map_err(|error| PostgresError::Setup(Box::new(error)))?;
+    let connector = tls::connector(wish).map_err(|error| PostgresError::Tls(Box::new(error)))?;
     let mut config = address.config().clone();
     let connected = match config.connect(connector.clone()).await {
         Err(error) if wish.mode == SslMode::Allow && error.as_db_error().is_some() => {
@@ -262,23 +335,23 @@ async fn connect(address: &ConnectUrl) -> Result<Client, PostgresError> {
         connected => connected,
     };
     let (client, connection) = connected?;
-    // Its end is seen at the client; nobody waits for it.
+    // The client notices when the connection ends; nothing waits for this task.
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// As `SET` statements, not as start-up options, which some servers and proxies refuse.
+/// `SET` statements, not start-up options, which some servers and proxies refuse.
 fn settings(address: &ConnectUrl, role: Role) -> String {
     let mut settings = vec![
         format!("SET search_path = {}", address.schema()),
-        // What a server-wide setting may have relaxed: a commit is on disk when we are told so.
+        // A server-wide setting may have relaxed this: a commit must be on disk when it returns.
         "SELECT set_config('synchronous_commit', 'on', false)
             WHERE current_setting('synchronous_commit') IN ('off', 'local')"
             .to_owned(),
     ];
     if role == Role::Writer {
-        let limit = SILENT_FOR.as_millis();
-        let statement = ANSWER_WITHIN.as_millis();
+        let limit = SESSION_TIMEOUT.as_millis();
+        let statement = STATEMENT_TIMEOUT.as_millis();
         settings.extend([
             format!("SET idle_session_timeout = {limit}"),
             format!("SET idle_in_transaction_session_timeout = {limit}"),
@@ -289,7 +362,8 @@ fn settings(address: &ConnectUrl, role: Role) -> String {
     settings.join(";\n")
 }
 
-/// The server's process that answers us. A simple query: a prepared one may fail in the very pool that is looked for.
+/// The server process that serves us. A simple query, because a prepared one may fail behind the kind of pool that this looks
+/// for.
 async fn backend(client: &Client) -> Result<String, PostgresError> {
     let answer = client.simple_query("SELECT pg_backend_pid()").await?;
     let pid = answer.iter().find_map(|message| match message {

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::error::PostgresError;
 use super::session::Transaction;
 use super::values::{
-    as_it_came, count, kept, number, optional_time, seconds, small_count, text, time,
+    count, escape, number, optional_time, seconds, small_count, time, to_bigint, unescape,
 };
 use crate::domain::model::{
     Absence, Fingerprint, KnownTask, Status, TargetName, TaskId, TaskRowId, Timestamp,
@@ -71,7 +71,7 @@ pub(super) async fn set_target(
         SET_TARGET,
         &[
             &name.as_str(),
-            &text(&state.list),
+            &escape(&state.list),
             &seconds(state.first_polled),
             &baseline,
             &i64::from(state.failed_polls),
@@ -100,7 +100,7 @@ pub(super) async fn known_tasks(
     target: &TargetName,
     numbers: &[TaskRowId],
 ) -> Result<BTreeMap<TaskRowId, KnownTask>, PostgresError> {
-    let numbers: Vec<i64> = numbers.iter().map(|number| kept(number.0)).collect();
+    let numbers: Vec<i64> = numbers.iter().map(|number| to_bigint(number.0)).collect();
     let rows = tx.query(TASKS, &[&target.as_str(), &numbers]).await?;
     let known = rows
         .iter()
@@ -115,13 +115,14 @@ pub(super) async fn in_flight_after(
     after: TaskRowId,
     at_most: u32,
 ) -> Result<Vec<TaskInFlight>, PostgresError> {
-    let parameters: [Parameter<'_>; 3] = [&target.as_str(), &kept(after.0), &i64::from(at_most)];
+    let parameters: [Parameter<'_>; 3] =
+        [&target.as_str(), &to_bigint(after.0), &i64::from(at_most)];
     let rows = tx.query(IN_FLIGHT, &parameters).await?;
     rows.iter()
         .map(|row| {
             Ok(TaskInFlight {
                 number: number(row, 0)?,
-                id: TaskId(as_it_came(row.try_get(1)?)),
+                id: TaskId(unescape(row.try_get(1)?)),
                 created: optional_time(row, 2)?,
                 absence: absence(row, 3, 4)?,
             })
@@ -224,16 +225,16 @@ impl Columns {
             Absence::Missing { polls } => (i64::from(polls), false),
             Absence::Vanished => (0, true),
         };
-        self.ids.push(text(task.id.as_str()));
-        self.types.push(task.r#type.as_deref().map(text));
-        self.statuses.push(text(task.status.as_str()));
+        self.ids.push(escape(task.id.as_str()));
+        self.types.push(task.r#type.as_deref().map(escape));
+        self.statuses.push(escape(task.status.as_str()));
         self.created.push(seconds(task.created));
         self.first_seen.push(task.first_seen.unix_seconds());
         self.stalled.push(task.stalled);
         self.missed_polls.push(missed_polls);
         self.vanished.push(vanished);
         self.in_flight.push(task.is_in_flight());
-        self.url_counts.push(kept(task.urls.len() as u64));
+        self.url_counts.push(to_bigint(task.urls.len() as u64));
         self.fingerprints
             .push(fingerprint.map(Fingerprint::to_bits));
         let urls = serde_json::to_string(&task.urls)
@@ -255,7 +256,7 @@ pub(super) async fn retouch(
     // Of two for one number, the last.
     let last: BTreeMap<i64, i64> = fingerprints
         .iter()
-        .map(|one| (kept(one.number.0), one.fingerprint.to_bits()))
+        .map(|one| (to_bigint(one.number.0), one.fingerprint.to_bits()))
         .collect();
     let (numbers, fingerprints): (Vec<i64>, Vec<i64>) = last.into_iter().unzip();
     tx.execute(RETOUCH, &[&target.as_str(), &numbers, &fingerprints])
@@ -266,12 +267,16 @@ pub(super) async fn retouch(
 /// Reads what [`TARGET`] selects.
 pub(super) fn read_target(row: &Row) -> Result<TargetState, PostgresError> {
     Ok(TargetState {
-        list: as_it_came(row.try_get(0)?),
+        list: unescape(row.try_get(0)?),
         first_polled: optional_time(row, 1)?,
         baseline: match row.try_get(2)? {
             "open" => Baseline::Open,
             "taken" => Baseline::Taken,
-            other => return Err(PostgresError::Damage(format!("{other:?} is no baseline"))),
+            other => {
+                return Err(PostgresError::Unreadable(format!(
+                    "{other:?} is no baseline"
+                )));
+            }
         },
         failed_polls: small_count(row, 3)?,
         failing_reported: row.try_get(4)?,
@@ -281,21 +286,22 @@ pub(super) fn read_target(row: &Row) -> Result<TargetState, PostgresError> {
 
 /// Reads what [`TASKS`] selects.
 pub(super) fn read_task(row: &Row) -> Result<KnownTask, PostgresError> {
-    let id = as_it_came(row.try_get(0)?);
+    let id = unescape(row.try_get(0)?);
     read_task_of(row, &id).map_err(|error| error.in_row(|| format!("task {id:?}")))
 }
 
 fn read_task_of(row: &Row, id: &str) -> Result<KnownTask, PostgresError> {
     Ok(KnownTask {
         id: id.into(),
-        r#type: row.try_get::<_, Option<&str>>(1)?.map(as_it_came),
-        status: Status::from_word(&as_it_came(row.try_get(2)?)),
+        r#type: row.try_get::<_, Option<&str>>(1)?.map(unescape),
+        status: Status::from_word(&unescape(row.try_get(2)?)),
         created: optional_time(row, 3)?,
         first_seen: time(row, 4)?,
         stalled: row.try_get(5)?,
         absence: absence(row, 6, 7)?,
-        urls: serde_json::from_str(row.try_get(8)?)
-            .map_err(|error| PostgresError::Damage(format!("its URLs can't be read: {error}")))?,
+        urls: serde_json::from_str(row.try_get(8)?).map_err(|error| {
+            PostgresError::Unreadable(format!("its URLs can't be read: {error}"))
+        })?,
     })
 }
 

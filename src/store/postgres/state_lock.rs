@@ -1,34 +1,34 @@
-//! The lock of the state as a whole: instances share it for as long as they live, and a copy has it alone. Owns its number.
+//! The advisory lock of the state as a whole: instances share it while they run, and a transfer takes it exclusively.
 
 use super::error::PostgresError;
 use super::session::Transaction;
 
-/// Targets have positive numbers, and instances negative ones.
-pub(super) const NUMBER: i32 = 0;
+/// Targets have positive keys, and instances negative ones.
+pub(super) const KEY: i32 = 0;
 
 const SHARE: &str = "SELECT pg_try_advisory_lock_shared($1::int4, $2)";
-/// Until the end of the transaction: so it holds in a pool's transaction mode too.
+/// Held until the end of the transaction, so it also works behind a pool in transaction mode.
 const TAKE: &str =
     "SELECT pg_try_advisory_xact_lock(current_schema()::regnamespace::oid::int8::int4, $1)";
-/// Operators give their orders without that lock.
-const STOP_ORDERS: &str = "LOCK TABLE delivery IN SHARE ROW EXCLUSIVE MODE";
+/// Commands that change the outbox don't take that lock.
+const LOCK_DELIVERIES: &str = "LOCK TABLE delivery IN SHARE ROW EXCLUSIVE MODE";
 
-/// Says that there is an instance: until its session ends nothing is copied. `class` is the schema's number.
-pub(super) async fn share(tx: &Transaction<'_>, class: i32) -> Result<(), PostgresError> {
-    if is_granted(tx, SHARE, &[&class, &NUMBER]).await? {
+/// Takes the shared lock until the session ends: meanwhile no transfer can run. `class` is the schema's key.
+pub(super) async fn lock_shared(tx: &Transaction<'_>, class: i32) -> Result<(), PostgresError> {
+    if is_granted(tx, SHARE, &[&class, &KEY]).await? {
         return Ok(());
     }
     Err(PostgresError::Refused(
-        "it is being copied; start again when that is done".to_owned(),
+        "it is being copied; start again when the copy is done".to_owned(),
     ))
 }
 
-/// Keeps everybody else from writing, until the transaction ends.
-pub(super) async fn take(tx: &Transaction<'_>) -> Result<(), PostgresError> {
-    if !is_granted(tx, TAKE, &[&NUMBER]).await? {
-        return Err(PostgresError::Held);
+/// Takes the exclusive lock: until the transaction ends, nothing else writes.
+pub(super) async fn lock_exclusive(tx: &Transaction<'_>) -> Result<(), PostgresError> {
+    if !is_granted(tx, TAKE, &[&KEY]).await? {
+        return Err(PostgresError::InUse);
     }
-    tx.batch(STOP_ORDERS).await
+    tx.batch(LOCK_DELIVERIES).await
 }
 
 async fn is_granted(

@@ -1,4 +1,4 @@
-//! How far a server's certificate is trusted: libpq's `sslmode`, on rustls. Reads certificate files, connects to nothing.
+//! TLS for libpq's `sslmode`, on rustls: which server certificates are trusted. Reads certificate files, connects to nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::url::{ClientCertificate, Roots, SslMode, TlsOptions};
 
-/// Why encryption can't be set up as it was asked for.
+/// Why TLS can't be set up as the URL asks.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
     /// A file of certificates or a key.
@@ -30,15 +30,15 @@ pub(super) enum TlsError {
     Unfit(#[source] Error),
 }
 
-/// Makes connections as encrypted and as sceptical as was wished.
-pub(super) fn connector(wish: &TlsOptions) -> Result<MakeRustlsConnect, TlsError> {
+/// A TLS connector for these options.
+pub(super) fn connector(options: &TlsOptions) -> Result<MakeRustlsConnect, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Unfit)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier(wish, provider)?);
-    let config = match &wish.client {
+        .with_custom_certificate_verifier(verifier(options, provider)?);
+    let config = match &options.client {
         None => builder.with_no_client_auth(),
         Some(ClientCertificate { certificate, key }) => builder
             .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
@@ -48,11 +48,11 @@ pub(super) fn connector(wish: &TlsOptions) -> Result<MakeRustlsConnect, TlsError
 }
 
 fn verifier(
-    wish: &TlsOptions,
+    options: &TlsOptions,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let algorithms = provider.signature_verification_algorithms;
-    let trust = match (wish.mode, &wish.roots) {
+    let trust = match (options.mode, &options.roots) {
         (SslMode::VerifyFull, Roots::System) => {
             let verifier =
                 rustls_platform_verifier::Verifier::new(provider).map_err(TlsError::Unfit)?;
@@ -60,7 +60,7 @@ fn verifier(
         }
         (SslMode::VerifyFull, Roots::File(path)) => return Ok(by_roots(path, provider)?),
         (SslMode::VerifyCa, Roots::File(path)) => TrustRoots::AnyName(by_roots(path, provider)?),
-        _ => TrustRoots::Anybody,
+        _ => TrustRoots::AnyCertificate,
     };
     Ok(Arc::new(NoVerify { trust, algorithms }))
 }
@@ -101,20 +101,20 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     })
 }
 
-/// A verifier that asks another one for less than it would.
+/// A verifier that checks less than rustls would: the names in a certificate are not compared with the host.
 #[derive(Debug)]
 struct NoVerify {
     trust: TrustRoots,
-    /// The handshake is signed by the key of whoever is trusted, in any case.
+    /// The handshake's signature is verified in any case.
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Who is taken for the server.
+/// Which certificates are accepted.
 #[derive(Debug)]
 enum TrustRoots {
-    /// `require` and less: encrypted against listeners, and whoever answers, as libpq does.
-    Anybody,
-    /// `verify-ca`: whom the roots vouch for, whatever host they name.
+    /// `require` and weaker: any certificate, as libpq does.
+    AnyCertificate,
+    /// `verify-ca`: certificates that the roots have signed, for any host name.
     AnyName(Arc<WebPkiServerVerifier>),
 }
 
@@ -128,13 +128,13 @@ impl ServerCertVerifier for NoVerify {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = match &self.trust {
-            TrustRoots::Anybody => Ok(ServerCertVerified::assertion()),
+            TrustRoots::AnyCertificate => Ok(ServerCertVerified::assertion()),
             TrustRoots::AnyName(roots) => {
                 roots.verify_server_cert(certificate, intermediates, name, ocsp, now)
             }
         };
         match verdict {
-            // Names are looked at last: this error says that all the rest was good.
+            // Names are checked last: this error means that everything else is valid.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),

@@ -1,5 +1,4 @@
-//! Where a shared state is: what a `postgres://` URL says, in the meaning that libpq gives it. Words only: opens no file and
-//! connects to nothing.
+//! `postgres://` URLs, with the parameters of libpq and `schema`. Parses only: opens no file and connects to nothing.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,10 +15,10 @@ const DEFAULT_SCHEMA: &str = "ucdn_watch";
 /// How long connecting to one host may take, unless `connect_timeout` says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long what we sent may stay unconfirmed before the connection counts as dead.
-const UNCONFIRMED_FOR: Duration = Duration::from_secs(5);
+/// How long sent data may stay unacknowledged before the connection counts as dead.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A shared state's address. Prints as scheme and hosts alone.
+/// Where a shared state is. `Debug` prints scheme and hosts only.
 #[derive(Clone)]
 pub struct ConnectUrl {
     url: Secret,
@@ -29,7 +28,7 @@ pub struct ConnectUrl {
     said: String,
 }
 
-/// What the URL asks of the connection's encryption.
+/// The TLS options of the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TlsOptions {
     pub(super) mode: SslMode,
@@ -47,18 +46,18 @@ pub(super) enum SslMode {
     Allow,
     /// Encrypted if the server can.
     Prefer,
-    /// Encrypted; whoever answers.
+    /// Encrypted; any certificate.
     Require,
-    /// Encrypted, with a certificate that the roots vouch for.
+    /// Encrypted, with a certificate that the roots have signed.
     VerifyCa,
-    /// The same, and it is the host's own.
+    /// The same, and the certificate names the host.
     VerifyFull,
 }
 
 /// `sslrootcert`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Roots {
-    /// None given: certificates can't be verified.
+    /// No roots: certificates can't be verified.
     None,
     /// `system`: the operating system's.
     System,
@@ -66,14 +65,14 @@ pub(super) enum Roots {
     File(PathBuf),
 }
 
-/// What we show the server of ourselves.
+/// The client certificate that we present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClientCertificate {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
 }
 
-/// Why a text is no [`ConnectUrl`]. Quotes no value: each may be a secret.
+/// Why a text is not a [`ConnectUrl`]. Quotes no value, because each may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectUrlError {
     /// The URL as a whole.
@@ -119,7 +118,7 @@ impl ConnectUrl {
             .parse()
             .map_err(|_| ConnectUrlError::Malformed)?;
         let said = said(&config).ok_or(ConnectUrlError::Malformed)?;
-        settle(&mut config, tls.mode);
+        apply_defaults(&mut config, tls.mode);
         Ok(Self {
             url: url.clone(),
             config,
@@ -135,7 +134,7 @@ impl ConnectUrl {
         &self.said
     }
 
-    /// Whether it holds what others must not see.
+    /// Whether it contains a password.
     #[must_use]
     pub fn has_password(&self) -> bool {
         self.config.get_password().is_some()
@@ -179,7 +178,7 @@ impl TlsOptions {
             Some(path) => Roots::File(absolute("sslrootcert", path)?),
         };
         let mode = match (last("sslmode"), &roots) {
-            // libpq's rules: `system` with anything less would trust everybody, and roots with `require` are used.
+            // libpq's rules: `system` with a weaker mode would trust any certificate, and `require` uses roots if given.
             (None | Some("verify-full"), Roots::System) => SslMode::VerifyFull,
             (Some(_), Roots::System) => {
                 return Err(ConnectUrlError::Parameter {
@@ -237,7 +236,7 @@ impl SslMode {
     }
 }
 
-/// A daemon's working directory is no place to look from.
+/// A relative path is refused, because a daemon's working directory says nothing.
 fn absolute(parameter: &'static str, path: &str) -> Result<PathBuf, ConnectUrlError> {
     let path = PathBuf::from(path);
     if path.is_absolute() {
@@ -249,7 +248,7 @@ fn absolute(parameter: &'static str, path: &str) -> Result<PathBuf, ConnectUrlEr
     })
 }
 
-/// A name that needs no quotes anywhere.
+/// A schema name that needs no quotes anywhere.
 fn schema(name: Option<&str>) -> Result<String, ConnectUrlError> {
     let name = name.unwrap_or(DEFAULT_SCHEMA);
     let sound = name.bytes().enumerate().all(|(at, byte)| {
@@ -264,8 +263,8 @@ fn schema(name: Option<&str>) -> Result<String, ConnectUrlError> {
     })
 }
 
-/// What a silent network may cost, and where writing is possible: of several hosts, the one that is no standby.
-fn settle(config: &mut Config, mode: SslMode) {
+/// Sets time limits for a silent network, and selects the host that is not a standby.
+fn apply_defaults(config: &mut Config, mode: SslMode) {
     config.ssl_mode(match mode {
         SslMode::Disable | SslMode::Allow => Negotiation::Disable,
         SslMode::Prefer => Negotiation::Prefer,
@@ -276,7 +275,7 @@ fn settle(config: &mut Config, mode: SslMode) {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
     if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(UNCONFIRMED_FOR);
+        config.tcp_user_timeout(TCP_USER_TIMEOUT);
     }
     if config.get_application_name().is_none() {
         config.application_name("ucdn-watch");
@@ -382,6 +381,6 @@ mod tests {
         let address = parse("postgres://h/d?connect_timeout=2").unwrap();
         let config = address.config();
         assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(2)));
-        assert_eq!(config.get_tcp_user_timeout(), Some(&UNCONFIRMED_FOR));
+        assert_eq!(config.get_tcp_user_timeout(), Some(&TCP_USER_TIMEOUT));
     }
 }

@@ -1,117 +1,171 @@
-//! The session that holds locks and writes: what it may write, and what becomes of it when it breaks.
+//! The session that owns locks and writes: which targets it may write, and what is lost when it breaks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::LOOK_EVERY;
 use super::error::PostgresError;
-use super::lease_heartbeat::LeaseHeartbeat;
 use super::leases::{Lease, LeaseTable};
-use super::reconnect::Reconnect;
-use super::session::{Session, Transaction};
+use super::session::{Reconnect, Session, Transaction};
 use crate::domain::model::{TargetName, WebhookName};
 use crate::store::LeaseStatus;
 
-/// The session that holds locks and writes, and what it holds.
+/// How often leases are renewed. Each renewal also keeps the server from ending the session as idle. A free target waits about
+/// this long for an owner.
+pub(super) const RENEW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The session that owns locks and writes, and its leases.
 #[derive(Debug)]
 pub(super) struct Writer {
     session: Reconnect,
-    pub(super) tenure: LeaseTable,
-    /// Under which hold a target's poll began: what it read is good for no other.
+    pub(super) leases: LeaseTable,
+    /// The lease under which each target's poll began: what the poll read is valid only under that lease.
     pub(super) polls: BTreeMap<TargetName, Lease>,
-    /// Whose events a webhook's courier has in hand.
-    pub(super) in_hand: BTreeMap<WebhookName, BTreeSet<TargetName>>,
-    last_look: Arc<LeaseHeartbeat>,
+    /// Targets of the deliveries that each webhook's worker got last.
+    pub(super) deliveries_in_hand: BTreeMap<WebhookName, BTreeSet<TargetName>>,
+    heartbeat: Arc<LeaseHeartbeat>,
 }
 
 impl Writer {
-    /// Takes a session into use that is new; holds nothing yet. Those who must not wait for a commit see in `last_look` what becomes of it.
+    /// Registers a new session. It owns no target yet. `heartbeat` tells threads that must not wait for a commit when the leases
+    /// were last renewed.
     pub(super) fn begin(
         mut session: Reconnect,
-        last_look: Arc<LeaseHeartbeat>,
+        heartbeat: Arc<LeaseHeartbeat>,
     ) -> Result<Self, PostgresError> {
-        let mut tenure = LeaseTable::default();
-        let enlist = async |tx: &Transaction<'_>| tenure.enlist(tx).await;
-        session.sound()?.write(enlist)?;
+        let mut leases = LeaseTable::default();
+        let register = async |tx: &Transaction<'_>| leases.register(tx).await;
+        session.usable()?.write(register)?;
         Ok(Self {
             session,
-            tenure,
+            leases,
             polls: BTreeMap::new(),
-            in_hand: BTreeMap::new(),
-            last_look,
+            deliveries_in_hand: BTreeMap::new(),
+            heartbeat,
         })
     }
 
-    /// Sees to it that there is a session. What was held under the one before is gone.
+    /// Reconnects if necessary. The leases of the earlier session are lost.
     pub(super) fn connect(&mut self) -> Result<(), PostgresError> {
-        if self.session.sound().is_ok() {
+        if self.session.usable().is_ok() {
             return Ok(());
         }
-        self.lose();
-        let tenure = &mut self.tenure;
-        let enlist = |session: &mut Session| session.write(async |tx| tenure.enlist(tx).await);
-        self.session.renewed(enlist).map(|_| ())
+        self.drop_session();
+        let leases = &mut self.leases;
+        let register = |session: &mut Session| session.write(async |tx| leases.register(tx).await);
+        self.session.renewed(register).map(|_| ())
     }
 
-    /// Gives the session up for good, and with it all locks.
+    /// Drops the session for good, and with it all locks.
     pub(super) fn end(&mut self) {
-        self.lose();
+        self.drop_session();
         self.session.end();
     }
 
-    fn lose(&mut self) {
+    fn drop_session(&mut self) {
         self.session.close();
-        self.last_look.forget();
-        self.in_hand.clear();
-        self.tenure.begin_anew();
+        self.heartbeat.forget();
+        self.deliveries_in_hand.clear();
+        self.leases.reset();
     }
 
-    /// Runs one transaction in the session. A session that it breaks is given up, and all that it held.
+    /// Runs one transaction. If that breaks the session, the session and its leases are dropped.
     pub(super) fn write<T>(
         &mut self,
-        tx: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
+        work: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, PostgresError>,
     ) -> Result<T, PostgresError> {
-        let session = self.session.sound();
-        let result = session.and_then(|session| session.write(tx));
-        if self.session.sound().is_err() {
-            self.lose();
+        let session = self.session.usable();
+        let result = session.and_then(|session| session.write(work));
+        if self.session.usable().is_err() {
+            self.drop_session();
         }
         result
     }
 
-    /// What a poll read under another hold, or under none, may be out of date.
-    pub(super) fn check_hold(&self, target: &TargetName) -> Result<(), PostgresError> {
-        let held = self.tenure.held().get(target);
-        let began = self.polls.get(target);
-        if held.is_some() && (began.is_none() || began == held) {
+    /// Fails if the target is not owned, or if the lease has changed since the poll began: what the poll read may be out of date.
+    pub(super) fn check_lease(&self, target: &TargetName) -> Result<(), PostgresError> {
+        let lease = self.leases.owned().get(target);
+        let at_start = self.polls.get(target);
+        if lease.is_some() && (at_start.is_none() || at_start == lease) {
             return Ok(());
         }
-        Err(PostgresError::NotOurs(target.clone()))
+        Err(PostgresError::LeaseLost(target.clone()))
     }
 
-    pub(super) fn look(
+    /// Renews the leases. On error this instance owns nothing.
+    pub(super) fn renew(
         &mut self,
         wanted: &BTreeSet<TargetName>,
         under_way: &BTreeSet<TargetName>,
     ) -> Result<(), PostgresError> {
         let mut busy = under_way.clone();
-        busy.extend(self.in_hand.values().flatten().cloned());
-        let tenure = &mut self.tenure;
-        let look = async |tx: &Transaction<'_>| tenure.renew_leases(tx, wanted, &busy).await;
-        let session = self.session.sound();
-        let looked = session.and_then(|session| session.write(look));
-        if looked.is_err() {
-            // Also a sound session's: what it holds is not known any more.
-            self.lose();
+        busy.extend(self.deliveries_in_hand.values().flatten().cloned());
+        let leases = &mut self.leases;
+        let renew = async |tx: &Transaction<'_>| leases.renew(tx, wanted, &busy).await;
+        let session = self.session.usable();
+        let renewed = session.and_then(|session| session.write(renew));
+        if renewed.is_err() {
+            // Even if the session works: it is unknown which locks it has.
+            self.drop_session();
         }
-        looked
+        renewed
     }
 
     pub(super) fn lease_status(&self) -> LeaseStatus {
         LeaseStatus {
-            owned: self.tenure.held().keys().cloned().collect(),
-            renew_within: Some(LOOK_EVERY),
-            capacity_error: self.tenure.capacity_error(),
+            owned: self.leases.owned().keys().cloned().collect(),
+            renew_within: Some(RENEW_INTERVAL),
+            capacity_error: self.leases.capacity_error(),
         }
+    }
+}
+
+/// When leases were last renewed, by [`crate::clock::Clock::steady`], rounded down to a millisecond. Delivery workers read it
+/// before each request, without waiting for a commit.
+#[derive(Debug)]
+pub(super) struct LeaseHeartbeat(AtomicU64);
+
+/// Never, or the session was lost since.
+const NONE: u64 = u64::MAX;
+
+impl Default for LeaseHeartbeat {
+    fn default() -> Self {
+        Self(AtomicU64::new(NONE))
+    }
+}
+
+impl LeaseHeartbeat {
+    pub(super) fn note(&self, at: Duration) {
+        let millis = u64::try_from(at.as_millis()).unwrap_or(NONE);
+        self.0.store(millis, Ordering::Release);
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.store(NONE, Ordering::Release);
+    }
+
+    /// Whether the last renewal is less than `span` before `now`.
+    pub(super) fn is_within(&self, span: Duration, now: Duration) -> bool {
+        match self.0.load(Ordering::Acquire) {
+            NONE => false,
+            millis => now < Duration::from_millis(millis).saturating_add(span),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_is_valid_for_its_span_and_no_longer() {
+        let (heartbeat, second) = (LeaseHeartbeat::default(), Duration::from_secs(1));
+        assert!(!heartbeat.is_within(second, Duration::ZERO), "before any");
+        heartbeat.note(Duration::from_secs(2));
+        assert!(heartbeat.is_within(second, Duration::from_millis(2_999)));
+        assert!(!heartbeat.is_within(second, Duration::from_secs(3)));
+        heartbeat.forget();
+        assert!(!heartbeat.is_within(second, Duration::from_secs(2)));
     }
 }

@@ -1,4 +1,4 @@
-//! Values that read any JSON: what is of another type than expected is none, not an error. Pure.
+//! Lenient JSON values: a value of an unexpected type is read as `None` or a default, not as an error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 
 use crate::domain::model::{Status, Timestamp};
 
-/// A struct that reads any JSON: an object gives its fields (keys without regard to case, the last of equal ones,
-/// unknown ones passed over), anything else gives none. Its texts borrow from the JSON where they can.
+/// A struct that deserializes from any JSON. An object gives its fields: keys match in any case, the last of equal keys counts,
+/// unknown keys are skipped. Any other value gives the defaults. Strings borrow from the JSON where possible.
 macro_rules! lenient_struct {
     ($visibility:vis $name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
         #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ macro_rules! lenient_struct {
     };
 }
 
-/// The rest of a visitor: every JSON value but an object is read to its end and gives the default.
+/// Visitor methods that read any JSON value except an object and return the default.
 macro_rules! nothing_else {
     ($value:ty) => {
         no_scalar!($value);
@@ -61,7 +61,7 @@ macro_rules! nothing_else {
     };
 }
 
-/// The part of a visitor that every JSON value but an object and an array comes to: it gives the default.
+/// Visitor methods that read any JSON value except an object and an array, and return the default.
 macro_rules! no_scalar {
     ($value:ty) => {
         fn visit_unit<E>(self) -> Result<$value, E> {
@@ -87,7 +87,7 @@ macro_rules! no_scalar {
 
 pub(super) use {lenient_struct, no_scalar, nothing_else};
 
-/// Whole numbers below this are told apart in an `f64`.
+/// Below this, an `f64` holds whole numbers exactly.
 const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
 /// A key of an object.
@@ -123,12 +123,12 @@ impl<'de> Visitor<'de> for KeyVisitor {
     }
 }
 
-/// A whole number, or a text of one; anything else is none.
+/// A whole number, or a string with one. `None` if it is anything else.
 #[derive(Debug, Default)]
 pub(super) struct Number(pub(super) Option<i64>);
 
 impl Number {
-    /// A time that happened: 0 stands for none.
+    /// As unix seconds. `None` for 0, which the API sends for an event that has not happened.
     pub(super) fn time(&self) -> Option<Timestamp> {
         self.0
             .filter(|seconds| *seconds > 0)
@@ -136,17 +136,17 @@ impl Number {
     }
 }
 
-/// A text, or a number made one; anything else is none.
+/// A string, or a number as a string. `None` if it is anything else.
 #[derive(Debug, Default)]
 pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
 
 impl Text<'_> {
-    /// Empty if there is none.
+    /// Empty if it is `None`.
     pub(super) fn into_string(self) -> String {
         self.0.map_or_else(String::new, Cow::into_owned)
     }
 
-    /// One of these words, or another; none if it is empty.
+    /// Borrows the word if it is one of `usual`. `None` if it is empty.
     pub(super) fn word(&self, usual: &[&'static str]) -> Option<Cow<'static, str>> {
         let word = self.0.as_deref().filter(|text| !text.is_empty())?;
         Some(match usual.iter().find(|usual| **usual == word) {
@@ -191,7 +191,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-        // Beyond an `i64` it is no number that means anything here, but may be an id.
+        // No field has such a large number, but an id may look like one.
         let text = |_| Scalar::Text(Cow::Owned(number.to_string()));
         Ok(i64::try_from(number).map_or_else(text, Scalar::Integer))
     }
@@ -235,7 +235,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// Cuts a fraction off; `None` for what is no number or far outside of any meaning.
+/// Cuts a fraction off. `None` if the number is far outside of any field's range.
 fn whole(number: f64) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -249,7 +249,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
         Ok(Self(match deserializer.deserialize_any(ScalarVisitor)? {
             Scalar::Text(text) => Some(text),
             Scalar::Integer(number) => Some(number.to_string().into()),
-            // Of longer numbers the last digits are lost: two ids would become one.
+            // Longer numbers lose their last digits, so that two ids could become equal.
             Scalar::Fraction(number) if number.abs() < EXACT_BELOW => {
                 Some(number.to_string().into())
             }
@@ -258,11 +258,11 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// A longer list is not read: a few bytes of it can stand for many times their size in memory. A page with as many tasks
-/// or URLs that say anything is longer than what is read of an answer.
+/// Longest list. Bounds memory, because an item of 2 bytes takes many times its size in memory. A list with more items that are
+/// not empty exceeds the response's size limit.
 pub(super) const MAX_ITEMS: usize = 500_000;
 
-/// A list, which may be missing, null, or an object in place of an array.
+/// A list, which may be missing, null, or an object instead of an array.
 #[derive(Debug, Default)]
 pub(super) enum List<T> {
     #[default]

@@ -1,4 +1,4 @@
-//! A task as a list response shows it. Its URLs are counted, but parsed only on demand: most polls find them unchanged.
+//! Listed task: a task as a list response shows it. Its URLs are counted, and parsed on demand: most polls find them unchanged.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,10 +12,10 @@ use twox_hash::XxHash3_64;
 use super::lenient::{Key, List, Number, Text, lenient_struct, no_scalar, nothing_else};
 use crate::domain::model::{Fingerprint, Status, Task, TaskId, Timestamp, Url};
 
-/// The vendor's words for a task's type, which are not copied.
+/// The documented task types. They need no allocation.
 const TYPES: &[&str] = &["file", "dir", "m3u8"];
 
-/// A task as one response shows it. Only a part of its URLs if the end of a page splits the task.
+/// A task as one response shows it. It has only a part of its URLs if the end of a page splits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedTask {
     /// See [`Task::id`].
@@ -32,13 +32,13 @@ pub struct ListedTask {
 /// A task's URLs.
 #[derive(Clone, Debug)]
 pub enum UrlList {
-    /// As the response's JSON has them.
+    /// Unparsed JSON.
     Raw(RawUrlList),
-    /// Put together from several pages.
+    /// Merged from several pages.
     Parsed(Vec<Url>),
 }
 
-/// A part of a response, which is kept in memory as long as this is.
+/// A slice of a response body. Keeps the whole body in memory.
 #[derive(Clone, Debug)]
 pub struct RawUrlList {
     body: Arc<String>,
@@ -62,8 +62,8 @@ lenient_struct!(RawUrl {
 });
 
 impl ListedTask {
-    /// Stands for all that the response says of the task; `None` for a task that was put together from several pages.
-    /// `seed` is the state's own.
+    /// Hash of all that the response says of the task, keyed with the state's `seed`. `None` if the task was merged from several
+    /// pages.
     #[must_use]
     pub fn fingerprint(&self, seed: u64) -> Option<Fingerprint> {
         let UrlList::Raw(urls) = &self.urls else {
@@ -88,7 +88,7 @@ impl ListedTask {
         &self.urls
     }
 
-    /// All of it, parsed.
+    /// The task with its URLs parsed.
     #[must_use]
     pub fn to_task(&self) -> Task {
         Task {
@@ -123,7 +123,7 @@ impl UrlList {
         }
     }
 
-    /// All of them. Empty if the list holds anything unreadable.
+    /// Parses them. Empty if the list has an unreadable string.
     #[must_use]
     pub fn parse(&self) -> Vec<Url> {
         match self {
@@ -162,7 +162,7 @@ impl RawTask<'_> {
         self.url_lists.count
     }
 
-    /// `body` is the whole response, of which this is a part.
+    /// `body` is the response that this borrows from.
     pub(super) fn into_listed(self, body: &Arc<String>) -> ListedTask {
         ListedTask {
             id: TaskId(self.task_id.into_string()),
@@ -190,7 +190,7 @@ impl RawUrl<'_> {
     }
 }
 
-/// The extent of a list of URLs in the JSON, found without parsing them. Reads any JSON; what is no list has no URLs.
+/// Where a list of URLs is in the JSON. Deserializes from any JSON without parsing URLs; a value that is no list has none.
 #[derive(Debug, Default)]
 struct UrlSpan<'de> {
     first: &'de str,
@@ -207,7 +207,7 @@ impl<'de> UrlSpan<'de> {
         self.count += 1;
     }
 
-    /// From the opening to the closing bracket. Empty if there are no URLs.
+    /// The byte range from the opening to the closing bracket. Empty if there are no URLs.
     fn place_in(&self, body: &str) -> Range<usize> {
         if self.count == 0 {
             return 0..0;

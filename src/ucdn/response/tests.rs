@@ -1,4 +1,4 @@
-//! What answers look like, and what is read from them.
+//! Parsing of list responses.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ mod render;
 
 pub(crate) use render::render;
 
-/// A page, its tasks with their URLs.
+/// A response with its URLs parsed.
 #[derive(Debug)]
 struct ReadPage {
     tasks: Vec<Task>,
@@ -85,8 +85,7 @@ fn numbers_may_be_texts_and_texts_numbers() {
     assert_eq!(task.urls[1].progress, Some(99));
 }
 
-/// Fuzzing found ids that became one another: as fractions, which is how JSON's longest numbers are read, they have
-/// lost their last digits.
+/// Found by fuzzing: long numbers are read as fractions and lose their last digits, so that two ids became equal.
 #[test]
 fn an_id_that_is_a_long_number_is_kept_to_the_last_digit_or_not_at_all() {
     let page = page(
@@ -120,7 +119,7 @@ fn an_unknown_status_is_kept_to_the_letter() {
 }
 
 #[test]
-fn a_time_out_of_all_range_is_no_time() {
+fn a_time_out_of_range_is_no_time() {
     let page = page(
         r#"{"RetCode":0,"TaskList":[{"TaskId":"a","CreateTime":1548051097000},{"TaskId":"b","CreateTime":-1},
             {"TaskId":"c","CreateTime":99999999999999999999}]}"#,
@@ -132,7 +131,7 @@ fn a_time_out_of_all_range_is_no_time() {
 }
 
 #[test]
-fn an_element_that_is_no_task_still_takes_its_place() {
+fn an_item_that_is_no_task_keeps_its_place() {
     let page = page(r#"{"RetCode":0,"TaskList":[null,7,"x",[1],{"TaskId":"a"}]}"#);
     assert_eq!(page.tasks.len(), 5);
     assert!(
@@ -155,7 +154,7 @@ fn a_refusal_is_never_a_page() {
 }
 
 #[test]
-fn what_is_not_the_apis_json_is_an_error() {
+fn anything_but_the_apis_json_is_an_error() {
     assert_eq!(
         ListResponse::parse(b" \n".into()),
         Err(ResponseError::Empty)
@@ -199,7 +198,7 @@ fn a_url_that_is_not_utf8_spoils_nothing_else() {
 }
 
 #[test]
-fn a_list_that_would_take_many_times_its_length_in_memory_is_refused() {
+fn a_list_with_too_many_items_is_refused() {
     let list = |items: usize| vec!["{}"; items].join(",");
     let tasks = |count| format!(r#"{{"RetCode": 0, "TaskList": [{}]}}"#, list(count));
     let read = |json: String| ListResponse::parse(json.into_bytes()).map(|page| page.tasks.len());

@@ -1,7 +1,9 @@
 //! Partial tasks: tasks that a walk holds back, because a later page may show more of their URLs.
 
+use std::collections::HashMap;
+
 use super::super::response::ListedTask;
-use crate::domain::model::Task;
+use crate::domain::model::{Task, Url};
 
 /// The tasks that are held back.
 #[derive(Debug, Default)]
@@ -75,7 +77,7 @@ impl PartialTasks {
         self.with_deferred(seen)
     }
 
-    /// Inserts what a deferred page showed of a task before what the task shows now, if the status differs.
+    /// Inserts what a deferred page showed of a task before what the task shows now, unless that shows the same.
     pub(super) fn with_deferred(&mut self, tasks: Vec<ListedTask>) -> Vec<ListedTask> {
         if self.deferred.is_empty() {
             return tasks;
@@ -85,11 +87,19 @@ impl PartialTasks {
             let earlier = self
                 .deferred
                 .extract_if(.., |deferred| deferred.id == task.id);
-            seen.extend(earlier.filter(|deferred| deferred.status != task.status));
+            seen.extend(earlier.filter(|deferred| !shows_all_of(&task, deferred)));
             seen.push(task);
         }
         seen
     }
+}
+
+/// Whether `task` has the status and all URLs of `earlier`, each in the same state.
+fn shows_all_of(task: &ListedTask, earlier: &ListedTask) -> bool {
+    let urls = task.urls().parse();
+    let urls: HashMap<&str, &Url> = urls.iter().map(|url| (url.url.as_str(), url)).collect();
+    let is_shown = |url: &Url| urls.get(url.url.as_str()) == Some(&url);
+    task.status == earlier.status && earlier.urls().parse().iter().all(is_shown)
 }
 
 /// Merges two appearances of one task: two parts of it, or the same task again.

@@ -1,4 +1,4 @@
-//! The walk against servers of every reading, and lists that move.
+//! Walks over servers of every paging semantics, and over lists that change.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn any_cut_of_pages_gives_every_task_once_and_whole(
+    fn any_split_into_pages_gives_each_task_whole(
         urls in prop::collection::vec(1usize..7, 0..40),
         unit in units(),
         clamp in prop::option::of(1u64..9),
@@ -68,13 +68,13 @@ proptest! {
 
 }
 
-// The same cases in every run: about one random schedule in ten thousand removes and inserts just so that two pages of
-// a few entries look alike before and after, which no walk can tell; the next poll then sees what this one missed.
+// A fixed seed: about one random schedule in ten thousand removes and inserts tasks so that two short pages stay as they were, which
+// no walk can notice. The next poll sees what such a walk missed.
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(7), ..ProptestConfig::with_cases(2000) })]
 
     #[test]
-    fn what_stays_in_the_list_is_seen_however_the_list_moves(
+    fn tasks_that_stay_in_a_changing_list_are_seen(
         urls in prop::collection::vec(1usize..5, 1..30),
         unit in units(),
         clamp in prop::option::of(3u64..9),
@@ -92,9 +92,9 @@ proptest! {
         prop_assert_eq!(missed(&mut server, page_size), []);
     }
 
-    /// Pages of two entries have no room to show that a removal and an insert took place between two of them.
+    /// Pages of two items can't show that both a removal and an insert happened between them.
     #[test]
-    fn with_pages_of_two_a_list_may_grow_or_shrink_while_it_is_read(
+    fn with_pages_of_two_a_list_may_either_grow_or_shrink_during_a_walk(
         urls in prop::collection::vec(1usize..5, 1..30),
         unit in units(),
         total in totals(),
@@ -109,7 +109,7 @@ proptest! {
     }
 }
 
-/// What happens before the requests of which numbers.
+/// Changes of the list, by the number of the request that they precede.
 fn moves(one: impl Strategy<Value = Move>) -> impl Strategy<Value = BTreeMap<usize, Move>> {
     prop::collection::btree_map(0usize..60, one, 0..25)
 }
@@ -128,7 +128,7 @@ fn a_walk_learns_how_long_a_page_is() {
         let urls = page_length(clamp, CountedIn::Urls, 50);
         assert_eq!(urls, PageLength::Urls(length));
     }
-    // A list that ends before a page does tells nothing, and one without an end shows no clamp.
+    // A list shorter than a page shows no length, and a server without limit shows no clamp.
     assert_eq!(
         page_length(None, CountedIn::Tasks, 5),
         PageLength::Tasks(20)
@@ -222,9 +222,9 @@ fn a_server_that_ignores_offset_ends_the_walk_with_an_error() {
     assert_eq!(error, WalkError::NoProgress);
 }
 
-/// Fuzzing found a page that ended on URLs which no text can hold: it seemed to bring something new each time.
+/// Found by fuzzing: a page that ends on unreadable URLs seemed to add something each time.
 #[test]
-fn a_server_that_ignores_offset_is_found_out_whatever_it_shows() {
+fn a_server_that_ignores_offset_is_detected_despite_unreadable_urls() {
     let list = r#"{"TaskId":"a","UrlLists":[{"Url":"u"}]},{"TaskId":"b","UrlLists":[{"Url":"\ud800"},{"Url":"v"}]}"#;
     let body = format!(r#"{{"RetCode":0,"TaskList":[{list}]}}"#);
     let mut walk = Walk::new(3, Paging::default());
@@ -235,7 +235,7 @@ fn a_server_that_ignores_offset_is_found_out_whatever_it_shows() {
 }
 
 #[test]
-fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
+fn an_endless_list_ends_the_walk_with_an_error() {
     let mut walk = Walk::new(2, Paging::default());
     let mut ask = walk.first_request();
     let mut pages = 0;
@@ -265,7 +265,7 @@ fn a_server_that_makes_up_tasks_for_ever_ends_the_walk_with_an_error() {
 }
 
 #[test]
-fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
+fn a_task_that_changes_between_two_pages_is_reported_in_both_statuses() {
     let mut walk = Walk::new(2, Paging::default());
     let page = |tasks: &[&Task]| ListResponse {
         tasks: tasks
@@ -290,7 +290,7 @@ fn a_task_whose_status_changed_between_two_pages_is_seen_in_both() {
 }
 
 #[test]
-fn what_was_held_back_is_not_lost_when_a_later_page_fails() {
+fn held_tasks_are_not_lost_if_a_later_page_fails() {
     let mut walk = Walk::new(2, Paging::default());
     let mut server = Server::new(&[1, 1, 1], CountedIn::Tasks);
     let seen = walk

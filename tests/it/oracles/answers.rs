@@ -1,4 +1,4 @@
-//! An answer of the API: any bytes. Reading it never panics; what it says is what its JSON says, read in the plainest way.
+//! Oracle for API responses: parsing any bytes never panics, and gives what a plain reading of the JSON tree gives.
 
 use serde_json::Value;
 use ucdn_watch::domain::model::{Status, Task, Timestamp, Url};
@@ -13,7 +13,7 @@ pub(crate) fn check(input: &[u8]) {
         check_page(&page);
         check_walk(&page);
     }
-    // As JSON writes it, with its keys in order: of the bytes that came, more than one tree can be made.
+    // Serialized again, because duplicate keys make the input's tree ambiguous.
     if let Ok(answer) = serde_json::from_slice::<Value>(input) {
         check_tree(&answer.to_string());
         check_tree(&format!("{answer:#}\n"));
@@ -24,7 +24,7 @@ fn check_page(page: &ListResponse) {
     for listed in &page.tasks {
         let task = listed.to_task();
         let urls = task.urls.len();
-        // A list with something unreadable in it counts, and has no URLs.
+        // A list with an unreadable string counts its URLs but has none.
         assert!(urls == listed.urls().count() || urls == 0, "{listed:?}");
         assert_eq!(&ListedTask::from(task.clone()).to_task(), &task);
         assert_eq!(listed.fingerprint(1), listed.clone().fingerprint(1));
@@ -33,7 +33,7 @@ fn check_page(page: &ListResponse) {
     assert!(page.list == TaskListField::Present || page.tasks.is_empty());
 }
 
-/// A server that answers the same to everything is walked to an end.
+/// The walk over a server that always sends this response ends.
 fn check_walk(page: &ListResponse) {
     let mut walk = Walk::new(2, Paging::default());
     let shown = page.tasks.len();

@@ -1,12 +1,12 @@
-//! What is learned of a task from any sightings, one after the other: changes lead from what was known to what is known,
-//! what was not mentioned stays, and nothing is told twice.
+//! Oracle for the diff: over any sequence of observations, changes lead from the stored to the observed task, what a response leaves
+//! out keeps its state, and no change is reported twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use ucdn_watch::domain::diff::{
-    Difference, Observation, Transition, TransitionKind, compare, is_known,
+    Difference, Observation, Transition, TransitionKind, compare, is_unchanged,
 };
 use ucdn_watch::domain::event::EventBuilder;
 use ucdn_watch::domain::model::{
@@ -15,16 +15,16 @@ use ucdn_watch::domain::model::{
 };
 
 #[derive(Debug, Arbitrary)]
-struct Sighting {
+struct ObservedTask {
     after_seconds: u16,
     created: Option<u16>,
     is_of_type: Option<bool>,
     status: Option<Word>,
-    urls: Vec<SeenUrl>,
+    urls: Vec<ObservedUrl>,
 }
 
 #[derive(Debug, Arbitrary)]
-struct SeenUrl {
+struct ObservedUrl {
     number: u8,
     status: Option<Word>,
     progress: Option<u8>,
@@ -54,10 +54,10 @@ impl Word {
     }
 }
 
-impl Sighting {
+impl ObservedTask {
     fn task(&self) -> Task {
         let urls = self.urls.iter().map(|seen| Url {
-            // The first is a URL that the answer did not give.
+            // The first one is a URL without text.
             url: match seen.number % 8 {
                 0 => String::new(),
                 n => format!("http://example.com/{n}"),
@@ -83,23 +83,23 @@ impl Sighting {
 }
 
 pub(crate) fn check(input: &[u8]) {
-    let Ok(sightings) = Vec::<Sighting>::arbitrary(&mut Unstructured::new(input)) else {
+    let Ok(observations) = Vec::<ObservedTask>::arbitrary(&mut Unstructured::new(input)) else {
         return;
     };
     let mut now = Timestamp::EPOCH;
     let mut known: Option<KnownTask> = None;
-    for sighting in &sightings {
-        now = now.saturating_add(Duration::from_secs(sighting.after_seconds.into()));
+    for observed in &observations {
+        now = now.saturating_add(Duration::from_secs(observed.after_seconds.into()));
         let moment = Observation {
             now,
             api_now: now,
             stall_after: Duration::from_secs(600),
         };
-        known = Some(learn(known.as_ref(), &sighting.task(), moment));
+        known = Some(observe(known.as_ref(), &observed.task(), moment));
     }
 }
 
-fn learn(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> KnownTask {
+fn observe(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> KnownTask {
     let difference = compare(known, seen, moment);
     let mut shuffled = seen.clone();
     shuffled.urls.reverse();
@@ -110,29 +110,29 @@ fn learn(known: Option<&KnownTask>, seen: &Task, moment: Observation) -> KnownTa
     );
     let Some(difference) = difference else {
         let known = known.unwrap();
-        assert_mentions_nothing_new(known, seen);
+        assert_nothing_changed(known, seen);
         assert_eq!(known.absence, Absence::PRESENT);
         return known.clone();
     };
     assert_eq!(
         compare(Some(&difference.task), seen, moment),
         None,
-        "told twice"
+        "reported twice"
     );
     assert_follows(known, seen, &difference);
     assert_stalls(known, &difference, moment);
     assert_leads_there(known, &difference);
-    assert_tells(&difference);
-    assert_known_at_a_glance(&difference.task, seen, moment);
+    assert_events(&difference);
+    assert_skipped(&difference.task, seen, moment);
     difference.task
 }
 
-/// Every URL that has a text, and what was said of it.
+/// The listed URLs that have a text.
 fn mentioned(seen: &Task) -> impl Iterator<Item = &Url> {
     seen.urls.iter().filter(|url| !url.url.is_empty())
 }
 
-fn assert_mentions_nothing_new(known: &KnownTask, seen: &Task) {
+fn assert_nothing_changed(known: &KnownTask, seen: &Task) {
     assert!(seen.status.as_ref().is_none_or(|it| *it == known.status));
     for url in mentioned(seen) {
         let of_it = mentioned(seen).filter(|other| other.url == url.url);
@@ -145,7 +145,7 @@ fn assert_mentions_nothing_new(known: &KnownTask, seen: &Task) {
     }
 }
 
-/// What was said holds now, and what was not said is as it was.
+/// The observed values are stored, and the others keep their state.
 fn assert_follows(known: Option<&KnownTask>, seen: &Task, difference: &Difference) {
     let task = &difference.task;
     let before = known.map_or_else(BTreeMap::new, |known| known.urls.clone());
@@ -206,7 +206,7 @@ fn assert_stalls(known: Option<&KnownTask>, difference: &Difference, moment: Obs
     assert_eq!(task.stalled, was || difference.newly_stalled);
 }
 
-/// The changes lead from the statuses before to those after, and are called what they are.
+/// The transitions lead from the old statuses to the new ones and have the right kind.
 fn assert_leads_there(known: Option<&KnownTask>, difference: &Difference) {
     let statuses = |urls: &BTreeMap<String, UrlState>| -> BTreeMap<String, Status> {
         let statuses = urls
@@ -233,7 +233,7 @@ fn assert_leads_there(known: Option<&KnownTask>, difference: &Difference) {
         "failures come first"
     );
     let kind = match known {
-        None => Some(TransitionKind::FirstSight),
+        None => Some(TransitionKind::FirstSeen),
         Some(known) if known.status != difference.task.status => Some(TransitionKind::Status {
             previous: known.status.clone(),
         }),
@@ -247,8 +247,8 @@ fn assert_leads_there(known: Option<&KnownTask>, difference: &Difference) {
     );
 }
 
-/// Each transition is told in one event, and a stall in one more.
-fn assert_tells(difference: &Difference) {
+/// Each transition gives one event, and a stall one more.
+fn assert_events(difference: &Difference) {
     let target = TargetName("shop".to_owned());
     let builder = EventBuilder {
         target: &target,
@@ -256,8 +256,9 @@ fn assert_tells(difference: &Difference) {
         time: Timestamp::EPOCH,
     };
     let events = builder.events_for(difference);
-    let told = usize::from(difference.transition.is_some()) + usize::from(difference.newly_stalled);
-    assert_eq!(events.len(), told);
+    let reported =
+        usize::from(difference.transition.is_some()) + usize::from(difference.newly_stalled);
+    assert_eq!(events.len(), reported);
     for event in events {
         let document: serde_json::Value =
             serde_json::from_str(&event.document("evt_1", 1)).unwrap();
@@ -269,8 +270,8 @@ fn assert_tells(difference: &Difference) {
     }
 }
 
-/// A record whose text is seen again is passed over until it may have stalled.
-fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Observation) {
+/// A task with the same fingerprint is skipped until it may have stalled.
+fn assert_skipped(known: &KnownTask, seen: &Task, moment: Observation) {
     let print = Some(Fingerprint::from_hash(7));
     let footprint = TaskSummary {
         number: TaskRowId(1),
@@ -279,8 +280,8 @@ fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Observation)
         in_flight: known.is_in_flight(),
         stalled: known.stalled,
     };
-    assert!(!is_known(&footprint, None, moment));
-    assert!(!is_known(
+    assert!(!is_unchanged(&footprint, None, moment));
+    assert!(!is_unchanged(
         &footprint,
         Some(Fingerprint::from_hash(8)),
         moment
@@ -292,7 +293,7 @@ fn assert_known_at_a_glance(known: &KnownTask, seen: &Task, moment: Observation)
         };
         let teaches = compare(Some(known), seen, moment).is_some();
         assert_eq!(
-            is_known(&footprint, print, moment),
+            is_unchanged(&footprint, print, moment),
             !teaches,
             "{later} s later"
         );

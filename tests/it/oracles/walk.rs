@@ -1,6 +1,5 @@
-//! A walk over a server of any mind: pages cut anywhere, limits clamped or ignored, a list that moves between pages. What
-//! stays in the list is seen, a list that holds still is seen whole and cheaply, no task gets another's URLs, and every walk
-//! ends.
+//! Oracle for walks: pages split anywhere, limits clamped or ignored, a list that changes between pages. A walk sees each task that
+//! stays in the list, reads an unchanging list whole with few requests, gives no task another task's URLs, and ends.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +26,7 @@ struct Case {
     clamp: Option<u8>,
     total: Totalling,
     motion: Motion,
-    /// Before the request of the first number, the list moves at the place of the second.
+    /// (request, index): before this request, the list changes at this index.
     moves: Vec<(u8, u8)>,
     /// How many URLs each task has.
     urls: Vec<u8>,
@@ -99,8 +98,8 @@ impl Case {
         server
     }
 
-    /// If the only task of a page is removed and the next page is empty, the two may have been the list: with or without
-    /// it. What stood behind is seen by the next poll.
+    /// If the only task of a page is removed and the next page is empty, the walk can't tell that from the list's end. The next poll
+    /// sees the rest.
     fn at_least_two_tasks_a_page<N: Ord>(&self, length: N, least: N) -> N {
         match self.motion {
             Motion::Shrinks => length.max(least),
@@ -145,14 +144,14 @@ fn check_still(mut server: Server, page_size: u32) {
             (read.requests, read.paging)
         );
         assert_eq!(walked.first_shown_in_part(&server), []);
-        // Where all tasks have as many URLs as go evenly into a step, no page begins within one, and the unit stays open.
+        // If a step always ends between two tasks, no page shows the unit of `Offset`.
         let bound = 2 * server.fair_requests();
         assert!(walked.requests <= bound, "page_size {page_size} {server:?}");
         paging = walked.paging;
     }
 }
 
-/// That two pages look alike before and after both a removal and an insert can't be told by any walk.
+/// A removal and an insert between two pages can leave both pages as they were, which no walk can notice.
 fn check_moving(mut server: Server, page_size: u32, motion: Motion) {
     if motion == Motion::Both {
         if let Ok(walked) = walk(&mut server, page_size, Paging::default()) {

@@ -1,4 +1,4 @@
-//! Deliveries for onlookers, and an operator's orders about them, a step at a time: no commit waits for more than one.
+//! Lists of deliveries, and the batches in which an operator's command changes them: no commit waits for more than one batch.
 
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -11,8 +11,10 @@ use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::outbox::OutboxCommand;
 use crate::store::postgres::error::PostgresError;
 use crate::store::postgres::session::Transaction;
-use crate::store::postgres::values::{as_it_came, count, kept, optional_time, small_count};
-use crate::store::queries::{DeliveryCursor, DeliveryRecord, DeliveryState};
+use crate::store::postgres::values::{
+    count, delivery_state, optional_time, small_count, to_bigint, unescape,
+};
+use crate::store::queries::{DeliveryCursor, DeliveryRecord};
 
 /// See [`crate::store::queries::StateQueries::deliveries`].
 pub(super) async fn page(
@@ -22,14 +24,14 @@ pub(super) async fn page(
     limit: usize,
 ) -> Result<Vec<DeliveryRecord>, PostgresError> {
     let mut conditions = conditions(filter);
-    if let Some(place) = after {
-        let sequence = conditions.place(kept(place.sequence));
-        let webhook = conditions.place(place.webhook.as_str().to_owned());
+    if let Some(cursor) = after {
+        let sequence = conditions.place(to_bigint(cursor.sequence));
+        let webhook = conditions.place(cursor.webhook.as_str().to_owned());
         conditions.add(&format!(
             "(d.sequence < {sequence} OR (d.sequence = {sequence} AND d.webhook > {webhook}))"
         ));
     }
-    let limit = conditions.place(kept(limit as u64));
+    let limit = conditions.place(to_bigint(limit as u64));
     let sql = format!(
         "SELECT {}, d.webhook, d.state, d.attempts, d.next_attempt, d.last_attempt, d.last_answer
          FROM delivery d JOIN event e ON e.sequence = d.sequence {}
@@ -41,18 +43,18 @@ pub(super) async fn page(
     rows.iter().map(read).collect()
 }
 
-/// One step of a walk over the deliveries that a filter lets through, behind a place.
-pub(super) async fn step(
+/// Applies `command` to the next deliveries after `after` that match the filter.
+pub(super) async fn batch(
     tx: &Transaction<'_>,
     filter: &DeliveryFilter,
-    order: OutboxCommand,
+    command: OutboxCommand,
     after: Option<&DeliveryCursor>,
 ) -> Result<Batch, PostgresError> {
     let mut conditions = conditions(filter);
     conditions.add("d.state IN ('pending', 'dead')");
-    if let Some(place) = after {
-        let sequence = conditions.place(kept(place.sequence));
-        let webhook = conditions.place(place.webhook.as_str().to_owned());
+    if let Some(cursor) = after {
+        let sequence = conditions.place(to_bigint(cursor.sequence));
+        let webhook = conditions.place(cursor.webhook.as_str().to_owned());
         conditions.add(&format!(
             "(d.sequence, d.webhook) > ({sequence}, {webhook})"
         ));
@@ -63,16 +65,16 @@ pub(super) async fn step(
         conditions.sql()
     );
     let rows = tx.query_once(&sql, &conditions.values()).await?;
-    let visited: Vec<DeliveryCursor> = rows.iter().map(read_place).collect::<Result<_, _>>()?;
+    let visited: Vec<DeliveryCursor> = rows.iter().map(read_cursor).collect::<Result<_, _>>()?;
     let mut changed = 0;
-    for place in &visited {
-        let row: [&(dyn ToSql + Sync); 2] = [&kept(place.sequence), &place.webhook.as_str()];
-        changed += tx.execute(order.sql(), &row).await?;
+    for cursor in &visited {
+        let row: [&(dyn ToSql + Sync); 2] = [&to_bigint(cursor.sequence), &cursor.webhook.as_str()];
+        changed += tx.execute(command.sql(), &row).await?;
     }
     Ok(Batch { visited, changed })
 }
 
-fn read_place(row: &Row) -> Result<DeliveryCursor, PostgresError> {
+fn read_cursor(row: &Row) -> Result<DeliveryCursor, PostgresError> {
     Ok(DeliveryCursor {
         sequence: count(row, 0)?,
         webhook: WebhookName(row.try_get(1)?),
@@ -95,23 +97,13 @@ fn conditions(filter: &DeliveryFilter) -> PgWhereClause {
         .iter()
         .map(|event| match event {
             EventRef::Sequence(number) => {
-                format!("d.sequence = {}", conditions.place(kept(*number)))
+                format!("d.sequence = {}", conditions.place(to_bigint(*number)))
             }
             EventRef::Id(id) => format!("e.id = {}", conditions.place(id.clone())),
         })
         .collect();
     conditions.any_of(&events);
     conditions
-}
-
-/// What a delivery has come to.
-pub(in crate::store::postgres) fn state(
-    row: &Row,
-    column: usize,
-) -> Result<DeliveryState, PostgresError> {
-    let word: &str = row.try_get(column)?;
-    DeliveryState::from_word(word)
-        .ok_or_else(|| PostgresError::Damage(format!("{word:?} is no state")))
 }
 
 fn read(row: &Row) -> Result<DeliveryRecord, PostgresError> {
@@ -122,11 +114,11 @@ fn read(row: &Row) -> Result<DeliveryRecord, PostgresError> {
         let last_answer: Option<&str> = row.try_get(first + 5)?;
         Ok(DeliveryRecord {
             webhook: WebhookName(row.try_get(first)?),
-            state: state(row, first + 1)?,
+            state: delivery_state(row, first + 1)?,
             attempts: small_count(row, first + 2)?,
             next_attempt: optional_time(row, first + 3)?,
             last_attempt: optional_time(row, first + 4)?,
-            last_answer: last_answer.map(as_it_came),
+            last_answer: last_answer.map(unescape),
             event,
         })
     };

@@ -7,7 +7,7 @@ use crate::domain::model::{TargetName, TaskId, Timestamp};
 use crate::store::filter::{EventFilter, EventSpan};
 use crate::store::postgres::error::PostgresError;
 use crate::store::postgres::session::Transaction;
-use crate::store::postgres::values::{as_it_came, count, kept, text, time};
+use crate::store::postgres::values::{count, escape, time, to_bigint, unescape};
 use crate::store::queries::EventRecord;
 
 /// What [`read`] reads.
@@ -49,7 +49,7 @@ pub(super) async fn page(
                 .as_deref()
                 .map_or(Ok(false), |urls| url.matches_urls(urls));
             let of_task = of_task.map_err(|error| {
-                PostgresError::Damage(format!("a task's URLs can't be read: {error}"))
+                PostgresError::Unreadable(format!("a task's URLs can't be read: {error}"))
             })?;
             let has_url = of_task || url.matches_document(&one.record.document);
             if has_url {
@@ -72,15 +72,15 @@ async fn rows(
     let mut conditions = conditions(filter);
     let order = match span {
         EventSpan::NewestFirst { before } => {
-            conditions.compare("e.sequence <", before.map(kept));
+            conditions.compare("e.sequence <", before.map(to_bigint));
             "DESC"
         }
         EventSpan::OldestFirst { after } => {
-            conditions.compare("e.sequence >", Some(kept(after)));
+            conditions.compare("e.sequence >", Some(to_bigint(after)));
             "ASC"
         }
     };
-    let limit = conditions.place(kept(limit as u64));
+    let limit = conditions.place(to_bigint(limit as u64));
     let sql = format!(
         "SELECT {COLUMNS}, t.urls FROM event e LEFT JOIN task t ON t.target = e.target AND t.id = e.task {}
          ORDER BY e.sequence {order} LIMIT {limit}",
@@ -103,7 +103,10 @@ fn conditions(filter: &EventFilter) -> PgWhereClause {
     conditions.one_of("e.target", targets.collect());
     let types = filter.types.iter().map(|one| one.as_str().to_owned());
     conditions.one_of("e.type", types.collect());
-    conditions.compare("e.task =", filter.task.as_ref().map(|id| text(id.as_str())));
+    conditions.compare(
+        "e.task =",
+        filter.task.as_ref().map(|id| escape(id.as_str())),
+    );
     conditions.compare("e.recorded >=", filter.since.map(Timestamp::unix_seconds));
     conditions.compare("e.recorded <=", filter.until.map(Timestamp::unix_seconds));
     if let Some(url) = &filter.url {
@@ -126,7 +129,7 @@ pub(super) fn read(row: &Row, first: usize) -> Result<EventRecord, PostgresError
             event_type: row.try_get(first + 2)?,
             recorded: time(row, first + 3)?,
             target: TargetName(row.try_get(first + 4)?),
-            task: task.map(|id| TaskId(as_it_came(id))),
+            task: task.map(|id| TaskId(unescape(id))),
             document: row.try_get(first + 6)?,
         })
     };

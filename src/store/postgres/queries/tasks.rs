@@ -8,7 +8,7 @@ use crate::store::filter::{TaskCondition, TaskFilter};
 use crate::store::postgres::error::PostgresError;
 use crate::store::postgres::session::Transaction;
 use crate::store::postgres::snapshot::read_task;
-use crate::store::postgres::values::{as_it_came, count, kept, text, time};
+use crate::store::postgres::values::{count, escape, time, to_bigint, unescape};
 use crate::store::queries::{HourlyCount, TaskCount, TaskCursor, TaskRecord};
 
 /// What [`read_task`] reads, then the rest of a record.
@@ -61,11 +61,11 @@ async fn rows(
         let (time, target, id) = (
             conditions.place(place.time.unix_seconds()),
             conditions.place(place.target.as_str().to_owned()),
-            conditions.place(text(place.id.as_str())),
+            conditions.place(escape(place.id.as_str())),
         );
         conditions.add(&format!("({TIME}, target, id) < ({time}, {target}, {id})"));
     }
-    let limit = conditions.place(kept(limit as u64));
+    let limit = conditions.place(to_bigint(limit as u64));
     let sql = format!(
         "SELECT {COLUMNS} FROM task {} ORDER BY {TIME} DESC, target DESC, id DESC LIMIT {limit}",
         conditions.sql()
@@ -81,7 +81,7 @@ pub(super) async fn counts(tx: &Transaction<'_>) -> Result<Vec<TaskCount>, Postg
         .map(|row| {
             Ok(TaskCount {
                 target: TargetName(row.try_get(0)?),
-                status: Status::from_word(&as_it_came(row.try_get(1)?)),
+                status: Status::from_word(&unescape(row.try_get(1)?)),
                 total: count(row, 2)?,
                 stalled: count(row, 3)?,
                 vanished: count(row, 4)?,
@@ -113,8 +113,8 @@ fn conditions(filter: &TaskFilter) -> PgWhereClause {
     let mut conditions = PgWhereClause::default();
     let targets = filter.targets.iter().map(|name| name.as_str().to_owned());
     conditions.one_of("target", targets.collect());
-    conditions.compare("id =", filter.id.as_ref().map(|id| text(id.as_str())));
-    conditions.compare("type =", filter.r#type.as_deref().map(text));
+    conditions.compare("id =", filter.id.as_ref().map(|id| escape(id.as_str())));
+    conditions.compare("type =", filter.r#type.as_deref().map(escape));
     let seconds = |time: Option<Timestamp>| time.map(Timestamp::unix_seconds);
     conditions.compare(&format!("{TIME} >="), seconds(filter.since));
     conditions.compare(&format!("{TIME} <="), seconds(filter.until));
@@ -134,7 +134,7 @@ fn conditions(filter: &TaskFilter) -> PgWhereClause {
 fn condition(condition: &TaskCondition, conditions: &mut PgWhereClause) -> String {
     match condition {
         TaskCondition::Status(status) => {
-            let word = conditions.place(text(status.as_str()));
+            let word = conditions.place(escape(status.as_str()));
             format!("status = {word}")
         }
         TaskCondition::Unknown => {

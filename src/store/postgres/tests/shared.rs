@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::super::PostgresStore;
+use super::super::schema::{MIGRATIONS, migrate};
 use super::super::session::{Role, Session};
 use super::{Place, names};
 use crate::clock::{Age, CancelToken, Clock, SystemClock};
@@ -65,6 +66,51 @@ fn one_event() -> Commit {
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
+fn a_later_migration_is_applied_once_and_keeps_what_is_there() {
+    let place = Place::new();
+    let first = place.instance(&["shop"]);
+    first.commit(&shop(), &one_event()).unwrap();
+    drop(first);
+    let address = place.address();
+    let mut session = Session::open(&address, Role::Writer, &CancelToken::default()).unwrap();
+    let second_step = "ALTER TABLE task ADD COLUMN note text;
+        INSERT INTO meta (name, value) VALUES ('once', 'yes')";
+    let migrations = [MIGRATIONS[0], second_step];
+    for _ in 0..2 {
+        migrate(&mut session, address.schema(), &migrations).unwrap();
+    }
+    let kept = session
+        .write(async |tx| tx.query("SELECT FROM event", &[]).await)
+        .unwrap();
+    assert_eq!(kept.len(), 1);
+    let refused = place.open().unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            StoreError::TooNew {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL: tests/postgres/run"]
+fn a_closed_instance_owns_nothing_and_another_takes_over_at_once() {
+    let place = Place::new();
+    let first = place.instance(&["shop"]);
+    first.close();
+    let second = place.open().unwrap();
+    eventually("the target", || held(&second, &["shop"]) == 1);
+    assert!(first.target(&shop()).is_err());
+    assert!(!first.lease_is_valid());
+}
+
+#[test]
+#[ignore = "needs a PostgreSQL: tests/postgres/run"]
 fn instances_share_targets_equally_and_take_over_from_one_that_ends() {
     let place = Place::new();
     let wanted = ["a", "b", "c", "d", "e", "f"];
@@ -88,7 +134,7 @@ fn a_target_with_a_poll_under_way_or_a_delivery_in_hand_is_not_let_go() {
     let second = place.open().unwrap();
     let under_way = names(&["blog"]);
     for _ in 0..3 {
-        CancelToken::default().sleep(super::super::LOOK_EVERY);
+        CancelToken::default().sleep(super::super::writer::RENEW_INTERVAL);
         let tended = first
             .renew_leases(&names(&["shop", "blog"]), &under_way)
             .unwrap();
@@ -161,7 +207,7 @@ fn a_poll_that_began_before_the_session_was_lost_can_not_write_after_it_came_bac
     eventually("another session", || held(&store, &["shop"]) == 1);
     let refused = store.commit(&shop(), &one_event()).unwrap_err();
     let why = std::error::Error::source(&refused).unwrap().to_string();
-    assert!(why.contains("another instance's"), "{why}");
+    assert!(why.contains("another instance owns"), "{why}");
     store.target(&shop()).unwrap();
     store.commit(&shop(), &one_event()).unwrap();
     assert_eq!(store.pending(&ops(), 10).unwrap().len(), 1);

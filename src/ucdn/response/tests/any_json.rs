@@ -1,5 +1,4 @@
-//! Whatever JSON an answer holds, it is read as a tree of JSON values would be; and texts that say different
-//! things have different fingerprints.
+//! Properties of parsing: any JSON gives what its tree gives, and different tasks have different fingerprints.
 
 use proptest::prelude::*;
 
@@ -16,7 +15,7 @@ fn scalars() -> impl Strategy<Value = Value> {
         (-2e9..2e9).prop_map(Value::from),
         (-2e9..2e9).prop_map(|number| Value::from(f64::to_string(&number))),
         "[a-z]{0,3}".prop_map(Value::from),
-        // Quotes, backslashes, controls and what else must be escaped.
+        // Characters that JSON escapes.
         "\\PC{0,8}|[\\x00-\\x7f]{0,8}".prop_map(Value::from),
         prop_oneof!["wait", "process", "success", "failure", "unknow"].prop_map(Value::from),
     ]
@@ -51,7 +50,7 @@ fn objects(
         })
 }
 
-/// A list, or what some servers make of one.
+/// A list, or an object instead of it.
 fn lists(items: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     (prop::collection::vec(items, 0..5), 0..4u8).prop_map(|(items, form)| match form {
         0 => {
@@ -128,7 +127,7 @@ proptest! {
 }
 
 #[test]
-fn a_url_that_no_text_can_hold_spoils_nothing_else() {
+fn an_unreadable_url_hides_no_other_task() {
     let page = page(
         r#"{"RetCode":0,"TaskList":[{"TaskId":"a","UrlLists":[{"Url":"\ud800"}]},{"TaskId":"b","UrlLists":[{"Url":"u"}]}]}"#,
     );

@@ -1,5 +1,4 @@
-//! The rules by which answers are read once more, in the plainest way: over a tree. Fuzzing has them too, from outside of
-//! the library.
+//! Reference parser: reads responses from a tree of JSON values. The fuzz targets include this file too.
 
 use serde_json::Value;
 

@@ -1,10 +1,10 @@
-//! Tasks as an answer shows them.
+//! Renders tasks as a list response.
 
 use serde_json::{Value, json};
 
 use super::{Status, Task, Timestamp};
 
-/// An answer that shows these tasks.
+/// A response with these tasks.
 pub(crate) fn render(tasks: &[Task]) -> String {
     let status = |status: &Option<Status>| status.as_ref().map(|it| it.as_str().to_owned());
     let tasks: Vec<Value> = tasks

@@ -1,9 +1,9 @@
-//! What a walk makes of pages cut by hand: where it gives up, and what it no longer believes once the list has moved.
+//! Walks over hand-made pages: where a walk gives up, and what it no longer concludes after the list has changed.
 
 use super::super::paging::{CountUnit, TotalUnit};
 use super::*;
 
-/// A page of these tasks, with so many URLs each.
+/// A page of tasks with these numbers of URLs.
 pub(super) fn page(total: u64, tasks: &[(&str, usize)]) -> ListResponse {
     let tasks = tasks.iter().map(|(id, urls)| task((*id).to_owned(), *urls));
     ListResponse {
@@ -31,7 +31,7 @@ fn learned(result: &PageResult) -> Paging {
 }
 
 #[test]
-fn an_answer_without_a_list_is_an_empty_one_if_it_counts_nothing() {
+fn a_response_without_a_list_is_an_empty_list_if_its_count_is_0() {
     for total_count in [None, Some(0)] {
         let mut walk = Walk::new(200, Paging::default());
         let missing = ListResponse {
@@ -46,16 +46,16 @@ fn an_answer_without_a_list_is_an_empty_one_if_it_counts_nothing() {
 }
 
 #[test]
-fn a_walk_has_fifty_pages_in_a_row_that_bring_nothing_new() {
+fn a_walk_gives_up_after_fifty_pages_that_add_nothing() {
     let mut walk = Walk::new(3, Paging::default());
     let reads = (0..100).map(|_| walk.accept_page(page(9, &[("a", 1), ("b", 1), ("c", 1)])));
-    // The first one brought something.
+    // The first page adds something.
     assert_eq!(reads.take_while(Result::is_ok).count(), 1 + 50);
 }
 
 /// `TotalCount` counts tasks. The walk has counted six of them, and as many URLs as there are tasks.
 #[test]
-fn a_total_that_fits_by_chance_is_not_believed_if_a_page_begins_with_what_is_new() {
+fn a_total_that_matches_by_chance_is_ignored_if_a_page_begins_with_a_new_task() {
     let mut walk = Walk::new(4, Paging::default());
     let pages = [
         page(7, &[("a", 2), ("b", 1), ("c", 1), ("d", 1)]),
@@ -70,7 +70,7 @@ fn a_total_that_fits_by_chance_is_not_believed_if_a_page_begins_with_what_is_new
 }
 
 #[test]
-fn a_short_page_is_not_the_end_unless_it_shows_what_was_seen_last() {
+fn a_short_page_is_the_end_only_if_it_shows_the_last_item() {
     let mut walk = Walk::new(4, Paging::default());
     let first = page(9, &[("a", 1), ("b", 1), ("c", 1), ("d", 1)]);
     walk.accept_page(first).unwrap();
@@ -79,7 +79,7 @@ fn a_short_page_is_not_the_end_unless_it_shows_what_was_seen_last() {
 }
 
 #[test]
-fn a_step_that_an_insert_has_led_over_the_end_is_taken_back() {
+fn the_walk_steps_back_if_an_insert_led_it_beyond_the_end() {
     let mut server = Server::new(&[1, 1], CountedIn::Tasks);
     server.clamp = Some(1);
     server.moves = BTreeMap::from([(1, Move::Insert(0))]);
@@ -87,14 +87,14 @@ fn a_step_that_an_insert_has_led_over_the_end_is_taken_back() {
 }
 
 #[test]
-fn a_list_that_moves_much_no_longer_tells_what_offsets_count() {
+fn a_list_that_changes_often_does_not_show_the_unit_of_offset() {
     for (removals, unit) in [
         (0, CountUnit::Tasks),
         (2, CountUnit::Tasks),
         (3, CountUnit::Unknown),
     ] {
         let mut server = Server::new(&[3; 30], CountedIn::Tasks);
-        // Each makes a gap, and the request after it mends it.
+        // Each removal makes a gap, which the next request closes.
         server.moves = (0..removals)
             .map(|n| (2 * n + 1, Move::Remove(0)))
             .collect();
@@ -105,7 +105,7 @@ fn a_list_that_moves_much_no_longer_tells_what_offsets_count() {
 }
 
 #[test]
-fn what_a_page_showed_that_was_stepped_back_from_is_given_out_though_the_list_is_empty_then() {
+fn the_tasks_of_a_page_behind_a_gap_are_reported_although_the_list_is_empty_then() {
     let mut walk = Walk::new(4, Paging::default());
     let full = page(4, &[("a", 1), ("b", 1), ("c", 1), ("d", 1)]);
     let pages = [
@@ -123,4 +123,38 @@ fn what_a_page_showed_that_was_stepped_back_from_is_given_out_though_the_list_is
     assert_eq!(seen, ["a", "b", "c", "d", "y", "z"]);
     let last = results.into_iter().last();
     assert_eq!(learned(&last.unwrap()).total, TotalUnit::Unknown);
+}
+
+/// The walk steps back from a page that shows a failed URL. When the task comes again, the URL has another status and the task has not.
+#[test]
+fn a_deferred_task_is_reported_if_its_urls_have_changed_since() {
+    let page = |tasks: Vec<Task>| ListResponse {
+        tasks: tasks.into_iter().map(ListedTask::from).collect(),
+        list: TaskListField::Present,
+        ..ListResponse::default()
+    };
+    let changing = |status| {
+        let mut task = task("y".to_owned(), 1);
+        task.urls[0].status = Some(status);
+        task
+    };
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|id| task(id.to_owned(), 1));
+    let pages = [
+        page(vec![a, b.clone(), c.clone(), d.clone()]),
+        page(vec![changing(Status::Failure)]),
+        page(vec![b, c, d, changing(Status::Process)]),
+        page(vec![changing(Status::Process)]),
+    ];
+    let mut walk = Walk::new(4, Paging::default());
+    let mut seen: Vec<ListedTask> = Vec::new();
+    for page in pages {
+        seen.extend(walk.accept_page(page).unwrap().tasks);
+    }
+    seen.extend(walk.into_unreported());
+    let tasks = seen.iter().map(ListedTask::to_task);
+    let statuses = tasks
+        .filter(|task| task.id.as_str() == "y")
+        .map(|task| task.urls[0].status.clone().unwrap());
+    let statuses: Vec<Status> = statuses.collect();
+    assert_eq!(statuses, [Status::Failure, Status::Process]);
 }

@@ -1,4 +1,4 @@
-//! How pages lie beside each other, page by page.
+//! Overlaps of hand-made pages.
 
 use super::super::overlap::PageExtent;
 use super::super::paging::CountUnit;
@@ -49,7 +49,7 @@ fn a_page_lags_by_what_was_inserted_before_it() {
     assert_eq!(last.lag(&extent(14, &[("c", 1)]), CountUnit::Urls), 0);
 }
 
-/// The last entry that both show, whether that is where the first page ends, and whether the second begins with one of it.
+/// Checks the last shared item, whether it ends the first page, and whether the second page begins with a shared item.
 #[test]
 fn a_page_overlaps_its_predecessor_as_far_as_both_show_the_same() {
     let last = extent(0, &[("a", 1), ("b", 3)]);
@@ -62,7 +62,7 @@ fn a_page_overlaps_its_predecessor_as_far_as_both_show_the_same() {
         assert_eq!(overlap(&whole, unit), Some((2, true, true)), "{unit:?}");
         assert_eq!(overlap(&[("c", 1)], unit), None, "{unit:?}");
     }
-    // A part of the task ends before the page before did, unless tasks are shown whole.
+    // A part of the task ends before the first page does, unless pages show tasks whole.
     assert_eq!(
         overlap(&[("b", 2)], CountUnit::Urls),
         Some((1, false, true))
@@ -75,7 +75,7 @@ fn a_page_overlaps_its_predecessor_as_far_as_both_show_the_same() {
         overlap(&[("b", 2)], CountUnit::Tasks),
         Some((1, true, true))
     );
-    // More of it than before: all of it is known where tasks are shown whole.
+    // If pages show tasks whole, all items of a longer task are shared.
     assert_eq!(overlap(&[("b", 4)], CountUnit::Urls), Some((2, true, true)));
     assert_eq!(
         overlap(&[("b", 4)], CountUnit::Tasks),

@@ -1,5 +1,4 @@
-//! A server of the tests' own, which is of one mind about every open question. Fuzzing has it too, from outside of the
-//! library: what it is made of, it takes from whatever is around it.
+//! In-memory list server with configurable paging semantics. The fuzz targets include this file too, so it imports from `super`.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +6,14 @@ use super::{
     ListResponse, ListedTask, PageRequest, Status, Task, TaskId, TaskListField, Url, render,
 };
 
-/// A server with one reading of every open question, and a list that may move.
+/// A server with one paging semantics, and a list that may change.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) tasks: Vec<Task>,
     pub(super) unit: CountedIn,
     pub(super) clamp: Option<u64>,
     pub(super) total: Total,
-    /// Before the request of this number, this happens.
+    /// Changes of the list, by the number of the request that they precede.
     pub(super) moves: BTreeMap<usize, Move>,
     pub(super) requests: usize,
     pub(super) form: Form,
@@ -46,12 +45,12 @@ pub(super) enum Move {
     Remove(usize),
 }
 
-/// How the walk is given a page's tasks.
+/// How the walk gets the tasks of a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
-    /// As a page is: out of a text.
+    /// Parsed from a response body.
     Text,
-    /// Read already.
+    /// Built directly.
     Read,
 }
 
@@ -171,7 +170,7 @@ impl Server {
         page
     }
 
-    /// How many pages the list fills.
+    /// How many full pages the list has.
     fn full_pages(&self) -> u64 {
         let entries = match self.unit {
             CountedIn::Urls => self.tasks.iter().map(|task| task.urls.len() as u64).sum(),
@@ -180,7 +179,7 @@ impl Server {
         entries.div_ceil(self.longest.max(1)).max(1)
     }
 
-    /// How many requests a walk may take, if the list holds still.
+    /// How many requests a walk over an unchanging list may take.
     pub(super) fn fair_requests(&self) -> usize {
         match self.full_pages() {
             1 => 2,

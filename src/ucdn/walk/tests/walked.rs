@@ -1,4 +1,4 @@
-//! A walk over a server of the tests' own. Fuzzing has it too, as it has the server.
+//! A walk over the in-memory server. The fuzz targets include this file too.
 
 use std::collections::BTreeSet;
 use std::slice;
@@ -8,7 +8,7 @@ use super::{ListedTask, NextStep, Paging, Server, Task, TaskId, Walk, WalkError}
 /// A task's id, and one of its URLs.
 pub(super) type Entry = (String, String);
 
-/// What a walk saw, and what it took.
+/// The result of a walk.
 #[derive(Debug)]
 pub(super) struct Walked {
     pub(super) results: Vec<Task>,
@@ -21,7 +21,7 @@ impl Walked {
         entries(&self.results)
     }
 
-    /// Of the server's tasks, those that were not whole when they were first given out.
+    /// The tasks that the walk first reported with only a part of their URLs.
     pub(super) fn first_shown_in_part(&self, server: &Server) -> Vec<TaskId> {
         let whole = |task: &&Task| {
             let first = self.results.iter().find(|seen| seen.id == task.id);
@@ -69,7 +69,7 @@ pub(super) fn walk(
     }
 }
 
-/// What was in the list before and after the walk, and not in what the walk saw.
+/// The items that were in the list before and after the walk, and that the walk did not see.
 pub(super) fn missed(server: &mut Server, page_size: u32) -> Vec<Entry> {
     let before = entries(&server.tasks);
     let walked = walk(server, page_size, Paging::default()).unwrap();
