@@ -17,6 +17,8 @@ pub(super) struct DeliveryLog {
     receiver: Incident,
     /// The receiver's last response during its current fault, in full.
     receiver_answer: Option<String>,
+    /// How many events waited behind the failing one when the log last said so.
+    waiting_logged: u64,
     store: Incident,
 }
 
@@ -26,6 +28,7 @@ impl DeliveryLog {
             name,
             receiver: Incident::default(),
             receiver_answer: None,
+            waiting_logged: 0,
             store: Incident::default(),
         }
     }
@@ -78,26 +81,39 @@ impl DeliveryLog {
         }
     }
 
+    /// A failed attempt. `waiting` events wait behind it; `None` if the state could not say.
+    ///
+    /// A fault that goes on is logged again each time that the number of waiting events has doubled.
     pub(super) fn failed(
         &mut self,
         delivery: &Delivery,
         response: &EndpointResponse,
         next_attempt: Timestamp,
+        waiting: Option<u64>,
     ) {
         let (name, event) = (&self.name, &delivery.event_id);
+        let waiting = waiting.unwrap_or(self.waiting_logged);
+        let has_doubled = waiting >= self.waiting_logged.saturating_mul(2).max(1);
         let change = self.receiver.failed(&response.fault());
         let answer = self.receiver_answer.insert(response.to_string());
         match change {
             IncidentChange::Begins => log::warn!(
-                "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
+                "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt} waiting={waiting}"
             ),
             IncidentChange::Changes { before } => log::info!(
-                "delivery failed with another error: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt}"
+                "delivery failed with another error: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt} waiting={waiting}"
             ),
-            IncidentChange::Repeats => log::debug!(
-                "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
+            IncidentChange::Repeats if has_doubled => log::warn!(
+                "delivery still fails, later events wait for it: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt} waiting={waiting}"
             ),
+            IncidentChange::Repeats => {
+                log::debug!(
+                    "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt} waiting={waiting}"
+                );
+                return;
+            }
         }
+        self.waiting_logged = waiting;
     }
 
     /// A failed attempt of an event that is dead now. [`Self::dead`] logs it; the fault continues.

@@ -323,7 +323,10 @@ impl DeliveryWorker {
             self.retry.until_given_up(delivery, attempts).is_zero()
         });
         match young.first() {
-            Some(first) => self.log.failed(first, response, next_attempt),
+            Some(first) => {
+                let waiting = self.count_waiting(batch.len());
+                self.log.failed(first, response, next_attempt, waiting);
+            }
             None => self.log.failed_finally(response),
         }
         let old = old
@@ -339,6 +342,15 @@ impl DeliveryWorker {
         });
         let attempts: Vec<Attempt> = old.chain(young).collect();
         self.finish(attempts)
+    }
+
+    /// How many events wait behind the batch. `None` if the store fails, which the next record reports.
+    fn count_waiting(&self, batch_len: usize) -> Option<u64> {
+        let backlog = self.store.outbox_backlog().ok()?;
+        let backlog = backlog.iter().find(|one| one.webhook == self.name)?;
+        let not_waiting = batch_len.saturating_add(self.unrecorded.attempts().len());
+        let not_waiting = u64::try_from(not_waiting).unwrap_or(u64::MAX);
+        Some(backlog.pending.saturating_sub(not_waiting))
     }
 
     fn dead(&self, delivery: &Delivery, answer: &str, at: Timestamp) -> Attempt {

@@ -95,3 +95,41 @@ fn a_fault_whose_text_differs_each_time_is_logged_once() {
         fixture.advance(120);
     }
 }
+
+#[test]
+fn the_log_says_how_many_events_wait_behind_the_failing_one() {
+    let replies = [200, 500].map(StubReply::Status);
+    let mut fixture = Fixture::new(4, &replies);
+    for (new_events, expected) in [
+        (0, "WARN delivery failed: waiting=2"),
+        (1, "DEBUG delivery failed again: waiting=3"),
+        (
+            1,
+            "WARN delivery still fails, later events wait for it: waiting=4",
+        ),
+        (3, "DEBUG delivery failed again: waiting=7"),
+    ] {
+        fixture.commit_events(new_events);
+        let lines = captured(|| assert_eq!(fixture.drain().failed, 1));
+        let line = lines.iter().find(|line| line.contains("waiting=")).unwrap();
+        let (message, fields) = line.split_once("webhook=ops event=evt_2 ").unwrap();
+        let waiting = fields.rsplit(' ').next().unwrap();
+        assert_eq!(format!("{message}{waiting}"), expected);
+        fixture.advance(3_600);
+    }
+}
+
+#[test]
+fn a_fault_that_ended_starts_the_count_of_waiting_events_anew() {
+    let replies = [500, 200, 200, 500, 500].map(StubReply::Status);
+    let mut fixture = Fixture::new(2, &replies);
+    fixture.drain();
+    fixture.advance(10);
+    assert_eq!(fixture.drain().delivered, 2);
+    fixture.commit_events(1);
+    assert!(logged(&mut fixture)[0].starts_with("WARN delivery failed: "));
+    fixture.commit_events(1);
+    fixture.advance(10);
+    let again = &logged(&mut fixture)[0];
+    assert!(again.starts_with("WARN delivery still fails"), "{again}");
+}
