@@ -1,5 +1,5 @@
-//! The state: snapshot, events and outbox behind one contract. The only place with SQL.
-//! Keeps and orders; decides nothing about what a change means.
+//! The state: the `Store` contract for snapshot, events and outbox, which every engine implements. The only room with SQL.
+//! It keeps and orders records; other rooms decide what a change means.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,24 +23,24 @@ pub mod queries;
 pub mod sqlite;
 pub mod transfer;
 
-/// What every state does, whatever engine holds it. The promise of the program rests on these lines.
+/// The contract of every engine. The guarantees of the program rest on it.
 ///
-/// - **Atomic**: each method (but [`Store::prune`]) happens whole or not at all, also when the process or the
-///   machine dies in it.
+/// - **Atomic**: each method except [`Store::prune`] happens whole or not at all, also if the process or the machine dies
+///   during it.
 /// - **Durable**: what a method wrote is on disk when it returns `Ok`.
 /// - **Ordered**: events have sequences 1, 2, 3, …, given in the order of the commits and, within one, of
-///   [`Commit::events`]. Nobody sees an event before all events of lower sequences.
+///   [`Commit::events`]. No reader sees an event before all events of lower sequences.
 /// - **Quiet**: an empty [`Commit`], and every method that only reads, writes nothing. So does a [`Store::prune`] that
-///   finds nothing to forget. A state that is opened, read and closed is on disk as it was, byte for byte.
+///   finds nothing to delete. A state that is opened, read and closed is on disk as it was, byte for byte.
 ///
-/// Methods may be called from any thread at the same time. A target's commits come from one poll at a time: the
-/// caller sees to that.
+/// Any thread may call any method at any time. The caller makes sure that only one poll of a target runs at a time.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// Which of `wanted`, and of the targets that are owed deliveries, this instance holds from now on: it alone polls them
-    /// and makes their deliveries, until a later call says otherwise. Those in `under_way`, and those whose events
-    /// [`Store::pending`] handed out last, are not let go. Cheap; to be called at least as often as the answer says.
+    /// Renews leases and returns the targets that this instance owns, out of `wanted` and of the targets with pending
+    /// deliveries. Until the next call, only this instance polls them and makes their deliveries. Does not release targets in
+    /// `under_way`, nor those whose events [`Store::pending`] returned last. Cheap; call it at least as often as
+    /// [`LeaseStatus::renew_within`] says.
     ///
-    /// An error: nothing is held. A state of one instance holds everything.
+    /// On error the instance owns nothing. An engine for a single instance owns everything.
     fn renew_leases(
         &self,
         wanted: &BTreeSet<TargetName>,
@@ -52,35 +52,35 @@ pub trait Store: Send + Sync + fmt::Debug {
         })
     }
 
-    /// Whether what this instance held at the last [`Store::renew_leases`] is surely still its own: to be asked before each request to
-    /// a receiver, for an instance may have been frozen, and replaced, since then.
+    /// Whether the leases of the last [`Store::renew_leases`] are certainly still valid. Ask before each request to a receiver,
+    /// because the instance may have been frozen, and replaced, since then.
     fn lease_is_valid(&self) -> bool {
         true
     }
 
-    /// What the last poll left of a target; a new one if there was none.
+    /// What the last poll stored about a target. The default if it was never polled.
     fn target(&self, target: &TargetName) -> Result<TargetState, StoreError>;
 
-    /// The snapshot's records of a target by their numbers, as far as there are such. Any number of numbers.
+    /// The target's tasks with these numbers; unknown numbers are left out. Accepts any count of numbers.
     fn known_tasks(
         &self,
         target: &TargetName,
         numbers: &[TaskRowId],
     ) -> Result<BTreeMap<TaskRowId, KnownTask>, StoreError>;
 
-    /// What [`Fingerprint`]s are made with: a number of this state's own, the same for ever, which nobody outside knows.
+    /// The secret seed of this state's [`Fingerprint`]s. It never changes.
     fn fingerprint_seed(&self) -> u64;
 
-    /// One answer for each of `sought`, in its order; none: not known. Quick for tasks that were created one shortly
-    /// after the other, which is how lists show them; right for any.
+    /// One summary for each of `sought`, in its order; `None` for an unknown task. Fast if the tasks were created one shortly after
+    /// another, as on a page of the API's list; correct for any.
     fn task_summaries(
         &self,
         target: &TargetName,
         sought: &[TaskLookup<'_>],
     ) -> Result<Vec<Option<TaskSummary>>, StoreError>;
 
-    /// A target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers beyond `after`: at most so many, in the order
-    /// of their numbers. [`TaskRowId`] 0 stands before all.
+    /// The target's tasks in flight ([`KnownTask::is_in_flight`]) with numbers greater than `after`: at most `at_most`, in the
+    /// order of their numbers. [`TaskRowId`] 0 is before all tasks.
     fn in_flight_after(
         &self,
         target: &TargetName,
@@ -91,11 +91,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// How many of a target's tasks are in flight.
     fn count_in_flight(&self, target: &TargetName) -> Result<u64, StoreError>;
 
-    /// A number that no known task's exceeds, and that every task of this target which becomes known later exceeds.
+    /// An upper bound of all known tasks' numbers. Every task that becomes known later has a greater number.
     fn last_task_row_id(&self) -> Result<TaskRowId, StoreError>;
 
-    /// Of a target's tasks that were created at `from` or later, how far back the newest of them reach that fit into
-    /// `room`. Tasks without a `created` are not looked at.
+    /// How far back the newest of the target's tasks reach that fit into `room`, among those created at `from` or later. Ignores
+    /// tasks without a `created`.
     fn recent_span(
         &self,
         target: &TargetName,
@@ -103,33 +103,32 @@ pub trait Store: Send + Sync + fmt::Debug {
         from: Timestamp,
     ) -> Result<RecentSpan, StoreError>;
 
-    /// Writes what one page, or the end of a walk, taught: snapshot, events and what is owed for them, at once.
+    /// Writes the changes of one page, or of the end of a walk, in one transaction: tasks, events and outbox rows.
     fn commit(&self, target: &TargetName, commit: &Commit) -> Result<(), StoreError>;
 
-    /// Forgets a target's tasks and its state, but none of its events: for a target whose name now means
-    /// another list.
+    /// Deletes a target's tasks and its state, but none of its events. For a target whose name now means another list.
     fn forget_target(&self, target: &TargetName) -> Result<(), StoreError>;
 
-    /// The pending deliveries of the lowest sequences that a webhook is owed, in the order of their sequences: at most
-    /// `limit` of them, and fewer only if there are no more.
+    /// A webhook's pending deliveries with the lowest sequences, in their order: at most `limit`, and fewer only if there are
+    /// no more.
     fn pending(&self, webhook: &WebhookName, limit: usize) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Writes how attempts of pending deliveries ended, all at once; a failed or dead one counts into
-    /// [`Delivery::attempts`]. Nothing happens to one that is not pending any more: the others are written all the same.
+    /// Records the results of attempts in one transaction. A failed or dead one increments [`Delivery::attempts`]. Skips
+    /// deliveries that are not pending any more.
     fn record_attempts(
         &self,
         webhook: &WebhookName,
         attempts: &[Attempt],
     ) -> Result<(), StoreError>;
 
-    /// What each webhook that was ever owed anything is owed now, by name; also when all of it was pruned.
+    /// The outbox counts of each webhook that ever had a delivery, by name, also if all its deliveries were pruned.
     fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError>;
 
-    /// Forgets finished and vanished tasks that were created and last changed before `before`, and events of before it
-    /// of which nothing is pending or dead. A task without a `created` stays. Returns how many tasks and events went.
+    /// Deletes finished and vanished tasks that were created and last changed before `before`, and events recorded before it that
+    /// have no pending or dead delivery. Keeps tasks without a `created`. Returns how many tasks and events it deleted.
     ///
-    /// The one method that is not atomic: it goes in steps, each of them atomic, so that no commit waits for all of
-    /// it. What an error or a death leaves behind goes the next time.
+    /// The only method that is not atomic: it works in batches, each of them atomic, so that no commit waits for all of it. The
+    /// next call deletes what an error or a crash has left.
     fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// Ends its connections and lets other instances take over; later calls fail. Waits only briefly for calls under way.
@@ -137,31 +136,31 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn close(&self) {}
 }
 
-/// What an instance holds.
+/// Which targets an instance owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseStatus {
-    /// The targets that it may poll.
+    /// The targets that it may poll and deliver for.
     pub owned: BTreeSet<TargetName>,
-    /// When to call again, at the latest; none: nothing will change.
+    /// Within which time to call again. `None` if nothing will change.
     pub renew_within: Option<Duration>,
-    /// Why some targets are held by nobody, and what to do about it; none: all can be held.
+    /// Why the server can't lock all targets, and what to do about it. `None` if it can.
     pub capacity_error: Option<String>,
 }
 
-/// A target, as the last poll left it.
+/// What is stored about a target between polls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TargetState {
-    /// Which list the name meant, in the words of the poll; empty: never polled.
+    /// Which API list the name meant, in the poll room's own format. Empty if never polled.
     pub list: String,
     /// When a page of the list was first read, by our clock.
     pub first_polled: Option<Timestamp>,
-    /// Whether the first walk was ever completed: after that, everything unknown is new.
+    /// Whether a walk was ever completed. After that, every unknown task is new.
     pub baseline: Baseline,
-    /// Polls failed in a row.
+    /// How many polls failed in a row.
     pub failed_polls: u32,
     /// Whether `watch.failing` was reported and `watch.recovered` is due.
     pub failing_reported: bool,
-    /// What walks have learned of the server's paging, in the words of the walk; empty: nothing.
+    /// What walks have learned about the server's paging, in the walk's own format. Empty if nothing.
     pub paging: String,
 }
 
@@ -171,29 +170,29 @@ pub enum Baseline {
     /// No walk was completed yet.
     #[default]
     Open,
-    /// What finished before the target was first polled is known.
+    /// The tasks that had finished before the first poll are known.
     Taken,
 }
 
-/// What [`Store::in_flight_after`] says of a task.
+/// A task in flight, as [`Store::in_flight_after`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskInFlight {
-    /// Which record it is.
+    /// Its row.
     pub number: TaskRowId,
-    /// Its identifier.
+    /// Its id in the API.
     pub id: TaskId,
     /// When it was submitted, by the API's clock.
     pub created: Option<Timestamp>,
-    /// In how many polls it was missed.
+    /// In how many polls it was missing.
     pub absence: Absence,
 }
 
-/// How many entries may fit, in what counts.
+/// How many tasks fit, in the unit that the API counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageCapacity {
-    /// So many tasks.
+    /// This many tasks.
     Tasks(u64),
-    /// Tasks with so many URLs in all; one without URLs counts as one.
+    /// Tasks with this many URLs in total. A task without URLs counts as one.
     Urls(u64),
 }
 
@@ -202,23 +201,23 @@ pub enum PageCapacity {
 pub enum RecentSpan {
     /// All of them fit.
     Everything,
-    /// Not all.
+    /// Only the newest fit.
     Since {
-        /// The earliest second from which on all fit; after `newest` if not even those of its second do.
+        /// The earliest second from which on all tasks fit. Later than `newest` if not even the tasks of its second fit.
         fits: Timestamp,
-        /// When the newest was created.
+        /// When the newest task was created.
         newest: Timestamp,
     },
 }
 
-/// A record, and the text that it was learned from.
+/// A task to insert or to replace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskUpsert {
-    /// The record, URLs included.
+    /// The task, with its URLs.
     pub task: KnownTask,
-    /// Which record of this task there is already, as far as is known: told of, it need not be looked for.
+    /// The task's row, if the caller knows it: saves a lookup.
     pub number: Option<TaskRowId>,
-    /// Of the text that shows the task whole and as the record has it; none if there is no such text.
+    /// The fingerprint of the API text that shows the whole task as stored. `None` if there is no such text.
     pub fingerprint: Option<Fingerprint>,
 }
 
@@ -232,10 +231,10 @@ impl From<KnownTask> for TaskUpsert {
     }
 }
 
-/// Another text for a record that stays as it is.
+/// A new fingerprint for a task that stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FingerprintUpdate {
-    /// Which record.
+    /// The task's row.
     pub number: TaskRowId,
     /// See [`TaskUpsert::fingerprint`].
     pub fingerprint: Fingerprint,
@@ -244,15 +243,15 @@ pub struct FingerprintUpdate {
 /// What one transaction writes. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Rows to insert or to replace; of two for one task the last one holds. A task keeps its number.
+    /// Tasks to insert or to replace. Of two for one task, the last wins. A task keeps its number.
     pub tasks: Vec<TaskUpsert>,
-    /// Fingerprints of records that stay as they are; written after `tasks`. A number that is not known is passed over.
+    /// Fingerprints of tasks that stay as they are, written after `tasks`. Unknown numbers are skipped.
     pub fingerprints: Vec<FingerprintUpdate>,
-    /// Events, in the order that they happened.
+    /// Events, in the order in which they happened.
     pub events: Vec<NewEvent>,
     /// The target's new state, if it changed.
     pub target: Option<TargetState>,
-    /// When this was written, by our clock: retention counts from it.
+    /// The time of the commit, by our clock. Retention counts from it.
     pub time: Timestamp,
 }
 
@@ -267,46 +266,46 @@ impl Commit {
     }
 }
 
-/// An event, and the webhooks that it is owed to.
+/// An event, and the webhooks that get it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
     /// What happened. The store gives it its sequence and id, and keeps [`EventDraft::document`].
     pub draft: EventDraft,
-    /// To whom; may be empty. A name given twice is owed it once.
+    /// The webhooks that get it; may be empty. A name given twice gets it once.
     pub subscribers: Vec<WebhookName>,
 }
 
-/// An event that a webhook is owed.
+/// A pending delivery: an event for a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The event's place in the state's order.
     pub sequence: u64,
-    /// `evt_…`, the same for ever.
+    /// `evt_…`; never changes.
     pub event_id: String,
     /// The event's type, in the contract's words.
     pub event_type: String,
-    /// The event's document: the same bytes for ever.
+    /// The event's document; its bytes never change.
     pub document: String,
     /// When the event was recorded, by our clock.
     pub recorded: Timestamp,
     /// How many attempts have failed.
     pub attempts: u32,
-    /// When the last of them was made, by our clock.
+    /// When the last attempt was made, by our clock.
     pub last_attempt: Option<Timestamp>,
-    /// Not before then; none before the first try.
+    /// Earliest time of the next attempt. `None` before the first attempt.
     pub next_attempt: Option<Timestamp>,
 }
 
-/// One try of a delivery.
+/// One attempt of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which: [`Delivery::sequence`].
+    /// Its [`Delivery::sequence`].
     pub sequence: u64,
     /// How it ended.
     pub result: AttemptResult,
 }
 
-/// How one try of a delivery ended.
+/// How one attempt of a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptResult {
     /// The receiver has it.
@@ -316,16 +315,16 @@ pub enum AttemptResult {
         /// In short, such as `HTTP 204`; no secrets.
         answer: String,
     },
-    /// To be tried again.
+    /// The worker retries it.
     Failed {
         /// By our clock.
         at: Timestamp,
         /// In short, such as `HTTP 503`; no secrets.
         answer: String,
-        /// Not before then.
+        /// Earliest time of the retry.
         next_attempt: Timestamp,
     },
-    /// Given up: stays until an operator says what to do, and holds up nothing.
+    /// Given up. It stays until an operator retries or drops it, and blocks no other delivery.
     Dead {
         /// By our clock.
         at: Timestamp,
@@ -334,57 +333,57 @@ pub enum AttemptResult {
     },
 }
 
-/// One webhook's outbox, counted.
+/// The outbox counts of one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxBacklog {
-    /// The name that the events are owed under; the config may no longer know it.
+    /// Its name; the config may no longer have it.
     pub webhook: WebhookName,
-    /// Deliveries still to be made.
+    /// How many deliveries are still to be made.
     pub pending: u64,
-    /// Deliveries given up.
+    /// How many deliveries were given up.
     pub dead: u64,
-    /// When the oldest pending one's event was recorded.
+    /// When the event of the oldest pending delivery was recorded.
     pub oldest_pending: Option<Timestamp>,
 }
 
-/// What can go wrong with the state, by what the caller does next.
+/// Errors of the state, by what the caller does next.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another instance has it: stop.
+    /// Another instance uses it: stop.
     #[error("the state `{state}` is held by another instance{}; stop that one, or give this one a `state` of its own",
         holder.map_or_else(String::new, |pid| format!(" (process {pid})")))]
     Held {
-        /// Where it is, without secrets.
+        /// Its path or URL, without secrets.
         state: String,
         /// The holder's process id, where known.
         holder: Option<u32>,
     },
-    /// Written by a later version: stop, touch nothing.
+    /// A later version wrote it: stop, and change nothing.
     #[error(
-        "the state `{state}` is of version {found}, and this program knows {known} at the most; upgrade the program, or give it another `state`"
+        "the state `{state}` is of version {found}, and this program knows versions up to {known}; upgrade the program, or give it another `state`"
     )]
     TooNew {
-        /// Where it is, without secrets.
+        /// Its path or URL, without secrets.
         state: String,
         /// The version found.
         found: i64,
-        /// The latest that we know.
+        /// The latest version that this program knows.
         known: i64,
     },
-    /// Can't be opened, read or written now: stop (at start), or try again (later).
+    /// It can't be opened, read or written now: stop (at start), or retry (later).
     #[error("the state `{state}`: can't {action}")]
     Unusable {
-        /// Where it is, without secrets.
+        /// Its path or URL, without secrets.
         state: String,
         /// What was to be done, such as `commit a page`.
         action: &'static str,
-        /// Why not.
+        /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What was read can't be right: the file is damaged. Stop: the next start checks all of it and sets it aside.
+    /// The file is damaged. Stop: the next start checks all of it and sets it aside.
     #[error("the state `{state}` is damaged: {what}")]
     Damaged {
-        /// Where it is, without secrets.
+        /// Its path or URL, without secrets.
         state: String,
         /// What is wrong, and with which row.
         what: String,

@@ -1,4 +1,4 @@
-//! Which records are asked for. Owns what a filter means for every engine; pure.
+//! Filters for tasks, events and deliveries, and what they mean in every engine. Pure.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,31 +9,31 @@ use super::queries::DeliveryState;
 use crate::domain::event::{EventDocument, EventType};
 use crate::domain::model::{Status, TargetName, TaskId, Timestamp, UrlState, WebhookName};
 
-/// Which tasks are asked for: those that all of this is true of. The default: all.
+/// Selects the tasks for which all of this is true. The default selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskFilter {
-    /// Of one of these; empty: of any.
+    /// Its target is one of these. Empty: any.
     pub targets: Vec<TargetName>,
     /// With this id.
     pub id: Option<TaskId>,
-    /// In one of these conditions; empty: in any.
+    /// It is in one of these conditions. Empty: any.
     pub conditions: Vec<TaskCondition>,
     /// Of this type (`file`, `dir`, …).
     pub r#type: Option<String>,
-    /// Submitted (or first seen) then or later.
+    /// Submitted (or first seen) at this time or later.
     pub since: Option<Timestamp>,
-    /// Submitted (or first seen) then or earlier.
+    /// Submitted (or first seen) at this time or earlier.
     pub until: Option<Timestamp>,
     /// With such a URL.
     pub url: Option<UrlFilter>,
 }
 
-/// How a task is.
+/// A condition of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskCondition {
     /// Last seen in this status.
     Status(Status),
-    /// Last seen in a status that the vendor's page does not explain.
+    /// Last seen in a status that the vendor's documentation does not explain.
     Unknown,
     /// Neither finished nor vanished.
     InFlight,
@@ -46,7 +46,7 @@ pub enum TaskCondition {
 impl FromStr for TaskCondition {
     type Err = Infallible;
 
-    /// One of ours by its name; any other word is a status of the API's.
+    /// The name of a condition; any other word is a status of the API.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
             "unknown" => Self::Unknown,
@@ -58,41 +58,41 @@ impl FromStr for TaskCondition {
     }
 }
 
-/// Which events are asked for: those that all of this is true of. The default: all.
+/// Selects the events for which all of this is true. The default selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Of one of these; empty: of any.
+    /// Its target is one of these. Empty: any.
     pub targets: Vec<TargetName>,
-    /// Of one of these types; empty: of any.
+    /// Its type is one of these. Empty: any.
     pub types: Vec<EventType>,
     /// Of this task.
     pub task: Option<TaskId>,
-    /// Committed then or later.
+    /// Committed at this time or later.
     pub since: Option<Timestamp>,
-    /// Committed then or earlier.
+    /// Committed at this time or earlier.
     pub until: Option<Timestamp>,
-    /// That name such a URL, or are of a task that has one.
+    /// It names such a URL, or its task has one.
     pub url: Option<UrlFilter>,
 }
 
-/// Which part of the events, and in which order.
+/// A part of the events, and its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventSpan {
-    /// Back from the last one, or from the one before this sequence.
+    /// Backwards from the last event, or from the one before this sequence.
     NewestFirst {
-        /// Not this one, only those before it.
+        /// Exclusive upper bound.
         before: Option<u64>,
     },
-    /// On from the one after this sequence; 0: from the first that is kept.
+    /// Forwards from the event after this sequence. 0: from the first that is kept.
     OldestFirst {
-        /// Not this one, only those after it.
+        /// Exclusive lower bound.
         after: u64,
     },
 }
 
 #[cfg(feature = "postgres")]
 impl EventSpan {
-    /// What is left of it behind this event.
+    /// What is left of it after this event.
     pub(super) fn beyond(self, sequence: u64) -> Self {
         match self {
             Self::NewestFirst { .. } => Self::NewestFirst {
@@ -103,23 +103,23 @@ impl EventSpan {
     }
 }
 
-/// Which deliveries are asked for: those that all of this is true of. The default: all.
+/// Selects the deliveries for which all of this is true. The default selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
-    /// To one of these; empty: to any.
+    /// Its webhook is one of these. Empty: any.
     pub webhooks: Vec<WebhookName>,
-    /// In one of these states; empty: in any.
+    /// Its state is one of these. Empty: any.
     pub states: Vec<DeliveryState>,
-    /// Of events of one of these types; empty: of any.
+    /// Its event's type is one of these. Empty: any.
     pub types: Vec<EventType>,
-    /// Of one of these events; empty: of any.
+    /// Its event is one of these. Empty: any.
     pub events: Vec<EventRef>,
 }
 
-/// How an operator calls an event.
+/// How an operator names an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventRef {
-    /// By its place in the order.
+    /// By its sequence.
     Sequence(u64),
     /// By its `evt_…`.
     Id(String),
@@ -140,14 +140,14 @@ impl FromStr for EventRef {
 /// Which URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UrlFilter {
-    /// Those that hold this text, in its very spelling.
+    /// URLs that contain this text; case matters.
     Containing(String),
-    /// Those whose host is this or below it.
+    /// URLs whose host is this domain or below it.
     UnderDomain(Domain),
 }
 
 impl UrlFilter {
-    /// Whether this URL is meant.
+    /// Whether the filter selects this URL.
     #[must_use]
     pub fn matches(&self, url: &str) -> bool {
         match self {
@@ -158,20 +158,20 @@ impl UrlFilter {
 }
 
 impl UrlFilter {
-    /// Whether an event's document names such a URL. One that can't be read names none.
+    /// Whether an event's document names such a URL. A document that can't be read names none.
     #[must_use]
     pub fn matches_document(&self, document: &str) -> bool {
         let changes = EventDocument::read(document).changes;
         changes.iter().any(|change| self.matches(&change.url))
     }
 
-    /// Whether such a URL is among a task's, which are told as a state keeps them.
+    /// Whether a task has such a URL. `urls` is the JSON that a state keeps.
     pub(super) fn matches_urls(&self, urls: &str) -> serde_json::Result<bool> {
         let urls: BTreeMap<String, UrlState> = serde_json::from_str(urls)?;
         Ok(urls.keys().any(|one| self.matches(one)))
     }
 
-    /// What is surely in JSON (in small letters) that holds such a URL. Spares reading most rows; decides nothing.
+    /// A text that any JSON with such a URL contains, in lower case. SQL uses it to skip most rows; it decides nothing.
     pub(super) fn needle(&self) -> String {
         let text = match self {
             Self::Containing(text) => text,
@@ -184,7 +184,7 @@ impl UrlFilter {
     }
 }
 
-/// A host name in small letters, of which something is left.
+/// A host name in lower case; not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain(String);
 
@@ -205,7 +205,7 @@ impl Domain {
 impl FromStr for Domain {
     type Err = &'static str;
 
-    /// `*.example.com` is `example.com`: what is below is meant in any case.
+    /// `*.example.com` means the same as `example.com`, which includes all hosts below it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = text.trim().trim_start_matches("*.").trim_matches('.');
         let is_host = |c: char| !c.is_whitespace() && !matches!(c, '/' | ':' | '*' | '@' | '?');
@@ -222,7 +222,7 @@ impl fmt::Display for Domain {
     }
 }
 
-/// A URL's host, without user and port; of a text that is no URL, what stands in the host's place.
+/// A URL's host, without user and port. For a text that is not a URL, what stands in the host's place.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

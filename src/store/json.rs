@@ -1,4 +1,4 @@
-//! Records of the state as JSON, for programs: what `--json` and `/api` print. Times are RFC 3339; what is not known is null.
+//! Records of the state as JSON: what `--json` and `/api` print. Times are RFC 3339; unknown values are null.
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;

@@ -1,10 +1,10 @@
-//! How attempts and orders change a delivery, in the words that all engines understand.
+//! How attempts and operators' commands change a delivery, in SQL that all engines understand.
 
 use super::AttemptResult;
 use super::queries::DeliveryState;
 use crate::domain::model::Timestamp;
 
-/// What an operator orders.
+/// A command of an operator about deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutboxCommand {
     /// See [`super::queries::OutboxAdmin::retry`].
@@ -14,10 +14,11 @@ pub(super) enum OutboxCommand {
 }
 
 impl OutboxCommand {
-    /// What it makes of the delivery of the event `$1` to the webhook `$2`. No row: it is so already.
+    /// The statement that applies it to the delivery of event `$1` to webhook `$2`. Changes no row if the delivery already is as
+    /// commanded.
     pub(super) fn sql(self) -> &'static str {
         match self {
-            // As if it had never been tried; what came of the last try stays to be seen.
+            // As if it had never been attempted; the outcome of the last attempt stays visible.
             Self::Retry => {
                 "UPDATE delivery SET state = 'pending', attempts = 0, next_attempt = NULL
                 WHERE sequence = $1 AND webhook = $2
@@ -38,7 +39,7 @@ impl OutboxCommand {
     }
 }
 
-/// What a try makes of a delivery.
+/// The columns of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AttemptRow<'a> {
     pub(super) state: DeliveryState,

@@ -1,5 +1,5 @@
-//! What onlookers read of a state, and what operators order about its outbox: the contract of every engine, beside a
-//! running daemon or without one. Owns what a record holds; [`super::filter`] owns which are asked for.
+//! Read-only queries and outbox commands: the contract of every engine for pages, metrics and commands, beside a running daemon
+//! or without one. [`super::filter`] selects records; this file says what a record holds.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::{OutboxBacklog, StoreError};
 use crate::domain::event::UrlCounts;
 use crate::domain::model::{KnownTask, Status, TargetName, TaskId, Timestamp, WebhookName};
 
-/// The state as onlookers see it: commands, the status page, metrics. Never writes, never waits for a commit, and is in
-/// no commit's way.
+/// The state as commands, the status page and metrics read it. Never writes, never waits for a commit, and blocks no
+/// commit.
 ///
-/// Each answer is of one moment, holds at most `limit` records, and is one page of a list: the place of its last
-/// record, given back, leads to the next page. So a million records are read in little memory, and no read is
-/// long. What is committed between two pages may or may not be seen; nothing that stays is missed or seen twice.
+/// Each result shows one moment and holds at most `limit` records: one page of a list. Pass the cursor of its last record to get
+/// the next page. So reading a million records takes little memory, and no read is long. Changes that are committed
+/// between two pages may or may not be seen; a record that stays is neither missed nor seen twice.
 pub trait StateQueries: Send + Sync + fmt::Debug {
-    /// Tasks, newest first: by when they were submitted, or first seen where the API does not say. Those after the place
-    /// `after`, or from the newest on.
+    /// Tasks, newest first: by when they were submitted, or first seen if the API does not say. Begins after `after`, or with the
+    /// newest.
     fn tasks(
         &self,
         filter: &TaskFilter,
@@ -39,10 +39,10 @@ pub trait StateQueries: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError>;
 
-    /// The sequence of the last event that was ever committed; 0: none was.
+    /// The sequence of the last event that was ever committed. 0 if there was none.
     fn last_sequence(&self) -> Result<u64, StoreError>;
 
-    /// Deliveries, those of the newest events first, then by webhook. Those after the place `after`, or from the newest on.
+    /// Deliveries, those of the newest events first, then by webhook. Begins after `after`, or with the newest.
     fn deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -58,32 +58,32 @@ pub trait StateQueries: Send + Sync + fmt::Debug {
     fn close(&self) {}
 }
 
-/// What an operator may order about deliveries. Works beside a daemon, whose couriers see it when they next look.
+/// An operator's commands about deliveries. Works beside a daemon, whose delivery workers see the change at their next read.
 ///
-/// Durable when it returns. Goes in steps, each of them atomic, so that no commit waits for all of it.
+/// Durable when it returns. Works in batches, each of them atomic, so that no commit waits for all of it.
 pub trait OutboxAdmin: Send + Sync + fmt::Debug {
-    /// Makes the dead and the pending deliveries that the filter lets through due at once, as if they had never been tried; of
-    /// the delivered ones, none. Returns how many that changed.
+    /// Makes the dead and pending deliveries that match due at once, as if they had never been attempted. Ignores delivered ones.
+    /// Returns how many it changed.
     fn retry(&self, filter: &DeliveryFilter) -> Result<u64, StoreError>;
 
-    /// Forgets the dead and the pending deliveries that the filter lets through; of the delivered ones, none. Their events
-    /// stay. Returns how many went.
+    /// Deletes the dead and pending deliveries that match. Ignores delivered ones. Their events stay. Returns how many it
+    /// deleted.
     fn discard(&self, filter: &DeliveryFilter) -> Result<u64, StoreError>;
 }
 
 /// A task of the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRecord {
-    /// Whose.
+    /// Its target.
     pub target: TargetName,
-    /// All that was learned of it.
+    /// The task as last seen.
     pub task: KnownTask,
-    /// When anything of this was last written, by our clock.
+    /// When the record was last written, by our clock.
     pub changed: Timestamp,
 }
 
 impl TaskRecord {
-    /// Where it stands in the list.
+    /// Its position in the list.
     #[must_use]
     pub fn cursor(&self) -> TaskCursor {
         TaskCursor {
@@ -105,7 +105,7 @@ impl TaskRecord {
         self.task.finished()
     }
 
-    /// From its submission to the end of its last URL; none if either is not known.
+    /// From its submission to the end of its last URL. `None` if either is unknown.
     #[must_use]
     pub fn took(&self) -> Option<Duration> {
         let (created, finished) = (self.task.created?, self.finished()?);
@@ -119,51 +119,51 @@ impl TaskRecord {
     }
 }
 
-/// A task's place in the list of all.
+/// A task's position in the list of all tasks: where the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskCursor {
     /// See [`TaskRecord::time`].
     pub time: Timestamp,
-    /// Of tasks of one time, by target and id.
+    /// Tasks of one time are ordered by target and id.
     pub target: TargetName,
     /// See `target`.
     pub id: TaskId,
 }
 
-/// Tasks of one target in one status, counted.
+/// The number of tasks of one target in one status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskCount {
-    /// Whose.
+    /// Its target.
     pub target: TargetName,
     /// The status last seen.
     pub status: Status,
-    /// All of them.
+    /// How many there are.
     pub total: u64,
-    /// Of them: in flight, and reported as stalled.
+    /// How many of them are in flight, and reported as stalled.
     pub stalled: u64,
-    /// Of them: no longer shown by the API.
+    /// How many of them the API no longer shows.
     pub vanished: u64,
 }
 
-/// Tasks of one target that were submitted in one hour, counted.
+/// The number of tasks of one target that were submitted in one hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HourlyCount {
-    /// Whose.
+    /// Its target.
     pub target: TargetName,
     /// When the hour begins, in UTC.
     pub hour: Timestamp,
-    /// All of them.
+    /// How many there are.
     pub total: u64,
-    /// Of them: last seen in `failure`.
+    /// How many of them were last seen in `failure`.
     pub failed: u64,
-    /// Of them: no longer shown by the API.
+    /// How many of them the API no longer shows.
     pub vanished: u64,
 }
 
 /// An event, as it was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {
-    /// Its place in the state's order.
+    /// Its position in the state's order.
     pub sequence: u64,
     /// `evt_…`.
     pub id: String,
@@ -171,15 +171,15 @@ pub struct EventRecord {
     pub event_type: String,
     /// When it was committed, by our clock.
     pub recorded: Timestamp,
-    /// Whose.
+    /// Its target.
     pub target: TargetName,
-    /// Of which task, if of any.
+    /// Its task, if it is about one.
     pub task: Option<TaskId>,
     /// The JSON that receivers get.
     pub document: String,
 }
 
-/// What a delivery has come to.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeliveryState {
     /// Still to be made.
@@ -216,27 +216,27 @@ impl fmt::Display for DeliveryState {
     }
 }
 
-/// What a webhook is or was owed.
+/// A delivery, pending or past.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRecord {
-    /// To whom.
+    /// The webhook that gets it.
     pub webhook: WebhookName,
-    /// What it has come to.
+    /// Its state.
     pub state: DeliveryState,
-    /// How many attempts have failed; a delivered one has had one more.
+    /// How many attempts have failed. A delivered one has had one more.
     pub attempts: u32,
-    /// Not before then; none: at once, or never again.
+    /// Earliest time of the next attempt. `None`: at once, or never again.
     pub next_attempt: Option<Timestamp>,
-    /// When it was last tried, by our clock.
+    /// When it was last attempted, by our clock.
     pub last_attempt: Option<Timestamp>,
-    /// What came of that, in short; no secrets.
+    /// The outcome of the last attempt, in short; no secrets.
     pub last_answer: Option<String>,
-    /// Of what.
+    /// The event that it carries.
     pub event: EventRecord,
 }
 
 impl DeliveryRecord {
-    /// Where it stands in the list.
+    /// Its position in the list.
     #[must_use]
     pub fn cursor(&self) -> DeliveryCursor {
         DeliveryCursor {
@@ -246,11 +246,11 @@ impl DeliveryRecord {
     }
 }
 
-/// A delivery's place in the list of all.
+/// A delivery's position in the list of all deliveries: where the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryCursor {
     /// The event's.
     pub sequence: u64,
-    /// Of one event's deliveries, by name.
+    /// Deliveries of one event are ordered by webhook.
     pub webhook: WebhookName,
 }

@@ -1,5 +1,5 @@
-//! A state on its way into another one, whatever their engines: everything that it holds, and the proof that all of it has
-//! arrived. Owns what "whole" means; the engines read it out and take it in.
+//! Copying a whole state into another one, between any engines, and the check that all of it has arrived. The engines export and
+//! import chunks; this file defines what a whole state is.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -13,15 +13,15 @@ use crate::domain::model::{TargetName, TaskId, TaskRowId, Timestamp, WebhookName
 #[cfg(test)]
 pub(super) mod tests;
 
-/// Rows of one [`Chunk`].
+/// How many rows a [`Chunk`] has at most.
 pub(super) const CHUNK_ROWS: usize = 500;
 
 /// What fills [`RowCounts`], in any engine.
 pub(super) const COUNTS: &str = "SELECT (SELECT count(*) FROM target), (SELECT count(*) FROM task), (SELECT count(*) FROM event),
     (SELECT count(*) FROM webhook), (SELECT count(*) FROM delivery)";
 
-/// A part of a state. First comes the [`StoreIdentity`], then each kind of row, by its key: what two states hold is the same if
-/// and only if their portions hold the same rows in the same order.
+/// A part of a state. The [`StoreIdentity`] comes first, then each kind of row in the order of its key. Two states are equal if
+/// and only if their chunks hold the same rows in the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chunk {
     /// Once.
@@ -32,25 +32,25 @@ pub enum Chunk {
     Tasks(Vec<TaskRow>),
     /// By sequence.
     Events(Vec<EventRow>),
-    /// Who was ever owed anything, by name.
+    /// Webhooks that ever had a delivery, by name.
     Webhooks(Vec<WebhookName>),
     /// By sequence, then by webhook.
     Deliveries(Vec<DeliveryRow>),
 }
 
-/// What a state is told apart by, and goes on from. Not what makes the ids of its next events: two states never give the
-/// same one, even if both are used after a copy.
+/// What a copy takes over besides rows. Not the number that event ids are made with: the copy draws its own, so two states never
+/// give the same id, even if both are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StoreIdentity {
     /// See [`super::Store::fingerprint_seed`].
     pub fingerprint_seed: u64,
-    /// The last that was ever given.
+    /// The last sequence that was ever given.
     pub last_sequence: u64,
-    /// How many rows the engine says that there are.
+    /// How many rows the engine counts.
     pub counts: RowCounts,
 }
 
-/// Rows of each kind.
+/// How many rows of each kind there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RowCounts {
     /// Targets that were ever polled.
@@ -59,7 +59,7 @@ pub struct RowCounts {
     pub tasks: u64,
     /// Events.
     pub events: u64,
-    /// Webhooks that were ever owed anything.
+    /// Webhooks that ever had a delivery.
     pub webhooks: u64,
     /// Deliveries in any state.
     pub deliveries: u64,
@@ -68,18 +68,18 @@ pub struct RowCounts {
 /// A target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TargetRow {
-    /// Whose.
+    /// Its target.
     pub name: TargetName,
-    /// As the last poll left it.
+    /// What the last poll stored about it.
     pub state: TargetState,
 }
 
 /// A task of the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskRow {
-    /// Which record it is.
+    /// Its row number.
     pub number: TaskRowId,
-    /// Whose.
+    /// Its target.
     pub target: TargetName,
     /// When it was last written, by our clock.
     pub changed: Timestamp,
@@ -90,7 +90,7 @@ pub struct TaskRow {
 /// An event, as it was committed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventRow {
-    /// Its place in the state's order.
+    /// Its position in the state's order.
     pub sequence: u64,
     /// `evt_…`.
     pub id: String,
@@ -100,76 +100,76 @@ pub struct EventRow {
     pub time: Timestamp,
     /// When it was committed.
     pub recorded: Timestamp,
-    /// Whose.
+    /// Its target.
     pub target: TargetName,
-    /// Of which task, if of any.
+    /// Its task, if it is about one.
     pub task: Option<TaskId>,
     /// The JSON that receivers get.
     pub document: String,
 }
 
-/// What a webhook is or was owed.
+/// A delivery, pending or past.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveryRow {
-    /// Of which event.
+    /// Its event.
     pub sequence: u64,
-    /// To whom.
+    /// The webhook that gets it.
     pub webhook: WebhookName,
-    /// What it has come to.
+    /// Its state.
     pub state: DeliveryState,
     /// How many attempts have failed.
     pub attempts: u32,
-    /// Not before then.
+    /// Earliest time of the next attempt.
     pub next_attempt: Option<Timestamp>,
-    /// When it was last tried.
+    /// When it was last attempted.
     pub last_attempt: Option<Timestamp>,
-    /// What came of that.
+    /// The outcome of that attempt.
     pub last_answer: Option<String>,
 }
 
-/// Takes portions, one after the other; breaks off what hands them out when nobody wants more.
+/// Takes chunks, one after another. Returns `Break` to end the export.
 pub type Sink<'a> = dyn FnMut(Chunk) -> ControlFlow<()> + 'a;
 
-/// A state that is read whole.
+/// A state that can be read whole.
 pub trait ExportSource: Send + fmt::Debug {
-    /// Hands out all of it, as it is at one moment. Refused while somebody watches with it; nobody can begin to meanwhile.
-    fn export(&mut self, receiver: &mut Sink<'_>) -> Result<(), StoreError>;
+    /// Passes all of it to the sink, as it is at one moment. Fails while an instance uses the state; none can start meanwhile.
+    fn export(&mut self, sink: &mut Sink<'_>) -> Result<(), StoreError>;
 }
 
-/// A state that takes in another one.
+/// A state that another one can be copied into.
 pub trait ImportTarget: fmt::Debug {
-    /// Takes in what comes, reads it back, and keeps all of it, or nothing. Refused unless it is empty, and while somebody
-    /// watches with it.
+    /// Writes the chunks, reads them back, and keeps all of them or nothing. Fails unless the state is empty, and while an instance
+    /// uses it.
     fn import(
         &mut self,
-        portions: &mut dyn Iterator<Item = Chunk>,
+        chunks: &mut dyn Iterator<Item = Chunk>,
     ) -> Result<ContentHash, StoreError>;
 }
 
-/// Copies a state whole, or not at all. Holds a few portions in memory.
+/// Copies a whole state, or nothing. Holds a few chunks in memory.
 pub fn copy(
     source: &mut dyn ExportSource,
     destination: &mut dyn ImportTarget,
 ) -> Result<ContentHash, StoreError> {
-    // One portion ahead: one side reads while the other writes.
+    // One chunk ahead: one side reads while the other writes.
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::scope(|scope| {
-        // Each side may have an async runtime, and a thread has one at the most.
+        // Each side may have an async runtime, and a thread has at most one.
         let reading = scope.spawn(move || {
-            source.export(&mut |portion| match sender.send(portion) {
+            source.export(&mut |chunk| match sender.send(chunk) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(mpsc::SendError(_)) => ControlFlow::Break(()),
             })
         });
         let taken = destination.import(&mut receiver.into_iter());
         let read = reading.join();
-        // What breaks off the reading breaks off the writing too, and is the reason.
+        // An error of the export ends the import too, and is the cause to report.
         read.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             .and(taken)
     })
 }
 
-/// What was seen of a state's portions: how many rows, and a digest of each in its place.
+/// The content of a state's chunks: how many rows, and one hash over all of them in order.
 #[derive(Clone, Debug, Default)]
 pub struct ContentHash {
     announced: Option<RowCounts>,
@@ -179,9 +179,9 @@ pub struct ContentHash {
 
 impl ContentHash {
     /// Adds what comes next.
-    pub(super) fn add(&mut self, portion: &Chunk) {
+    pub(super) fn add(&mut self, chunk: &Chunk) {
         let counted = &mut self.counted;
-        match portion {
+        match chunk {
             Chunk::Identity(origin) => {
                 self.announced = Some(origin.counts);
                 origin.hash(&mut self.hasher);
@@ -206,20 +206,20 @@ impl ContentHash {
         self.hasher.finish()
     }
 
-    /// Why what was read back is not all that should have come; none: it is.
+    /// Why the content that was read back is not the same as this one. `None` if it is.
     pub(super) fn difference(&self, read_back: &Self) -> Option<String> {
         let Some(came) = self.announced else {
-            return Some("its source gave nothing".to_owned());
+            return Some("the source exported nothing".to_owned());
         };
         if came != self.counted {
             return Some(format!(
-                "its source says that it holds {came:?}, and gave {:?}",
+                "the source counts {came:?}, and exported {:?}",
                 self.counted
             ));
         }
         if read_back.announced != Some(read_back.counted) || read_back.counted != self.counted {
             return Some(format!(
-                "of {came:?}, there are {:?} in it now",
+                "of {came:?}, {:?} were read back",
                 read_back.counted
             ));
         }
@@ -228,7 +228,7 @@ impl ContentHash {
     }
 }
 
-/// Row by row: how many come at a time is no part of what they say.
+/// Row by row, because the size of the chunks is not part of the content.
 fn count<T: Hash>(rows: &[T], counted: &mut u64, hasher: &mut DefaultHasher) {
     *counted += rows.len() as u64;
     for row in rows {
@@ -236,7 +236,7 @@ fn count<T: Hash>(rows: &[T], counted: &mut u64, hasher: &mut DefaultHasher) {
     }
 }
 
-/// Why a state that holds something takes in no other.
+/// The error text if the destination is not empty.
 pub(super) fn not_empty(counts: RowCounts) -> String {
     format!(
         "it is not empty (targets: {}, tasks: {}, events: {}); name one that is not there yet",

@@ -42,7 +42,7 @@ fn tasks(fixture: &WorkerFixture) -> Vec<Vec<u64>> {
     };
     requests
         .iter()
-        .map(|request| tasks_of(&request.body))
+        .map(|request| tasks_of(request.body.as_bytes()))
         .collect()
 }
 

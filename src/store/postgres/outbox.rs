@@ -1,4 +1,4 @@
-//! Events, and what each webhook is owed of them. Orders and counts; knows nothing of sending.
+//! The outbox: events and their deliveries as rows.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::store::outbox::AttemptRow;
 use crate::store::transfer::EventRow;
 use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
-/// Holds the row until the commit: the next one to add events waits for us.
+/// Locks the row until the commit: another instance that adds events waits.
 const NEXT_SEQUENCES: &str =
     "UPDATE last_event SET sequence = sequence + $1 RETURNING sequence - $1";
 const LAST_SEQUENCE: &str = "SELECT sequence FROM last_event";
@@ -39,14 +39,14 @@ const OWED: &str = "SELECT w.name,
         (SELECT min(d.sequence) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'))
     FROM webhook w ORDER BY w.name";
 
-/// A pending delivery, and whose event it is of.
+/// A pending delivery, and its event's target.
 pub(super) struct Pending {
     pub(super) target: TargetName,
     pub(super) delivery: Delivery,
 }
 
-/// Gives events their places, ids and documents, and writes down who is owed them: however many there are, in as many
-/// statements, for other instances' events wait meanwhile.
+/// Gives events their sequences, ids and documents, and adds their deliveries. Takes the same few statements for any number of
+/// events, because other instances that add events wait meanwhile.
 pub(super) async fn add_events(
     tx: &Transaction<'_>,
     state_id: u64,
@@ -56,7 +56,7 @@ pub(super) async fn add_events(
     if events.is_empty() {
         return Ok(());
     }
-    // In one order everywhere: two commits that add the same names must not wait for each other.
+    // Always in the same order: two commits that add the same names must not deadlock.
     let webhooks: BTreeSet<&str> = events
         .iter()
         .flat_map(|event| event.subscribers.iter().map(WebhookName::as_str))
@@ -93,7 +93,7 @@ fn event_row(state_id: u64, sequence: u64, event: &NewEvent, now: Timestamp) -> 
     }
 }
 
-/// Adds events as they are.
+/// Adds complete event rows.
 pub(super) async fn insert_events(
     tx: &Transaction<'_>,
     rows: &[EventRow],
@@ -137,7 +137,7 @@ async fn add_deliveries(
         .map(|_| ())
 }
 
-/// See [`crate::store::Store::pending`]: those of the targets that this instance holds.
+/// See [`crate::store::Store::pending`]: those of the targets that this instance owns.
 pub(super) async fn pending(
     tx: &Transaction<'_>,
     webhook: &WebhookName,
@@ -159,7 +159,7 @@ pub(super) async fn record_attempts(
 ) -> Result<(), PostgresError> {
     let mut rest = attempts;
     while !rest.is_empty() {
-        // A statement changes a row once, whatever it is joined with.
+        // One statement changes a row only once.
         let mut met = BTreeSet::new();
         let repeat = rest.iter().position(|one| !met.insert(one.sequence));
         let (once, again) = rest.split_at(repeat.unwrap_or(rest.len()));
@@ -169,7 +169,7 @@ pub(super) async fn record_attempts(
     Ok(())
 }
 
-/// At most one try of each delivery.
+/// At most one attempt of each delivery.
 async fn record_once(
     tx: &Transaction<'_>,
     webhook: &WebhookName,
@@ -221,7 +221,7 @@ pub(super) async fn last_sequence(tx: &Transaction<'_>) -> Result<u64, PostgresE
     row.map_or(Ok(0), |row| count(&row, 0))
 }
 
-/// Those who are owed something.
+/// Registers webhooks that get a delivery.
 pub(super) async fn add_webhooks(
     tx: &Transaction<'_>,
     names: &[&str],

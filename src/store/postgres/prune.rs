@@ -1,4 +1,4 @@
-//! Forgetting what is past its retention, a batch at a time: a commit never waits for more than one of them.
+//! Deletes what is past its retention, in batches: a commit never waits for more than one batch.
 
 use super::error::PostgresError;
 use super::session::Transaction;
@@ -6,18 +6,18 @@ use super::values::to_bigint;
 use crate::domain::model::Timestamp;
 use crate::store::batched::BATCH_ROWS;
 
-/// Rows that another instance is at are left to it.
+/// Skips rows that another instance has locked.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task
     WHERE NOT in_flight AND created IS NOT NULL AND changed < $1 AND created < $1
     LIMIT $2 FOR UPDATE SKIP LOCKED)";
-/// Its deliveries go with an event.
+/// An event's deliveries are deleted with it.
 pub(super) const EVENTS: &str =
     "DELETE FROM event WHERE sequence IN (SELECT e.sequence FROM event e
     WHERE e.recorded < $1 AND NOT EXISTS
         (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered')
     LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-/// Deletes one batch of the rows that `sql`, one of the above, chooses, and says how many.
+/// Deletes one batch of the rows that `sql`, one of the above, selects. Returns how many it deleted.
 pub(super) async fn batch(
     tx: &Transaction<'_>,
     sql: &'static str,

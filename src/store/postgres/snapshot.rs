@@ -1,4 +1,4 @@
-//! The snapshot: targets and tasks as rows. Keeps what polls learned; concludes nothing.
+//! The snapshot: targets and tasks as rows.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ const SET_TARGET: &str = "INSERT INTO target
 const TASKS: &str =
     "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls, number
     FROM task WHERE number = ANY($2) AND target = $1";
-/// A page at once: a column is an array.
+/// All tasks of a page in one statement: each column is an array.
 const SET_TASKS: &str = "INSERT INTO task
     (target, changed, id, type, status, created, first_seen, stalled, missed_polls, vanished, in_flight,
         url_count, fingerprint, urls)
@@ -156,10 +156,10 @@ pub(super) async fn set_tasks(
     Ok(())
 }
 
-/// What goes into a statement.
+/// A statement parameter.
 pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 
-/// Records, turned on their side.
+/// Tasks as one array per column.
 #[derive(Default)]
 pub(super) struct Columns {
     ids: Vec<String>,
@@ -177,7 +177,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Of two records of one task, the last: one statement must not write a row twice.
+    /// Keeps the last of two records of one task, because one statement must not write a row twice.
     fn of(records: &[TaskUpsert]) -> Result<Self, PostgresError> {
         let last: BTreeMap<&TaskId, usize> = records
             .iter()
@@ -193,7 +193,7 @@ impl Columns {
         Ok(columns)
     }
 
-    /// As parameters, after others: in the order of [`SET_TASKS`].
+    /// The arrays as parameters after `first`, in the order of [`SET_TASKS`].
     pub(super) fn after<'a, const N: usize>(
         &'a self,
         first: [Parameter<'a>; N],
@@ -244,7 +244,7 @@ impl Columns {
     }
 }
 
-/// Notes other texts for records that stay as they are: also when they changed stays.
+/// Sets new fingerprints of tasks that stay as they are. Their time of change stays too.
 pub(super) async fn retouch(
     tx: &Transaction<'_>,
     target: &TargetName,
@@ -253,7 +253,7 @@ pub(super) async fn retouch(
     if fingerprints.is_empty() {
         return Ok(());
     }
-    // Of two for one number, the last.
+    // Of two for one number, the last wins.
     let last: BTreeMap<i64, i64> = fingerprints
         .iter()
         .map(|one| (to_bigint(one.number.0), one.fingerprint.to_bits()))

@@ -1,17 +1,17 @@
-//! What goes wrong inside SQLite, sorted by what the caller does next. Owns the line between damage and the rest.
+//! Errors of the SQLite engine, and which of them mean that the file is damaged.
 
 use rusqlite::{Error, ErrorCode};
 
 use crate::store::StoreError;
 
-/// Why a statement, or the reading of its rows, failed.
+/// Why a statement, or decoding its rows, failed.
 #[derive(Debug)]
 pub(super) enum SqliteError {
-    /// SQLite or its binding said so.
+    /// SQLite or its binding reported it.
     Sqlite(Error),
-    /// What was read can't have been written by us.
+    /// A value that this program never writes.
     Damaged(String),
-    /// Sound, but nothing that we can use.
+    /// The file is not damaged, but can't be used; the text says why.
     Refused(String),
 }
 
@@ -22,7 +22,7 @@ impl From<Error> for SqliteError {
 }
 
 impl SqliteError {
-    /// Names the row that was read, if that is what is wrong.
+    /// Adds which row it was, if a row is what is wrong.
     pub(super) fn in_row(self, row: impl FnOnce() -> String) -> Self {
         match self {
             Self::Sqlite(error) if is_damage(&error) => {
@@ -33,7 +33,7 @@ impl SqliteError {
         }
     }
 
-    /// The error of the state at `state`, when this came of trying to `action`.
+    /// The store's error for this, met while trying to `action`.
     pub(super) fn into_error(self, state: &str, action: &'static str) -> StoreError {
         let state = state.to_owned();
         match self {
@@ -56,10 +56,10 @@ impl SqliteError {
     }
 }
 
-/// Whether the file's content is to blame, and not the disk, its permissions or its fullness.
+/// Whether the file's content is the cause, and not the disk, its permissions or its free space.
 ///
-/// Our statements fit our tables: if one is refused (`SqlInputError`, SQLite's unspecific `Unknown`, a violated
-/// constraint), the tables are not those that we made.
+/// Our statements fit our tables. If SQLite refuses one (`SqlInputError`, the unspecific `Unknown`, a violated constraint), the
+/// tables are not as the migrations made them.
 fn is_damage(error: &Error) -> bool {
     match error {
         Error::SqliteFailure(failure, _) => matches!(

@@ -1,5 +1,5 @@
-//! The state's file and its neighbours on disk: where they are, how they are made, and how a damaged one is set
-//! aside. Knows no SQL.
+//! The state's file and the files beside it: finding and creating them, checks of the header, setting a damaged file aside. Knows no
+//! SQL.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -17,28 +17,28 @@ use crate::store::StoreError;
 const HEADER_BYTES: u64 = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
-/// Moved together. The database first: a journal left alone is seen to be so, a database that lost its journal
-/// looks sound.
+/// Files that move together. The database moves first: a journal without a database is noticed, but a database that lost its
+/// journal looks sound.
 const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Whether there ever was a database at a state's place.
+/// Whether there ever was a database at the state's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Used {
     Never,
     Before,
 }
 
-/// Where a state is.
+/// The path of a state.
 #[derive(Clone, Debug)]
 pub(super) struct StateFile {
-    /// Absolute, symbolic links resolved: one file has one lock, whatever it is called.
+    /// Absolute, with symbolic links resolved, so that one file has one lock under all its names.
     path: PathBuf,
-    /// As the operator calls it.
+    /// As the operator wrote it.
     said: String,
 }
 
 impl StateFile {
-    /// Finds the file, and makes its directory if that is missing.
+    /// Finds the file, and creates its directory if that is missing.
     pub(super) fn find(path: &Path) -> Result<Self, StoreError> {
         let mut file = Self::called(path)?;
         if let Some(directory) = file.path.parent() {
@@ -47,7 +47,7 @@ impl StateFile {
         }
         match fs::canonicalize(&file.path) {
             Ok(path) => file.path = path,
-            // A link to nothing would be locked here now, and at its far end the next time.
+            // A dangling link would be locked here now, and at its target the next time.
             Err(error) if fs::symlink_metadata(&file.path).is_ok() => {
                 return Err(file.unusable("follow its symbolic link", error));
             }
@@ -58,7 +58,7 @@ impl StateFile {
         Ok(file)
     }
 
-    /// A pipe would be waited at for ever, and a device is nobody's state.
+    /// Opening a pipe would block for ever, and a device is not a state.
     fn check_kind(&self) -> Result<(), StoreError> {
         match fs::metadata(&self.path) {
             Ok(found) if !found.is_file() => {
@@ -69,14 +69,14 @@ impl StateFile {
         }
     }
 
-    /// Finds a file that is there, for those who only look. Makes nothing.
+    /// Finds an existing file. Creates nothing.
     pub(super) fn existing(path: &Path) -> Result<Self, StoreError> {
         let mut file = Self::called(path)?;
         match fs::canonicalize(&file.path) {
             Ok(path) => file.path = path,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let why = "there is none yet: it is made when watching begins; check `state` in the config, and whose \
-                           home it is in";
+                let why = "the state does not exist yet; start `ucdn-watch` first, or check `state` in the config and in \
+                           whose home it is";
                 return Err(StoreError::Unusable {
                     state: file.said,
                     action: "open it",
@@ -89,7 +89,7 @@ impl StateFile {
         Ok(file)
     }
 
-    /// What it is called, made absolute.
+    /// Makes the path absolute.
     fn called(path: &Path) -> Result<Self, StoreError> {
         let mut file = Self {
             path: path.to_path_buf(),
@@ -105,46 +105,45 @@ impl StateFile {
         &self.path
     }
 
-    /// As the operator calls it: for messages.
+    /// The path as the operator wrote it, for messages.
     pub(super) fn said(&self) -> &str {
         &self.said
     }
 
-    /// The neighbour whose name goes on with `suffix`.
+    /// The path with `suffix` appended.
     pub(super) fn with_suffix(&self, suffix: &str) -> PathBuf {
         with_suffix(&self.path, suffix)
     }
 
-    /// Whether a journal with something in it lies beside the database: its last user did not close it.
+    /// Whether a non-empty journal is beside the database: then its last user did not close it.
     pub(super) fn has_journal(&self) -> bool {
         ["-wal", "-journal"]
             .iter()
             .any(|part| length(&self.with_suffix(part)) > 0)
     }
 
-    /// Looks at the header without opening the database, so that what is not ours to open stays as it is. Creates a
-    /// missing file, for its owner alone; SQLite gives its journals the same permissions. `used`: whether there ever was
-    /// a database here.
+    /// Checks the header without opening the database, so that a file that is refused stays as it is. Creates a missing file,
+    /// readable only by its owner; SQLite gives its journals the same permissions.
     pub(super) fn inspect(&self, latest: i64, used: Used) -> Result<(), StoreError> {
         let header = self.header()?;
         if header.is_empty() {
             return self.begin(used);
         }
         if !header.starts_with(MAGIC) || header.len() < 100 {
-            // A power loss in the very first transaction leaves the first page in pieces, and the journal that undoes it.
+            // A power loss in the very first transaction leaves a torn first page, and the journal that undoes it.
             return if length(&self.with_suffix("-journal")) > 0 {
                 Ok(())
             } else {
                 Err(self.damaged("it is not a SQLite database"))
             };
         }
-        // Other format numbers are not written by any SQLite; it would take the file for a read-only one.
+        // No SQLite writes other format numbers; it would treat the file as read-only.
         let formats = header.get(18..20).unwrap_or_default();
         if !formats.iter().all(|format| matches!(format, 1 | 2)) {
             return Err(self.damaged("its header is not that of a SQLite database"));
         }
         self.check_version(i64::from(number(&header, 60..64).cast_signed()), latest)?;
-        // SQLite would make up zeros for the rest of the last page. With a journal that page may be in there.
+        // SQLite would read zeros for the rest of the last page. If there is a journal, that page may be in it.
         let page_bytes = match number(&header, 16..18) {
             1 => 65_536,
             bytes => u64::from(bytes),
@@ -176,7 +175,7 @@ impl StateFile {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(self.unusable("set the damaged file aside", error));
                 }
-                // One after the other on the disk too: a power loss must not part them the other way round.
+                // Synced one after another: after a power loss no later file is moved without the earlier ones.
                 _ => self
                     .path
                     .parent()
@@ -210,7 +209,7 @@ impl StateFile {
         }
     }
 
-    /// Empty if there is no file.
+    /// The first bytes of the file; empty if there is none.
     fn header(&self) -> Result<Vec<u8>, StoreError> {
         let mut header = Vec::new();
         let read = File::open(&self.path)
@@ -223,7 +222,7 @@ impl StateFile {
         }
     }
 
-    /// A missing file may have been taken away on purpose; an empty one has lost what was in it.
+    /// Creates the file if it may be new. A missing file may have been removed on purpose; an empty one has lost its content.
     fn begin(&self, used: Used) -> Result<(), StoreError> {
         // Only `-wal`: a `-journal` is all that a death in the very first transaction leaves behind.
         if length(&self.with_suffix("-wal")) > 0 {
@@ -232,7 +231,7 @@ impl StateFile {
         match (used, fs::exists(&self.path)) {
             (Used::Before, Ok(true)) => return Err(self.damaged("it is empty, and was not before")),
             (Used::Before, Ok(false)) => {
-                log::warn!("the state is gone, and is begun anew: {}", self.said);
+                log::warn!("the state is gone; a new one is started: {}", self.said);
             }
             _ => {}
         }
@@ -247,8 +246,7 @@ impl StateFile {
     }
 }
 
-/// Makes a directory, and those above it that are missing; their names survive a power loss. Those of files in it are
-/// SQLite's affair.
+/// Creates a directory and its missing parents, so that their names survive a power loss. SQLite does that for the files in it.
 fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -261,23 +259,23 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a directory survive a power loss.
+/// Syncs a directory, so that the names in it survive a power loss.
 fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
-        // Not every file system can.
+        // Some file systems can't sync a directory.
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
         synced => synced,
     }
 }
 
-/// How files beside the state are made: readable by their owner alone.
+/// Opens or creates a file that only its owner can read.
 pub(super) fn for_owner() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(0o600);
     options
 }
 
-/// Of what is missing, zero.
+/// A file's length; 0 if it is missing.
 fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
@@ -296,8 +294,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// `wanted`, or with a number behind it if something is there already: nothing that was set aside is overwritten.
-/// Nobody else makes such names meanwhile: we hold the lock.
+/// `wanted`, or with a number appended if that exists: a file set aside earlier is never overwritten. The lock keeps other
+/// instances from creating such names meanwhile.
 fn free_name(wanted: &Path) -> PathBuf {
     let is_free = |name: &Path| {
         PARTS

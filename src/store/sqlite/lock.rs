@@ -1,9 +1,10 @@
-//! One instance a state: a lock of the operating system's, held while the store lives. It ends with the process,
-//! however that ends; the file stays, for removing it would let two instances lock two files of one name.
+//! The lock file: one instance per state, and a record of the last clean shutdown.
 //!
-//! Who has it the kernel knows. The lock file holds what the database can't say of itself: how far it had come
-//! (`last_sequence N`), and how it was closed (`closed` and the [`FileStamp`]). As long as nothing is written to the database,
-//! nothing is written here.
+//! The lock is the operating system's, so it ends with the process, however that ends. The file stays: removing it would let two
+//! instances lock two files of one name.
+//!
+//! The file records what the database can't: its last sequence (`last_sequence N`), and the database's [`FileStamp`] at a clean
+//! shutdown (`closed …`). It is written only if the database is.
 
 use parking_lot::Mutex;
 use std::fmt;
@@ -19,29 +20,29 @@ use crate::store::StoreError;
 const LAST_SEQUENCE: &str = "last_sequence ";
 const CLOSED: &str = "closed ";
 
-/// More than two lines can be.
+/// More bytes than its two lines can have.
 const LONGEST: u64 = 1024;
 
-/// Where Linux lists the locks that are held.
+/// Linux's list of file locks.
 const LOCKS: &str = "/proc/locks";
 
-/// The list is told in pieces: where locks come and go in between, one that is held all the time may be passed over.
+/// How often the list is read: the kernel returns it in pieces, and may skip a lock while others come and go.
 const LOOKS: u32 = 10;
 
 /// The right to use a state. Release it only after the database is closed.
 #[derive(Debug)]
 pub(super) struct StateLock {
     file: File,
-    /// What the file says; none until the first [`StateLock::note`].
+    /// The last sequence in the file. `None` until the first [`StateLock::note`].
     last_sequence: Mutex<Option<u64>>,
 }
 
 /// What the last holder left in the lock file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LastUse {
-    /// The last event that was committed; none: no database was ever opened here.
+    /// The last event that was committed. `None` if no database was ever opened here.
     pub(super) last_sequence: Option<u64>,
-    /// How the database was left; none: not closed well.
+    /// The database's stamp at its last clean shutdown. `None` if that was not clean.
     pub(super) stamp: Option<FileStamp>,
 }
 
@@ -76,7 +77,7 @@ impl fmt::Display for FileStamp {
 }
 
 impl StateLock {
-    /// Takes the lock, or says who has it. Does not wait.
+    /// Takes the lock without waiting. The error names the process that has it.
     pub(super) fn take(state: &StateFile) -> Result<(Self, LastUse), StoreError> {
         let mut file = for_owner()
             .open(state.with_suffix(".lock"))
@@ -108,10 +109,10 @@ impl StateLock {
         }
     }
 
-    /// Notes how far the database has come. Not synced: after a power loss it may say less than was committed, never more.
+    /// Records the last sequence. Not synced: after a power loss the record may be lower than what was committed, never higher.
     pub(super) fn note(&self, last_sequence: u64) {
         let mut noted = self.noted();
-        // Commits that end at the same time may come here in another order.
+        // Commits that end at the same time may arrive in another order.
         if noted.is_some_and(|noted| noted >= last_sequence) {
             return;
         }
@@ -119,14 +120,14 @@ impl StateLock {
         self.try_write(*noted, None);
     }
 
-    /// Notes that it has come to nothing: a new database takes the place of one that was set aside.
+    /// Records that the database is new.
     pub(super) fn note_new(&self) {
         let mut noted = self.noted();
         *noted = Some(0);
         self.try_write(*noted, None);
     }
 
-    /// Notes how the database was closed; none: it is to be checked.
+    /// Records the stamp of a clean shutdown. `None`: the next open checks everything.
     pub(super) fn set_stamp(&self, stamp: Option<&FileStamp>) {
         self.try_write(*self.noted(), stamp);
     }
@@ -135,7 +136,7 @@ impl StateLock {
         self.last_sequence.lock()
     }
 
-    /// What can't be written now makes the next start check more than it need.
+    /// If this fails, the next start checks more than necessary.
     fn try_write(&self, last_sequence: Option<u64>, stamp: Option<&FileStamp>) {
         if let Err(error) = self.write(last_sequence, stamp) {
             log::debug!("state: the lock file could not be written: {error}");
@@ -151,7 +152,7 @@ impl StateLock {
         let content: String = content.into_iter().flatten().collect();
         let length = content.len() as u64;
         self.file.write_all_at(content.as_bytes(), 0)?;
-        // At each commit, and hardly ever of another length.
+        // The length hardly ever changes, and this runs at each commit.
         if self.file.metadata()?.len() != length {
             self.file.set_len(length)?;
         }
@@ -178,7 +179,7 @@ fn content(file: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The process that has the lock, where the kernel says so.
+/// The process that has the lock. `None` if the kernel does not say.
 fn holder(file: &File) -> Option<u32> {
     let place = file.metadata().ok()?;
     let (major, minor) = (
@@ -192,7 +193,7 @@ fn holder(file: &File) -> Option<u32> {
     })
 }
 
-/// Of a line such as `1: FLOCK  ADVISORY  WRITE 29395 fe:00:5965253 0 EOF`.
+/// Parses a line such as `1: FLOCK  ADVISORY  WRITE 29395 fe:00:5965253 0 EOF`.
 fn holder_in(line: &str, place: &str) -> Option<u32> {
     let mut words = line.split_ascii_whitespace();
     let is_lock = words.next()?.ends_with(':') && words.next()? == "FLOCK";

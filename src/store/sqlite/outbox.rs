@@ -1,4 +1,4 @@
-//! Events, and what each webhook is owed of them. Orders and counts; knows nothing of sending.
+//! The outbox: events and their deliveries as rows.
 
 use rusqlite::{Connection, Row, params};
 
@@ -14,7 +14,7 @@ pub(super) const ADD_EVENT: &str =
 const ADD_WEBHOOK: &str = "INSERT INTO webhook (name) VALUES (?1) ON CONFLICT DO NOTHING";
 const ADD_DELIVERY: &str =
     "INSERT INTO delivery (sequence, webhook) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-/// LEFT: a delivery without its event is damage, and must not hide behind the next one.
+/// LEFT JOIN, because a delivery without its event is damage and must not be skipped.
 pub(super) const PENDING: &str = "SELECT d.sequence, e.id, e.type, e.document, e.recorded, d.attempts, d.next_attempt, d.last_attempt
     FROM delivery d LEFT JOIN event e ON e.sequence = d.sequence
     WHERE d.webhook = ?1 AND d.state = 'pending' ORDER BY d.sequence LIMIT ?2";
@@ -31,7 +31,7 @@ pub(super) const OWED: &str = "SELECT w.name,
         (SELECT min(d.sequence) FROM delivery d WHERE d.webhook = w.name AND d.state = 'pending'))
     FROM webhook w ORDER BY w.name";
 
-/// Everything above, to be tried at open.
+/// Everything above, to be prepared at open.
 pub(super) const STATEMENTS: &[&str] = &[
     ADD_EVENT,
     ADD_WEBHOOK,
@@ -43,8 +43,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     OWED,
 ];
 
-/// Gives events their places, ids and documents, and writes down who is owed them. Returns the last sequence that was
-/// given. In a write transaction only: the last sequence must stay the last.
+/// Gives events their sequences, ids and documents, and adds their deliveries. Returns the last sequence that it gave. Only within a
+/// write transaction, so that no other commit gives the same sequences.
 pub(super) fn add_events(
     connection: &Connection,
     state_id: u64,
@@ -88,7 +88,7 @@ pub(super) fn record_attempt(
 ) -> Result<(), SqliteError> {
     let row = one.result.row();
     connection.prepare_cached(RECORD_ATTEMPT)?.execute(params![
-        // No event has a sequence beyond SQLite's numbers, so none is pending there.
+        // No event has a sequence beyond SQLite's integers.
         i64::try_from(one.sequence).unwrap_or(i64::MAX),
         webhook.as_str(),
         row.state.as_str(),
@@ -159,7 +159,7 @@ fn add_event(
     Ok(())
 }
 
-/// Somebody who is owed something.
+/// Registers a webhook that gets a delivery.
 pub(super) fn add_webhook(connection: &Connection, name: &WebhookName) -> Result<(), SqliteError> {
     connection
         .prepare_cached(ADD_WEBHOOK)?

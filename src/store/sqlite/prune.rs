@@ -1,4 +1,4 @@
-//! Forgetting what is past its retention, a batch at a time: a commit never waits for more than one of them.
+//! Deletes what is past its retention, in batches: a commit never waits for more than one batch.
 
 use rusqlite::{Connection, params};
 
@@ -6,20 +6,20 @@ use super::error::SqliteError;
 use crate::domain::model::Timestamp;
 use crate::store::batched::BATCH_ROWS;
 
-/// What is old by when it was created is looked through; few of these were changed since.
+/// Scans the tasks that were created before the limit; few of them changed since.
 pub(super) const TASKS: &str = "DELETE FROM task WHERE number IN (SELECT number FROM task INDEXED BY task_newest
     WHERE coalesce(created, first_seen) < ?1 AND in_flight = 0 AND created IS NOT NULL AND changed < ?1 LIMIT ?2)";
-/// Its deliveries go with an event.
+/// An event's deliveries are deleted with it.
 pub(super) const EVENTS: &str =
     "DELETE FROM event WHERE sequence IN (SELECT e.sequence FROM event e
     WHERE e.recorded < ?1 AND NOT EXISTS
         (SELECT 1 FROM delivery d WHERE d.sequence = e.sequence AND d.state <> 'delivered')
     LIMIT ?2)";
 
-/// Everything above, to be tried at open.
+/// Everything above, to be prepared at open.
 pub(super) const STATEMENTS: &[&str] = &[TASKS, EVENTS];
 
-/// Deletes one batch of the rows that `sql`, one of the above, chooses, and says how many.
+/// Deletes one batch of the rows that `sql`, one of the above, selects. Returns how many it deleted.
 pub(super) fn batch(
     connection: &Connection,
     sql: &str,

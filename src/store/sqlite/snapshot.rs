@@ -1,4 +1,4 @@
-//! The snapshot: targets and tasks as rows. Keeps what polls learned; concludes nothing.
+//! The snapshot: targets and tasks as rows.
 
 use std::collections::BTreeMap;
 
@@ -25,9 +25,9 @@ const TASK: &str =
 const ALL_TASKS: &str =
     "SELECT id, type, status, created, first_seen, stalled, missed_polls, vanished, urls
     FROM task";
-/// All that may change of a task whose number is known and whose times don't change, in the places of the next: an index is
-/// rewritten if a column of it is named here, whether or not the value is another, and the one of all tasks is in the order of
-/// their times.
+/// Changes a task whose number is known and whose times stay. SQLite rewrites an index if the statement names one of its columns,
+/// also if the value stays; the index over all tasks is in the order of their times, so this names none of them. The
+/// parameters are those of [`SET_TASK`].
 const CHANGE_TASK: &str = "UPDATE task
     SET type = ?4, status = ?5, changed = ?8, stalled = ?9, missed_polls = ?10, vanished = ?11, in_flight = ?12,
         url_count = ?13, fingerprint = ?14, urls = ?15
@@ -50,7 +50,7 @@ pub(super) const COUNT_IN_FLIGHT: &str =
 const FORGET_TASKS: &str = "DELETE FROM task WHERE target = ?1";
 const FORGET_TARGET: &str = "DELETE FROM target WHERE name = ?1";
 
-/// Everything above, to be tried at open.
+/// Everything above, to be prepared at open.
 pub(super) const STATEMENTS: &[&str] = &[
     TARGET,
     TARGET_NAMES,
@@ -79,7 +79,7 @@ pub(super) fn target(
     read_target(row).map_err(|error| error.in_row(|| format!("target {:?}", name.as_str())))
 }
 
-/// See [`crate::store::Store::known_tasks`]. One look-up a number: as fast as lists of them, and without their limits.
+/// See [`crate::store::Store::known_tasks`]. One lookup per number: as fast as a list of numbers, and without its length limit.
 pub(super) fn known_tasks(
     connection: &Connection,
     target: &TargetName,
@@ -146,7 +146,7 @@ pub(super) fn set_tasks(
     Ok(())
 }
 
-/// Adds a record with the number that it has elsewhere.
+/// Adds a task with the number that it has in another state.
 pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), SqliteError> {
     let mut set = connection.prepare_cached(SET_TASK)?;
     let number = Some(row.number);
@@ -154,8 +154,7 @@ pub(super) fn add_task(connection: &Connection, row: &TaskRow) -> Result<(), Sql
     Ok(())
 }
 
-/// By one of the two statements; returns how many rows it wrote. Without a number, a record keeps the one that it has, or
-/// gets the next.
+/// Runs one of the two statements. Returns how many rows it wrote. Without a number, a task keeps its number, or gets the next.
 fn write_task(
     statement: &mut Statement<'_>,
     number: Option<TaskRowId>,
@@ -190,7 +189,7 @@ fn write_task(
     ])?)
 }
 
-/// Notes other texts for records that stay as they are: also when they changed stays.
+/// Sets new fingerprints of tasks that stay as they are. Their time of change stays too.
 pub(super) fn retouch(
     connection: &Connection,
     target: &TargetName,
@@ -238,7 +237,7 @@ pub(super) fn forget_target(connection: &Connection, name: &TargetName) -> Resul
     Ok(())
 }
 
-/// Reads every row once.
+/// Reads every row once, to find unreadable values.
 pub(super) fn check_rows(connection: &Connection) -> Result<(), SqliteError> {
     let mut statement = connection.prepare_cached(ALL_TASKS)?;
     let mut rows = statement.query([])?;

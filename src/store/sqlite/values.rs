@@ -1,5 +1,4 @@
-//! Between columns and the program's words: what a single value may be. A value that we can't have written is
-//! damage, never a default.
+//! Decoding and encoding of column values. A value that this program never writes is damage, never a default.
 
 use rusqlite::Row;
 
@@ -32,7 +31,7 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64, SqliteError> {
     u64::try_from(number).map_err(|_| SqliteError::Damaged(format!("{number} is not a count")))
 }
 
-/// How a time is kept.
+/// A time as a column value.
 pub(super) fn seconds(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::unix_seconds)
 }

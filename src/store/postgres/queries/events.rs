@@ -1,4 +1,4 @@
-//! Events for onlookers.
+//! Lists of events.
 
 use tokio_postgres::Row;
 
@@ -16,7 +16,7 @@ pub(super) const COLUMNS: &str =
 /// How many of them there are.
 pub(super) const COLUMN_COUNT: usize = 7;
 
-/// Rows that are looked through at a time, where a URL is looked for.
+/// How many rows a search by URL reads at a time.
 const CHUNK: usize = 1000;
 
 /// An event, and the URLs of its task as the snapshot has it.

@@ -1,4 +1,4 @@
-//! Tasks for onlookers.
+//! Lists and counts of tasks.
 
 use tokio_postgres::Row;
 
@@ -22,7 +22,7 @@ const HOURLY_COUNTS: &str = "SELECT target, coalesce(created, first_seen) / 3600
     count(*) FILTER (WHERE status = 'failure'), count(*) FILTER (WHERE vanished)
     FROM task WHERE coalesce(created, first_seen) >= $1 GROUP BY target, hour ORDER BY target, hour";
 
-/// Rows that are looked through at a time, where a URL is looked for.
+/// How many rows a search by URL reads at a time.
 const CHUNK: usize = 1000;
 
 /// See [`crate::store::queries::StateQueries::tasks`].

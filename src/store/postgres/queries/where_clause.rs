@@ -1,4 +1,4 @@
-//! From filters to SQL: conditions in the making, with their values. Values only ever travel as parameters.
+//! WHERE clauses from filters. Values are always passed as parameters.
 
 use tokio_postgres::types::ToSql;
 

@@ -16,13 +16,13 @@ const COLUMNS: &str = "t.id, t.type, t.status, t.created, t.first_seen, t.stalle
     t.target, t.changed";
 const TIME: &str = "coalesce(created, first_seen)";
 const NEWEST_FIRST: &str = "coalesce(created, first_seen) DESC, target DESC, id DESC";
-/// What the index `task_notable` holds, in its own words: few tasks of most states.
+/// The condition of the index `task_notable`, in its exact words. Few tasks meet it.
 macro_rules! notable {
     () => {
         "(status <> 'success' OR in_flight = 1 OR vanished = 1)"
     };
 }
-/// Counts what is notable by its words; the rest of all tasks has succeeded. All of it is in two indexes.
+/// Counts notable tasks by status; all others have succeeded. Reads only two indexes.
 const COUNTS: &str = concat!(
     "SELECT target, status, sum(total), sum(stalled), sum(vanished) FROM (
         SELECT target, status, count(*) AS total, sum(stalled AND in_flight) AS stalled, sum(vanished) AS vanished
@@ -35,7 +35,7 @@ const COUNTS: &str = concat!(
         UNION ALL SELECT target, 'success', count(*), 0, 0 FROM task INDEXED BY task_footprint GROUP BY target)
     GROUP BY target, status HAVING sum(total) > 0 ORDER BY target, status"
 );
-/// What is notable by its words, and all by their number, each in the order of its index: only seconds are sorted, not tasks.
+/// Counts all tasks and the notable ones, each in the order of its index, so that only seconds are sorted, not tasks.
 const HOURLY_COUNTS: &str = concat!(
     "SELECT target, second / 3600 * 3600 AS hour, sum(total), sum(failed), sum(vanished) FROM (
         SELECT target, coalesce(created, first_seen) AS second, count(*) AS total, 0 AS failed, 0 AS vanished
@@ -66,11 +66,11 @@ pub(super) fn page(
     }
     let index = index(filter);
     if is_of_notable(filter) {
-        // Said in the index's own words, so that SQLite sees that it holds them all.
+        // In the exact words of the index, so that SQLite uses it.
         conditions.add_with(notable!(), []);
     }
     let sql = match filter.url {
-        // Chosen first, so that only the rows of the page are read and sorted as a whole.
+        // Selects keys first, so that only the rows of the page are read in full.
         None => format!(
             "SELECT {COLUMNS} FROM
                 (SELECT target AS chosen_target, id AS chosen_id FROM task {index} {}
@@ -79,14 +79,14 @@ pub(super) fn page(
              ORDER BY {NEWEST_FIRST}",
             conditions.sql()
         ),
-        // Read until enough have such a URL.
+        // Reads until enough tasks have such a URL.
         Some(_) => format!(
             "SELECT {COLUMNS} FROM task t {index} {} ORDER BY {NEWEST_FIRST} LIMIT ?",
             conditions.sql()
         ),
     };
     let mut values = conditions.into_values();
-    // Where rows are looked through here, the limit is counted here too.
+    // With a URL filter, the loop below counts.
     let rows_limit = if filter.url.is_none() {
         limit
     } else {
@@ -150,10 +150,10 @@ pub(super) fn hourly_counts(
     Ok(counts)
 }
 
-/// Where the tasks of a filter are looked for: of few that are known to be few, not among all.
+/// The index to use: the smallest that holds all tasks which the filter can select.
 fn index(filter: &TaskFilter) -> &'static str {
     if filter.id.is_some() {
-        // SQLite's own choice is the one of target and id, unless the target is left open.
+        // SQLite chooses the index of target and id, unless the target is open.
         return "";
     }
     if is_of_in_flight(filter) {
@@ -173,7 +173,7 @@ fn is_of_in_flight(filter: &TaskFilter) -> bool {
             .all(|one| matches!(one, TaskCondition::InFlight | TaskCondition::Stalled))
 }
 
-/// Whether each task that is meant is one of those that have not simply succeeded.
+/// Whether the filter selects notable tasks only.
 fn is_of_notable(filter: &TaskFilter) -> bool {
     let of_all = |one: &TaskCondition| *one == TaskCondition::Status(Status::Success);
     !filter.conditions.is_empty() && !filter.conditions.iter().any(of_all)
@@ -188,7 +188,7 @@ fn conditions(filter: &TaskFilter) -> WhereClause {
     conditions.compare(&format!("{TIME} <="), filter.until.map(seconds));
     conditions.any_of(filter.conditions.iter().map(condition).collect());
     if is_of_in_flight(filter) {
-        // What the index holds, in its own words.
+        // In the exact words of the index.
         conditions.add("in_flight = 1");
     }
     if let Some(url) = &filter.url {

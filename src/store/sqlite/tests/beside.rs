@@ -70,7 +70,7 @@ fn a_missing_state_is_said_to_be_missing_and_is_not_made() {
         SqliteOutboxAdmin::open(&path).map(drop).unwrap_err(),
     ] {
         assert!(
-            said(&error).contains("there is none yet"),
+            said(&error).contains("the state does not exist yet"),
             "{}",
             said(&error)
         );
