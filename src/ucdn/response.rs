@@ -76,7 +76,7 @@ pub enum ResponseError {
     },
 }
 
-lenient_struct!(RawResponse {
+lenient_struct!(struct RawResponse {
     ret_code: Number = "RetCode",
     message: Text<'de> = "Message",
     total_count: Number = "TotalCount",

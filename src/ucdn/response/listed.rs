@@ -46,7 +46,7 @@ pub struct RawUrlList {
     count: usize,
 }
 
-lenient_struct!(pub(super) RawTask {
+lenient_struct!(pub(super) struct RawTask {
     task_id: Text<'de> = "TaskId",
     kind: Text<'de> = "Type",
     status: Text<'de> = "Status",
@@ -54,7 +54,7 @@ lenient_struct!(pub(super) RawTask {
     url_lists: UrlSpan<'de> = "UrlLists",
 });
 
-lenient_struct!(RawUrl {
+lenient_struct!(struct RawUrl {
     url: Text<'de> = "Url",
     status: Text<'de> = "Status",
     progress: Number = "Progress",
