@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::DeliveryBatch;
 use super::response::EndpointResponse;
 use crate::domain::incident::{Incident, IncidentChange};
 use crate::domain::model::{Timestamp, WebhookName};
@@ -38,7 +38,12 @@ impl DeliveryLog {
         self.receiver_answer.as_deref()
     }
 
-    pub(super) fn attempted(&self, batch: &Batch, response: &EndpointResponse, latency: Duration) {
+    pub(super) fn attempted(
+        &self,
+        batch: &DeliveryBatch,
+        response: &EndpointResponse,
+        latency: Duration,
+    ) {
         log::debug!(
             "delivery attempted: webhook={} {} answer={:?} milliseconds={}",
             self.name,
@@ -48,7 +53,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn aborted(&self, batch: &Batch) {
+    pub(super) fn aborted(&self, batch: &DeliveryBatch) {
         log::debug!(
             "delivery aborted by the stop: webhook={} {}",
             self.name,
@@ -56,7 +61,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn batch_rejected(&self, batch: &Batch, response: &EndpointResponse) {
+    pub(super) fn batch_rejected(&self, batch: &DeliveryBatch, response: &EndpointResponse) {
         log::debug!(
             "batch rejected, sending it again in halves: webhook={} {} answer={:?}",
             self.name,
@@ -65,7 +70,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn delivered(&mut self, batch: &Batch) {
+    pub(super) fn delivered(&mut self, batch: &DeliveryBatch) {
         self.receiver_answer = None;
         let before = self.receiver.ended();
         // The fault may have begun before this process started.
@@ -132,7 +137,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn paused(&self, batch: &Batch, response: &EndpointResponse) {
+    pub(super) fn paused(&self, batch: &DeliveryBatch, response: &EndpointResponse) {
         log::error!(
             "webhook is paused until a reload or restart; change its `url` or remove it: webhook={} {} answer={:?}",
             self.name,
@@ -169,7 +174,7 @@ impl DeliveryLog {
 }
 
 /// Fields of a batch in a log line: `event=evt_… events=3`.
-struct BatchFields<'a>(&'a Batch);
+struct BatchFields<'a>(&'a DeliveryBatch);
 
 impl fmt::Display for BatchFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

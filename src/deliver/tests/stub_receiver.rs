@@ -38,9 +38,9 @@ impl StubReply {
     }
 }
 
-pub(super) struct StubReceiver(ucdn_simulator::StubReceiver);
+pub(super) struct ScriptedReceiver(ucdn_simulator::StubReceiver);
 
-impl StubReceiver {
+impl ScriptedReceiver {
     /// Answers each request with the next reply, and repeats the last one.
     pub(super) fn start(replies: &[StubReply]) -> Self {
         let receiver = ucdn_simulator::StubReceiver::start().unwrap();
