@@ -137,7 +137,7 @@ fn exit_of(report: &OnceReport) -> Exit {
             .deliveries
             .iter()
             .any(|(_, drained)| drained.is_err())
-        || report.owed.is_err();
+        || report.backlog.is_err();
     let not_polled = report.was_stopped
         || !report.owned_elsewhere.is_empty()
         || !report.unfinished.is_empty()
@@ -146,13 +146,13 @@ fn exit_of(report: &OnceReport) -> Exit {
         .deliveries
         .iter()
         .any(|(_, drained)| drained.as_ref().is_ok_and(|drained| drained.dead > 0));
-    let owed = report
-        .owed
+    let is_pending = report
+        .backlog
         .as_ref()
-        .is_ok_and(|owed| owed.iter().any(|owed| owed.pending > 0));
+        .is_ok_and(|backlog| backlog.iter().any(|one| one.pending > 0));
     if state_failed {
         Exit::IoError
-    } else if not_polled || owed || given_up {
+    } else if not_polled || is_pending || given_up {
         Exit::Incomplete
     } else if report.polls.iter().any(|(_, poll)| poll.newly_failed > 0) {
         Exit::TaskFailed

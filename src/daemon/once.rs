@@ -38,7 +38,7 @@ pub struct OnceReport {
     /// One per webhook.
     pub deliveries: Vec<(WebhookName, Result<DrainReport, StoreError>)>,
     /// Deliveries of the config's webhooks that are left.
-    pub owed: Result<Vec<OutboxBacklog>, StoreError>,
+    pub backlog: Result<Vec<OutboxBacklog>, StoreError>,
     /// Whether a stop cut the run short.
     pub was_stopped: bool,
 }
@@ -133,7 +133,7 @@ fn poll_and_deliver(
         polls,
         owned_elsewhere: wanted.difference(&leases.owned).cloned().collect(),
         deliveries,
-        owed: left_over(&**store, config),
+        backlog: left_over(&**store, config),
         was_stopped: control.stop.is_cancelled(),
     })
 }
