@@ -326,7 +326,10 @@ fn a_state_that_is_missing_or_damaged_ends_with_74_and_stays_as_it_was() {
         &["deliveries", "drop", "--all"],
     ] {
         let ended = scene.run(command).with_code(74);
-        assert!(ended.stderr.contains("the state does not exist yet"), "{ended}");
+        assert!(
+            ended.stderr.contains("the state does not exist yet"),
+            "{ended}"
+        );
         assert_eq!(ended.stdout, "");
     }
     assert!(!scene.state_path().exists());

@@ -78,7 +78,10 @@ fn what_can_not_be_copied_is_said_and_stays() {
     let scene = owing();
     let (from, to) = (path(&scene, "state.db"), path(&scene, "other.db"));
     let missing = copy(&scene, &path(&scene, "none.db"), &to).with_code(74);
-    assert!(missing.stderr.contains("the state does not exist yet"), "{missing}");
+    assert!(
+        missing.stderr.contains("the state does not exist yet"),
+        "{missing}"
+    );
     assert!(
         !fs::exists(&to).unwrap(),
         "a destination was made for nothing"
