@@ -98,6 +98,12 @@ impl Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> Exit {
+    let exit = parse_and_run();
+    logging::flush();
+    exit
+}
+
+fn parse_and_run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return print_usage(&error),

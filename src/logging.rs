@@ -2,11 +2,17 @@
 //!
 //! The level comes from the command line. `RUST_LOG` is ignored, and lines of other crates are dropped: the HTTP and TLS crates
 //! log paths and queries, which contain webhook tokens and signed requests that never expire.
+//!
+//! Lines go through a bounded queue, so a stderr that nothing reads blocks neither polls nor deliveries nor a stop.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style as Colour};
 use log::{Level, LevelFilter};
@@ -17,12 +23,22 @@ use crate::config::Environment;
 use crate::domain::model::Timestamp;
 use crate::domain::text::{sanitize, sanitize_json};
 
+mod queue;
+
+use queue::LogQueue;
+
 /// Prefix of this crate's log targets.
 const OWN_TARGETS: &str = env!("CARGO_CRATE_NAME");
 
 /// Longest message in bytes; a longer one ends in the number of bytes that were cut. Journald splits a line at 48 KiB, and the
 /// text of the message could then choose the priority of the second part. JSON escapes make at most six bytes of one.
 const MAX_MESSAGE_BYTES: usize = 6 * 1024;
+
+/// Longest wait for the last lines to be written. A stop may take 2 s with everything else.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// The queue of this process.
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
 /// Format of log lines: `--log-format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,31 +68,89 @@ struct Line<'a> {
     message: &'a str,
 }
 
-/// Installs the logger of this process. A second call changes nothing.
+/// Installs the logger and the panic hook of this process. A second call changes nothing.
 pub fn start(level: LevelFilter, style: Style, environment: &Environment) {
     let layout = Layout::of(style, environment);
+    let mut builder = own_lines(level);
     let clock = SystemClock::start();
-    let installed = own_lines(level)
-        .format(move |buffer, record| {
-            let message = record.args();
-            let line = render(
-                layout,
-                &Line {
-                    time: clock.now(),
-                    level: record.level(),
-                    target: record.target(),
-                    message: message
-                        .as_str()
-                        .map_or_else(|| Cow::Owned(message.to_string()), Cow::Borrowed)
-                        .as_ref(),
-                },
-            );
-            writeln!(buffer, "{line}")
-        })
-        .try_init();
-    if installed.is_err() {
-        log::debug!("the logger is already installed");
+    builder.format(move |buffer, record| {
+        let message = record.args();
+        let message = message
+            .as_str()
+            .map_or_else(|| Cow::Owned(message.to_string()), Cow::Borrowed);
+        let line = Line {
+            time: clock.now(),
+            level: record.level(),
+            target: record.target(),
+            message: &message,
+        };
+        writeln!(buffer, "{}", render(layout, &line))
+    });
+    // Without a thread for the queue, lines are written at once.
+    let queue = LogQueue::start(io::stderr(), move |count| dropped_line(layout, count)).ok();
+    if let Some(queue) = &queue {
+        builder.target(env_logger::Target::Pipe(Box::new(queue.clone())));
     }
+    if builder.try_init().is_err() {
+        log::debug!("the logger is already installed");
+    } else if let Some(queue) = queue {
+        let _ = QUEUE.set(queue);
+        std::panic::set_hook(Box::new(move |panic| report_panic(layout, panic)));
+    }
+}
+
+/// Writes a line to stderr after the log lines so far, without its format. Like them, the line is dropped if nothing reads stderr.
+pub fn print(line: &str) {
+    let line = format!("{line}\n");
+    match QUEUE.get() {
+        Some(queue) => queue.push(line.as_bytes()),
+        // There is no better place to report that stderr can't be written.
+        None => _ = io::stderr().write_all(line.as_bytes()),
+    }
+}
+
+/// Waits until all lines are written, but not for long. To be called before the process ends.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(FLUSH_TIMEOUT);
+    }
+}
+
+fn dropped_line(layout: Layout, count: u64) -> String {
+    let line = Line {
+        time: SystemClock::start().now(),
+        level: Level::Warn,
+        target: module_path!(),
+        message: &format!("log lines were dropped because nothing read stderr: count={count}"),
+    };
+    render(layout, &line)
+}
+
+/// Reports a panic like the standard library does, but through the queue.
+fn report_panic(layout: Layout, panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let place = panic.location().map(ToString::to_string);
+    let payload = panic.payload();
+    let reason = payload.downcast_ref::<&str>().copied();
+    let reason = reason.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = format!(
+        "thread '{}' panicked at {}: {}",
+        thread.name().unwrap_or_default(),
+        place.unwrap_or_default(),
+        reason.unwrap_or_default()
+    );
+    let line = Line {
+        time: SystemClock::start().now(),
+        level: Level::Error,
+        target: module_path!(),
+        message: &message,
+    };
+    print(&render(layout, &line));
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        print(&format!("stack backtrace:\n{backtrace}"));
+    }
+    flush();
 }
 
 /// Lines of this crate up to `level`, and none of other crates.

@@ -24,7 +24,7 @@ mod tests;
 pub mod textfile;
 
 use families::Families;
-use labels::{ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requested};
+use labels::{ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, PollOutcome, Polled, Requested};
 
 /// All metrics. Shared by the threads that count and those that export.
 pub struct Metrics {
@@ -334,40 +334,4 @@ impl Metrics {
 
 fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Result of a poll, as label value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PollOutcome {
-    Success,
-    ApiError,
-    ListError,
-    StateError,
-}
-
-impl PollOutcome {
-    const ALL: [Self; 4] = [
-        Self::Success,
-        Self::ApiError,
-        Self::ListError,
-        Self::StateError,
-    ];
-
-    fn of(report: &PollReport) -> Self {
-        match &report.result {
-            Ok(()) => Self::Success,
-            Err(PollError::Api(_)) => Self::ApiError,
-            Err(PollError::Walk(_)) => Self::ListError,
-            Err(PollError::Store(_)) => Self::StateError,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::ApiError => "api_error",
-            Self::ListError => "list_error",
-            Self::StateError => "state_error",
-        }
-    }
 }

@@ -1,21 +1,21 @@
-//! Values that must not be seen. Owns what hides them from logs, errors and debug prints.
+//! Secret values: keys, tokens, URLs with credentials. `Debug` and `Display` never print them.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-/// A key, a token, a header's value. Wiped from memory when dropped; prints as `[secret]`.
+/// A secret text, such as a key, a token or a header's value. Erased from memory on drop. Prints as `[secret]`.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes the value as it is. Reading and checking it is the config's work.
+    /// Stores the value unchanged. The config validates it.
     #[must_use]
     pub fn new(value: String) -> Self {
         Self(value.into())
     }
 
-    /// The value, for the one place that sends or hashes it. Copy it nowhere.
+    /// The plain value. Use it only where it is sent or hashed, and do not copy it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -29,7 +29,7 @@ impl fmt::Debug for Secret {
 }
 
 impl PartialEq for Secret {
-    /// For telling whether a reload changed anything, not for checking credentials.
+    /// Detects changes at a reload. Not constant-time, so not suitable to verify credentials.
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
@@ -37,18 +37,18 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-/// A key that is bytes, not text. Wiped from memory when dropped; prints as `[secret]`.
+/// Secret bytes, such as a signing key. Erased from memory on drop. Prints as `[secret]`.
 #[derive(Clone)]
 pub struct SecretBytes(SecretSlice<u8>);
 
 impl SecretBytes {
-    /// Takes the bytes as they are.
+    /// Stores the bytes unchanged.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes, for the one place that hashes with them. Copy them nowhere.
+    /// The plain bytes. Use them only where they sign, and do not copy them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
@@ -62,7 +62,7 @@ impl fmt::Debug for SecretBytes {
 }
 
 impl PartialEq for SecretBytes {
-    /// For telling whether a reload changed anything, not for checking credentials.
+    /// Detects changes at a reload. Not constant-time, so not suitable to verify credentials.
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
@@ -70,16 +70,16 @@ impl PartialEq for SecretBytes {
 
 impl Eq for SecretBytes {}
 
-/// An absolute `http` or `https` URL of which anything behind the host may be secret.
+/// An absolute `http` or `https` URL whose path and query may be secret.
 ///
-/// Prints as scheme, host and port alone: `https://hooks.example.com/…`.
+/// Prints only scheme, host and port: `https://hooks.example.com/…`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl {
     url: Secret,
     shown: String,
 }
 
-/// Why a text is no [`SecretUrl`]. Says nothing of the text.
+/// The text is not a valid [`SecretUrl`]. Does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected an absolute URL such as https://host/path, with http or https and without user or fragment"
@@ -87,7 +87,7 @@ pub struct SecretUrl {
 pub struct InvalidUrl;
 
 impl SecretUrl {
-    /// Checks scheme and host; an address without a path gets `/`.
+    /// Checks scheme, host and port. User information and fragments are refused.
     pub fn parse(url: Secret) -> Result<Self, InvalidUrl> {
         let uri: http::Uri = url.expose().parse().map_err(|_| InvalidUrl)?;
         let scheme = uri
@@ -98,7 +98,7 @@ impl SecretUrl {
             .authority()
             .filter(|authority| !authority.as_str().contains('@'))
             .ok_or(InvalidUrl)?;
-        // `http::Uri` drops a fragment silently; whoever wrote one expects it to matter.
+        // `http::Uri` drops a fragment silently, but its author expects an effect.
         if authority.host().is_empty() || !has_valid_port(authority) || url.expose().contains('#') {
             return Err(InvalidUrl);
         }
@@ -106,13 +106,13 @@ impl SecretUrl {
         Ok(Self { url, shown })
     }
 
-    /// The URL, for the one place that connects to it.
+    /// The plain URL. Use it only where a connection is made.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.url.expose()
     }
 
-    /// The same with parameters at the end of its query. Names and values are encoded here.
+    /// The URL with these parameters appended to its query. Encodes names and values.
     #[must_use]
     pub fn with_query(&self, parameters: &[(&str, String)]) -> Self {
         let mut encoded = form_urlencoded::Serializer::new(String::new());
@@ -129,13 +129,13 @@ impl SecretUrl {
         }
     }
 
-    /// Whether what is sent there can be read on the way.
+    /// Whether the scheme is `http`, so that requests are not encrypted.
     #[must_use]
     pub fn is_plain_http(&self) -> bool {
         self.shown.starts_with("http://")
     }
 
-    /// The host's name or address, without brackets or port.
+    /// The host name or address, without brackets and port.
     #[must_use]
     pub fn host(&self) -> &str {
         let rest = self.shown.split_once("://").map_or("", |(_, rest)| rest);
@@ -147,7 +147,7 @@ impl SecretUrl {
     }
 }
 
-/// `http::Uri` takes any text of digits for a port, and none of it for no port.
+/// Whether the port is absent or from 1 to 65535. `http::Uri` accepts any digits, and an empty port.
 pub(crate) fn has_valid_port(authority: &http::uri::Authority) -> bool {
     let after_host = authority.as_str().rsplit('@').next().unwrap_or_default();
     let after_host = after_host.strip_prefix(authority.host());

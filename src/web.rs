@@ -20,4 +20,4 @@ mod tests;
 pub use app_state::AppState;
 pub use health::{ConfigStatus, DaemonHealth, HealthSnapshot, LastPoll};
 pub use overview::OverviewCache;
-pub use server::Server;
+pub use server::HttpServer;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::CommandContext;
 use super::exit::{Exit, Failure};
-use super::stdio::print;
+use super::stdio::print_until;
 use crate::clock::{CancelToken, Clock, SystemClock};
 use crate::config::{Config, StateLocation};
 use crate::daemon::once::{self, OnceError, OnceReport};
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &WatchArgs, context: &CommandContext) -> Result<Exi
     }
     if arguments.once {
         let report = once::run(&config, &state, &clock, &control, reason.as_deref())?;
-        print(&summary(&report))?;
+        print_until(&summary(&report).into(), &control.stop)?;
         return Ok(exit_of(&report));
     }
     let systemd = SystemdNotifier::of(&context.environment);

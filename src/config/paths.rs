@@ -27,8 +27,10 @@ pub(super) fn check(
         roles.add(&file.value, file.location.path());
     }
     let mut checked = Ok(());
-    if let Some(Spanned { location, value }) = state
-        && let Some(path) = state_file(value)
+    if let Some(Spanned {
+        location,
+        value: StateLocation::File(path),
+    }) = state
     {
         checked = check_state(env, &mut roles, location, path);
     }
@@ -41,21 +43,16 @@ pub(super) fn check(
     checked
 }
 
-fn state_file(state: &StateLocation) -> Option<&Path> {
-    match state {
-        StateLocation::File(path) => Some(path),
-        #[cfg(feature = "postgres")]
-        StateLocation::Postgres(_) => None,
-    }
-}
-
 fn check_state(
     env: &ResolveEnv<'_>,
     roles: &mut FileRoles,
     location: &KeyLocation,
     path: &Path,
 ) -> Parsed<()> {
-    check_kind(env, location, path, Links::Follow)?;
+    // A warning only: opening the state refuses such a path with its own exit code.
+    if let Some(message) = wrong_kind(path, Links::Follow) {
+        env.diagnostics.warn(location, message);
+    }
     roles.check_free(env, location, path)?;
     roles.add(path, "the state");
     for suffix in STATE_SUFFIXES {
@@ -77,26 +74,30 @@ enum Links {
     Refuse,
 }
 
-/// Reports a file that exists and is not a regular file. Opening a FIFO would block.
 fn check_kind(
     env: &ResolveEnv<'_>,
     location: &KeyLocation,
     path: &Path,
     links: Links,
 ) -> Parsed<()> {
+    wrong_kind(path, links).map_or(Ok(()), |message| {
+        Err(env.diagnostics.error(location, message))
+    })
+}
+
+/// What is wrong with a file that exists and is not a regular file. Opening a FIFO would block.
+fn wrong_kind(path: &Path, links: Links) -> Option<String> {
     let metadata = match links {
         Links::Follow => fs::metadata(path),
         Links::Refuse => fs::symlink_metadata(path),
     };
     let kind = metadata
         .ok()
-        .and_then(|it| files::not_regular(it.file_type()));
-    kind.map_or(Ok(()), |kind| {
-        let path = path.display();
-        let message =
-            format!("{path} {kind}; expected a regular file, or a path that does not exist yet");
-        Err(env.diagnostics.error(location, message))
-    })
+        .and_then(|it| files::not_regular(it.file_type()))?;
+    let path = path.display();
+    Some(format!(
+        "{path} {kind}; expected a regular file, or a path that does not exist yet"
+    ))
 }
 
 /// Which role each file has. Files are compared by resolved path, and by inode because of hard links.

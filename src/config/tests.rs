@@ -1,4 +1,4 @@
-//! Tests of the config as a whole: texts in; values, errors and warnings out.
+//! Tests of the config: TOML text in, values, errors and warnings out.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ mod summary;
 mod syntax;
 mod warnings;
 
-/// A valid config; what is added to its end belongs to `[targets.main]`, from line 6 on.
+/// A valid config. Text appended to it belongs to `[targets.main]` and starts on line 6.
 const TARGET_LAST: &str = "\
 state = 'state.db'
 [accounts.main]
@@ -27,7 +27,7 @@ private_key = 'private'
 [targets.main]
 ";
 
-/// Likewise `[accounts.main]`, from line 6 on.
+/// A valid config. Text appended to it belongs to `[accounts.main]` and starts on line 6.
 const ACCOUNT_LAST: &str = "\
 state = 'state.db'
 [targets.main]
@@ -36,7 +36,7 @@ public_key = 'public'
 private_key = 'private'
 ";
 
-/// Likewise `[webhooks.ops]`, from line 8 on.
+/// A valid config. Text appended to it belongs to `[webhooks.ops]` and starts on line 8.
 const WEBHOOK_LAST: &str = "\
 state = 'state.db'
 [accounts.main]
@@ -47,7 +47,7 @@ private_key = 'private'
 url = 'https://hooks.example.com/ucdn'
 ";
 
-/// A folder with a config file, other files beside it, and an environment.
+/// A folder with a config file, other files, and an environment.
 struct Folder {
     directory: tempfile::TempDir,
     environment: Vec<(&'static str, &'static str)>,
@@ -89,7 +89,7 @@ impl Folder {
         self.load().unwrap().config
     }
 
-    /// The errors, with the folder's own path cut off.
+    /// The errors, without the folder's path.
     fn errors(&self) -> Vec<String> {
         let errors = self.load().expect_err("the config is valid");
         errors.iter().map(|error| self.cut(error)).collect()
@@ -106,7 +106,7 @@ impl Folder {
     }
 }
 
-/// Adds each text to the end of `base` and compares the one error that it makes.
+/// Appends each text to `base` and compares the single error.
 fn assert_errors(base: &str, cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let errors = Folder::with(&[base, text]).errors();

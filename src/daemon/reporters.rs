@@ -19,7 +19,7 @@ use crate::metrics::textfile::Textfile;
 use crate::metrics::{Metrics, ReloadResult};
 use crate::poll::PollReport;
 use crate::store::queries::StateQueries;
-use crate::web::{AppState, ConfigStatus, DaemonHealth, LastPoll, OverviewCache, Server};
+use crate::web::{AppState, ConfigStatus, DaemonHealth, HttpServer, LastPoll, OverviewCache};
 
 /// All reporters of the running config. A reload keeps those whose settings did not change.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Reporters {
 #[derive(Debug)]
 struct Listener {
     settings: Listen,
-    server: Server,
+    server: HttpServer,
 }
 
 /// A supervised thread and the settings that it was made from.
@@ -230,9 +230,9 @@ impl Reporters {
 
     /// Listens at a new address. The old listener stays until that has succeeded, unless it occupies the new address:
     /// 127.0.0.1 and 0.0.0.0 can't share a port.
-    fn bind(&mut self, settings: &Listen) -> io::Result<Server> {
+    fn bind(&mut self, settings: &Listen) -> io::Result<HttpServer> {
         let address = settings.address;
-        let bound = Server::listen(address, self.app_state(settings));
+        let bound = HttpServer::listen(address, self.app_state(settings));
         if !matches!(&bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse) {
             return bound;
         }
@@ -242,8 +242,8 @@ impl Reporters {
         };
         let old_address = old.server.address();
         drop(old.server);
-        Server::listen(address, self.app_state(settings)).inspect_err(|_| {
-            self.listener = Server::listen(old_address, self.app_state(&old.settings))
+        HttpServer::listen(address, self.app_state(settings)).inspect_err(|_| {
+            self.listener = HttpServer::listen(old_address, self.app_state(&old.settings))
                 .inspect_err(|error| {
                     log::error!(
                         "the HTTP listener is down until the next reload: its old address can't be bound again: \

@@ -8,13 +8,13 @@ use crate::store::Delivery;
 
 /// Pending deliveries of one webhook, ordered by sequence. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(super) struct DeliveryBatch {
     /// The queue's head. The batch is due when the head is.
     pub(super) head: Delivery,
     rest: Vec<Delivery>,
 }
 
-impl Batch {
+impl DeliveryBatch {
     /// `None` without deliveries.
     pub(super) fn new(pending: Vec<Delivery>) -> Option<Self> {
         let mut pending = pending.into_iter();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::DeliveryBatch;
 use super::response::EndpointResponse;
 use crate::domain::incident::{Incident, IncidentChange};
 use crate::domain::model::{Timestamp, WebhookName};
@@ -17,6 +17,8 @@ pub(super) struct DeliveryLog {
     receiver: Incident,
     /// The receiver's last response during its current fault, in full.
     receiver_answer: Option<String>,
+    /// How many events waited behind the failing one when the log last said so.
+    waiting_logged: u64,
     store: Incident,
 }
 
@@ -26,6 +28,7 @@ impl DeliveryLog {
             name,
             receiver: Incident::default(),
             receiver_answer: None,
+            waiting_logged: 0,
             store: Incident::default(),
         }
     }
@@ -35,7 +38,12 @@ impl DeliveryLog {
         self.receiver_answer.as_deref()
     }
 
-    pub(super) fn attempted(&self, batch: &Batch, response: &EndpointResponse, latency: Duration) {
+    pub(super) fn attempted(
+        &self,
+        batch: &DeliveryBatch,
+        response: &EndpointResponse,
+        latency: Duration,
+    ) {
         log::debug!(
             "delivery attempted: webhook={} {} answer={:?} milliseconds={}",
             self.name,
@@ -45,7 +53,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn aborted(&self, batch: &Batch) {
+    pub(super) fn aborted(&self, batch: &DeliveryBatch) {
         log::debug!(
             "delivery aborted by the stop: webhook={} {}",
             self.name,
@@ -53,7 +61,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn batch_rejected(&self, batch: &Batch, response: &EndpointResponse) {
+    pub(super) fn batch_rejected(&self, batch: &DeliveryBatch, response: &EndpointResponse) {
         log::debug!(
             "batch rejected, sending it again in halves: webhook={} {} answer={:?}",
             self.name,
@@ -62,7 +70,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn delivered(&mut self, batch: &Batch) {
+    pub(super) fn delivered(&mut self, batch: &DeliveryBatch) {
         self.receiver_answer = None;
         let before = self.receiver.ended();
         // The fault may have begun before this process started.
@@ -78,26 +86,39 @@ impl DeliveryLog {
         }
     }
 
+    /// A failed attempt. `waiting` events wait behind it; `None` if the state could not say.
+    ///
+    /// A fault that goes on is logged again each time that the number of waiting events has doubled.
     pub(super) fn failed(
         &mut self,
         delivery: &Delivery,
         response: &EndpointResponse,
         next_attempt: Timestamp,
+        waiting: Option<u64>,
     ) {
         let (name, event) = (&self.name, &delivery.event_id);
+        let waiting = waiting.unwrap_or(self.waiting_logged);
+        let has_doubled = waiting >= self.waiting_logged.saturating_mul(2).max(1);
         let change = self.receiver.failed(&response.fault());
         let answer = self.receiver_answer.insert(response.to_string());
         match change {
             IncidentChange::Begins => log::warn!(
-                "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
+                "delivery failed: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt} waiting={waiting}"
             ),
             IncidentChange::Changes { before } => log::info!(
-                "delivery failed with another error: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt}"
+                "delivery failed with another error: webhook={name} event={event} answer={answer:?} before={before:?} next_attempt={next_attempt} waiting={waiting}"
             ),
-            IncidentChange::Repeats => log::debug!(
-                "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt}"
+            IncidentChange::Repeats if has_doubled => log::warn!(
+                "delivery still fails, later events wait for it: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt} waiting={waiting}"
             ),
+            IncidentChange::Repeats => {
+                log::debug!(
+                    "delivery failed again: webhook={name} event={event} answer={answer:?} next_attempt={next_attempt} waiting={waiting}"
+                );
+                return;
+            }
         }
+        self.waiting_logged = waiting;
     }
 
     /// A failed attempt of an event that is dead now. [`Self::dead`] logs it; the fault continues.
@@ -116,7 +137,7 @@ impl DeliveryLog {
         );
     }
 
-    pub(super) fn paused(&self, batch: &Batch, response: &EndpointResponse) {
+    pub(super) fn paused(&self, batch: &DeliveryBatch, response: &EndpointResponse) {
         log::error!(
             "webhook is paused until a reload or restart; change its `url` or remove it: webhook={} {} answer={:?}",
             self.name,
@@ -153,7 +174,7 @@ impl DeliveryLog {
 }
 
 /// Fields of a batch in a log line: `event=evt_… events=3`.
-struct BatchFields<'a>(&'a Batch);
+struct BatchFields<'a>(&'a DeliveryBatch);
 
 impl fmt::Display for BatchFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

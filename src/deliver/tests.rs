@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fake_store::FakeStore;
-use fixtures::{ManualClock, webhook};
-use stub_receiver::{StubReceiver, StubReply};
+use fixtures::{TestClock, webhook};
+use stub_receiver::{ScriptedReceiver, StubReply};
 
 use super::DeliveryWorker;
 use crate::clock::{CancelToken, Clock};
@@ -23,10 +23,10 @@ use crate::config::Webhook;
 use crate::domain::model::WebhookName;
 
 /// A worker, its store, clock and receiver.
-struct Fixture {
+struct WorkerFixture {
     store: Arc<FakeStore>,
-    clock: Arc<ManualClock>,
-    receiver: StubReceiver,
+    clock: Arc<TestClock>,
+    receiver: ScriptedReceiver,
     webhook: Webhook,
     worker: DeliveryWorker,
     stop: CancelToken,
@@ -35,18 +35,18 @@ struct Fixture {
 /// The webhook's name.
 const OPS: &str = "ops";
 
-impl Fixture {
+impl WorkerFixture {
     /// With `events` pending. The receiver answers with `replies` in order and repeats the last one.
     fn new(events: u64, replies: &[StubReply]) -> Self {
         Self::with(events, replies, |_| ())
     }
 
     fn with(events: u64, replies: &[StubReply], adjust: impl FnOnce(&mut Webhook)) -> Self {
-        let receiver = StubReceiver::start(replies);
+        let receiver = ScriptedReceiver::start(replies);
         let mut webhook = webhook(&receiver.url());
         adjust(&mut webhook);
         let store = Arc::new(FakeStore::default());
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(TestClock::default());
         store.commit_events(OPS, events, clock.now());
         let worker = worker(&webhook, &store, &clock);
         Self {
@@ -70,7 +70,7 @@ impl Fixture {
             .clock
             .now()
             .saturating_add(Duration::from_secs(seconds));
-        self.clock = Arc::new(ManualClock::at(wall));
+        self.clock = Arc::new(TestClock::at(wall));
         self.restart();
     }
 
@@ -107,7 +107,7 @@ impl Fixture {
     }
 }
 
-fn worker(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<ManualClock>) -> DeliveryWorker {
+fn worker(webhook: &Webhook, store: &Arc<FakeStore>, clock: &Arc<TestClock>) -> DeliveryWorker {
     let name = WebhookName::from(OPS);
     DeliveryWorker::new(name, webhook, store.clone(), clock.clone()).unwrap()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ack_buffer::{AckBuffer, MAX_UNRECORDED};
-use super::batch::{Batch, BatchSize};
+use super::batch::{BatchSize, DeliveryBatch};
 use super::endpoint::{Endpoint, HttpEndpoint};
 use super::log::DeliveryLog;
 use super::response::{Disposition, EndpointResponse};
@@ -216,14 +216,14 @@ impl DeliveryWorker {
     ///
     /// One read returns as many deliveries as one commit records. A record ends the validity of what was read ahead: the
     /// recorded deliveries are no longer pending, and other processes may have changed the rest.
-    fn next_batch(&mut self) -> Result<Option<Batch>, StoreError> {
+    fn next_batch(&mut self) -> Result<Option<DeliveryBatch>, StoreError> {
         if self.read_ahead.is_empty() || !self.unrecorded.may_grow(self.clock.monotonic()) {
             self.record()?;
             let limit = self.batch_size.get().max(MAX_UNRECORDED);
             self.read_ahead = self.store.pending(&self.name, limit)?.into();
         }
         let count = self.batch_size.get().min(self.read_ahead.len());
-        Ok(Batch::new(self.read_ahead.drain(..count).collect()))
+        Ok(DeliveryBatch::new(self.read_ahead.drain(..count).collect()))
     }
 
     /// The head's next attempt is in the future. The head dies before it if it is too old and was attempted.
@@ -240,7 +240,7 @@ impl DeliveryWorker {
         DeliveryStep::idle(wait.min(MAX_IDLE_WAIT))
     }
 
-    fn send(&mut self, batch: &Batch) -> EndpointResponse {
+    fn send(&mut self, batch: &DeliveryBatch) -> EndpointResponse {
         let events: Vec<OutgoingEvent<'_>> = batch
             .iter()
             .map(|delivery| OutgoingEvent {
@@ -263,7 +263,7 @@ impl DeliveryWorker {
 
     fn handle_response(
         &mut self,
-        batch: &Batch,
+        batch: &DeliveryBatch,
         response: &EndpointResponse,
     ) -> Result<DeliveryStep, StoreError> {
         let now = self.clock.now();
@@ -289,7 +289,7 @@ impl DeliveryWorker {
 
     fn handle_delivered(
         &mut self,
-        batch: &Batch,
+        batch: &DeliveryBatch,
         response: &EndpointResponse,
         at: Timestamp,
     ) -> DeliveryStep {
@@ -308,7 +308,7 @@ impl DeliveryWorker {
     /// Schedules the retry: the same delay for the whole batch. Deliveries that are too old are dead.
     fn handle_failed_attempt(
         &mut self,
-        batch: &Batch,
+        batch: &DeliveryBatch,
         response: &EndpointResponse,
         at: Timestamp,
         retry_after: Option<Duration>,
@@ -323,7 +323,10 @@ impl DeliveryWorker {
             self.retry.until_given_up(delivery, attempts).is_zero()
         });
         match young.first() {
-            Some(first) => self.log.failed(first, response, next_attempt),
+            Some(first) => {
+                let waiting = self.count_waiting(batch.len());
+                self.log.failed(first, response, next_attempt, waiting);
+            }
             None => self.log.failed_finally(response),
         }
         let old = old
@@ -341,6 +344,15 @@ impl DeliveryWorker {
         self.finish(attempts)
     }
 
+    /// How many events wait behind the batch. `None` if the store fails, which the next record reports.
+    fn count_waiting(&self, batch_len: usize) -> Option<u64> {
+        let backlog = self.store.outbox_backlog().ok()?;
+        let backlog = backlog.iter().find(|one| one.webhook == self.name)?;
+        let not_waiting = batch_len.saturating_add(self.unrecorded.attempts().len());
+        let not_waiting = u64::try_from(not_waiting).unwrap_or(u64::MAX);
+        Some(backlog.pending.saturating_sub(not_waiting))
+    }
+
     fn dead(&self, delivery: &Delivery, answer: &str, at: Timestamp) -> Attempt {
         self.log.dead(delivery, answer);
         Attempt {
@@ -353,7 +365,7 @@ impl DeliveryWorker {
     }
 
     /// Records nothing: the events stay as they were, and the next run attempts them again.
-    fn pause(&mut self, batch: &Batch, response: &EndpointResponse) -> DeliveryStep {
+    fn pause(&mut self, batch: &DeliveryBatch, response: &EndpointResponse) -> DeliveryStep {
         self.paused = true;
         self.status
             .attempt_ended(AttemptOutcome::Paused, Some(response.to_string()));

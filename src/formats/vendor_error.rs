@@ -15,7 +15,7 @@ const MAX_QUOTE_CHARACTERS: usize = 120;
 /// Its text is one line: the vendor's code and message, shortened, and our advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VendorError {
-    body: ErrorBody,
+    body: ReportedError,
     class: ErrorClass,
     /// The vendor's own message, or the beginning of a body that is not understood.
     quote: Option<String>,
@@ -23,7 +23,7 @@ pub struct VendorError {
 
 /// What the body says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum ErrorBody {
+enum ReportedError {
     Code(i64),
     Word(&'static str),
     /// The body is not an answer of this vendor, so neither a success nor a known error.
@@ -79,7 +79,7 @@ impl<'a> CodedResponse<'a> {
         match code {
             Some(0) => None,
             Some(code) => Some(VendorError {
-                body: ErrorBody::Code(code),
+                body: ReportedError::Code(code),
                 class: class(code),
                 quote: self.message().and_then(quote),
             }),
@@ -91,7 +91,7 @@ impl<'a> CodedResponse<'a> {
 impl VendorError {
     pub(super) fn not_understood(body: &[u8]) -> Self {
         Self {
-            body: ErrorBody::NotUnderstood,
+            body: ReportedError::NotUnderstood,
             class: ErrorClass::Unknown,
             quote: quote(&String::from_utf8_lossy(body)),
         }
@@ -99,7 +99,7 @@ impl VendorError {
 
     pub(super) fn of_word(word: &'static str, class: ErrorClass) -> Self {
         Self {
-            body: ErrorBody::Word(word),
+            body: ReportedError::Word(word),
             class,
             quote: None,
         }
@@ -149,13 +149,13 @@ fn quote(text: &str) -> Option<String> {
 impl fmt::Display for VendorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.body, &self.quote) {
-            (ErrorBody::Code(code), None) => write!(f, "code {code}")?,
-            (ErrorBody::Code(code), Some(quote)) => write!(f, "code {code} ({quote})")?,
-            (ErrorBody::Word(word), _) => f.write_str(word)?,
-            (ErrorBody::NotUnderstood, None) => {
+            (ReportedError::Code(code), None) => write!(f, "code {code}")?,
+            (ReportedError::Code(code), Some(quote)) => write!(f, "code {code} ({quote})")?,
+            (ReportedError::Word(word), _) => f.write_str(word)?,
+            (ReportedError::NotUnderstood, None) => {
                 f.write_str("the response's body is not understood")?;
             }
-            (ErrorBody::NotUnderstood, Some(quote)) => {
+            (ReportedError::NotUnderstood, Some(quote)) => {
                 write!(f, "the response's body is not understood: {quote}")?;
             }
         }

@@ -7,8 +7,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
-use super::PollOutcome;
-use super::labels::{Build, ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, Polled, Requested};
+use super::labels::{
+    Build, ByEvent, ByStatus, ByTarget, ByWebhook, Delivered, PollOutcome, Polled, Requested,
+};
 use crate::domain::event::EventType;
 use crate::domain::model::TargetName;
 
@@ -19,7 +20,7 @@ pub(super) type Counters<L> = Family<L, Counter>;
 pub(super) type Gauges<L> = Family<L, Gauge>;
 
 /// A histogram for each target.
-pub(super) type Durations = Family<ByTarget, Histogram, fn() -> Histogram>;
+pub(super) type DurationHistograms = Family<ByTarget, Histogram, fn() -> Histogram>;
 
 /// From one fast page to many pages of a slow API.
 const POLL_SECONDS: [f64; 11] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
@@ -33,7 +34,7 @@ const REFRESH_SECONDS: [f64; 12] = [
 pub(super) struct Families {
     registry: Registry,
     pub(super) polls: Counters<Polled>,
-    pub(super) poll_durations: Durations,
+    pub(super) poll_durations: DurationHistograms,
     pub(super) last_success: Gauges<ByTarget>,
     pub(super) failed_polls: Gauges<ByTarget>,
     pub(super) owned: Gauges<ByTarget>,
@@ -42,7 +43,7 @@ pub(super) struct Families {
     pub(super) stalled_tasks: Gauges<ByTarget>,
     pub(super) transitions: Counters<ByStatus>,
     pub(super) events: Counters<ByEvent>,
-    pub(super) refresh_durations: Durations,
+    pub(super) refresh_durations: DurationHistograms,
     pub(super) deliveries: Counters<Delivered>,
     pub(super) pending: Gauges<ByWebhook>,
     pub(super) oldest_pending: Gauges<ByWebhook>,
@@ -77,7 +78,7 @@ impl Families {
                 r,
                 "poll_duration_seconds",
                 "Duration of polls",
-                Durations::new_with_constructor(|| Histogram::new(POLL_SECONDS)),
+                DurationHistograms::new_with_constructor(|| Histogram::new(POLL_SECONDS)),
             ),
             last_success: add(
                 r,
@@ -126,7 +127,7 @@ impl Families {
                 r,
                 "refresh_duration_seconds",
                 "Time from a task's creation to the end of its last URL",
-                Durations::new_with_constructor(|| Histogram::new(REFRESH_SECONDS)),
+                DurationHistograms::new_with_constructor(|| Histogram::new(REFRESH_SECONDS)),
             ),
             deliveries: add(
                 r,

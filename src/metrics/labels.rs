@@ -2,10 +2,10 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-use super::PollOutcome;
 use crate::deliver::AttemptOutcome;
 use crate::domain::event::EventType;
 use crate::domain::model::{AccountName, Status, TargetName, WebhookName};
+use crate::poll::{PollError, PollReport};
 use crate::ucdn::error::CallOutcome;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -148,4 +148,40 @@ impl Delivered {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Build {
     pub(super) version: &'static str,
+}
+
+/// Result of a poll, as label value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PollOutcome {
+    Success,
+    ApiError,
+    ListError,
+    StateError,
+}
+
+impl PollOutcome {
+    pub(super) const ALL: [Self; 4] = [
+        Self::Success,
+        Self::ApiError,
+        Self::ListError,
+        Self::StateError,
+    ];
+
+    pub(super) fn of(report: &PollReport) -> Self {
+        match &report.result {
+            Ok(()) => Self::Success,
+            Err(PollError::Api(_)) => Self::ApiError,
+            Err(PollError::Walk(_)) => Self::ListError,
+            Err(PollError::Store(_)) => Self::StateError,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ApiError => "api_error",
+            Self::ListError => "list_error",
+            Self::StateError => "state_error",
+        }
+    }
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::web::app_state::AppState;
-use crate::web::paging::{self, Cursor};
+use crate::web::paging::{self, PageCursor};
 use crate::web::query::{EVENT_PARAMS, QueryParams, RequestError, TASK_PARAMS};
 use crate::web::response::json;
 
@@ -14,7 +14,7 @@ pub(super) fn tasks(app: &AppState, query: &str) -> Response {
     let respond = || {
         let params = QueryParams::parse(query, TASK_PARAMS)?;
         let page = paging::tasks(app, &params, to_json)?;
-        let next = page.end.map(|record| Cursor(record.cursor()).text());
+        let next = page.end.map(|record| PageCursor(record.cursor()).text());
         document("tasks", &page.items, next.as_ref())
     };
     respond().unwrap_or_else(RequestError::into_response)

@@ -72,12 +72,12 @@ pub(super) struct Hour {
     pub(super) begins: Timestamp,
     pub(super) tally: Tally,
     /// `None` if no task finished, or the API did not say when.
-    pub(super) durations: Option<Durations>,
+    pub(super) durations: Option<DurationStats>,
 }
 
 /// Durations of tasks, from submission to the end of the last URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Durations {
+pub(super) struct DurationStats {
     /// Tasks that were measured.
     pub(super) sample: usize,
     pub(super) median: Duration,
@@ -215,7 +215,10 @@ fn hours(
     Ok(hours)
 }
 
-fn durations(records: &dyn StateQueries, hour: Timestamp) -> Result<Option<Durations>, StoreError> {
+fn durations(
+    records: &dyn StateQueries,
+    hour: Timestamp,
+) -> Result<Option<DurationStats>, StoreError> {
     let filter = TaskFilter {
         conditions: vec![
             TaskCondition::Status(Status::Success),
@@ -227,10 +230,10 @@ fn durations(records: &dyn StateQueries, hour: Timestamp) -> Result<Option<Durat
     };
     let tasks = records.tasks(&filter, None, SAMPLE)?;
     let took = tasks.iter().filter_map(TaskRecord::took);
-    Ok(Durations::of(took.collect()))
+    Ok(DurationStats::of(took.collect()))
 }
 
-impl Durations {
+impl DurationStats {
     /// Percentiles by nearest rank. `None` without tasks.
     fn of(mut sample: Vec<Duration>) -> Option<Self> {
         sample.sort_unstable();
@@ -254,7 +257,7 @@ mod tests {
     fn median_and_p95_use_the_nearest_rank() {
         let of = |seconds: Vec<u64>| {
             let sample = seconds.into_iter().map(Duration::from_secs).collect();
-            Durations::of(sample).map(|it| (it.sample, it.median.as_secs(), it.p95.as_secs()))
+            DurationStats::of(sample).map(|it| (it.sample, it.median.as_secs(), it.p95.as_secs()))
         };
         assert_eq!(of(vec![]), None);
         assert_eq!(of(vec![7]), Some((1, 7, 7)));

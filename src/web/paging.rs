@@ -45,9 +45,9 @@ impl FromStr for Limit {
 }
 
 /// A task's position in the list, as `next` of `/api/tasks` encodes it. Opaque to clients, and safe in a URL.
-pub(super) struct Cursor(pub(super) TaskCursor);
+pub(super) struct PageCursor(pub(super) TaskCursor);
 
-impl Cursor {
+impl PageCursor {
     pub(super) fn text(&self) -> String {
         let TaskCursor { time, target, id } = &self.0;
         let place = (time.unix_seconds(), target, id);
@@ -56,7 +56,7 @@ impl Cursor {
     }
 }
 
-impl FromStr for Cursor {
+impl FromStr for PageCursor {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -91,7 +91,7 @@ pub(super) fn tasks(
     // Applied here instead of in the store, so that examined records are counted.
     let url = filter.url.take();
     let limit = params.one("limit")?.unwrap_or(DEFAULT_LIMIT);
-    let after: Option<Cursor> = params.one("after")?;
+    let after: Option<PageCursor> = params.one("after")?;
     let read_chunk = |end: Option<&TaskRecord>, count| {
         let place = end.map(TaskRecord::cursor);
         let place = place.as_ref().or(after.as_ref().map(|cursor| &cursor.0));
@@ -218,9 +218,9 @@ mod tests {
                 target: TargetName(target),
                 id: TaskId(id),
             };
-            let text = Cursor(place.clone()).text();
+            let text = PageCursor(place.clone()).text();
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
-            prop_assert_eq!(text.parse::<Cursor>().unwrap().0, place);
+            prop_assert_eq!(text.parse::<PageCursor>().unwrap().0, place);
         }
 
         #[test]

@@ -77,14 +77,14 @@ impl RequestError {
 
 /// `{"error": …, "parameter": …}`
 #[derive(Serialize)]
-struct ErrorBody<'a> {
+struct ErrorDocument<'a> {
     error: String,
     parameter: Option<&'a str>,
 }
 
 impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
+        let body = ErrorDocument {
             error: self.to_string(),
             parameter: match &self {
                 Self::Query(error) => Some(&error.parameter),

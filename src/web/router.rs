@@ -51,7 +51,7 @@ const NOTHING_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// What handlers get.
 #[derive(Clone)]
-struct Context {
+struct HandlerContext {
     app: Arc<AppState>,
     /// Held while a page or an `/api` response is made: one at a time.
     pages: Arc<Semaphore>,
@@ -63,7 +63,7 @@ struct Context {
 type BlockingHandler = fn(&AppState, &str) -> Response;
 
 pub(super) fn new(app: Arc<AppState>) -> Router {
-    let context = Context {
+    let context = HandlerContext {
         app,
         pages: Arc::new(Semaphore::new(1)),
         metrics: Arc::new(Semaphore::new(1)),
@@ -82,9 +82,9 @@ pub(super) fn new(app: Arc<AppState>) -> Router {
         .with_state(context)
 }
 
-fn reads_state(handler: BlockingHandler) -> MethodRouter<Context> {
+fn reads_state(handler: BlockingHandler) -> MethodRouter<HandlerContext> {
     get(
-        async move |State(context): State<Context>, RawQuery(query): RawQuery| {
+        async move |State(context): State<HandlerContext>, RawQuery(query): RawQuery| {
             let app = context.app;
             let respond = move || handler(&app, query.as_deref().unwrap_or_default());
             run_blocking(context.pages, respond).await
@@ -92,7 +92,7 @@ fn reads_state(handler: BlockingHandler) -> MethodRouter<Context> {
     )
 }
 
-async fn metrics(State(context): State<Context>) -> Response {
+async fn metrics(State(context): State<HandlerContext>) -> Response {
     let app = context.app;
     let respond = move || with_type(StatusCode::OK, CONTENT_TYPE, (app.metrics)());
     run_blocking(context.metrics, respond).await
@@ -129,7 +129,7 @@ async fn run_blocking(
 }
 
 /// `/healthz`: 200 while the daemon makes progress.
-async fn health(State(context): State<Context>) -> Response {
+async fn health(State(context): State<HandlerContext>) -> Response {
     match context.app.hung_for() {
         None => text(StatusCode::OK, "ok\n"),
         Some(span) => text(
@@ -143,7 +143,7 @@ async fn health(State(context): State<Context>) -> Response {
 }
 
 /// `/readyz`: 200 when the last poll of every target of this instance succeeded.
-async fn readiness(State(context): State<Context>) -> Response {
+async fn readiness(State(context): State<HandlerContext>) -> Response {
     let snapshot = context.app.health.snapshot();
     if snapshot.kinds.is_empty() && snapshot.targets.is_empty() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
@@ -186,7 +186,7 @@ async fn asset(uri: Uri) -> Response {
 }
 
 /// Refuses requests that no handler should see, and adds the headers of every response.
-async fn guard(State(context): State<Context>, request: Request, next: Next) -> Response {
+async fn guard(State(context): State<HandlerContext>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let mut response = match check(&request, &context.app.hosts) {
         Ok(()) => next.run(request).await,
@@ -208,7 +208,7 @@ async fn guard(State(context): State<Context>, request: Request, next: Next) -> 
 
 /// Why a request is refused before it reaches a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
+enum RequestRefusal {
     /// The `Host` header is missing, repeated or unreadable.
     NoHost,
     /// The `Host` header names another host. A page elsewhere may have made that name resolve to this machine.
@@ -219,7 +219,7 @@ enum Refusal {
     NoPath,
 }
 
-impl Refusal {
+impl RequestRefusal {
     fn response(self) -> Response {
         let (status, reason) = match self {
             Self::NoHost => (
@@ -248,19 +248,19 @@ impl Refusal {
     }
 }
 
-fn check(request: &Request, hosts: &AllowedHosts) -> Result<(), Refusal> {
+fn check(request: &Request, hosts: &AllowedHosts) -> Result<(), RequestRefusal> {
     // HTTP/1.0 has no such header, and no browser speaks it.
     let is_optional = request.version() == Version::HTTP_10;
-    let host = host(request.headers(), is_optional).ok_or(Refusal::NoHost)?;
+    let host = host(request.headers(), is_optional).ok_or(RequestRefusal::NoHost)?;
     if !is_allowed(host, hosts) {
-        return Err(Refusal::OtherHost);
+        return Err(RequestRefusal::OtherHost);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Refusal::Method);
+        return Err(RequestRefusal::Method);
     }
     let uri = request.uri();
     if uri.authority().is_some() || !uri.path().starts_with('/') {
-        return Err(Refusal::NoPath);
+        return Err(RequestRefusal::NoPath);
     }
     Ok(())
 }
@@ -322,12 +322,12 @@ mod tests {
             ("10.1.2.3", Ok(())),
             ("[::1]:9655", Ok(())),
             ("UCDN.example.com:80", Ok(())),
-            ("evil.example.com", Err(Refusal::OtherHost)),
-            ("127.0.0.1.evil.example.com", Err(Refusal::OtherHost)),
-            ("localhost.evil.example.com", Err(Refusal::OtherHost)),
-            ("notlocalhost", Err(Refusal::OtherHost)),
-            ("[evil]", Err(Refusal::OtherHost)),
-            ("", Err(Refusal::OtherHost)),
+            ("evil.example.com", Err(RequestRefusal::OtherHost)),
+            ("127.0.0.1.evil.example.com", Err(RequestRefusal::OtherHost)),
+            ("localhost.evil.example.com", Err(RequestRefusal::OtherHost)),
+            ("notlocalhost", Err(RequestRefusal::OtherHost)),
+            ("[evil]", Err(RequestRefusal::OtherHost)),
+            ("", Err(RequestRefusal::OtherHost)),
         ] {
             let request = request("GET", "/", &[host]);
             assert_eq!(check(&request, &own()), expected, "{host}");
@@ -339,23 +339,28 @@ mod tests {
     fn other_methods_repeated_hosts_and_requests_without_a_path_are_refused() {
         for (method, target, hosts, expected) in [
             ("HEAD", "/", &["localhost"][..], Ok(())),
-            ("POST", "/", &["localhost"], Err(Refusal::Method)),
-            ("get", "/", &["localhost"], Err(Refusal::Method)),
-            ("GET", "/", &[], Err(Refusal::NoHost)),
+            ("POST", "/", &["localhost"], Err(RequestRefusal::Method)),
+            ("get", "/", &["localhost"], Err(RequestRefusal::Method)),
+            ("GET", "/", &[], Err(RequestRefusal::NoHost)),
             (
                 "GET",
                 "/",
                 &["localhost", "localhost"],
-                Err(Refusal::NoHost),
+                Err(RequestRefusal::NoHost),
             ),
             (
                 "GET",
                 "http://localhost/",
                 &["localhost"],
-                Err(Refusal::NoPath),
+                Err(RequestRefusal::NoPath),
             ),
-            ("GET", "*", &["localhost"], Err(Refusal::NoPath)),
-            ("POST", "/", &["evil.example.com"], Err(Refusal::OtherHost)),
+            ("GET", "*", &["localhost"], Err(RequestRefusal::NoPath)),
+            (
+                "POST",
+                "/",
+                &["evil.example.com"],
+                Err(RequestRefusal::OtherHost),
+            ),
         ] {
             let request = request(method, target, hosts);
             assert_eq!(

@@ -53,7 +53,7 @@ const BAD_REQUEST: &[u8] =
 
 /// A running server. Dropping it stops listening and joins its thread, within twice [`SHUTDOWN_TIMEOUT`].
 #[derive(Debug)]
-pub struct Server {
+pub struct HttpServer {
     address: SocketAddr,
     listener: TcpListener,
     /// Dropping the sender stops the thread.
@@ -61,7 +61,7 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl HttpServer {
     /// Binds `address` and serves `state` there.
     pub fn listen(address: SocketAddr, state: AppState) -> io::Result<Self> {
         Self::start(TcpListener::bind(address)?, state)
@@ -105,7 +105,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for HttpServer {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
@@ -138,7 +138,7 @@ fn run(
 }
 
 /// One accepted connection, as the accept loop sees it.
-struct Connection {
+struct HttpConnection {
     stage: watch::Receiver<Stage>,
     task: task::JoinHandle<()>,
 }
@@ -165,7 +165,7 @@ impl Stage {
 async fn accept_all(
     listener: &tokio::net::TcpListener,
     router: &Router,
-    connections: &mut Vec<Connection>,
+    connections: &mut Vec<HttpConnection>,
 ) {
     loop {
         match listener.accept().await {
@@ -176,7 +176,7 @@ async fn accept_all(
                 }
                 let (sender, stage) = watch::channel(Stage::ReadingHead);
                 let task = task::spawn(serve(stream, router.clone(), sender));
-                connections.push(Connection { stage, task });
+                connections.push(HttpConnection { stage, task });
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
@@ -190,8 +190,8 @@ async fn accept_all(
 }
 
 /// Closes the oldest connection that is not responding, or else the oldest one.
-async fn close_oldest(connections: &mut Vec<Connection>) {
-    let is_idle = |connection: &Connection| !connection.stage.borrow().is_responding();
+async fn close_oldest(connections: &mut Vec<HttpConnection>) {
+    let is_idle = |connection: &HttpConnection| !connection.stage.borrow().is_responding();
     let position = connections.iter().position(is_idle).unwrap_or(0);
     let connection = connections.remove(position);
     connection.task.abort();
@@ -199,7 +199,7 @@ async fn close_oldest(connections: &mut Vec<Connection>) {
     let _ = connection.task.await;
 }
 
-async fn finish_responses(connections: Vec<Connection>) {
+async fn finish_responses(connections: Vec<HttpConnection>) {
     for mut connection in connections {
         // An error means that the connection has ended.
         let _ = connection

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use super::{AppState, DaemonHealth, LastPoll, OverviewCache, Server};
+use super::{AppState, DaemonHealth, HttpServer, LastPoll, OverviewCache};
 use crate::clock::{Age, Clock, SystemClock};
 use crate::config::AllowedHosts;
 use crate::domain::model::{TargetName, Timestamp};
@@ -35,24 +35,24 @@ fn empty_state() -> SqliteQueries {
     SqliteQueries::open(&path).unwrap()
 }
 
-fn listen(state: AppState) -> Server {
-    Server::listen(SocketAddr::from(([127, 0, 0, 1], 0)), state).unwrap()
+fn listen(state: AppState) -> HttpServer {
+    HttpServer::listen(SocketAddr::from(([127, 0, 0, 1], 0)), state).unwrap()
 }
 
-fn connect(server: &Server) -> TcpStream {
+fn connect(server: &HttpServer) -> TcpStream {
     let connection = TcpStream::connect(server.address()).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     connection.set_write_timeout(Some(PATIENCE)).unwrap();
     connection
 }
 
-fn ask(server: &Server, path: &str) -> TcpStream {
+fn ask(server: &HttpServer, path: &str) -> TcpStream {
     let mut connection = connect(server);
     write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     connection
 }
 
-fn get(server: &Server, path: &str) -> String {
+fn get(server: &HttpServer, path: &str) -> String {
     let mut answer = String::new();
     ask(server, path).read_to_string(&mut answer).unwrap();
     answer
@@ -60,11 +60,11 @@ fn get(server: &Server, path: &str) -> String {
 
 /// Set by the test.
 #[derive(Debug, Default)]
-struct ManualClock {
+struct FakeMonotonicClock {
     seconds: AtomicU64,
 }
 
-impl Clock for ManualClock {
+impl Clock for FakeMonotonicClock {
     fn now(&self) -> Timestamp {
         Timestamp::EPOCH
     }
@@ -193,7 +193,7 @@ fn after_a_handover_the_new_state_is_served_and_a_dropped_server_is_gone() {
 
 #[test]
 fn health_fails_after_60_s_without_progress() {
-    let clock = Arc::new(ManualClock::default());
+    let clock = Arc::new(FakeMonotonicClock::default());
     let health = Arc::new(DaemonHealth::default());
     let server = listen(AppState {
         clock: Arc::clone(&clock) as Arc<dyn Clock>,

@@ -1,4 +1,4 @@
-//! The commands beside watching: `check`, `query`, `test-webhook`, and what help there is.
+//! `check`, `query`, `test-webhook`, `simulate`, `completions`, `man` and `--help`.
 
 use std::fs;
 use std::path::Path;
@@ -55,14 +55,14 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn the_config_may_come_from_the_environment() {
+fn the_environment_can_name_the_config() {
     let scene = Scene::new();
     let variable = [("UCDN_WATCH_CONFIG", scene.config_path().into())];
     Program::start(&["check"], &variable).wait().with_code(0);
 }
 
 #[test]
-fn check_tells_a_right_config_from_a_wrong_one() {
+fn check_accepts_a_valid_config_and_refuses_an_invalid_one() {
     let scene = Scene::new();
     let ended = scene.run(&["check"]).with_code(0);
     assert!(ended.stdout.contains("shop"), "{ended}");
@@ -82,7 +82,7 @@ fn the_shipped_example_passes_check() {
 }
 
 #[test]
-fn check_online_asks_each_target_once() {
+fn check_online_sends_one_request_per_target() {
     let scene = Scene::with(|config| {
         config
             .table("targets.warm")
@@ -94,7 +94,7 @@ fn check_online_asks_each_target_once() {
 }
 
 #[test]
-fn check_online_tells_of_a_wrong_key_and_of_a_dead_address() {
+fn check_online_reports_a_wrong_key_and_an_unreachable_address() {
     let scene = Scene::with(|config| config.text("accounts.main", "private_key", "wrong"));
     let ended = scene.run(&["check", "--online"]);
     assert_ne!(ended.code, Some(0), "{ended}");
@@ -136,7 +136,7 @@ fn query_prints_one_document_of_json() {
 }
 
 #[test]
-fn query_passes_every_parameter_on() {
+fn query_sends_every_parameter() {
     let scene = Scene::new();
     let ended = scene.run(&[
         "query",
@@ -185,7 +185,7 @@ fn query_passes_every_parameter_on() {
 }
 
 #[test]
-fn query_walks_all_pages_if_asked_to() {
+fn query_all_reads_all_pages() {
     let scene = Scene::with(|config| config.set("poll", "page_size", 3));
     let ids: Vec<String> = (10..20).map(|number| format!("t-{number}")).collect();
     for id in &ids {
@@ -198,7 +198,7 @@ fn query_walks_all_pages_if_asked_to() {
 }
 
 #[test]
-fn query_tells_of_an_api_that_answers_with_an_error_or_not_at_all() {
+fn query_reports_an_api_error_and_an_unreachable_api() {
     let scene = Scene::new();
     scene.api.add_fault(Fault::always(Effect::RetCode {
         code: 292,
@@ -230,7 +230,7 @@ fn test_webhook_sends_a_test_event_and_prints_the_answer() {
 }
 
 #[test]
-fn test_webhook_tells_of_a_receiver_that_does_not_take_it() {
+fn test_webhook_reports_a_receiver_that_refuses_the_event() {
     let other = Receiver::start();
     let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
     scene.hook.answer_always(HttpResponse::status(401));
@@ -244,7 +244,7 @@ fn test_webhook_tells_of_a_receiver_that_does_not_take_it() {
 }
 
 #[test]
-fn simulate_prints_a_block_of_config_that_works() {
+fn simulate_prints_a_config_that_works() {
     let scene = Scene::new();
     let simulator = Program::start(&["simulate", "--tasks", "3"], &[]);
     let block = crate::harness::eventually("the simulator's keys", || {

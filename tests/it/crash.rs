@@ -1,76 +1,75 @@
-//! The promise under sudden death: the real program is killed again and again while tasks change, receivers fail and the
-//! API stumbles. At the end, what the API answered is held against what the receivers got.
+//! Crash safety: the real program is killed repeatedly while tasks change, receivers fail and the API fails. At the end,
+//! the events that the receivers got are compared with what the API answered.
 //!
-//! Choices come from a seed, which a failure prints; `UCDN_WATCH_CRASH_SEED` gives it back. The machine's timing is not
-//! in it: the same seed makes the same changes, faults and instants, but an instant may fall a little elsewhere.
+//! All choices come from a seed, which a failure prints. `UCDN_WATCH_CRASH_SEED` sets it. The same seed makes the same
+//! changes, faults and kill times, but the timing of the machine still varies.
 
-mod ledger;
+mod crash_test;
+mod observations;
 mod plan;
+mod received;
+mod received_event;
 mod run;
-mod sights;
-mod stage;
-mod told;
 
+use crash_test::{CrashSummary, CrashTest};
 use plan::Seed;
-use stage::{Figures, Stage};
 
 use crate::harness::{SYNCS, can_trace};
 
 #[test]
-fn twenty_five_sudden_deaths_lose_nothing_and_make_nothing_up() {
-    let figures = survive(25);
-    assert!(figures.events > 25, "there was little to lose: {figures}");
+fn twenty_five_kills_lose_no_event_and_invent_none() {
+    let summary = survive(25);
+    assert!(summary.events > 25, "too few events: {summary}");
 }
 
 #[test]
-#[ignore = "long: a thousand deaths take minutes"]
-fn a_thousand_sudden_deaths_lose_nothing_and_make_nothing_up() {
+#[ignore = "long: a thousand kills take minutes"]
+fn a_thousand_kills_lose_no_event_and_invent_none() {
     println!("{}", survive(1_000));
 }
 
-/// One of a run's threads dies right before it writes, syncs, sends or receives: at each place where it does so, one run
-/// after the other.
+/// Each run is killed right before one of its writes, syncs, sends or receives: the first, the second, and so on.
 #[test]
-fn a_death_in_any_system_call_loses_nothing_and_makes_nothing_up() {
+fn a_kill_in_any_system_call_loses_no_event_and_invents_none() {
     if !can_trace() {
         return;
     }
-    let mut stage = Stage::set(Seed::of_environment());
-    stage.die_in(SYNCS, 1..=14);
-    stage.die_in("pwrite64", (1..=61).step_by(3));
-    stage.die_in("sendto", 1..=8);
-    stage.die_in("recvfrom", 1..=8);
-    stage.die_in("unlink", 1..=2);
-    stage.come_to_rest();
-    let figures = stage.check();
-    assert!(figures.deaths > 25, "few of them died: {figures}");
+    let mut crash_test = CrashTest::new(Seed::from_environment());
+    crash_test.kill_in_system_call(SYNCS, 1..=14);
+    crash_test.kill_in_system_call("pwrite64", (1..=61).step_by(3));
+    crash_test.kill_in_system_call("sendto", 1..=8);
+    crash_test.kill_in_system_call("recvfrom", 1..=8);
+    crash_test.kill_in_system_call("unlink", 1..=2);
+    crash_test.recover();
+    let summary = crash_test.check();
+    assert!(summary.deaths > 25, "too few kills: {summary}");
 }
 
-/// SIGTERM while a commit waits for the disk, or between two of them.
+/// SIGTERM while a commit waits for the disk, or between two commits.
 #[test]
-fn a_stop_during_a_commit_is_in_time_and_loses_nothing() {
+fn a_stop_during_a_commit_is_in_time_and_loses_no_event() {
     if !can_trace() {
         return;
     }
-    let mut stage = Stage::set(Seed::of_environment());
-    stage.be_stopped_in_commits(8);
-    stage.come_to_rest();
-    stage.check();
+    let mut crash_test = CrashTest::new(Seed::from_environment());
+    crash_test.stop_during_commits(8);
+    crash_test.recover();
+    crash_test.check();
 }
 
 #[test]
-fn a_hundred_reloads_of_right_and_wrong_configs_lose_nothing() {
-    let mut stage = Stage::set(Seed::of_environment());
-    stage.reload(100);
-    stage.come_to_rest();
-    let figures = stage.check();
-    assert!(figures.events > 25, "there was little to lose: {figures}");
+fn a_hundred_reloads_of_valid_and_invalid_configs_lose_no_event() {
+    let mut crash_test = CrashTest::new(Seed::from_environment());
+    crash_test.reload(100);
+    crash_test.recover();
+    let summary = crash_test.check();
+    assert!(summary.events > 25, "too few events: {summary}");
 }
 
-fn survive(deaths: u32) -> Figures {
-    let seed = Seed::of_environment();
-    let mut stage = Stage::set(seed);
-    stage.live_through(deaths);
-    stage.come_to_rest();
-    stage.check()
+fn survive(deaths: u32) -> CrashSummary {
+    let seed = Seed::from_environment();
+    let mut crash_test = CrashTest::new(seed);
+    crash_test.kill_repeatedly(deaths);
+    crash_test.recover();
+    crash_test.check()
 }

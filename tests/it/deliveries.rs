@@ -1,4 +1,4 @@
-//! What reaches a receiver: signed, in order, filtered, tried again; and no webhook is in another one's way.
+//! Deliveries to webhooks: signatures, order, filters, retries, and isolation of webhooks from each other.
 
 use std::fs;
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn a_delivery_is_signed_with_the_secret() {
 }
 
 #[test]
-fn while_secrets_are_rotated_both_verify() {
+fn during_rotation_both_secrets_verify() {
     let secrets = format!("['{SECRET}', '{PLAIN_SECRET}']");
     let scene = Scene::with(|config| config.set("webhooks.ops", "secret", secrets));
     scene.api.add_task(task("t"));
@@ -75,7 +75,7 @@ fn while_secrets_are_rotated_both_verify() {
 }
 
 #[test]
-fn each_try_is_signed_anew_and_sends_the_same_bytes() {
+fn each_attempt_has_a_new_signature_and_the_same_body() {
     let scene = Scene::with(|config| config.text("webhooks.ops", "secret", SECRET));
     scene.api.add_task(task("t"));
     // The usual first delay can be less than a second, and timestamps are whole seconds.
@@ -97,7 +97,7 @@ fn each_try_is_signed_anew_and_sends_the_same_bytes() {
 }
 
 #[test]
-fn a_webhook_gets_the_types_that_it_asks_for() {
+fn a_webhook_gets_only_the_types_in_its_on_list() {
     let scene = Scene::with(|config| {
         config.set(
             "webhooks.ops",
@@ -120,7 +120,7 @@ fn a_webhook_gets_the_types_that_it_asks_for() {
 }
 
 #[test]
-fn a_webhook_gets_the_targets_that_it_asks_for() {
+fn a_webhook_gets_only_its_targets() {
     let other = Receiver::start();
     let scene = Scene::with(|config| {
         config
@@ -137,7 +137,7 @@ fn a_webhook_gets_the_targets_that_it_asks_for() {
 }
 
 #[test]
-fn the_order_of_events_is_kept_while_one_is_tried_again() {
+fn events_keep_their_order_during_a_retry() {
     let scene = Scene::new();
     scene.hook.answer_next([HttpResponse::status(500)]);
     for id in ["a", "b", "c"] {
@@ -157,7 +157,7 @@ fn the_order_of_events_is_kept_while_one_is_tried_again() {
 }
 
 #[test]
-fn a_receiver_that_asks_for_time_gets_it() {
+fn retry_after_delays_the_next_attempt() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     let later = HttpResponse::status(429).with_header("Retry-After", "3");
@@ -172,7 +172,7 @@ fn a_receiver_that_asks_for_time_gets_it() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn transient_failures_are_retried() {
     for status in [302, 401, 403, 404, 408, 425, 429, 500, 503] {
         let scene = Scene::new();
         scene.api.add_task(task("t"));
@@ -183,7 +183,7 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
-fn a_redirection_is_not_followed() {
+fn a_redirect_is_not_followed() {
     let scene = Scene::new();
     let elsewhere = Receiver::start();
     scene.api.add_task(task("t"));
@@ -211,7 +211,7 @@ fn a_webhook_that_hangs_delays_no_other_and_no_poll() {
 }
 
 #[test]
-fn an_event_that_is_given_up_frees_those_behind_it() {
+fn a_dead_event_does_not_block_later_events() {
     let scene = Scene::with(|config| config.text("webhooks.ops", "give_up_after", "1s"));
     let later = HttpResponse::status(503).with_header("Retry-After", "3600");
     scene.hook.answer_next([later]);
@@ -226,7 +226,7 @@ fn an_event_that_is_given_up_frees_those_behind_it() {
 }
 
 #[test]
-fn a_webhook_that_says_gone_is_left_alone_until_a_reload() {
+fn status_410_pauses_a_webhook_until_a_reload() {
     let other = Receiver::start();
     let scene = Scene::with(|config| config.text("webhooks.other", "url", &other.url()));
     scene.hook.answer_next([HttpResponse::status(410)]);
@@ -243,9 +243,9 @@ fn a_webhook_that_says_gone_is_left_alone_until_a_reload() {
     assert_eq!(events[0]["id"], first[0].header("webhook-id"));
 }
 
-/// Its courier of before hung in a call, and the new one made the same call beside it.
+/// The old worker hung in a request, and the new worker sent the same one beside it.
 #[test]
-fn a_webhook_that_is_taken_away_and_comes_back_never_has_two_calls_under_way() {
+fn a_webhook_that_is_removed_and_added_again_never_has_two_requests_in_progress() {
     let timeout = Duration::from_secs(3);
     let scene = Scene::with(|config| config.text("webhooks.ops", "timeout", "3s"));
     scene.hook.answer_next([HttpResponse::hang()]);

@@ -57,5 +57,6 @@ mod tls;
 mod transitions;
 mod translation;
 mod unreachable;
+mod unread;
 mod wait;
 mod webhook_faults;

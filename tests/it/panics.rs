@@ -153,8 +153,8 @@ fn a_thread_that_can_not_be_started_is_reported_and_the_next_run_continues() {
     let ended = no_thread("1+", &["test-webhook"]).with_code(69);
     let said = "ops: the connection failed: no thread to look the host name up with";
     assert!(ended.stdout.starts_with(said), "{ended}");
-    // The first thread waits for signals.
-    let ended = no_thread("2+", &["--once"]).with_code(75);
+    // The first two threads write the log and wait for signals.
+    let ended = no_thread("3+", &["--once"]).with_code(75);
     let said = "shop: the poll did not finish; the log says why";
     assert!(ended.stdout.starts_with(said), "{ended}");
     scene.once().with_code(0);
@@ -209,8 +209,8 @@ fn a_delivery_thread_that_can_not_be_started_starts_later() {
         return;
     }
     let scene = scene();
-    // The first thread waits for signals.
-    let mut watcher = start_refusing(&scene, "clone,clone3", "EAGAIN", "2", &[]);
+    // The first two threads write the log and wait for signals.
+    let mut watcher = start_refusing(&scene, "clone,clone3", "EAGAIN", "3", &[]);
     assert_eq!(types(&scene.hook.wait_for_events(1)), ["task.wait"]);
     let (ended, _) = watcher.stop();
     let failed = "can't start a worker, retrying: worker=delivery webhook=ops";

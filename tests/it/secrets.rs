@@ -1,4 +1,4 @@
-//! No secret leaves the program but to whom it is meant for: not into logs, output, the state or the command line.
+//! Secrets do not leak: not into logs, output, pages, metrics, the state or the command line.
 
 use std::fs;
 
@@ -44,7 +44,7 @@ fn scene() -> Scene {
     scene
 }
 
-/// As they are, and as a form or a URL would carry them.
+/// Finds canaries in any case, also form-encoded or in a URL.
 pub(crate) fn assert_no_canary(text: &str, place: &str) {
     let text = text.to_ascii_lowercase();
     for canary in ["canary", "whsec_"] {
@@ -56,12 +56,12 @@ pub(crate) fn assert_no_canary(text: &str, place: &str) {
     }
 }
 
-pub(crate) fn assert_silent(ended: &Ended, place: &str) {
+pub(crate) fn assert_no_canary_in_output(ended: &Ended, place: &str) {
     assert_no_canary(&ended.stdout, &format!("stdout of {place}"));
     assert_no_canary(&ended.stderr, &format!("stderr of {place}"));
 }
 
-fn assert_state_holds_none(scene: &Scene) {
+fn assert_no_canary_in_state(scene: &Scene) {
     for entry in fs::read_dir(scene.folder()).unwrap() {
         let path = entry.unwrap().path();
         if path != scene.config_path() {
@@ -72,17 +72,17 @@ fn assert_state_holds_none(scene: &Scene) {
 }
 
 #[test]
-fn polls_and_deliveries_that_go_well_show_no_secret() {
+fn successful_polls_and_deliveries_show_no_secret() {
     let scene = scene();
     scene.api.add_task(task("t"));
     let ended = scene.run(&["--once", "--verbose"]).with_code(0);
     assert_eq!(scene.hook.events().len(), 1);
-    assert_silent(&ended, "--once");
-    assert_state_holds_none(&scene);
+    assert_no_canary_in_output(&ended, "--once");
+    assert_no_canary_in_state(&scene);
 }
 
 #[test]
-fn polls_that_fail_show_no_secret() {
+fn failed_polls_show_no_secret() {
     for effect in [
         Effect::Status {
             code: 500,
@@ -99,23 +99,23 @@ fn polls_that_fail_show_no_secret() {
         let scene = scene();
         scene.api.add_fault(Fault::always(effect.clone()));
         let ended = scene.run(&["--once", "--verbose"]).with_code(75);
-        assert_silent(&ended, &format!("{effect:?}"));
-        assert_state_holds_none(&scene);
+        assert_no_canary_in_output(&ended, &format!("{effect:?}"));
+        assert_no_canary_in_state(&scene);
     }
 }
 
 #[test]
-fn deliveries_that_fail_show_no_secret() {
+fn failed_deliveries_show_no_secret() {
     let scene = scene();
     scene.api.add_task(task("t"));
     scene.hook.answer_next([HttpResponse::status(500)]);
     let ended = scene.run(&["--once", "--verbose"]).with_code(75);
-    assert_silent(&ended, "a failed delivery");
+    assert_no_canary_in_output(&ended, "a failed delivery");
     scene.configure(|config| with_canaries(config, "http://127.0.0.1:1"));
     scene.change("t", "failure");
     let ended = scene.run(&["--once", "--verbose"]).with_code(75);
-    assert_silent(&ended, "a delivery to nobody");
-    assert_state_holds_none(&scene);
+    assert_no_canary_in_output(&ended, "a delivery that is refused");
+    assert_no_canary_in_state(&scene);
 }
 
 #[test]
@@ -127,11 +127,11 @@ fn a_watcher_shows_no_secret_in_its_command_line_or_log() {
     let line = fs::read(format!("/proc/{}/cmdline", watcher.id())).unwrap();
     assert_no_canary(&String::from_utf8_lossy(&line), "the command line");
     let (ended, _) = watcher.stop();
-    assert_silent(&ended.with_code(0), "a watcher");
+    assert_no_canary_in_output(&ended.with_code(0), "a watcher");
 }
 
 #[test]
-fn whoever_looks_in_from_outside_sees_no_secret() {
+fn pages_metrics_and_heartbeats_show_no_secret() {
     let scene = scene();
     let (hook, textfile) = (scene.hook.url(), scene.folder().join("ucdn.prom"));
     scene.configure(|config| {
@@ -158,8 +158,8 @@ fn whoever_looks_in_from_outside_sees_no_secret() {
         assert_no_canary(&page.body.replace("/no-such-page", ""), path);
     }
     let (ended, _) = watcher.stop();
-    assert_silent(&ended.with_code(0), "a watcher");
-    assert_state_holds_none(&scene);
+    assert_no_canary_in_output(&ended.with_code(0), "a watcher");
+    assert_no_canary_in_state(&scene);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn commands_show_no_secret() {
         &["test-webhook", "--verbose"],
     ] {
         let ended = scene.run(arguments).with_code(0);
-        assert_silent(&ended, &arguments.join(" "));
+        assert_no_canary_in_output(&ended, &arguments.join(" "));
     }
     scene.api.add_fault(Fault::always(Effect::RetCode {
         code: 172,
@@ -190,12 +190,12 @@ fn commands_show_no_secret() {
     for arguments in [&["check", "--online"][..], &["query"], &["test-webhook"]] {
         let ended = scene.run(arguments);
         assert_ne!(ended.code, Some(0), "{ended}");
-        assert_silent(&ended, &arguments.join(" "));
+        assert_no_canary_in_output(&ended, &arguments.join(" "));
     }
 }
 
 #[test]
-fn a_wrong_config_shows_no_secret() {
+fn errors_of_an_invalid_config_show_no_secret() {
     let scene = scene();
     let text = fs::read_to_string(scene.config_path()).unwrap();
     for wrong in [
@@ -210,6 +210,6 @@ fn a_wrong_config_shows_no_secret() {
     ] {
         scene.write_config(&wrong);
         let ended = scene.run(&["check"]).with_code(78);
-        assert_silent(&ended, "check");
+        assert_no_canary_in_output(&ended, "check");
     }
 }

@@ -1,5 +1,5 @@
-//! What the program holds on to: file descriptors, threads and memory, over many polls and deliveries, and before a large
-//! backlog. The kernel is asked, not the program.
+//! File descriptors, threads and memory of the program over many polls and deliveries, and with a large backlog, as the
+//! kernel counts them.
 
 use std::fmt;
 use std::fs;
@@ -9,19 +9,19 @@ use ucdn_simulator::{HttpResponse, Script, Sending, Step, TaskSpec};
 
 use crate::harness::{ConfigText, Program, Receiver, Scene, Stopwatch, pause, task};
 
-/// One look at a process.
+/// Resources of a process at one time.
 #[derive(Clone, Copy, Debug, Default)]
-struct Look {
+struct ProcessUsage {
     descriptors: usize,
     threads: usize,
-    /// Of its own, in KiB: heap and stacks, without the program's text and the journal's index, which are files.
+    /// Anonymous memory in KiB: heap and stacks, without mapped files.
     private: usize,
-    /// All that is in memory, in KiB.
+    /// Resident memory in KiB.
     resident: usize,
 }
 
-impl Look {
-    fn at(program: &Program) -> Self {
+impl ProcessUsage {
+    fn of(program: &Program) -> Self {
         let process = format!("/proc/{}", program.id());
         let count = |room: &str| fs::read_dir(format!("{process}/{room}")).unwrap().count();
         let status = fs::read_to_string(format!("{process}/status")).unwrap();
@@ -40,16 +40,16 @@ impl Look {
         }
     }
 
-    /// The most of each, over some time: a single look meets more or fewer calls under way.
-    fn most(program: &Program, looks: u32) -> Self {
+    /// The maximum of each over some samples, because the number of requests in flight varies.
+    fn max_of(program: &Program, samples: u32) -> Self {
         let mut most = Self::default();
-        for _ in 0..looks {
-            let look = Self::at(program);
+        for _ in 0..samples {
+            let usage = Self::of(program);
             most = Self {
-                descriptors: most.descriptors.max(look.descriptors),
-                threads: most.threads.max(look.threads),
-                private: most.private.max(look.private),
-                resident: most.resident.max(look.resident),
+                descriptors: most.descriptors.max(usage.descriptors),
+                threads: most.threads.max(usage.threads),
+                private: most.private.max(usage.private),
+                resident: most.resident.max(usage.resident),
             };
             pause(Duration::from_millis(10));
         }
@@ -57,7 +57,7 @@ impl Look {
     }
 }
 
-impl fmt::Display for Look {
+impl fmt::Display for ProcessUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             descriptors,
@@ -72,7 +72,7 @@ impl fmt::Display for Look {
     }
 }
 
-/// Every target sees every change, so each becomes an event a target.
+/// Targets that all see every change, so each change becomes one event per target.
 fn targets(config: ConfigText, count: usize) -> ConfigText {
     (0..count).fold(config, |config, n| {
         config.text(&format!("targets.t{n}"), "project_id", &format!("org-{n}"))
@@ -97,7 +97,7 @@ fn delivered(receivers: &[Receiver]) -> usize {
     receivers.iter().map(|it| it.delivery_count()).sum()
 }
 
-/// Lets a task change as often as the deliveries of the change before are made. Returns how many polls there were.
+/// Changes a task whenever deliveries lag behind the goal. Returns the number of polls.
 fn change_until(scene: &Scene, receivers: &[Receiver], deliveries: usize, polls: u64) -> u64 {
     let begun = scene.api.request_count();
     let goal = delivered(receivers) + deliveries;
@@ -106,7 +106,7 @@ fn change_until(scene: &Scene, receivers: &[Receiver], deliveries: usize, polls:
         if delivered(receivers) < goal {
             assert!(scene.api.change_task("t", status(words.next().unwrap())));
         }
-        // Whatever a poll misses of it is no event: transitions are samples.
+        // A change that no poll observes is no event.
         pause(Duration::from_millis(20));
     }
     scene.api.request_count() - begun
@@ -115,7 +115,7 @@ fn change_until(scene: &Scene, receivers: &[Receiver], deliveries: usize, polls:
 #[test]
 fn descriptors_and_threads_do_not_grow_with_polls_and_deliveries() {
     let receivers = [Receiver::start(), Receiver::start()];
-    // A connection of every other request is broken: those are the ones that leak.
+    // Every fourth connection is reset, because broken connections are the likely leaks.
     let broken = (0..200).map(|n| match n % 4 {
         0 => HttpResponse::status(0).sent(Sending::Reset),
         _ => HttpResponse::status(200),
@@ -130,10 +130,10 @@ fn descriptors_and_threads_do_not_grow_with_polls_and_deliveries() {
     scene.api.add_task(task("t"));
     let mut watcher = scene.watch();
     change_until(&scene, &receivers, 20, 20);
-    let before = Look::most(&watcher, 50);
+    let before = ProcessUsage::max_of(&watcher, 50);
     change_until(&scene, &receivers, 200, 200);
-    let after = Look::most(&watcher, 50);
-    // One leaked at each poll or delivery would make it hundreds.
+    let after = ProcessUsage::max_of(&watcher, 50);
+    // One leak per poll or delivery would add hundreds.
     assert!(
         after.descriptors <= before.descriptors + 8,
         "{before}; {after}"
@@ -144,7 +144,7 @@ fn descriptors_and_threads_do_not_grow_with_polls_and_deliveries() {
 
 #[test]
 #[ignore = "long: ten thousand polls take minutes"]
-fn ten_thousand_polls_and_a_hundred_thousand_deliveries_leave_nothing_behind() {
+fn ten_thousand_polls_and_a_hundred_thousand_deliveries_leak_nothing() {
     const POLLS: u64 = 10_000;
     const DELIVERIES: usize = 100_000;
     let receivers: Vec<Receiver> = (0..4).map(|_| Receiver::start()).collect();
@@ -158,9 +158,9 @@ fn ten_thousand_polls_and_a_hundred_thousand_deliveries_leave_nothing_behind() {
     let mut watcher = scene.start(&["-q"], &[]);
     let watch = Stopwatch::start();
     let warm_up = change_until(&scene, &receivers, DELIVERIES / 10, POLLS / 10);
-    let before = Look::most(&watcher, 100);
+    let before = ProcessUsage::max_of(&watcher, 100);
     let polls = change_until(&scene, &receivers, DELIVERIES, POLLS);
-    let after = Look::most(&watcher, 100);
+    let after = ProcessUsage::max_of(&watcher, 100);
     println!(
         "after {warm_up} polls: {before}\nafter {polls} more and {} deliveries, {} s: {after}",
         delivered(&receivers),
@@ -174,16 +174,16 @@ fn ten_thousand_polls_and_a_hundred_thousand_deliveries_leave_nothing_behind() {
 
 #[test]
 #[ignore = "long: a hundred thousand events take a while"]
-fn memory_does_not_grow_with_what_a_dead_receiver_is_owed() {
+fn memory_does_not_grow_with_the_backlog_of_a_dead_receiver() {
     let small = with_backlog(1_000);
     let large = with_backlog(100_000);
-    println!("with 1,000 events owed: {small}\nwith 100,000 events owed: {large}");
+    println!("with 1,000 pending events: {small}\nwith 100,000 pending events: {large}");
     // SQLite's two page caches fill up: 2 MiB each.
     assert!(large.private < small.private + 5 * 1024);
 }
 
-/// Watches with so many events owed to a receiver that is down, in a process that has just begun.
-fn with_backlog(events: usize) -> Look {
+/// Resources of a fresh process with this many events pending for a receiver that is down.
+fn with_backlog(events: usize) -> ProcessUsage {
     let scene = Scene::with(|config| {
         config
             .text("poll", "first_run", "all")
@@ -193,7 +193,7 @@ fn with_backlog(events: usize) -> Look {
     let now = scene.api.now_seconds();
     let mut left = events;
     while left > 0 {
-        // A run that takes all of them at once would try the patience of whoever waits for it.
+        // In portions, because one run with all of them would exceed the wait of the harness.
         let some = left.min(5_000);
         for n in left - some..left {
             let url = format!("http://example.com/{n}");
@@ -206,7 +206,7 @@ fn with_backlog(events: usize) -> Look {
     }
     let mut watcher = scene.start(&["-q"], &[]);
     scene.wait_for_polls(20);
-    let look = Look::most(&watcher, 100);
+    let usage = ProcessUsage::max_of(&watcher, 100);
     watcher.stop().0.with_code(0);
-    look
+    usage
 }

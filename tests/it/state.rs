@@ -304,6 +304,13 @@ fn what_is_no_file_is_refused_at_once() {
         let ended = scene.once().with_code(74);
         let names_it = ended.stderr.contains(place.to_str().unwrap());
         assert!(names_it, "{what}: {ended}");
+        if what != "link to nothing" {
+            let checked = scene.run(&["check"]);
+            assert!(
+                checked.stderr.contains("expected a regular file"),
+                "{what}: {checked}"
+            );
+        }
         if fs::symlink_metadata(&place).unwrap().is_dir() {
             fs::remove_dir(&place).unwrap();
         } else {

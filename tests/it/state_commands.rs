@@ -1,4 +1,4 @@
-//! The commands that look into the state, and order about its outbox: `tasks`, `events`, `deliveries`.
+//! The commands that read the state and change its outbox: `tasks`, `events`, `deliveries`.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use ucdn_simulator::HttpResponse;
 
 use crate::harness::{ConfigText, Ended, Scene, eventually, task};
 
-/// A state with two tasks: `good` succeeded, `bad` failed; of each there are two events.
+/// A state with two tasks, of which `good` succeeded and `bad` failed. Each has two events.
 fn watched(change: impl FnOnce(ConfigText) -> ConfigText) -> Scene {
     let scene = Scene::with(change);
     for id in ["good", "bad"] {
@@ -27,7 +27,7 @@ fn json(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended}"))
 }
 
-/// The words of the column, top to bottom, without its header.
+/// The first column, without its header.
 fn first_words(ended: &Ended) -> Vec<&str> {
     let lines = ended.stdout.lines().skip(1);
     lines
@@ -36,7 +36,7 @@ fn first_words(ended: &Ended) -> Vec<&str> {
 }
 
 #[test]
-fn tasks_lists_what_the_state_knows_in_a_line_each() {
+fn tasks_prints_one_line_per_task() {
     let scene = watched(usual);
     let before = scene.api.request_count();
     let ended = scene.run(&["tasks"]).with_code(0);
@@ -96,7 +96,7 @@ fn tasks_are_filtered() {
 }
 
 #[test]
-fn one_task_is_shown_with_its_urls_and_its_history() {
+fn one_task_is_shown_with_its_urls_and_events() {
     let scene = watched(usual);
     let ended = scene.run(&["tasks", "bad"]).with_code(0);
     for word in [
@@ -119,7 +119,7 @@ fn one_task_is_shown_with_its_urls_and_its_history() {
 }
 
 #[test]
-fn events_come_as_they_happened_and_are_filtered() {
+fn events_are_listed_oldest_first_and_filtered() {
     let scene = watched(usual);
     let ended = scene.run(&["events"]).with_code(0);
     assert_eq!(first_words(&ended), ["1", "2", "3", "4"]);
@@ -175,9 +175,9 @@ fn events_are_followed_while_the_watcher_runs() {
     assert!(text.printed().lines().all(|line| line.contains("task.")));
 }
 
-/// As after damage: the watcher sets the file aside, and its sequences begin anew.
+/// The watcher sets a damaged state aside; sequence numbers then start again.
 #[test]
-fn events_are_followed_into_a_state_that_was_begun_anew() {
+fn following_continues_with_a_new_state() {
     let scene = watched(usual);
     let following = scene.start(&["events", "--follow"], &[]);
     eventually("the events so far", || {
@@ -196,7 +196,7 @@ fn events_are_followed_into_a_state_that_was_begun_anew() {
 }
 
 #[test]
-fn a_dead_delivery_is_shown_and_can_be_made_again_while_the_watcher_runs() {
+fn a_dead_delivery_is_shown_and_can_be_retried_while_the_watcher_runs() {
     let scene = Scene::new();
     scene.hook.answer_next([HttpResponse::status(400)]);
     scene.api.add_task(task("t"));
@@ -218,7 +218,7 @@ fn a_dead_delivery_is_shown_and_can_be_made_again_while_the_watcher_runs() {
 }
 
 #[test]
-fn dead_deliveries_are_dropped_and_pending_ones_only_if_asked_for() {
+fn drop_deletes_dead_deliveries_and_pending_ones_only_with_an_option() {
     let scene = Scene::new();
     scene
         .hook
@@ -256,7 +256,7 @@ fn dead_deliveries_are_dropped_and_pending_ones_only_if_asked_for() {
 }
 
 #[test]
-fn orders_need_to_be_told_which_deliveries_they_mean() {
+fn retry_and_drop_require_a_selection_of_deliveries() {
     let scene = watched(usual);
     for wrong in [
         &["retry"][..],
@@ -274,7 +274,7 @@ fn orders_need_to_be_told_which_deliveries_they_mean() {
 }
 
 #[test]
-fn what_a_removed_webhook_is_owed_can_only_be_dropped() {
+fn deliveries_to_a_removed_webhook_can_only_be_dropped() {
     let scene = Scene::new();
     scene.hook.answer_next([HttpResponse::status(400)]);
     scene.api.add_task(task("t"));
@@ -296,9 +296,9 @@ fn what_a_removed_webhook_is_owed_can_only_be_dropped() {
     assert_eq!(ended.stdout, "1 delivery dropped\n");
 }
 
-/// Where systemd hands out the credentials, an operator's shell has none of them.
+/// An operator's shell lacks the credentials that systemd gives the service.
 #[test]
-fn the_state_is_shown_without_the_keys_and_the_url() {
+fn the_state_is_readable_without_the_configs_secrets() {
     let scene = watched(usual);
     scene.configure(|config| {
         config
@@ -318,7 +318,7 @@ fn the_state_is_shown_without_the_keys_and_the_url() {
 }
 
 #[test]
-fn a_state_that_is_missing_or_damaged_ends_with_74_and_stays_as_it_was() {
+fn a_missing_or_damaged_state_ends_with_74_and_is_not_changed() {
     let scene = Scene::new();
     for command in [
         &["tasks"][..],
@@ -340,7 +340,7 @@ fn a_state_that_is_missing_or_damaged_ends_with_74_and_stays_as_it_was() {
 }
 
 #[test]
-fn what_comes_from_outside_steers_no_terminal() {
+fn control_characters_from_outside_are_escaped() {
     let scene = Scene::new();
     let id = "t\u{1b}[2J\n\u{202e}x";
     scene.api.add_task(task(id));

@@ -1,4 +1,4 @@
-//! What becomes of a task at the API, and the events that tell of it: types, order and fields.
+//! Transitions of tasks at the API and their events: types, order and fields.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::harness::{Scene, eventually, only, seconds_ago, task, types};
 
 #[test]
 fn a_task_is_followed_from_wait_to_failure() {
-    // Its clock is years behind ours, so the API's counts.
+    // The API's clock is years behind, so times in events must come from it.
     let scene = Scene::with(|config| config.text("poll", "retention", "3000d"));
     scene.api.set_now_seconds(1_700_000_000);
     scene.api.freeze();
@@ -55,7 +55,7 @@ fn a_task_is_followed_from_wait_to_failure() {
 }
 
 #[test]
-fn nothing_is_told_twice_over_many_polls() {
+fn no_event_is_repeated_over_many_polls() {
     let scene = Scene::new();
     for id in ["a", "b", "c"] {
         scene.api.add_task(task(id));
@@ -85,7 +85,7 @@ fn nothing_is_told_twice_over_many_polls() {
 }
 
 #[test]
-fn a_status_may_go_back_from_its_end() {
+fn a_finished_task_may_change_again() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.news();
@@ -102,7 +102,7 @@ fn a_status_may_go_back_from_its_end() {
 }
 
 #[test]
-fn a_word_that_nobody_knows_is_kept() {
+fn an_unknown_status_word_is_kept() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.news();
@@ -117,7 +117,7 @@ fn a_word_that_nobody_knows_is_kept() {
 }
 
 #[test]
-fn a_url_that_fails_while_the_task_goes_on_is_told() {
+fn a_url_that_fails_while_the_task_continues_is_reported() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.change("t", "process");
@@ -136,7 +136,7 @@ fn a_url_that_fails_while_the_task_goes_on_is_told() {
 }
 
 #[test]
-fn a_url_that_succeeds_while_the_task_goes_on_is_progress() {
+fn a_url_that_succeeds_while_the_task_continues_is_progress() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.change("t", "process");
@@ -168,7 +168,7 @@ fn a_task_that_is_not_finished_in_time_is_stalled_once() {
 }
 
 #[test]
-fn a_task_seen_only_at_its_end_is_told_at_first_sight() {
+fn a_task_that_is_first_seen_finished_is_reported() {
     let scene = Scene::new();
     scene.once().with_code(0);
     scene.api.add_task(task("t"));
@@ -179,7 +179,7 @@ fn a_task_seen_only_at_its_end_is_told_at_first_sight() {
 }
 
 #[test]
-fn a_url_that_stands_twice_in_a_task_counts_once() {
+fn a_url_listed_twice_in_a_task_counts_once() {
     let scene = Scene::new();
     let urls = [
         "http://example.com/a",
@@ -201,7 +201,7 @@ fn a_url_that_stands_twice_in_a_task_counts_once() {
 }
 
 #[test]
-fn of_many_changes_a_hundred_are_told_failures_first_and_the_rest_counted() {
+fn an_event_lists_a_hundred_changes_failures_first_and_counts_the_rest() {
     let scene = Scene::new();
     let urls: Vec<String> = (0..150)
         .map(|n| format!("http://example.com/{n}"))
@@ -227,7 +227,7 @@ fn of_many_changes_a_hundred_are_told_failures_first_and_the_rest_counted() {
 }
 
 #[test]
-fn lists_in_odd_shapes_and_numbers_as_strings_change_nothing() {
+fn odd_list_shapes_and_numbers_as_strings_cause_no_event() {
     use ucdn_simulator::{KeyCase, NumberShape, Presence, Unfinished};
     let scene = Scene::new();
     scene.api.add_task(task("t"));
@@ -254,7 +254,7 @@ fn lists_in_odd_shapes_and_numbers_as_strings_change_nothing() {
 }
 
 #[test]
-fn prefetch_tasks_are_told_as_such() {
+fn prefetch_tasks_are_reported_as_such() {
     let scene = Scene::with(|config| config.text("targets.shop", "tasks", "prefetch"));
     scene.api.add_task(task("r"));
     scene.api.add_task(task("p").prefetch());
@@ -264,7 +264,7 @@ fn prefetch_tasks_are_told_as_such() {
 }
 
 #[test]
-fn failing_polls_are_told_once_and_so_is_their_end_over_many_runs() {
+fn failing_polls_and_their_recovery_are_reported_once_over_many_runs() {
     let scene = Scene::with(|config| config.set("poll", "fail_after", 3));
     scene.once().with_code(0);
     scene.api.add_fault(Fault::always(Effect::RetCode {
@@ -293,7 +293,7 @@ fn failing_polls_are_told_once_and_so_is_their_end_over_many_runs() {
 }
 
 #[test]
-fn a_watcher_tells_once_that_polls_fail_and_goes_on() {
+fn a_daemon_reports_failing_polls_once_and_continues() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
     let mut watcher = scene.watch();
     scene.wait_for_polls(2);
@@ -308,7 +308,7 @@ fn a_watcher_tells_once_that_polls_fail_and_goes_on() {
 }
 
 #[test]
-fn a_task_submitted_through_the_api_is_told_to_its_end() {
+fn a_task_is_reported_until_its_end() {
     let scene = Scene::with(|config| config.text("poll", "interval", "100ms"));
     let step = Duration::from_millis(700);
     scene.api.add_task(TaskSpec::new(

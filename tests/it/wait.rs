@@ -1,4 +1,4 @@
-//! `wait`: what a deploy script calls. With a config and without; how it ends, and what it says.
+//! `wait`: with and without a config, each exit code, output and progress.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use crate::harness::{Ended, Program, Scene, eventually, seconds_ago, task};
 
 const QUICK: [&str; 2] = ["--interval", "100ms"];
 
-/// Without config and state: keys from the environment, the endpoint from a flag.
+/// Starts `wait` without config and state: keys from the environment, the endpoint from an option.
 fn start(scene: &Scene, arguments: &[&str]) -> Program {
     let keys: [(&str, OsString); 2] = [
         ("UCDN_PUBLIC_KEY", scene.api.public_key().into()),
@@ -44,7 +44,7 @@ fn wait_for(scene: &Scene, requests: u64) {
 }
 
 #[test]
-fn it_waits_until_all_tasks_have_succeeded() {
+fn the_wait_ends_when_all_tasks_have_succeeded() {
     let scene = Scene::new();
     for id in ["a", "b"] {
         scene.api.add_task(task(id));
@@ -189,7 +189,7 @@ fn a_task_that_is_not_listed_yet_is_waited_for() {
 }
 
 #[test]
-fn faults_that_may_pass_are_outlived_and_told_once() {
+fn transient_errors_are_retried_and_reported_once() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.change("t", "success");
@@ -216,7 +216,7 @@ fn faults_that_may_pass_are_outlived_and_told_once() {
 }
 
 #[test]
-fn what_will_not_pass_by_itself_ends_with_69_at_once() {
+fn a_permanent_error_ends_with_69_at_once() {
     let scene = Scene::new();
     let keys = [
         ("UCDN_PUBLIC_KEY", scene.api.public_key().into()),
@@ -229,7 +229,7 @@ fn what_will_not_pass_by_itself_ends_with_69_at_once() {
 }
 
 #[test]
-fn a_server_that_ignores_ids_or_keeps_to_windows_is_understood() {
+fn a_server_that_ignores_ids_or_limits_windows_is_supported() {
     let day = 24 * 60 * 60;
     for (task_id, max_window) in [
         (TaskIdRule::Ignored, MaxWindow::Unlimited),
@@ -261,9 +261,9 @@ fn a_server_that_ignores_ids_or_keeps_to_windows_is_understood() {
     }
 }
 
-/// The list is all that such a server has: it is not to be read to its end again and again.
+/// Such a server returns the whole list. `wait` must not read a month of it each time.
 #[test]
-fn a_server_that_ignores_ids_is_not_asked_for_all_of_the_month_each_time() {
+fn after_the_first_lookup_a_server_that_ignores_ids_gets_a_short_window() {
     let scene = with_options(Options {
         task_id: TaskIdRule::Ignored,
         ..Options::default()
@@ -290,7 +290,7 @@ fn a_server_that_ignores_ids_is_not_asked_for_all_of_the_month_each_time() {
 }
 
 #[test]
-fn many_tasks_are_asked_for_a_few_at_a_time() {
+fn many_tasks_are_looked_up_in_several_requests() {
     let scene = Scene::new();
     let ids: Vec<String> = (0..45).map(|number| format!("t-{number}")).collect();
     for id in &ids {
@@ -311,7 +311,7 @@ fn many_tasks_are_asked_for_a_few_at_a_time() {
 }
 
 #[test]
-fn with_a_config_the_targets_account_and_list_are_asked() {
+fn with_a_config_the_targets_account_and_list_are_used() {
     let scene = Scene::with(|config| {
         config
             .table("targets.warm")
@@ -363,7 +363,7 @@ fn every_flag_reaches_the_api() {
 }
 
 #[test]
-fn without_keys_it_says_where_they_could_come_from() {
+fn without_keys_the_error_says_where_to_set_them() {
     let ended = Program::start(&["wait", "t"], &[]).wait().with_code(78);
     assert!(ended.stderr.contains("UCDN_PUBLIC_KEY"), "{ended}");
     let only_one = [("UCDN_PUBLIC_KEY", "s3cret".into())];
@@ -380,7 +380,7 @@ fn without_keys_it_says_where_they_could_come_from() {
 }
 
 #[test]
-fn a_signal_ends_it_with_what_is_usual_and_the_state_as_it_is() {
+fn a_signal_ends_the_wait_with_128_plus_its_number_and_each_tasks_last_status() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let scene = Scene::new();
         scene.api.add_task(task("t"));

@@ -24,7 +24,7 @@ enum Expected {
 
 /// The only row of the outbox.
 #[derive(Debug)]
-struct DeliveryRow {
+struct StoredDelivery {
     state: String,
     attempts: u32,
     /// From the last attempt to the next, in seconds.
@@ -33,13 +33,13 @@ struct DeliveryRow {
 }
 
 /// Reads a copy of the state, so that the state is not changed.
-fn delivery_row(scene: &Scene) -> DeliveryRow {
+fn delivery_row(scene: &Scene) -> StoredDelivery {
     let copy = scene.folder().join("copy.db");
     std::fs::copy(scene.state_path(), &copy).unwrap();
     let state = Connection::open_with_flags(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let sql = "SELECT state, attempts, next_attempt - last_attempt, last_answer FROM delivery";
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(DeliveryRow {
+        Ok(StoredDelivery {
             state: row.get(0)?,
             attempts: row.get(1)?,
             delay: row.get(2)?,

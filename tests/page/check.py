@@ -165,7 +165,7 @@ def the_page_refreshes_in_place(browser, scene):
     tab = browser.tab()
     tab.open(scene.url)
     tab.run("document.querySelector('ul.tasks details').open = true; document.querySelector('ul.tasks summary').focus(); window.mark = 1")
-    scene.control("tasks", [dict(id="brand-new", urls=["https://cdn.example.com/new"], script=[])])
+    scene.control("tasks", [dict(id="brand-new", urls=["https://cdn.example.com/new"], script="wait")])
     eventually("the new task on the page", lambda: tab.run("document.body.textContent.includes('brand-new')"))
     equal(tab.run("window.mark"), 1, "the page was not loaded anew")
     assert tab.run("document.querySelector('ul.tasks details').open"), "what was open was closed"

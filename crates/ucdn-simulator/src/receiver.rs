@@ -25,6 +25,7 @@ struct ReceiverState {
     clock: SimulatedClock,
     next: VecDeque<HttpResponse>,
     usual: HttpResponse,
+    rejected_text: Option<String>,
     deliveries: Vec<Delivery>,
 }
 
@@ -53,6 +54,7 @@ impl StubReceiver {
             clock: SimulatedClock::start(),
             next: VecDeque::new(),
             usual: HttpResponse::status(204),
+            rejected_text: None,
             deliveries: Vec::new(),
         }));
         let shared = Arc::clone(&state);
@@ -76,10 +78,16 @@ impl StubReceiver {
         self.state.lock().usual = response;
     }
 
+    /// Answers 400 to each request whose body contains this text, whatever else is set.
+    pub fn reject_bodies_with(&self, text: &str) {
+        self.state.lock().rejected_text = Some(text.to_owned());
+    }
+
     /// Answers all requests with 204, from the next one on.
     pub fn accept_all(&self) {
         let mut state = self.state.lock();
         state.next.clear();
+        state.rejected_text = None;
         state.usual = HttpResponse::status(204);
     }
 
@@ -115,7 +123,15 @@ impl StubReceiver {
 
 impl ReceiverState {
     fn receive(&mut self, request: HttpRequest) -> HttpResponse {
-        let response = self.next.pop_front().unwrap_or_else(|| self.usual.clone());
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let mut response = self.next.pop_front().unwrap_or_else(|| self.usual.clone());
+        if self
+            .rejected_text
+            .as_ref()
+            .is_some_and(|text| body.contains(text))
+        {
+            response = HttpResponse::status(400);
+        }
         self.deliveries.push(Delivery {
             at: self.clock.elapsed(),
             path: match request.query.as_str() {
@@ -124,7 +140,7 @@ impl ReceiverState {
             },
             method: request.method,
             headers: request.headers,
-            body: String::from_utf8_lossy(&request.body).into_owned(),
+            body,
             answered: response.status,
         });
         response

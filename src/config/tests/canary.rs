@@ -1,4 +1,4 @@
-//! No secret shows, whatever goes wrong around it.
+//! No error, warning or debug output shows a secret.
 
 use super::Folder;
 use crate::config::load;
@@ -111,7 +111,7 @@ fn is_read_whole(value: &str) -> bool {
 }
 
 #[test]
-fn the_environment_prints_its_names_alone() {
+fn the_environment_prints_only_names() {
     let folder = Folder::with(&[]).variable("TOKEN", CANARY);
     let variables = folder.environment.iter();
     let environment: crate::config::Environment = variables

@@ -1,4 +1,4 @@
-//! The example that ships with the program.
+//! `config.example.toml`: valid, complete, and without unknown keys.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,11 +7,11 @@ use super::Folder;
 
 const EXAMPLE: &str = include_str!("../../../config.example.toml");
 
-/// Keys and tables that the code does not ask for by a name that can be found in it.
+/// Tables that must have a header in the example.
 const OTHERS: [&str; 4] = ["[poll]", "[http]", "[metrics]", "[heartbeat]"];
 
-/// The keys that the code asks for, taken from its own text: none can be forgotten here.
-fn asked_for() -> BTreeSet<String> {
+/// The keys that the code reads, found in its source text, so that this test needs no list of its own.
+fn keys_in_source() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
     let mut keys = BTreeSet::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -54,10 +54,10 @@ fn the_example_is_valid_as_shipped() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let keys = asked_for();
+    let keys = keys_in_source();
     assert!(keys.len() > 30, "{keys:?}");
     for key in keys.iter().map(String::as_str).chain(OTHERS) {
-        // A table of its own, with its heading checked below.
+        // Tables, whose headers are checked above.
         if ["poll", "webhooks", "http", "metrics", "heartbeat"].contains(&key) {
             continue;
         }
@@ -77,7 +77,7 @@ fn the_example_shows_every_key() {
 fn every_key_that_the_example_comments_out_is_known_where_it_stands() {
     let lines: Vec<&str> = EXAMPLE
         .lines()
-        // The head's own examples are of no table.
+        // The examples at the top belong to no table.
         .skip_while(|line| !line.starts_with("state"))
         .map(|line| {
             let bare = line.strip_prefix("# ").unwrap_or(line);

@@ -1,4 +1,4 @@
-//! `format`, and the keys that belong to some formats alone.
+//! `format`, and the keys that only some formats have.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn format(text: &str) -> Format {
 }
 
 #[test]
-fn every_format_of_the_contract_is_there() {
+fn every_format_is_accepted() {
     assert_eq!(format("format = 'json'"), Format::Json);
     assert_eq!(format("format = 'cloudevents'"), Format::CloudEvents);
     let expected = Alerts {
@@ -43,7 +43,7 @@ fn every_format_of_the_contract_is_there() {
 }
 
 #[test]
-fn the_keys_of_formats_are_read() {
+fn keys_of_a_format_are_read() {
     let text = "format = 'feishu'\ntitle = 'CDN 告警'\nlanguage = 'zh'\nlink = 'https://status.example.com/#/ucdn'";
     let Format::Chat(chat) = format(text) else {
         panic!("no chat");
@@ -99,7 +99,7 @@ fn a_key_of_another_format_is_refused() {
 }
 
 #[test]
-fn all_keys_that_have_no_place_are_reported_at_once() {
+fn all_keys_of_other_formats_are_reported() {
     let text = "title = 'x'\nlink = 'y'\nlabels = {}\nsecret = 'z'\n";
     let errors = Folder::with(&[WEBHOOK_LAST, text]).errors();
     assert_eq!(errors.len(), 3, "{errors:#?}");
@@ -145,7 +145,7 @@ fn a_wrong_value_says_what_was_expected() {
 }
 
 #[test]
-fn a_secret_is_taken_only_where_something_is_signed_with_it() {
+fn a_secret_is_accepted_only_by_formats_that_sign() {
     for word in ["slack", "wecom"] {
         let text = format!("format = '{word}'\nsecret = 'x'");
         assert_errors(

@@ -1,4 +1,4 @@
-//! Whom the outside is told by: `[http]`, `[metrics]`, `[heartbeat]`.
+//! `[http]`, `[metrics]` and `[heartbeat]`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::{Folder, TARGET_LAST, assert_errors};
 use crate::config::AllowedHosts;
 
 #[test]
-fn nobody_is_told_anything_unless_the_config_says_so() {
+fn listener_textfile_and_heartbeat_are_off_by_default() {
     let config = Folder::with(&[TARGET_LAST, "[http]\n[metrics]\n[heartbeat]\n"]).config();
     assert_eq!(
         (config.http, config.textfile, config.heartbeat),
@@ -16,7 +16,7 @@ fn nobody_is_told_anything_unless_the_config_says_so() {
 }
 
 #[test]
-fn loopback_may_be_listened_to_and_every_other_address_takes_a_word() {
+fn an_address_that_is_not_loopback_needs_allow_remote() {
     let refused = "7:1: http.listen: expected a loopback address such as 127.0.0.1, because every machine that can \
                    connect to another address could read the URLs of all tasks; to allow that, set allow_remote = true";
     let no_address = "7:1: http.listen: expected an IP address and a port such as \"127.0.0.1:9655\", or \"[::1]:9655\"";
@@ -72,7 +72,7 @@ fn loopback_may_be_listened_to_and_every_other_address_takes_a_word() {
 }
 
 #[test]
-fn what_has_no_effect_is_warned_of() {
+fn a_key_without_effect_is_warned_of() {
     for (text, warning) in [
         (
             "[http]\nallow_remote = true",
@@ -97,7 +97,7 @@ fn what_has_no_effect_is_warned_of() {
 }
 
 #[test]
-fn the_textfile_is_found_from_the_configs_folder() {
+fn the_textfile_path_starts_at_the_configs_folder() {
     let folder = Folder::with(&[TARGET_LAST, "[metrics]\ntextfile = 'm/ucdn_watch.prom'"]);
     assert_eq!(
         folder.config().textfile,
@@ -119,7 +119,7 @@ fn the_textfile_is_found_from_the_configs_folder() {
 }
 
 #[test]
-fn the_heartbeats_url_is_a_secret_and_its_calls_are_set_up_like_any_other() {
+fn the_heartbeats_url_is_a_secret_and_its_http_settings_are_read() {
     let text = "[heartbeat]\nurl = { env = 'BEAT' }\ntimeout = '3s'\nheaders = { x-token = 'token-CANARY' }";
     let folder =
         Folder::with(&[TARGET_LAST, text]).variable("BEAT", "https://h.example.com/CANARY");

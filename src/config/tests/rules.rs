@@ -1,4 +1,4 @@
-//! Defaults, and what keys mean together.
+//! Defaults, and rules between keys.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn what_is_not_given_has_the_contracts_default() {
+fn keys_that_are_not_set_have_their_defaults() {
     let config = Folder::with(&[WEBHOOK_LAST]).config();
     assert_eq!(config.retention, seconds(30 * DAY));
     let target = &config.targets[&TargetName::from("main")];
@@ -46,7 +46,7 @@ fn what_is_not_given_has_the_contracts_default() {
 }
 
 #[test]
-fn a_targets_own_keys_lie_over_poll_and_touch_no_other_target() {
+fn a_targets_keys_override_poll_for_that_target_only() {
     let text = "\
 interval = '30s'
 first_run = 'all'
@@ -69,7 +69,7 @@ first_run = 'failures'
 }
 
 #[test]
-fn active_interval_follows_a_short_interval_unless_it_is_given() {
+fn the_default_active_interval_is_at_most_interval() {
     for (text, expected) in [
         ("interval = '5s'", 5),
         ("interval = '15s'", 15),
@@ -135,7 +135,7 @@ fn lookback_is_at_most_retention() {
 }
 
 #[test]
-fn an_account_must_be_named_where_there_are_several() {
+fn a_target_must_name_its_account_if_there_are_several() {
     let second = "[accounts.two]\npublic_key = 'a'\nprivate_key = 'b'\n";
     assert_errors(
         TARGET_LAST,
@@ -150,7 +150,7 @@ fn an_account_must_be_named_where_there_are_several() {
 }
 
 #[test]
-fn a_webhooks_targets_exist() {
+fn a_webhook_may_only_name_existing_targets() {
     assert_errors(
         WEBHOOK_LAST,
         &[(
@@ -164,14 +164,14 @@ fn a_webhooks_targets_exist() {
 }
 
 #[test]
-fn a_target_that_is_wrong_in_itself_is_still_known_by_name() {
+fn a_webhook_may_name_a_target_that_has_errors() {
     let text = "targets = ['broken']\n[targets.broken]\ntasks = 1";
     let expected = "10:1: targets.broken.tasks: expected a string, found a whole number";
     assert_errors(WEBHOOK_LAST, &[(text, expected)]);
 }
 
 #[test]
-fn headers_are_sendable_and_not_the_programs_own() {
+fn headers_are_valid_and_not_set_by_the_program() {
     assert_errors(
         ACCOUNT_LAST,
         &[
@@ -205,7 +205,7 @@ fn headers_are_sendable_and_not_the_programs_own() {
 }
 
 #[test]
-fn urls_and_proxies_are_checked_and_not_quoted() {
+fn urls_and_proxies_are_validated_and_not_shown() {
     let url = "expected an absolute URL such as https://host/path, with http or https and without user or fragment";
     let proxy = "expected a proxy such as http://[user:password@]host:port, with http or https";
     for value in [
@@ -232,7 +232,7 @@ fn urls_and_proxies_are_checked_and_not_quoted() {
 }
 
 #[test]
-fn the_state_goes_where_it_is_told_or_where_the_environment_says() {
+fn the_state_path_comes_from_the_config_or_the_environment() {
     let rest = TARGET_LAST.split_once('\n').unwrap().1;
     let state = |folder: &Folder| match folder.config().state {
         StateLocation::File(path) => path,
@@ -253,7 +253,7 @@ fn the_state_goes_where_it_is_told_or_where_the_environment_says() {
 }
 
 #[test]
-fn a_state_that_is_neither_a_file_nor_a_database_is_refused() {
+fn a_state_that_is_neither_a_path_nor_a_postgres_url_is_refused() {
     #[cfg(feature = "postgres")]
     let (malformed, url) = (
         "expected a URL such as postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=system",

@@ -1,4 +1,4 @@
-//! Secrets and certificates from wherever they are.
+//! Secrets and certificates from files, variables and credentials.
 
 use super::{ACCOUNT_LAST, Folder, WEBHOOK_LAST, assert_errors};
 use crate::domain::model::{AccountName, WebhookName};
@@ -11,7 +11,7 @@ fn token(folder: &Folder) -> String {
 }
 
 #[test]
-fn a_secret_is_read_from_each_of_its_places_without_its_line_break() {
+fn a_secret_is_read_from_each_source_without_its_line_break() {
     let with = |value: &str| Folder::with(&[ACCOUNT_LAST, "security_token = ", value]);
     assert_eq!(token(&with("'abc'")), "abc");
     assert_eq!(token(&with("\"abc\\n\"")), "abc");
@@ -30,7 +30,7 @@ fn a_secret_is_read_from_each_of_its_places_without_its_line_break() {
     }
 }
 
-/// It was once signed with, and each call refused for its signature.
+/// A line break in a key once made the API refuse every signature.
 #[test]
 fn a_key_of_the_api_has_one_line() {
     for content in ["abc\n\n", "abc\ndef", "\tabc", "abc\r"] {
@@ -50,7 +50,7 @@ fn a_key_of_the_api_has_one_line() {
 }
 
 #[test]
-fn a_credential_is_a_file_of_systemds_folder() {
+fn a_credential_is_a_file_in_the_credentials_directory() {
     let folder = Folder::with(&[ACCOUNT_LAST, "security_token = { credential = 'token' }"]).file(
         "credentials/token",
         b"abc\n",
@@ -69,7 +69,7 @@ fn a_credential_is_a_file_of_systemds_folder() {
 }
 
 #[test]
-fn a_credentials_name_leads_nowhere_else() {
+fn a_credential_name_can_not_leave_its_directory() {
     for (name, expected) in [
         (
             "../x",
@@ -85,7 +85,7 @@ fn a_credentials_name_leads_nowhere_else() {
 }
 
 #[test]
-fn a_secret_that_is_missing_or_empty_is_an_error_that_names_its_place() {
+fn a_missing_or_empty_secret_is_an_error_that_names_its_source() {
     let cases = [
         ("''", "the value is empty"),
         ("\"\\n\"", "the value is empty"),
@@ -147,7 +147,7 @@ fn signing_keys(text: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_signing_key_is_what_whsec_encodes_or_the_texts_own_bytes() {
+fn a_signing_key_is_decoded_whsec_or_plain_text() {
     assert_eq!(signing_keys("secret = 'plain'"), [b"plain"]);
     assert_eq!(signing_keys("secret = 'whsec_AAECAw=='"), [[0, 1, 2, 3]]);
     assert_eq!(
@@ -157,7 +157,7 @@ fn a_signing_key_is_what_whsec_encodes_or_the_texts_own_bytes() {
 }
 
 #[test]
-fn a_signing_key_that_can_not_be_is_an_error() {
+fn an_invalid_signing_key_is_an_error() {
     let list = "webhooks.ops.secret: expected one secret, or a list of two while rotating";
     let base64 = "expected base64 after whsec_";
     assert_errors(
@@ -186,7 +186,7 @@ fn a_signing_key_that_can_not_be_is_an_error() {
 }
 
 #[test]
-fn a_webhooks_url_may_be_kept_elsewhere() {
+fn a_webhooks_url_may_come_from_a_variable() {
     let text = WEBHOOK_LAST.replace("'https://hooks.example.com/ucdn'", "{ env = 'URL' }");
     let folder = Folder::with(&[&text]).variable("URL", "https://h.example.com/token\n");
     let config = folder.config();
@@ -251,9 +251,9 @@ fn a_ca_file_that_no_connection_could_use_is_an_error() {
     }
 }
 
-/// Fuzzing found what a terminal would have obeyed.
+/// Found by fuzzing: control characters reached the terminal.
 #[test]
-fn an_error_is_one_line_whatever_is_named_in_it() {
+fn an_error_is_one_line_with_control_characters_escaped() {
     let folder = Folder::with(&[
         ACCOUNT_LAST,
         "security_token = { env = \"A\\nB\\u001b[2J\" }",

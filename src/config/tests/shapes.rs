@@ -1,4 +1,4 @@
-//! Keys and the shapes of their values.
+//! Unknown keys, wrong types and values out of bounds.
 
 use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST, assert_errors};
 
@@ -52,7 +52,7 @@ fn a_typo_names_the_nearest_key() {
 }
 
 #[test]
-fn a_column_counts_characters_and_a_dotted_key_is_found_in_its_line() {
+fn a_column_counts_characters_and_dotted_keys_have_positions() {
     assert_errors(
         "",
         &[(
@@ -70,7 +70,7 @@ fn a_column_counts_characters_and_a_dotted_key_is_found_in_its_line() {
 }
 
 #[test]
-fn a_value_of_the_wrong_shape_is_named_by_its_shape() {
+fn a_value_of_the_wrong_type_is_named_by_its_type() {
     assert_errors(
         TARGET_LAST,
         &[
@@ -141,7 +141,7 @@ fn a_value_of_the_wrong_shape_is_named_by_its_shape() {
 }
 
 #[test]
-fn a_duration_that_is_none_is_explained() {
+fn an_invalid_duration_is_explained() {
     let expected = "expected a duration such as \"90s\" or \"1h 30m\" (m is minutes, M is months)";
     for (value, explanation) in [
         ("60", ", found a whole number"),
@@ -193,7 +193,7 @@ fn a_duration_has_its_bounds() {
 }
 
 #[test]
-fn a_request_rate_is_a_number_within_reason() {
+fn a_request_rate_has_its_bounds() {
     let expected =
         "6:1: accounts.main.max_requests_per_second: expected a number from 0.001 to 10000";
     for value in ["0", "-1", "inf", "nan", "1e-9", "1e99"] {
@@ -210,7 +210,7 @@ fn a_request_rate_is_a_number_within_reason() {
 }
 
 #[test]
-fn names_are_of_a_sane_set() {
+fn names_have_a_limited_character_set() {
     let rule = "invalid name; use 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`";
     let long = "x".repeat(65);
     for name in ["''", "'a b'", "'ü'", "'a/b'", "\"a\\nb\"", long.as_str()] {
@@ -228,7 +228,7 @@ fn names_are_of_a_sane_set() {
 }
 
 #[test]
-fn all_errors_of_a_file_come_in_one_run_in_its_order() {
+fn one_run_reports_all_errors_in_the_order_of_the_file() {
     let text = "\
 stat = 'x'
 [poll]
@@ -254,7 +254,7 @@ retention = '1d'
 }
 
 #[test]
-fn the_errors_print_as_a_headline_and_a_line_each() {
+fn errors_print_as_a_headline_and_one_line_each() {
     let folder = Folder::with(&["a = 1\nstate = 'x'\naccounts = {}\n[targets.a]"]);
     assert_eq!(
         folder.cut(&folder.load().unwrap_err()),

@@ -1,4 +1,4 @@
-//! What is known of a config without its secrets.
+//! The summary of a config, which needs no secrets.
 
 use crate::config::load_summary;
 use crate::domain::model::{TaskKind, WebhookName};

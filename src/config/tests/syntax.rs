@@ -1,4 +1,4 @@
-//! Files that are no TOML, no text, or no files.
+//! Files that are not valid TOML, not UTF-8, or not files.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::{Folder, TARGET_LAST, assert_errors};
 use crate::config::{Environment, load};
 
 #[test]
-fn a_syntax_error_has_its_place_and_hides_no_other_error() {
+fn a_syntax_error_has_a_position_and_hides_no_other_error() {
     assert_eq!(
         Folder::with(&[
             TARGET_LAST,
@@ -23,7 +23,7 @@ fn a_syntax_error_has_its_place_and_hides_no_other_error() {
 }
 
 #[test]
-fn a_key_given_twice_is_an_error_at_the_second() {
+fn a_duplicate_key_is_an_error_that_names_the_first_place() {
     assert_errors(
         TARGET_LAST,
         &[
@@ -40,7 +40,7 @@ fn a_key_given_twice_is_an_error_at_the_second() {
 }
 
 #[test]
-fn what_stands_behind_a_syntax_error_is_not_called_missing() {
+fn a_key_that_may_follow_a_syntax_error_is_not_reported_as_missing() {
     assert_errors(
         "",
         &[(
@@ -51,7 +51,7 @@ fn what_stands_behind_a_syntax_error_is_not_called_missing() {
 }
 
 #[test]
-fn a_typo_is_told_also_where_a_header_is_broken() {
+fn a_typo_below_a_malformed_header_is_reported() {
     let folder = Folder::with(&[
         TARGET_LAST,
         "[webhooks.x\nurl = 'u'\n[poll]\nintervall = '1s'\n",
@@ -66,7 +66,7 @@ fn a_typo_is_told_also_where_a_header_is_broken() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_text() {
+fn a_byte_order_mark_is_ignored() {
     let folder = Folder::with(&["\u{feff}nope = 1\n", TARGET_LAST]);
     assert_eq!(
         folder.errors(),
@@ -77,7 +77,7 @@ fn a_byte_order_mark_is_no_part_of_the_text() {
 }
 
 #[test]
-fn line_breaks_of_windows_are_read() {
+fn windows_line_ends_are_accepted() {
     let text = TARGET_LAST.replace('\n', "\r\n");
     let folder = Folder::with(&[&text, "nope = 1\r\n"]);
     assert_eq!(
@@ -89,7 +89,7 @@ fn line_breaks_of_windows_are_read() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named_with_a_way_out() {
+fn a_missing_file_is_named_with_what_to_do() {
     let folder = Folder::with(&[]);
     let errors = load(&folder.path("nope.toml"), &Environment::default()).unwrap_err();
     assert_eq!(
@@ -100,14 +100,14 @@ fn a_file_that_is_not_there_is_named_with_a_way_out() {
 }
 
 #[test]
-fn a_folder_is_no_config() {
+fn a_directory_is_refused() {
     let folder = Folder::with(&[]);
     let errors = load(folder.directory.path(), &Environment::default()).unwrap_err();
     assert!(errors.to_string().contains("can't read it: "));
 }
 
 #[test]
-fn bytes_that_are_no_text_are_told_by_their_line() {
+fn invalid_utf_8_is_reported_with_its_position() {
     let folder = Folder::with(&[]).file("config.toml", b"a = 1\nb = '\xff'\n", 0o600);
     assert_eq!(
         folder.errors(),
@@ -116,7 +116,7 @@ fn bytes_that_are_no_text_are_told_by_their_line() {
 }
 
 #[test]
-fn an_empty_file_says_what_to_write() {
+fn an_empty_file_is_an_error_that_says_what_to_add() {
     assert_eq!(
         Folder::with(&[]).variable("HOME", "/home/u").errors(),
         [
@@ -131,7 +131,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn a_text_damaged_anyhow_is_read_to_its_end(
+    fn a_damaged_text_gives_errors_with_positions(
         cut in (0_usize..260, 0_usize..30),
         inserted in "[\\[\\]{}=\"'.,a\n#é]{0,4}",
     ) {

@@ -1,8 +1,8 @@
-//! What is allowed but unwise.
+//! Warnings.
 
 use super::{ACCOUNT_LAST, Folder, TARGET_LAST, WEBHOOK_LAST};
 
-/// No warning of anything else than the case itself.
+/// A config without warnings.
 const QUIET: &str = "\
 state = 'state.db'
 [accounts.main]
@@ -24,17 +24,17 @@ fn a_careful_config_has_no_warning() {
 }
 
 #[test]
-fn months_are_warned_of_for_they_may_be_meant_as_minutes() {
-    let said = |value: &str| quiet(&format!("stall_after = '{value}'")).warnings();
-    assert_eq!(said("10m"), Vec::<String>::new());
+fn months_are_warned_of_because_they_may_be_meant_as_minutes() {
+    let warnings = |value: &str| quiet(&format!("stall_after = '{value}'")).warnings();
+    assert_eq!(warnings("10m"), Vec::<String>::new());
     assert_eq!(
-        said("10M"),
+        warnings("10M"),
         ["config.toml:6:1: targets.main.stall_after: `M` means months; write `m` for minutes"]
     );
 }
 
 #[test]
-fn a_secret_file_that_everybody_reads_is_warned_of() {
+fn a_secret_file_with_open_permissions_is_warned_of() {
     let text = QUIET.replace("{ env = 'KEY' }", "{ file = 'key' }");
     let folder = Folder::with(&[&text]);
     for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
@@ -48,7 +48,7 @@ fn a_secret_file_that_everybody_reads_is_warned_of() {
 }
 
 #[test]
-fn a_config_that_everybody_reads_may_hold_no_private_key() {
+fn an_inline_secret_in_a_config_with_open_permissions_is_warned_of() {
     let text = "secret in a file that every user of this machine can access; run `chmod 600` on it, or move the \
                 secret out with { file = \"…\" }";
     let open = |text: &str| Folder::with(&[]).file("config.toml", text.as_bytes(), 0o644);
@@ -70,7 +70,7 @@ fn a_config_that_everybody_reads_may_hold_no_private_key() {
 }
 
 #[test]
-fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
+fn plain_http_is_warned_of_unless_the_host_is_loopback() {
     for (host, is_warned) in [
         ("api.example.com", true),
         ("10.0.0.1:8080", true),
@@ -93,7 +93,7 @@ fn plain_http_is_warned_of_unless_it_stays_on_this_machine() {
 }
 
 #[test]
-fn a_webhook_that_no_event_reaches_is_warned_of() {
+fn a_webhook_that_receives_no_events_is_warned_of() {
     for key in ["on", "targets"] {
         let text = format!("[webhooks.ops]\nurl = 'https://h/'\n{key} = []");
         assert_eq!(
@@ -106,7 +106,7 @@ fn a_webhook_that_no_event_reaches_is_warned_of() {
 }
 
 #[test]
-fn an_account_without_targets_and_a_list_told_twice_are_warned_of() {
+fn unused_accounts_and_duplicate_lists_are_warned_of() {
     let text = "\
 account = 'main'
 [targets.same]

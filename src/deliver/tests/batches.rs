@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::super::worker::Pause;
 use super::super::{AttemptOutcome, DrainReport};
-use super::{Fixture, StubReply};
+use super::{StubReply, WorkerFixture};
 use crate::config::{Alerts, Chat, Format, Language, Vendor};
 use crate::secret::{Secret, SecretBytes};
 use crate::store::AttemptResult;
 
 /// Fifty events per request, no rate limit.
-fn alerts(events: u64, replies: &[StubReply]) -> Fixture {
-    Fixture::with(events, replies, |webhook| {
+fn alerts(events: u64, replies: &[StubReply]) -> WorkerFixture {
+    WorkerFixture::with(events, replies, |webhook| {
         webhook.format = Format::Alertmanager(Alerts {
             expire_after: Duration::from_secs(86_400),
             labels: [].into(),
@@ -20,8 +20,8 @@ fn alerts(events: u64, replies: &[StubReply]) -> Fixture {
 }
 
 /// Two hundred events per request, rate-limited.
-fn chat(vendor: Vendor, events: u64, replies: &[StubReply]) -> Fixture {
-    Fixture::with(events, replies, |webhook| {
+fn chat(vendor: Vendor, events: u64, replies: &[StubReply]) -> WorkerFixture {
+    WorkerFixture::with(events, replies, |webhook| {
         webhook.format = Format::Chat(Chat {
             vendor,
             title: "UCDN".to_owned(),
@@ -32,7 +32,7 @@ fn chat(vendor: Vendor, events: u64, replies: &[StubReply]) -> Fixture {
 }
 
 /// The tasks that each request names.
-fn tasks(fixture: &Fixture) -> Vec<Vec<u64>> {
+fn tasks(fixture: &WorkerFixture) -> Vec<Vec<u64>> {
     let requests = fixture.receiver.requests();
     let tasks_of = |body: &[u8]| {
         let text = String::from_utf8(body.to_vec()).unwrap();
@@ -42,12 +42,12 @@ fn tasks(fixture: &Fixture) -> Vec<Vec<u64>> {
     };
     requests
         .iter()
-        .map(|request| tasks_of(&request.body))
+        .map(|request| tasks_of(request.body.as_bytes()))
         .collect()
 }
 
 /// One drain that does not wait for the rate limit.
-fn drain(fixture: &mut Fixture) -> (Pause, DrainReport) {
+fn drain(fixture: &mut WorkerFixture) -> (Pause, DrainReport) {
     let mut report = DrainReport::default();
     let pause = fixture.worker.drain(&fixture.stop, &mut report).unwrap();
     (pause, report)
@@ -254,7 +254,7 @@ fn a_quote_that_contains_a_secret_is_hidden() {
         "POST /hook x-token: h3ader",
         "signed with signing-key",
     ] {
-        let mut fixture = Fixture::with(1, &[StubReply::Says(body)], |webhook| {
+        let mut fixture = WorkerFixture::with(1, &[StubReply::Says(body)], |webhook| {
             webhook.format = Format::Chat(Chat {
                 vendor: Vendor::WeCom,
                 title: "UCDN".to_owned(),

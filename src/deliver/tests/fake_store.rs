@@ -218,7 +218,21 @@ impl Store for FakeStore {
     }
 
     fn outbox_backlog(&self) -> Result<Vec<OutboxBacklog>, StoreError> {
-        unreachable!()
+        let inner = self.inner.lock().unwrap();
+        let mut backlogs: BTreeMap<&str, OutboxBacklog> = BTreeMap::new();
+        for row in &inner.rows {
+            let backlog = backlogs
+                .entry(&row.webhook)
+                .or_insert_with(|| OutboxBacklog {
+                    webhook: WebhookName::from(row.webhook.as_str()),
+                    pending: 0,
+                    dead: 0,
+                    oldest_pending: None,
+                });
+            backlog.pending += u64::from(row.is_pending());
+            backlog.dead += u64::from(row.is_dead());
+        }
+        Ok(backlogs.into_values().collect())
     }
 
     fn prune(&self, _: Timestamp) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretUrl};
 
 /// A clock that only moves when a test moves it.
 #[derive(Debug)]
-pub(super) struct ManualClock {
+pub(super) struct TestClock {
     times: Mutex<ManualTimes>,
 }
 
@@ -21,13 +21,13 @@ struct ManualTimes {
     history: WallHistory,
 }
 
-impl Default for ManualClock {
+impl Default for TestClock {
     fn default() -> Self {
         Self::at(Timestamp::from_unix_seconds(1_700_000_000).unwrap())
     }
 }
 
-impl ManualClock {
+impl TestClock {
     /// The clock of a process that starts at this wall time.
     pub(super) fn at(wall: Timestamp) -> Self {
         let now = ClockReading {
@@ -63,7 +63,7 @@ impl ManualClock {
     }
 }
 
-impl Clock for ManualClock {
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         self.times.lock().unwrap().now.wall
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::DrainReport;
-use super::{Fixture, ManualClock, StubReply};
+use super::{StubReply, TestClock, WorkerFixture};
 use crate::clock::Clock as _;
 use crate::domain::model::Timestamp;
 use crate::store::AttemptResult;
@@ -12,8 +12,8 @@ use crate::store::AttemptResult;
 const DAY: u64 = 86_400;
 
 /// A fixture with this `give_up_after`.
-fn fixture(events: u64, replies: &[StubReply], give_up_after_seconds: u64) -> Fixture {
-    Fixture::with(events, replies, |webhook| {
+fn fixture(events: u64, replies: &[StubReply], give_up_after_seconds: u64) -> WorkerFixture {
+    WorkerFixture::with(events, replies, |webhook| {
         webhook.give_up_after = Duration::from_secs(give_up_after_seconds);
     })
 }
@@ -83,7 +83,7 @@ fn an_event_of_a_boot_in_1970_does_not_die_when_the_clock_is_set() {
         3 * DAY,
     );
     let now = fixture.clock.now();
-    fixture.clock = Arc::new(ManualClock::at(Timestamp::EPOCH));
+    fixture.clock = Arc::new(TestClock::at(Timestamp::EPOCH));
     fixture.commit_events(1);
     fixture.restart();
     fixture.clock.set_wall(now);

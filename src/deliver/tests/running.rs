@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fake_store::FakeStore;
 use super::fixtures::webhook;
-use super::stub_receiver::{StubReceiver, StubReply, wait_until};
+use super::stub_receiver::{ScriptedReceiver, StubReply, wait_until};
 use crate::clock::{CancelToken, Clock, Notify, SystemClock};
 use crate::deliver::{DeliveryWorker, Endpoint, WorkerStatus};
 use crate::domain::model::WebhookName;
@@ -22,7 +22,7 @@ impl WorkerThread {
     fn start(
         name: &str,
         store: &Arc<FakeStore>,
-        receiver: &StubReceiver,
+        receiver: &ScriptedReceiver,
         stop: &CancelToken,
     ) -> Self {
         let clock = Arc::new(SystemClock::start());
@@ -55,7 +55,7 @@ fn store_with(webhook: &str, events: u64) -> Arc<FakeStore> {
 fn a_failed_attempt_is_retried_and_a_notification_wakes_the_worker() {
     let stop = CancelToken::default();
     let store = store_with("ops", 1);
-    let receiver = StubReceiver::start(&[StubReply::Status(500), StubReply::Status(200)]);
+    let receiver = ScriptedReceiver::start(&[StubReply::Status(500), StubReply::Status(200)]);
     let running = WorkerThread::start("ops", &store, &receiver, &stop);
     wait_until(|| store.row(1).is_delivered());
     store.commit_events("ops", 1, SystemClock::start().now());
@@ -71,7 +71,7 @@ fn a_failed_attempt_is_retried_and_a_notification_wakes_the_worker() {
 fn a_stop_aborts_a_hanging_call_and_records_nothing() {
     let stop = CancelToken::default();
     let store = store_with("ops", 1);
-    let receiver = StubReceiver::start(&[StubReply::Hang]);
+    let receiver = ScriptedReceiver::start(&[StubReply::Hang]);
     let running = WorkerThread::start("ops", &store, &receiver, &stop);
     receiver.wait_for_requests(1);
     let status = running.status.clone();
@@ -89,8 +89,8 @@ fn a_hanging_webhook_delays_no_other() {
     let stop = CancelToken::default();
     let store = store_with("stuck", 1);
     store.commit_events("well", 1, SystemClock::start().now());
-    let hanging = StubReceiver::start(&[StubReply::Hang]);
-    let working = StubReceiver::start(&[StubReply::Status(200)]);
+    let hanging = ScriptedReceiver::start(&[StubReply::Hang]);
+    let working = ScriptedReceiver::start(&[StubReply::Status(200)]);
     let stuck = WorkerThread::start("stuck", &store, &hanging, &stop);
     hanging.wait_for_requests(1);
     let well = WorkerThread::start("well", &store, &working, &stop);
@@ -106,7 +106,7 @@ fn the_worker_survives_a_fault_of_the_state() {
     let store = store_with("ops", 2);
     store.fail_reads(1);
     store.fail_records(1);
-    let receiver = StubReceiver::start(&[StubReply::Status(200)]);
+    let receiver = ScriptedReceiver::start(&[StubReply::Status(200)]);
     let running = WorkerThread::start("ops", &store, &receiver, &stop);
     wait_until(|| store.row(2).is_delivered());
     running.finish(&stop);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::{AttemptOutcome, DrainReport, WorkerSnapshot};
-use super::{Fixture, StubReply};
+use super::{StubReply, WorkerFixture};
 use crate::clock::Clock as _;
 use crate::domain::model::Timestamp;
 use crate::secret::SecretBytes;
@@ -13,7 +13,7 @@ use crate::store::AttemptResult;
 
 #[test]
 fn a_queue_is_delivered_in_order_as_the_stored_bytes() {
-    let mut fixture = Fixture::new(
+    let mut fixture = WorkerFixture::new(
         3,
         &[
             StubReply::Status(200),
@@ -32,7 +32,7 @@ fn a_queue_is_delivered_in_order_as_the_stored_bytes() {
     for (index, request) in fixture.receiver.requests().iter().enumerate() {
         let row = fixture.store.row(index + 1);
         assert!(row.is_delivered());
-        assert_eq!(request.body, row.delivery.document.as_bytes());
+        assert_eq!(request.body, row.delivery.document);
         assert_eq!(request.header("content-type"), "application/json");
         assert_eq!(request.header("webhook-timestamp"), "1700000000");
         assert_eq!(request.header("webhook-signature"), "");
@@ -49,7 +49,8 @@ fn a_queue_is_delivered_in_order_as_the_stored_bytes() {
 #[test]
 fn every_retried_status_blocks_the_queue_until_the_retry() {
     for status in [301, 401, 403, 404, 408, 418, 425, 429, 500, 503] {
-        let mut fixture = Fixture::new(2, &[StubReply::Status(status), StubReply::Status(200)]);
+        let mut fixture =
+            WorkerFixture::new(2, &[StubReply::Status(status), StubReply::Status(200)]);
         let report = fixture.drain();
         assert_eq!((report.delivered, report.failed), (0, 1), "{status}");
         assert!(fixture.store.row(1).is_pending());
@@ -66,7 +67,7 @@ fn every_retried_status_blocks_the_queue_until_the_retry() {
 
 #[test]
 fn a_broken_connection_is_retried() {
-    let mut fixture = Fixture::new(1, &[StubReply::Close, StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Close, StubReply::Status(200)]);
     assert_eq!(fixture.drain().failed, 1);
     fixture.advance(2);
     assert_eq!(fixture.drain().delivered, 1);
@@ -75,7 +76,8 @@ fn a_broken_connection_is_retried() {
 #[test]
 fn a_rejected_event_is_dead_at_once_and_frees_the_queue() {
     for status in [400, 413, 422] {
-        let mut fixture = Fixture::new(2, &[StubReply::Status(status), StubReply::Status(200)]);
+        let mut fixture =
+            WorkerFixture::new(2, &[StubReply::Status(status), StubReply::Status(200)]);
         let report = fixture.drain();
         assert_eq!((report.dead, report.delivered), (1, 1), "{status}");
         assert!(fixture.store.row(1).is_dead());
@@ -85,7 +87,7 @@ fn a_rejected_event_is_dead_at_once_and_frees_the_queue() {
 
 #[test]
 fn a_410_pauses_the_webhook_and_records_nothing() {
-    let mut fixture = Fixture::new(2, &[StubReply::Status(410)]);
+    let mut fixture = WorkerFixture::new(2, &[StubReply::Status(410)]);
     assert_eq!(fixture.drain().paused, 1);
     fixture.advance(10 * 86_400);
     assert_eq!(fixture.drain(), DrainReport::default());
@@ -101,7 +103,7 @@ fn a_410_pauses_the_webhook_and_records_nothing() {
 /// The previous worker panicked, perhaps during a call.
 #[test]
 fn a_worker_that_takes_over_keeps_the_status_and_the_pause() {
-    let mut fixture = Fixture::new(2, &[StubReply::Status(200), StubReply::Status(410)]);
+    let mut fixture = WorkerFixture::new(2, &[StubReply::Status(200), StubReply::Status(410)]);
     assert_eq!(fixture.drain().paused, 1);
     let status = fixture.worker.status();
     status.call_starts(Duration::from_secs(60));
@@ -120,7 +122,7 @@ fn a_worker_that_takes_over_keeps_the_status_and_the_pause() {
 
 #[test]
 fn retries_are_spaced_as_documented() {
-    let mut fixture = Fixture::new(1, &[StubReply::Status(500)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Status(500)]);
     for middle in [1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0_f64] {
         assert_eq!(fixture.drain().failed, 1, "{middle}");
         fixture
@@ -135,7 +137,7 @@ fn retries_are_spaced_as_documented() {
 
 #[test]
 fn no_retry_is_sooner_than_retry_after() {
-    let mut fixture = Fixture::new(1, &[StubReply::Later("3600"), StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Later("3600"), StubReply::Status(200)]);
     assert_eq!(fixture.drain().failed, 1);
     fixture.advance(3599);
     assert_eq!(fixture.drain(), DrainReport::default());
@@ -145,7 +147,7 @@ fn no_retry_is_sooner_than_retry_after() {
 
 #[test]
 fn setting_the_wall_clock_does_not_move_a_retry() {
-    let mut fixture = Fixture::new(1, &[StubReply::Later("60"), StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Later("60"), StubReply::Status(200)]);
     fixture.drain();
     fixture.clock.set_wall(Timestamp::EPOCH);
     assert_eq!(fixture.drain(), DrainReport::default());
@@ -155,7 +157,7 @@ fn setting_the_wall_clock_does_not_move_a_retry() {
 
 #[test]
 fn a_stored_time_from_a_wrong_clock_does_not_block() {
-    let mut fixture = Fixture::new(1, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Status(200)]);
     let decades_ahead = fixture
         .clock
         .now()
@@ -166,7 +168,7 @@ fn a_stored_time_from_a_wrong_clock_does_not_block() {
 
 #[test]
 fn a_stored_time_holds_after_a_restart_until_an_operator_retries() {
-    let mut fixture = Fixture::new(1, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Status(200)]);
     let in_an_hour = fixture
         .clock
         .now()
@@ -181,7 +183,7 @@ fn a_stored_time_holds_after_a_restart_until_an_operator_retries() {
 fn each_attempt_is_signed_anew_with_every_secret() {
     let now = crate::clock::SystemClock::start().now();
     let secrets = [b"new key".to_vec(), b"old key".to_vec()];
-    let mut fixture = Fixture::with(
+    let mut fixture = WorkerFixture::with(
         1,
         &[StubReply::Status(500), StubReply::Status(200)],
         |webhook| {
@@ -207,14 +209,14 @@ fn each_attempt_is_signed_anew_with_every_secret() {
         }
         for secret in &secrets {
             let oracle = standardwebhooks::Webhook::from_bytes(secret.clone()).unwrap();
-            oracle.verify(&request.body, &headers).unwrap();
+            oracle.verify(request.body.as_bytes(), &headers).unwrap();
         }
     }
 }
 
 #[test]
 fn nothing_is_sent_after_the_stop() {
-    let mut fixture = Fixture::new(1, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Status(200)]);
     fixture.stop.cancel();
     assert_eq!(fixture.drain(), DrainReport::default());
     assert!(fixture.receiver.ids().is_empty());
@@ -222,14 +224,14 @@ fn nothing_is_sent_after_the_stop() {
 
 #[test]
 fn a_huge_response_is_not_read_completely() {
-    let mut fixture = Fixture::new(1, &[StubReply::Huge]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Huge]);
     assert_eq!(fixture.drain().delivered, 1);
     assert!(fixture.receiver.bytes_sent() < 100 << 20);
 }
 
 #[test]
 fn an_attempt_without_a_record_is_recorded_before_anything_else_is_sent() {
-    let mut fixture = Fixture::new(2, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(2, &[StubReply::Status(200)]);
     fixture.store.fail_records(1);
     fixture.worker.drain_once(&fixture.stop).unwrap_err();
     assert!(fixture.store.row(1).is_pending());
@@ -243,7 +245,7 @@ fn an_attempt_without_a_record_is_recorded_before_anything_else_is_sent() {
 
 #[test]
 fn a_full_queue_is_recorded_in_commits_of_32_deliveries() {
-    let mut fixture = Fixture::new(70, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(70, &[StubReply::Status(200)]);
     assert_eq!(fixture.drain().delivered, 70);
     assert_eq!(fixture.store.commits(), [32, 32, 6]);
     assert_eq!(fixture.receiver.ids(), ids(1..=70));
@@ -251,7 +253,7 @@ fn a_full_queue_is_recorded_in_commits_of_32_deliveries() {
 
 #[test]
 fn a_crash_sends_no_more_than_32_events_again() {
-    let mut fixture = Fixture::new(70, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(70, &[StubReply::Status(200)]);
     fixture.store.fail_records(1);
     fixture.worker.drain_once(&fixture.stop).unwrap_err();
     assert_eq!(fixture.receiver.ids(), ids(1..=32));
@@ -263,7 +265,7 @@ fn a_crash_sends_no_more_than_32_events_again() {
 #[test]
 fn deliveries_before_a_failed_attempt_are_recorded_with_it() {
     let replies = [200, 200, 503, 200].map(StubReply::Status);
-    let mut fixture = Fixture::new(5, &replies);
+    let mut fixture = WorkerFixture::new(5, &replies);
     let report = fixture.drain();
     assert_eq!((report.delivered, report.failed), (2, 1));
     assert_eq!(fixture.store.commits(), [3]);
@@ -274,10 +276,10 @@ fn deliveries_before_a_failed_attempt_are_recorded_with_it() {
 
 #[test]
 fn deliveries_are_recorded_at_a_410_and_at_a_stop() {
-    let mut fixture = Fixture::new(3, &[200, 410].map(StubReply::Status));
+    let mut fixture = WorkerFixture::new(3, &[200, 410].map(StubReply::Status));
     assert_eq!(fixture.drain().paused, 1);
     assert!(fixture.store.row(1).is_delivered());
-    let mut fixture = Fixture::new(2, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(2, &[StubReply::Status(200)]);
     fixture.store.fail_records(1);
     fixture.worker.drain_once(&fixture.stop).unwrap_err();
     fixture.stop.cancel();
@@ -291,7 +293,7 @@ fn ids(sequences: std::ops::RangeInclusive<u64>) -> Vec<String> {
 
 #[test]
 fn a_crash_before_the_record_sends_the_same_bytes_again() {
-    let mut fixture = Fixture::new(1, &[StubReply::Status(200)]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Status(200)]);
     fixture.store.fail_records(1);
     fixture.worker.drain_once(&fixture.stop).unwrap_err();
     let name = crate::domain::model::WebhookName::from(super::OPS);
@@ -320,7 +322,7 @@ proptest! {
     ) {
         let mut replies: Vec<StubReply> = statuses.into_iter().map(StubReply::Status).collect();
         replies.push(StubReply::Status(200));
-        let mut fixture = Fixture::new(4, &replies);
+        let mut fixture = WorkerFixture::new(4, &replies);
         for _ in 0..replies.len() {
             fixture.drain();
             fixture.advance(2 * 3600);
@@ -335,7 +337,7 @@ proptest! {
 
 #[test]
 fn retry_after_holds_across_a_restart() {
-    let mut fixture = Fixture::new(1, &[StubReply::Later("60")]);
+    let mut fixture = WorkerFixture::new(1, &[StubReply::Later("60")]);
     fixture.drain();
     let AttemptResult::Failed {
         at, next_attempt, ..

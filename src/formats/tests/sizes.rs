@@ -43,7 +43,7 @@ fn lines_that_do_not_fit_are_counted() {
         let text = texts(&body);
         let listed = text.matches("https://example.com/").count();
         assert!(listed >= 15, "{vendor:?} lists {listed}");
-        // Listed or not: an event names a hundred of its URLs at the most.
+        // Listed or not: an event names at most a hundred of its URLs.
         let unlisted = format!("… and {} more failed URLs", 300 - listed);
         assert!(text.contains(&unlisted), "{vendor:?} {listed}: {text}");
     }

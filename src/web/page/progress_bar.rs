@@ -7,7 +7,7 @@ use crate::domain::text::counted;
 
 /// URL counts of one task, and its progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct UrlProgress {
     pub(super) total: usize,
     pub(super) success: usize,
     pub(super) failure: usize,
@@ -15,7 +15,7 @@ pub(super) struct Progress {
     pub(super) percent: usize,
 }
 
-impl Progress {
+impl UrlProgress {
     pub(super) fn of(task: &KnownTask) -> Self {
         let urls = task.urls.values();
         let in_status = |status: &Status| {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::domain::model::{Absence, Timestamp, UrlState};
 
-    fn progress(urls: &[(Status, Option<u32>)]) -> Progress {
+    fn progress(urls: &[(Status, Option<u32>)]) -> UrlProgress {
         let urls: BTreeMap<String, UrlState> = (0..)
             .zip(urls)
             .map(|(number, (status, progress)): (u32, _)| {
@@ -86,7 +86,7 @@ mod tests {
                 (number.to_string(), state)
             })
             .collect();
-        Progress::of(&KnownTask {
+        UrlProgress::of(&KnownTask {
             id: "t".into(),
             r#type: None,
             status: Status::Process,

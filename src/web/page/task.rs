@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::events;
 use super::layout::{HtmlPage, Refresh};
-use super::progress_bar::Progress;
+use super::progress_bar::UrlProgress;
 use super::tasks::{status, urgency, url_line};
 use super::text::{moment, outside, span, time};
 use crate::domain::model::{TargetName, TaskId, Timestamp, UrlState};
@@ -104,7 +104,7 @@ fn deliveries(app: &AppState, events: &[EventRecord]) -> Result<Vec<DeliveryReco
 
 fn facts(record: &TaskRecord, now: Timestamp) -> Markup {
     let task = &record.task;
-    let progress = Progress::of(task);
+    let progress = UrlProgress::of(task);
     let dated = |at: Timestamp| html! { (moment(at)) " (" (time(at, now)) ")" };
     let took = record.took().map(span);
     html! {

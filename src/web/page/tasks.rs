@@ -3,12 +3,12 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::layout::{HtmlPage, Refresh};
-use super::progress_bar::Progress;
+use super::progress_bar::UrlProgress;
 use super::text::{outside, outside_plain, path_of, span, time};
 use crate::domain::model::{Absence, KnownTask, Status, TargetName, Timestamp, UrlState};
 use crate::store::queries::TaskRecord;
 use crate::web::app_state::AppState;
-use crate::web::paging::{Cursor, ResultPage};
+use crate::web::paging::{PageCursor, ResultPage};
 use crate::web::query::QueryParams;
 
 /// URLs in a row.
@@ -36,7 +36,7 @@ pub(super) fn page(
     now: Timestamp,
 ) -> HtmlPage {
     let next = found.end.as_ref().map(|end| {
-        let cursor = Cursor(end.cursor()).text();
+        let cursor = PageCursor(end.cursor()).text();
         format!("tasks?{}", params.with("after", &cursor))
     });
     HtmlPage {
@@ -100,7 +100,7 @@ pub(super) fn list(tasks: &[TaskRecord], now: Timestamp) -> Markup {
 
 /// One row.
 pub(super) fn row(record: &TaskRecord, now: Timestamp) -> Markup {
-    let progress = Progress::of(&record.task);
+    let progress = UrlProgress::of(&record.task);
     let path = path_of(record);
     html! {
         li {

@@ -41,7 +41,7 @@ impl Clock for FrozenClock {
     }
 }
 
-struct Fixture {
+struct PageFixture {
     _folder: TempDir,
     store: SqliteStore,
     app: AppState,
@@ -51,7 +51,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(seconds).unwrap()
 }
 
-fn fixture() -> Fixture {
+fn fixture() -> PageFixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     let store = sqlite::open(&path, at(NOW)).unwrap().store;
@@ -72,7 +72,7 @@ fn fixture() -> Fixture {
         overview: OverviewCache::default(),
         metrics: Box::new(String::new),
     };
-    Fixture {
+    PageFixture {
         _folder: folder,
         store,
         app,
@@ -100,7 +100,7 @@ fn task(id: &str, status: &Status, urls: &[&str]) -> KnownTask {
     }
 }
 
-impl Fixture {
+impl PageFixture {
     fn know(&self, tasks: impl IntoIterator<Item = KnownTask>) {
         let commit = Commit {
             tasks: tasks.into_iter().map(Into::into).collect(),
@@ -183,7 +183,7 @@ fn text_from_the_api_is_escaped_on_every_page() {
     }
 }
 
-fn task_page(fixture: &Fixture, query: &str) -> Response {
+fn task_page(fixture: &PageFixture, query: &str) -> Response {
     super::task(&fixture.app, query)
 }
 
@@ -292,7 +292,7 @@ fn the_overview_is_cached_briefly() {
     let before = body(index(&fixture.app, ""));
     fixture.know([task("a", &Status::Failure, &["http://example.com/a"])]);
     assert_eq!(body(index(&fixture.app, "")), before);
-    let later = Fixture {
+    let later = PageFixture {
         app: AppState {
             overview: OverviewCache::default(),
             ..fixture.app

@@ -1,4 +1,4 @@
-//! What happens when: every choice of the crash matrix, from one seed. Owns the choices, and does nothing.
+//! Random choices of the crash tests, all from one seed.
 
 use std::fmt;
 use std::thread;
@@ -8,7 +8,7 @@ use fastrand::Rng;
 use ucdn_simulator::{Effect, Fault, HttpResponse, Script, Sending, Step, TaskSpec, UrlStep};
 use ucdn_watch::config::Environment;
 
-/// Where all choices come from; printed if the test fails.
+/// The seed of all choices. Printed if the test fails.
 pub(super) struct Seed(u64);
 
 /// How one run of the program is started.
@@ -16,45 +16,45 @@ pub(super) struct Seed(u64);
 pub(super) enum Mode {
     Daemon,
     Once,
-    /// Killed by strace when one of its threads makes this system call for the so many-th time.
-    OnceUntil {
+    /// `--once`, killed by strace when a thread makes this system call for the N-th time.
+    OnceKilledIn {
         call: &'static str,
         times: u32,
     },
-    /// Every sync takes long: whatever happens then, most likely happens during a commit.
-    OnSlowDisk,
+    /// Every sync takes long, so that most events happen during a commit.
+    SlowDisk,
 }
 
-/// How it is to end.
+/// How a run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// SIGKILL at this instant.
-    Death(Instant),
-    /// SIGTERM at this instant; a run with `--once` just comes to its end.
-    Order(Instant),
+pub(super) enum PlannedEnd {
+    /// SIGKILL at this time.
+    Kill(Trigger),
+    /// SIGTERM at this time. A run with `--once` ends by itself.
+    Terminate(Trigger),
 }
 
-/// A moment in a run's life: so long after something was seen from outside.
+/// A time in a run: a delay after something that is visible from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant {
-    pub(super) sign: Sign,
+pub(super) struct Trigger {
+    pub(super) sign: TriggerEvent,
     pub(super) delay: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(super) enum TriggerEvent {
     Start,
-    /// The API has been asked so many times: a page is on its way, or being committed.
-    Asked(u64),
-    /// A receiver, by number, has got so many requests: an answer is on its way, or being recorded.
-    Posted {
+    /// The run has sent this many API requests: a page is on its way or being committed.
+    ApiRequests(u64),
+    /// The run has sent this many requests to one receiver: a response is on its way or being recorded.
+    Deliveries {
         receiver: usize,
         requests: usize,
     },
 }
 
-/// What happens at the API.
-pub(super) enum Change {
+/// A change at the API.
+pub(super) enum ApiChange {
     Add(TaskSpec),
     Step(String, Step),
     Remove(String),
@@ -62,14 +62,14 @@ pub(super) enum Change {
 }
 
 impl Seed {
-    pub(super) fn of_environment() -> Self {
+    pub(super) fn from_environment() -> Self {
         let given = Environment::of_process()
             .get("UCDN_WATCH_CRASH_SEED")
             .and_then(|seed| seed.to_str()?.parse().ok());
         Self(given.unwrap_or_else(|| fastrand::u64(..)))
     }
 
-    /// Choices of their own for each asker, so that one doesn't shift the other's.
+    /// An independent sequence of choices per consumer, so that one does not shift another's.
     pub(super) fn choices(&self, asker: u64) -> Rng {
         Rng::with_seed(
             self.0
@@ -88,7 +88,7 @@ impl Drop for Seed {
     #[expect(clippy::print_stderr, reason = "a failed test shows how to repeat it")]
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("--- to replay, as far as timing allows: {self}");
+            eprintln!("--- to replay, except for timing: {self}");
         }
     }
 }
@@ -100,27 +100,27 @@ pub(super) fn mode(rng: &mut Rng) -> Mode {
     }
 }
 
-pub(super) fn fate(rng: &mut Rng, receivers: usize) -> Fate {
-    let instant = instant(rng, receivers);
+pub(super) fn planned_end(rng: &mut Rng, receivers: usize) -> PlannedEnd {
+    let trigger = trigger(rng, receivers);
     match rng.u8(..8) {
-        0 => Fate::Order(instant),
-        _ => Fate::Death(instant),
+        0 => PlannedEnd::Terminate(trigger),
+        _ => PlannedEnd::Kill(trigger),
     }
 }
 
-pub(super) fn instant(rng: &mut Rng, receivers: usize) -> Instant {
+pub(super) fn trigger(rng: &mut Rng, receivers: usize) -> Trigger {
     let micros = |rng: &mut Rng, most: u64| Duration::from_micros(rng.u64(..most));
     match rng.u8(..10) {
-        0 => Instant {
-            sign: Sign::Start,
+        0 => Trigger {
+            sign: TriggerEvent::Start,
             delay: micros(rng, 150_000),
         },
-        1..=4 => Instant {
-            sign: Sign::Asked(rng.u64(1..6)),
+        1..=4 => Trigger {
+            sign: TriggerEvent::ApiRequests(rng.u64(1..6)),
             delay: micros(rng, 6_000),
         },
-        _ => Instant {
-            sign: Sign::Posted {
+        _ => Trigger {
+            sign: TriggerEvent::Deliveries {
                 receiver: rng.usize(..receivers),
                 requests: rng.usize(1..6),
             },
@@ -129,8 +129,8 @@ pub(super) fn instant(rng: &mut Rng, receivers: usize) -> Instant {
     }
 }
 
-/// What a receiver that is not well answers next.
-pub(super) fn flaky_answer(rng: &mut Rng) -> HttpResponse {
+/// The next response of an unreliable receiver.
+pub(super) fn flaky_response(rng: &mut Rng) -> HttpResponse {
     match rng.u8(..40) {
         0 => HttpResponse::status(503),
         1 => HttpResponse::status(0).sent(Sending::Reset),
@@ -140,23 +140,23 @@ pub(super) fn flaky_answer(rng: &mut Rng) -> HttpResponse {
     }
 }
 
-/// What happens next at the API, which knows these tasks.
-pub(super) fn change(rng: &mut Rng, made: &mut u64, known: &[TaskSpec]) -> Change {
+/// The next change at the API, which lists these tasks.
+pub(super) fn change(rng: &mut Rng, made: &mut u64, known: &[TaskSpec]) -> ApiChange {
     let any = |rng: &mut Rng| rng.choice(known).cloned();
     let choice = rng.u8(..100);
     let (Some(task), true) = (any(rng), known.len() < 40 || choice >= 10) else {
         *made += 1;
-        return Change::Add(new_task(&format!("task-{made}")));
+        return ApiChange::Add(new_task(&format!("task-{made}")));
     };
     let id = task.id.unwrap_or_default();
     match choice {
-        10..35 => Change::Step(id, url_step(rng)),
-        // Never one of the list that is read in pages: a removal between two of them may hide a neighbour for a poll.
+        10..35 => ApiChange::Step(id, url_step(rng)),
+        // Never in the list that is read in pages: a removal between two pages may hide a neighbour for a poll.
         96.. if known.len() > 20 && task.kind == ucdn_simulator::TaskKind::Refresh => {
-            Change::Remove(id)
+            ApiChange::Remove(id)
         }
-        90..96 => Change::Fault(Fault::next(rng.u32(1..6), effect(rng))),
-        _ => Change::Step(id, status_step(rng)),
+        90..96 => ApiChange::Fault(Fault::next(rng.u32(1..6), effect(rng))),
+        _ => ApiChange::Step(id, status_step(rng)),
     }
 }
 

@@ -1,26 +1,26 @@
-//! One run of the program: how it is configured and started, and how it comes to its end.
+//! One run of the program in a crash test: its config, start and end.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::ledger::Hook;
-use super::plan::{Fate, Instant, Mode, Sign};
+use super::plan::{Mode, PlannedEnd, Trigger, TriggerEvent};
+use super::received::Webhook;
 use crate::harness::{ConfigText, Ended, Program, SYNCS, Scene, Stopwatch, eventually, pause};
 
-/// Carries the number of the run, in calls to the API and to webhooks.
+/// Header with the number of the run, in requests to the API and to webhooks.
 pub(super) const RUN_HEADER: &str = "x-run";
 
-/// What the contract allows a stop to take.
-const LONGEST_STOP: Duration = Duration::from_secs(2);
+/// Longest stop that the contract allows.
+const MAX_STOP: Duration = Duration::from_secs(2);
 
-/// An instant that does not come by then is now.
-const LONGEST_RUN: Duration = Duration::from_secs(2);
+/// Longest wait for a trigger. The run ends then in any case.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// A run that is over.
-pub(super) struct Lived {
+/// A run that has ended.
+pub(super) struct FinishedRun {
     pub(super) ending: Ending,
-    /// What it logged.
+    /// Its stderr.
     pub(super) log: String,
 }
 
@@ -28,46 +28,46 @@ pub(super) struct Lived {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     Killed,
-    /// On a signal: whatever was under way was cut.
+    /// By SIGTERM, which cuts off requests in flight.
     Stopped,
-    /// With `--once`, when its work was done.
+    /// With `--once`, after its work.
     Done,
 }
 
 /// One run of the program.
 pub(super) struct Run<'a> {
     pub(super) scene: &'a Scene,
-    pub(super) hooks: &'a [Hook],
+    pub(super) webhooks: &'a [Webhook],
     /// From 0.
     pub(super) number: usize,
 }
 
 impl Run<'_> {
-    pub(super) fn meet(&self, fate: Fate, mode: Mode) -> Lived {
-        let asked = self.scene.api.request_count();
-        let posted: Vec<usize> = self
-            .hooks
+    pub(super) fn execute(&self, planned_end: PlannedEnd, mode: Mode) -> FinishedRun {
+        let requests_before = self.scene.api.request_count();
+        let deliveries_before: Vec<usize> = self
+            .webhooks
             .iter()
             .map(|it| it.receiver.delivery_count())
             .collect();
         let mut program = self.start(mode);
-        let (Fate::Death(instant) | Fate::Order(instant)) = fate;
-        self.wait_until(instant, asked, &posted, &mut program);
-        let ended = match (fate, mode) {
-            (Fate::Death(_), _) => program.kill(),
-            (Fate::Order(_), Mode::Once | Mode::OnceUntil { .. }) => program.wait(),
-            (Fate::Order(_), Mode::Daemon | Mode::OnSlowDisk) => {
+        let (PlannedEnd::Kill(trigger) | PlannedEnd::Terminate(trigger)) = planned_end;
+        self.wait_until(trigger, requests_before, &deliveries_before, &mut program);
+        let ended = match (planned_end, mode) {
+            (PlannedEnd::Kill(_), _) => program.kill(),
+            (PlannedEnd::Terminate(_), Mode::Once | Mode::OnceKilledIn { .. }) => program.wait(),
+            (PlannedEnd::Terminate(_), Mode::Daemon | Mode::SlowDisk) => {
                 let (ended, took) = program.stop();
-                // A machine that hardly lets anybody run may take its time.
-                let is_in_time = took < LONGEST_STOP || took < LONGEST_STOP + 20 * a_trivial_run();
+                // An overloaded machine may need longer, in proportion to a trivial run.
+                let is_in_time = took < MAX_STOP || took < MAX_STOP + 20 * trivial_run_time();
                 assert!(is_in_time, "{took:?}: {ended}");
                 ended
             }
         };
-        Lived::of(mode, ended)
+        FinishedRun::of(mode, ended)
     }
 
-    /// An even number brings a config that is right, and another than before; an odd one brings nonsense.
+    /// Reloads a new valid config if `number` is even, else an invalid one.
     pub(super) fn reload(&self, program: &Program, number: u32) {
         let is_good = number.is_multiple_of(2);
         if is_good {
@@ -99,13 +99,13 @@ impl Run<'_> {
         match mode {
             Mode::Daemon => self.scene.watch(),
             Mode::Once => self.scene.start(&["--once"], &[]),
-            Mode::OnSlowDisk => {
+            Mode::SlowDisk => {
                 let trace = format!("trace={SYNCS}");
                 let inject = format!("inject={SYNCS}:delay_enter=60000");
                 let options = ["-o", "/dev/null", "-e", &trace, "-e", &inject];
                 self.scene.start_traced(&options, &[])
             }
-            Mode::OnceUntil { call, times } => {
+            Mode::OnceKilledIn { call, times } => {
                 let trace = format!("trace={call}");
                 let inject = format!("inject={call}:signal=KILL:when={times}");
                 let options = ["-o", "/dev/null", "-e", &trace, "-e", &inject];
@@ -119,57 +119,66 @@ impl Run<'_> {
         let config = config
             .text("poll", "interval", "100ms")
             .text("poll", "first_run", "all")
-            // Only those that were created an hour ago, however long it all takes.
+            // Only the tasks that were created an hour ago, however long the test takes.
             .text("poll", "stall_after", "59m")
             .set("accounts.main", "headers", &headers)
             .text("targets.long", "tasks", "prefetch")
             .set("targets.long", "page_size", 3);
-        self.hooks.iter().fold(config, |config, hook| {
-            let table = format!("webhooks.{}", hook.name);
+        self.webhooks.iter().fold(config, |config, webhook| {
+            let table = format!("webhooks.{}", webhook.name);
             let config = config
-                .text(&table, "url", &hook.receiver.url())
+                .text(&table, "url", &webhook.receiver.url())
                 .text(&table, "timeout", "5s")
                 .set(&table, "headers", &headers)
-                .set(&table, "on", serde_json::to_string(hook.on).unwrap());
-            match hook.targets {
+                .set(&table, "on", serde_json::to_string(webhook.on).unwrap());
+            match webhook.targets {
                 [] => config,
                 targets => config.set(&table, "targets", serde_json::to_string(targets).unwrap()),
             }
         })
     }
 
-    fn wait_until(&self, instant: Instant, asked: u64, posted: &[usize], program: &mut Program) {
+    fn wait_until(
+        &self,
+        trigger: Trigger,
+        requests_before: u64,
+        deliveries_before: &[usize],
+        program: &mut Program,
+    ) {
         let watch = Stopwatch::start();
-        let has_come = || match instant.sign {
-            Sign::Start => true,
-            Sign::Asked(times) => self.scene.api.request_count() >= asked + times,
-            Sign::Posted { receiver, requests } => {
-                self.hooks[receiver].receiver.delivery_count() >= posted[receiver] + requests
+        let has_come = || match trigger.sign {
+            TriggerEvent::Start => true,
+            TriggerEvent::ApiRequests(times) => {
+                self.scene.api.request_count() >= requests_before + times
+            }
+            TriggerEvent::Deliveries { receiver, requests } => {
+                self.webhooks[receiver].receiver.delivery_count()
+                    >= deliveries_before[receiver] + requests
             }
         };
-        while !has_come() && watch.elapsed() < LONGEST_RUN && program.is_alive() {
+        while !has_come() && watch.elapsed() < MAX_WAIT && program.is_alive() {
             pause(Duration::from_micros(100));
         }
-        pause(instant.delay);
+        pause(trigger.delay);
     }
 }
 
-fn a_trivial_run() -> Duration {
+fn trivial_run_time() -> Duration {
     let watch = Stopwatch::start();
     Program::start(&["--version"], &[]).wait().with_code(0);
     watch.elapsed()
 }
 
-impl Lived {
-    /// It must have ended as it should.
+impl FinishedRun {
+    /// Asserts that the exit code fits the mode.
     pub(super) fn of(mode: Mode, ended: Ended) -> Self {
         assert!(!ended.stderr.contains("panicked"), "{ended}");
         assert!(!ended.stderr.contains("the state"), "{ended}");
         let ending = match (ended.code, mode) {
             (None, _) => Ending::Killed,
-            (Some(0), Mode::Daemon | Mode::OnSlowDisk) => Ending::Stopped,
-            // A poll may have failed, or a delivery be owed: that is part of the plan.
-            (Some(0 | 1 | 75), Mode::Once | Mode::OnceUntil { .. }) => Ending::Done,
+            (Some(0), Mode::Daemon | Mode::SlowDisk) => Ending::Stopped,
+            // The faults of the plan may fail a poll or delay a delivery.
+            (Some(0 | 1 | 75), Mode::Once | Mode::OnceKilledIn { .. }) => Ending::Done,
             _ => panic!("{ended}"),
         };
         Self {

@@ -1,4 +1,4 @@
-//! One test's world: a stand-in for the API, a receiver, a config and a state of their own.
+//! Set-up of one test: a simulator, a webhook receiver, a config and a state of its own.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,14 +10,14 @@ use ucdn_simulator::{Script, Settings, Simulator, Step, TaskSpec, UrlStep};
 
 use super::{ConfigText, Ended, Program, Receiver, eventually};
 
-/// The target is `shop`, the webhook `ops`; polls follow each other quickly.
+/// The target is `shop`, the webhook `ops`. The poll interval is 200 ms.
 pub(crate) struct Scene {
     folder: TempDir,
     pub(crate) api: Simulator,
     pub(crate) hook: Receiver,
 }
 
-/// A refresh task of two URLs that waits until it is told otherwise.
+/// A refresh task of two URLs that stays `wait` until the test changes it.
 pub(crate) fn task(id: &str) -> TaskSpec {
     let urls = ["a", "b"].map(|name| format!("http://example.com/{id}/{name}"));
     TaskSpec::new(urls.iter().map(String::as_str), Script::new()).with_id(id)
@@ -39,7 +39,7 @@ impl Scene {
         Self::started(Settings::default(), change)
     }
 
-    /// With a stand-in of these settings.
+    /// With a simulator of these settings.
     pub(crate) fn started(
         settings: Settings,
         change: impl FnOnce(ConfigText) -> ConfigText,
@@ -58,7 +58,7 @@ impl Scene {
         self.write_config(&change(self.usual_config()).to_string());
     }
 
-    /// Writes this config, right or wrong.
+    /// Writes this config, valid or not.
     pub(crate) fn write_config(&self, text: &str) {
         fs::write(self.config_path(), text).unwrap();
     }
@@ -118,7 +118,7 @@ impl Scene {
         self.start(&[], &[])
     }
 
-    /// Polls once, and gives what that brought to the receiver.
+    /// Polls once and returns the new events at the receiver.
     pub(crate) fn news(&self) -> Vec<Value> {
         let before = self.hook.events().len();
         let ended = self.once();
@@ -135,7 +135,7 @@ impl Scene {
         assert!(self.api.change_task(id, step), "there is no task {id}");
     }
 
-    /// A URL of a task, from 0, gets this status, and nothing else changes.
+    /// One URL of a task (from 0) gets this status. Nothing else changes.
     pub(crate) fn change_url(&self, id: &str, url: usize, status: &str) {
         let step = Step {
             urls: vec![UrlStep::new(url, status)],
@@ -144,7 +144,7 @@ impl Scene {
         assert!(self.api.change_task(id, step), "there is no task {id}");
     }
 
-    /// Waits until this many polls have begun since now: all but the last of them have ended.
+    /// Waits for this many API requests from now on. All but the last have ended then.
     pub(crate) fn wait_for_polls(&self, polls: u64) {
         let goal = self.api.request_count() + polls;
         eventually("more polls", || {
@@ -153,14 +153,14 @@ impl Scene {
     }
 }
 
-/// The only event of a poll, which must be of this type.
+/// The only event, which must be of this type.
 #[track_caller]
 pub(crate) fn only(events: Vec<Value>, r#type: &str) -> Value {
     assert_eq!(types(&events), [r#type], "{events:#?}");
     events.into_iter().next().unwrap()
 }
 
-/// A time for a task to have been submitted, by the stand-in's clock.
+/// A creation time in the past, in unix seconds by the simulator's clock.
 pub(crate) fn seconds_ago(scene: &Scene, seconds: i64) -> i64 {
     scene.api.now_seconds() - seconds
 }

@@ -1,5 +1,5 @@
-//! A config file: any bytes. It is read or refused, with a place in the file for what is wrong; what is read keeps the
-//! rules; and a secret in it shows nowhere, whatever stands around it.
+//! Config oracle for arbitrary bytes: the file is accepted or refused, every error has a position in the file, an accepted
+//! config satisfies all rules, and a secret in the file is never shown, whatever surrounds it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use ucdn_watch::config::{
 
 const CANARY: &str = "CaNaRy0123";
 
-/// Keys of secrets: a value may stand between these two.
+/// Texts before and after the value of each secret key.
 const SECRETS: [(&str, &str); 11] = [
     (
         "[targets.shop]\n[accounts.main]\nprivate_key = 'k'\npublic_key = ",
@@ -55,21 +55,21 @@ const SECRETS: [(&str, &str); 11] = [
 ];
 
 pub(crate) fn check(input: &[u8]) {
-    let place = Place::new();
-    check_text(&place, input);
+    let config = ConfigFile::new();
+    check_text(&config, input);
     if let Some((&which, text)) = input.split_first()
         && let Ok(text) = str::from_utf8(text)
     {
-        check_secret(&place, SECRETS[usize::from(which) % SECRETS.len()], text);
+        check_secret(&config, SECRETS[usize::from(which) % SECRETS.len()], text);
     }
 }
 
-/// A config file in a folder of its own, in memory.
-struct Place {
+/// A config file in its own folder, in memory if possible.
+struct ConfigFile {
     folder: TempDir,
 }
 
-impl Place {
+impl ConfigFile {
     fn new() -> Self {
         let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new());
         Self {
@@ -89,7 +89,7 @@ impl Place {
 
 fn environment() -> Environment {
     let variables = [
-        ("HOME", "/home/somebody"),
+        ("HOME", "/home/user"),
         ("GOOD", "value"),
         ("HOSTILE", "\u{1}\n"),
     ];
@@ -99,10 +99,10 @@ fn environment() -> Environment {
         .collect()
 }
 
-fn check_text(place: &Place, text: &[u8]) {
-    fs::write(place.file(), text).unwrap();
-    let summary = load_summary(&place.file(), &environment());
-    match place.load(text) {
+fn check_text(config: &ConfigFile, text: &[u8]) {
+    fs::write(config.file(), text).unwrap();
+    let summary = load_summary(&config.file(), &environment());
+    match config.load(text) {
         Ok(loaded) => {
             check_rules(&loaded.config);
             let summary = summary.unwrap();
@@ -113,7 +113,7 @@ fn check_text(place: &Place, text: &[u8]) {
             let shown = errors.to_string();
             assert!(errors.iter().count() > 0);
             for error in shown.lines().skip(1) {
-                check_error(&place.file(), text, error);
+                check_error(&config.file(), text, error);
             }
         }
     }
@@ -133,12 +133,12 @@ fn check_rules(config: &Config) {
     }
 }
 
-/// One line, which begins with a place that the file has.
+/// The error is one line that begins with a position that exists in the file.
 fn check_error(file: &Path, text: &[u8], error: &str) {
-    let said = error.strip_prefix(&file.display().to_string());
-    let said = said.unwrap_or_else(|| panic!("names no file: {error:?}"));
-    assert!(!said.contains(|c: char| c.is_control()), "{error:?}");
-    let mut parts = said.trim_start_matches(':').splitn(3, ':');
+    let rest = error.strip_prefix(&file.display().to_string());
+    let rest = rest.unwrap_or_else(|| panic!("names no file: {error:?}"));
+    assert!(!rest.contains(|c: char| c.is_control()), "{error:?}");
+    let mut parts = rest.trim_start_matches(':').splitn(3, ':');
     let mut number = || parts.next().and_then(|it| it.parse::<usize>().ok());
     if let (Some(line), Some(column)) = (number(), number()) {
         let text = String::from_utf8_lossy(text);
@@ -151,20 +151,20 @@ fn check_error(file: &Path, text: &[u8], error: &str) {
     }
 }
 
-/// `text` is what stands before and behind the secret in its line, and the rest of the file.
-fn check_secret(place: &Place, (head, tail): (&str, &str), text: &str) {
+/// Puts a secret into the file. `text` has what surrounds it in its line, and the rest of the file.
+fn check_secret(config: &ConfigFile, (head, tail): (&str, &str), text: &str) {
     if text.contains(CANARY) {
         return;
     }
     let mut lines = text.splitn(3, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (before, behind, rest) = (line(), line(), line());
-    // A table says where the secret is: a path or a variable's name, which is shown.
+    // A table names a path or a variable, which errors do show.
     if before.contains('{') {
         return;
     }
     let text = format!("{head}{before}{CANARY}{behind}{tail}{rest}");
-    let shown = match place.load(text.as_bytes()) {
+    let shown = match config.load(text.as_bytes()) {
         Ok(loaded) => {
             let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
             format!("{loaded:?} {warnings:?}")

@@ -5,7 +5,7 @@ use std::fs;
 use super::server::Server;
 use crate::harness::visitor::{PAGES, address_of, get};
 use crate::harness::{ConfigText, Program, Scene, eventually, task};
-use crate::secrets::{assert_no_canary, assert_silent};
+use crate::secrets::{assert_no_canary, assert_no_canary_in_output};
 
 /// As the server knows it, and as URLs have it.
 const PASSWORD: [&str; 2] = ["canary/pass@word", "canary%2Fpass%40word"];
@@ -65,7 +65,7 @@ impl Guarded {
     fn assert_all_silent(&self, commands: &[&[&str]], code: i32, when: &str) {
         for command in commands {
             let ended = self.scene.run(command).with_code(code);
-            assert_silent(&ended, &format!("{command:?}, {when}"));
+            assert_no_canary_in_output(&ended, &format!("{command:?}, {when}"));
         }
         self.assert_nothing_told();
     }
@@ -142,5 +142,5 @@ fn a_watcher_shows_the_password_of_its_state_to_nobody_while_the_server_goes_and
     assert_process_holds_none(&watcher);
     guarded.assert_nothing_told();
     let (ended, _) = watcher.stop();
-    assert_silent(&ended.with_code(0), "a watcher");
+    assert_no_canary_in_output(&ended.with_code(0), "a watcher");
 }

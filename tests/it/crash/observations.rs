@@ -1,17 +1,17 @@
-//! What the API answered, poll by poll, and what must have been told for it: a second, slow and simple reading of the
-//! contract, which shares nothing with the program's.
+//! Oracle: derives from the API's responses which events must have been sent. A slow and simple second implementation of
+//! the contract that shares no code with the program.
 //!
-//! What a poll was answered just before it was killed may have been committed, or not; everything else must have been.
-//! So more than one history may be right, and each of them is followed as far as it fits what was told.
+//! The program may or may not have committed the responses of a poll in which it was killed. It must have committed all
+//! others. So several histories are possible, and each is followed as long as it fits the events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use ucdn_simulator::ResponseRecord;
 
-use super::run::{Ending, Lived, RUN_HEADER};
-use super::stage::OLD;
-use super::told::{Told, UrlChange};
+use super::crash_test::OLD;
+use super::received_event::{ReceivedEvent, UrlChange};
+use super::run::{Ending, FinishedRun, RUN_HEADER};
 
 const FAIL_AFTER: u32 = 3;
 
@@ -20,29 +20,29 @@ pub(super) struct Polls(Vec<Poll>);
 
 /// One poll.
 struct Poll {
-    /// What it was answered: an answer that broke off, or that is an error, shows nothing.
+    /// The tasks of each response. `None` if it broke off or is an error.
     answers: Vec<Option<Vec<Task>>>,
     certainty: Certainty,
-    beginning: Beginning,
+    start: PollStart,
 }
 
-/// Whether a first page begins a poll: a walk may also step back to it, if its pages don't fit together.
+/// Whether a first page begins a poll. A walk also steps back to it if its pages do not fit together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beginning {
+enum PollStart {
     Certain,
-    /// It may be the same poll as the one before.
-    Perhaps,
+    /// It may belong to the poll before.
+    Uncertain,
 }
 
-/// Whether the program certainly committed what it was answered.
+/// Whether the program committed the responses of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Certainty {
     Committed,
-    /// It died, or was stopped, meanwhile.
-    Perhaps,
+    /// It was killed or stopped during the poll.
+    Uncertain,
 }
 
-/// A task as an answer shows it.
+/// A task in one response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Task {
     id: String,
@@ -50,68 +50,72 @@ struct Task {
     urls: BTreeMap<String, String>,
 }
 
-/// One sight of a task.
-struct Sight<'a> {
+/// One occurrence of a task in a response.
+struct TaskObservation<'a> {
     poll: usize,
     certainty: Certainty,
     task: &'a Task,
-    /// Together with what an earlier page of the poll showed of it: if pages may cut tasks, two sights are taken for two
-    /// parts, and of a URL in both the worse status holds until the next poll.
+    /// Merged with an earlier page of the same poll. If pages may split tasks, two occurrences count as two parts, and the
+    /// worse status of a URL in both holds until the next poll.
     merged: Option<Task>,
 }
 
-/// What is known of a task after a while, and how many of its events have been told by then.
+/// The stored state of a task after some observations, and the number of its events up to there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct History {
     known: Option<Task>,
     stalled: bool,
-    told: usize,
+    matched: usize,
 }
 
 impl Polls {
-    /// The polls whose action has this word in it.
-    pub(super) fn of(answers: &[ResponseRecord], action: &str, lived: &[Lived]) -> Self {
+    /// The polls whose action contains this word.
+    pub(super) fn of(
+        answers: &[ResponseRecord],
+        action: &str,
+        finished_runs: &[FinishedRun],
+    ) -> Self {
         let is_asked = |it: &&ResponseRecord| {
-            let asked = it.request.action.as_deref().unwrap_or_default();
-            // The target that some configs have besides is about another list of the same kind.
-            asked.contains(action) && it.request.is_dcdn.is_none()
+            let requests_before = it.request.action.as_deref().unwrap_or_default();
+            // The extra target of some configs reads another list of the same kind.
+            requests_before.contains(action) && it.request.is_dcdn.is_none()
         };
         let mut answers: Vec<&ResponseRecord> = answers.iter().filter(is_asked).collect();
-        // A request of a dying run may be read only after one of the next run.
+        // The simulator may read a request of a killed run after one of the next run.
         answers.sort_by_key(|it| (run(it), it.request.number));
         let mut polls = Vec::new();
         for of_run in answers.chunk_by(|a, b| run(a) == run(b)) {
             polls.extend(polls_of_run(of_run));
             if let Some(last) = polls.last_mut()
-                && lived[run(of_run[0])].ending != Ending::Done
+                && finished_runs[run(of_run[0])].ending != Ending::Done
             {
-                last.certainty = Certainty::Perhaps;
+                last.certainty = Certainty::Uncertain;
             }
         }
         Self(polls)
     }
 
-    /// The last one that may be of the same poll as this.
+    /// The last part that may belong to the same poll.
     fn end(&self, poll: usize) -> usize {
         let rest = self.0[poll + 1..].iter();
         poll + rest
-            .take_while(|it| it.beginning == Beginning::Perhaps)
+            .take_while(|it| it.start == PollStart::Uncertain)
             .count()
     }
 
-    /// Every sight of every task, in order.
-    fn sights(&self) -> BTreeMap<&str, Vec<Sight<'_>>> {
-        let mut sights: BTreeMap<&str, Vec<Sight<'_>>> = BTreeMap::new();
+    /// All occurrences of each task, in order.
+    fn observations(&self) -> BTreeMap<&str, Vec<TaskObservation<'_>>> {
+        let mut observations: BTreeMap<&str, Vec<TaskObservation<'_>>> = BTreeMap::new();
         for (number, poll) in self.0.iter().enumerate() {
             for task in poll.answers.iter().flatten().flatten() {
-                let of_task = sights.entry(&task.id).or_default();
+                let of_task = observations.entry(&task.id).or_default();
                 let mut merged = None;
-                // Pages overlap: of two sights in one poll, the first may have been laid under the second.
+                // Pages overlap: the second occurrence in a poll may have replaced the first.
                 if let Some(before) = of_task.last_mut().filter(|it| it.poll == number) {
-                    before.certainty = Certainty::Perhaps;
+                    before.certainty = Certainty::Uncertain;
                     merged = before.merged.as_ref().unwrap_or(before.task).with(task);
                 }
-                of_task.push(Sight {
+                of_task.push(TaskObservation {
                     poll: number,
                     certainty: poll.certainty,
                     task,
@@ -119,7 +123,7 @@ impl Polls {
                 });
             }
         }
-        sights
+        observations
     }
 }
 
@@ -127,7 +131,7 @@ fn run(answer: &ResponseRecord) -> usize {
     answer.request.headers[RUN_HEADER].parse().unwrap()
 }
 
-/// A poll begins with the list's first page.
+/// A poll begins with the first page of the list.
 fn polls_of_run(answers: &[&ResponseRecord]) -> Vec<Poll> {
     let begins =
         |it: &ResponseRecord| it.request.offset.unwrap_or(0) == 0 && it.request.task_ids.is_empty();
@@ -137,20 +141,20 @@ fn polls_of_run(answers: &[&ResponseRecord]) -> Vec<Poll> {
         .map(|answers| Poll {
             answers: answers.iter().map(|it| tasks(it)).collect(),
             certainty: Certainty::Committed,
-            beginning: beginning(before.replace(answers[answers.len() - 1]), answers[0]),
+            start: poll_start(before.replace(answers[answers.len() - 1]), answers[0]),
         })
         .collect()
 }
 
-fn beginning(before: Option<&ResponseRecord>, first: &ResponseRecord) -> Beginning {
+fn poll_start(before: Option<&ResponseRecord>, first: &ResponseRecord) -> PollStart {
     let window = |it: &ResponseRecord| (it.request.begin, it.request.end);
     let may_step_back = |it: &ResponseRecord| {
         it.request.offset > Some(0) && window(it) == window(first) && tasks(it).is_some()
     };
     if before.is_some_and(may_step_back) {
-        Beginning::Perhaps
+        PollStart::Uncertain
     } else {
-        Beginning::Certain
+        PollStart::Certain
     }
 }
 
@@ -180,7 +184,7 @@ impl Task {
         }
     }
 
-    /// None for two sights that can't be parts of one.
+    /// `None` if the two can't be parts of one task.
     fn with(&self, later: &Self) -> Option<Self> {
         let mut task = self.clone();
         for (url, status) in &later.urls {
@@ -197,42 +201,45 @@ impl Task {
     }
 }
 
-/// The further from success, the worse.
+/// Higher is worse.
 fn severity(status: &str) -> (usize, &str) {
     let known = ["success", "process", "wait", "unknow", "failure"];
     let rank = known.iter().position(|it| *it == status);
     (rank.unwrap(), status)
 }
 
-/// Each task's events are those that its sights give, and events come in the order of the polls.
-pub(super) fn assert_told_as_seen(polls: &Polls, told: &[Told]) {
-    let mut by_task: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
-    for told in told {
-        if let Some(id) = told.task_id() {
-            by_task.entry(id).or_default().push(told);
+/// Each task has exactly the events that its observations require, in the order of the polls.
+pub(super) fn assert_events_match_observations(polls: &Polls, events: &[ReceivedEvent]) {
+    let mut by_task: BTreeMap<&str, Vec<&ReceivedEvent>> = BTreeMap::new();
+    for event in events {
+        if let Some(id) = event.task_id() {
+            by_task.entry(id).or_default().push(event);
         }
     }
-    let sights = polls.sights();
-    let unseen = by_task.keys().find(|id| !sights.contains_key(**id));
-    assert!(unseen.is_none(), "{unseen:?} was told of and never seen");
+    let observations = polls.observations();
+    let unseen = by_task.keys().find(|id| !observations.contains_key(**id));
+    assert!(
+        unseen.is_none(),
+        "events of {unseen:?}, which the API never listed"
+    );
     let mut polls_of_events = BTreeMap::new();
-    for (id, sights) in &sights {
-        let mut told = by_task.remove(id).unwrap_or_default();
-        let vanished = told.pop_if(|it| it.r#type() == "task.vanished");
-        let (ends, ranges) = follow(sights, &told);
+    for (id, observations) in &observations {
+        let mut events = by_task.remove(id).unwrap_or_default();
+        let vanished = events.pop_if(|it| it.r#type() == "task.vanished");
+        let (ends, ranges) = follow(observations, &events);
         assert!(
             !ends.is_empty(),
-            "{id}: what was told is not what was seen: {told:#?}"
+            "{id}: the events do not match the observations: {events:#?}"
         );
-        assert_vanished(id, polls, sights, &ends, vanished);
-        polls_of_events.extend(told.iter().map(|it| it.sequence).zip(ranges));
+        assert_vanished(id, polls, observations, &ends, vanished);
+        polls_of_events.extend(events.iter().map(|it| it.sequence).zip(ranges));
     }
     let mut latest = (0, PollRange(0, 0));
     for (sequence, range) in polls_of_events {
         let range = PollRange(range.0, polls.end(range.1));
         assert!(
             latest.1.0 <= range.1,
-            "event {sequence}, of the polls {range:?}, came after event {}, of the polls {:?}: {told:#?}",
+            "event {sequence}, of the polls {range:?}, came after event {}, of the polls {:?}: {events:#?}",
             latest.0,
             latest.1
         );
@@ -242,26 +249,30 @@ pub(super) fn assert_told_as_seen(polls: &Polls, told: &[Told]) {
     }
 }
 
-/// The histories that fit, and the first and last poll that each event can be of.
-fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>) {
-    let mut ranges = vec![PollRange(usize::MAX, 0); told.len()];
+/// The histories that fit, and the first and last poll that can have caused each event.
+fn follow(
+    observations: &[TaskObservation<'_>],
+    events: &[&ReceivedEvent],
+) -> (Vec<History>, Vec<PollRange>) {
+    let mut ranges = vec![PollRange(usize::MAX, 0); events.len()];
     let mut histories = vec![History::default()];
-    for sight in sights {
+    for observation in observations {
         let mut next: Vec<History> = Vec::new();
         for history in &histories {
-            for task in [Some(sight.task), sight.merged.as_ref()]
+            for task in [Some(observation.task), observation.merged.as_ref()]
                 .into_iter()
                 .flatten()
             {
-                let Some(after) = history.after(task, told) else {
+                let Some(after) = history.after(task, events) else {
                     continue;
                 };
-                for range in &mut ranges[history.told..after.told] {
-                    *range = PollRange(range.0.min(sight.poll), range.1.max(sight.poll));
+                for range in &mut ranges[history.matched..after.matched] {
+                    *range =
+                        PollRange(range.0.min(observation.poll), range.1.max(observation.poll));
                 }
                 next.push(after);
             }
-            if sight.certainty == Certainty::Perhaps {
+            if observation.certainty == Certainty::Uncertain {
                 next.push(history.clone());
             }
         }
@@ -269,13 +280,13 @@ fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>
         let before = std::mem::replace(&mut histories, next);
         assert!(
             !histories.is_empty(),
-            "poll {}: {:?} was seen and not told; what fitted before: {before:#?}, and then came {:#?}",
-            sight.poll,
-            sight.task,
-            told.get(before[0].told)
+            "poll {}: no event for {:?}; possible states before: {before:#?}; next event: {:#?}",
+            observation.poll,
+            observation.task,
+            events.get(before[0].matched)
         );
     }
-    histories.retain(|history| history.told == told.len());
+    histories.retain(|history| history.matched == events.len());
     (histories, ranges)
 }
 
@@ -283,22 +294,22 @@ fn follow(sights: &[Sight<'_>], told: &[&Told]) -> (Vec<History>, Vec<PollRange>
 struct PollRange(usize, usize);
 
 impl History {
-    /// What it is after this sight was committed; none if what was told does not fit that.
-    fn after(&self, seen: &Task, told: &[&Told]) -> Option<Self> {
+    /// The history after this observation was committed. `None` if the events do not fit it.
+    fn after(&self, seen: &Task, events: &[&ReceivedEvent]) -> Option<Self> {
         let mut after = self.clone();
         if let Some(kind) = self.kind_of_change(seen) {
-            let next = told.get(after.told)?;
+            let next = events.get(after.matched)?;
             let previous = self.known.as_ref().map(|known| known.status.as_str());
             let fits = next.r#type() == kind
                 && next.status() == Some(&seen.status)
                 && next.previous_status() == previous
                 && next.changes() == self.changed_urls(seen);
             fits.then_some(())?;
-            after.told += 1;
+            after.matched += 1;
         }
         if seen.id.starts_with(OLD) && !seen.is_finished() && !self.stalled {
-            (told.get(after.told)?.r#type() == "task.stalled").then_some(())?;
-            after.told += 1;
+            (events.get(after.matched)?.r#type() == "task.stalled").then_some(())?;
+            after.matched += 1;
             after.stalled = true;
         }
         after.known = Some(seen.clone());
@@ -336,16 +347,16 @@ impl History {
     }
 }
 
-/// A task is vanished, once and at last, if it was in flight when it went.
+/// A task has one final `task.vanished` if it was in flight when it left the list.
 fn assert_vanished(
     id: &str,
     polls: &Polls,
-    sights: &[Sight<'_>],
+    observations: &[TaskObservation<'_>],
     ends: &[History],
-    vanished: Option<&Told>,
+    vanished: Option<&ReceivedEvent>,
 ) {
-    let is_listed = sights.last().is_some_and(|last| {
-        // A list read whole that has it not.
+    let is_listed = observations.last().is_some_and(|last| {
+        // A complete list without the task.
         polls.0[last.poll + 1..].iter().all(|poll| !poll.is_whole())
     });
     let may_be_in_flight = ends
@@ -357,12 +368,12 @@ fn assert_vanished(
     if vanished.is_some() {
         assert!(
             !is_listed && may_be_in_flight,
-            "{id} vanished without cause"
+            "{id} has a task.vanished without cause"
         );
     } else {
         assert!(
             is_listed || !must_be_in_flight,
-            "{id} vanished, and nobody was told"
+            "{id} left the list without task.vanished"
         );
     }
 }
@@ -373,20 +384,20 @@ impl Poll {
     }
 }
 
-/// `watch.failing` and `watch.recovered` are told as the polls' failures in a row give them.
-pub(super) fn assert_failures_told(polls: &Polls, told: &[Told]) {
-    let told: Vec<&str> = told
+/// `watch.failing` and `watch.recovered` follow from the consecutive failures of the polls.
+pub(super) fn assert_failures_reported(polls: &Polls, events: &[ReceivedEvent]) {
+    let events: Vec<&str> = events
         .iter()
         .filter(|it| it.task_id().is_none())
-        .map(Told::r#type)
+        .map(ReceivedEvent::r#type)
         .collect();
     let mut streaks = vec![Streak::default()];
     for (number, poll) in polls.0.iter().enumerate() {
         let mut next: Vec<Streak> = Vec::new();
         for streak in &streaks {
-            next.extend((*streak).after(poll, &told));
-            // Of the parts of one poll, the last alone ends it.
-            if poll.certainty == Certainty::Perhaps || polls.end(number) > number {
+            next.extend((*streak).after(poll, &events));
+            // Only the last part of a poll ends it.
+            if poll.certainty == Certainty::Uncertain || polls.end(number) > number {
                 next.push(*streak);
             }
         }
@@ -395,23 +406,23 @@ pub(super) fn assert_failures_told(polls: &Polls, told: &[Told]) {
         streaks = next;
         assert!(
             !streaks.is_empty(),
-            "poll {number}: its failure or recovery was not told: {told:?}"
+            "poll {number}: its failure or recovery was not reported: {events:?}"
         );
     }
-    let fits = streaks.iter().any(|streak| streak.told == told.len());
-    assert!(fits, "failures without cause: {told:?}");
+    let fits = streaks.iter().any(|streak| streak.matched == events.len());
+    assert!(fits, "failures without cause: {events:?}");
 }
 
-/// Polls failed in a row, and what of that was told.
+/// Consecutive failures, and the number of events for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Streak {
     failed: u32,
     is_reported: bool,
-    told: usize,
+    matched: usize,
 }
 
 impl Streak {
-    fn after(mut self, poll: &Poll, told: &[&str]) -> Option<Self> {
+    fn after(mut self, poll: &Poll, events: &[&str]) -> Option<Self> {
         let failed = poll.answers.iter().any(Option::is_none);
         self.failed = if failed {
             (self.failed + 1).min(FAIL_AFTER)
@@ -423,8 +434,8 @@ impl Streak {
             (false, true) => "watch.recovered",
             _ => return Some(self),
         };
-        (told.get(self.told) == Some(&expected)).then_some(())?;
-        self.told += 1;
+        (events.get(self.matched) == Some(&expected)).then_some(())?;
+        self.matched += 1;
         self.is_reported = failed;
         Some(self)
     }

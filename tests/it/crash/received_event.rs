@@ -1,20 +1,20 @@
-//! Events as a receiver got them.
+//! An event as a receiver got it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::ledger::Hook;
-use super::stage::is_final;
+use super::crash_test::is_final;
+use super::received::Webhook;
 
 /// One event.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct ReceivedEvent {
     pub(super) sequence: u64,
     pub(super) event: Value,
 }
 
-/// A URL's change of status.
+/// A status change of a URL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct UrlChange {
     pub(super) url: String,
@@ -22,11 +22,11 @@ pub(super) struct UrlChange {
     pub(super) previous: Option<String>,
 }
 
-impl Told {
-    /// Every event that this webhook, which wants all, has got to its end; in the order of sequences, which has no gaps.
-    pub(super) fn all(hook: &Hook) -> Vec<Self> {
+impl ReceivedEvent {
+    /// All events with a final delivery to this webhook, which subscribes to all, by sequence.
+    pub(super) fn all(webhook: &Webhook) -> Vec<Self> {
         let mut by_sequence = BTreeMap::new();
-        for delivery in hook.receiver.deliveries() {
+        for delivery in webhook.receiver.deliveries() {
             if is_final(delivery.answered) {
                 let event = delivery.event();
                 let sequence = event["sequence"].as_u64().unwrap();
@@ -44,7 +44,7 @@ impl Told {
         self.event["type"].as_str().unwrap()
     }
 
-    /// None for what is told of a target.
+    /// `None` for events of a target.
     pub(super) fn task_id(&self) -> Option<&str> {
         self.event["task"]["id"].as_str()
     }

@@ -1,29 +1,29 @@
-//! What each webhook must have got: every event that it wants, in order, a repeat only where the answer to it had not
-//! been recorded.
+//! Checks what each webhook received: every event that it subscribes to, in order, and repeats only of deliveries whose
+//! response had not been recorded.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use ucdn_simulator::Delivery;
 
-use super::run::{Ending, Lived, RUN_HEADER};
-use super::stage::is_final;
-use super::told::Told;
+use super::crash_test::is_final;
+use super::received_event::ReceivedEvent;
+use super::run::{Ending, FinishedRun, RUN_HEADER};
 use crate::harness::Receiver;
 
-/// So many answers of one webhook may be had and not yet be recorded when the program dies: the youngest.
-const MOST_UNRECORDED: usize = 32;
+/// The program buffers at most this many responses of one webhook before it records them. A kill loses the newest ones.
+const MAX_UNRECORDED: usize = 32;
 
-/// A webhook, and who receives for it.
-pub(super) struct Hook {
+/// A webhook and its receiver.
+pub(super) struct Webhook {
     pub(super) name: &'static str,
     pub(super) on: &'static [&'static str],
-    /// Empty: all.
+    /// Empty if all.
     pub(super) targets: &'static [&'static str],
     pub(super) receiver: Receiver,
 }
 
-impl Hook {
+impl Webhook {
     pub(super) fn new(
         name: &'static str,
         on: &'static [&'static str],
@@ -38,11 +38,14 @@ impl Hook {
         }
     }
 
-    /// Which of these events it is owed, in order.
-    pub(super) fn wanted<'a>(&'a self, told: &'a [Told]) -> impl Iterator<Item = &'a Told> {
-        told.iter().filter(|it| {
+    /// The events that it subscribes to, in order.
+    pub(super) fn expected<'a>(
+        &'a self,
+        events: &'a [ReceivedEvent],
+    ) -> impl Iterator<Item = &'a ReceivedEvent> {
+        events.iter().filter(|it| {
             let of_type = |on: &&str| match on.strip_suffix('*') {
-                Some(beginning) => it.r#type().starts_with(beginning),
+                Some(poll_start) => it.r#type().starts_with(poll_start),
                 None => it.r#type() == *on,
             };
             self.on.iter().any(of_type)
@@ -50,15 +53,15 @@ impl Hook {
         })
     }
 
-    /// Its requests in the order of their runs: one of a dying run may be read only after one of the next run.
+    /// Its requests in the order of their runs. The receiver may read a request of a killed run after one of the next run.
     fn requests(&self) -> Vec<Delivery> {
         let mut requests = self.receiver.deliveries();
         requests.sort_by_key(run);
         requests
     }
 
-    /// How many events it has got to their end. One whose end was not recorded is repeated, and only the answer to the
-    /// repeat counts: it may be that the event be tried again, later.
+    /// The number of events whose delivery is final. Only the last response to an event counts, because a response that
+    /// was not recorded is followed by a repeat.
     pub(super) fn finished_count(&self) -> usize {
         let requests = self.requests().into_iter();
         let last: BTreeMap<u64, u16> = requests.map(|it| (sequence(&it), it.answered)).collect();
@@ -74,11 +77,14 @@ fn run(delivery: &Delivery) -> usize {
     delivery.header(RUN_HEADER).parse().unwrap()
 }
 
-/// All requests for one event, to whichever webhook, carry one id and the same bytes; no id is two events'.
-pub(super) fn assert_one_id_and_one_document_each(hooks: &[Hook]) {
+/// All requests for one event carry the same id and bytes, to every webhook. Two events never share an id.
+pub(super) fn assert_stable_ids_and_bytes(webhooks: &[Webhook]) {
     let mut documents: BTreeMap<u64, String> = BTreeMap::new();
     let mut sequences: BTreeMap<String, u64> = BTreeMap::new();
-    for delivery in hooks.iter().flat_map(|hook| hook.receiver.deliveries()) {
+    for delivery in webhooks
+        .iter()
+        .flat_map(|webhook| webhook.receiver.deliveries())
+    {
         let (sequence, id) = (
             sequence(&delivery),
             delivery.header("webhook-id").to_owned(),
@@ -87,12 +93,12 @@ pub(super) fn assert_one_id_and_one_document_each(hooks: &[Hook]) {
         assert_eq!(
             *sequences.entry(id).or_insert(sequence),
             sequence,
-            "an id of two events"
+            "two events share an id"
         );
         let document = documents
             .entry(sequence)
             .or_insert_with(|| delivery.body.clone());
-        assert_eq!(*document, delivery.body, "other bytes at a repeat");
+        assert_eq!(*document, delivery.body, "a repeat has other bytes");
     }
     assert!(
         documents.keys().zip(1..).all(|(a, b)| *a == b),
@@ -100,15 +106,19 @@ pub(super) fn assert_one_id_and_one_document_each(hooks: &[Hook]) {
     );
 }
 
-/// Follows one webhook's requests through all runs. Returns how many were repeats.
-pub(super) fn assert_in_order_and_whole(hook: &Hook, told: &[Told], lived: &[Lived]) -> usize {
-    let wanted: Vec<u64> = hook.wanted(told).map(|it| it.sequence).collect();
+/// Follows the requests to one webhook through all runs. Returns the number of repeats.
+pub(super) fn assert_ordered_and_complete(
+    webhook: &Webhook,
+    events: &[ReceivedEvent],
+    finished_runs: &[FinishedRun],
+) -> usize {
+    let expected: Vec<u64> = webhook.expected(events).map(|it| it.sequence).collect();
     let place = |delivery: &Delivery| {
         let sequence = sequence(delivery);
-        let place = wanted.binary_search(&sequence);
-        place.unwrap_or_else(|_| panic!("{}: event {sequence} is not wanted", hook.name))
+        let place = expected.binary_search(&sequence);
+        place.unwrap_or_else(|_| panic!("{}: event {sequence} is not expected", webhook.name))
     };
-    let requests = hook.requests();
+    let requests = webhook.requests();
     let mut queue = Queue::default();
     let mut repeats = 0;
     let mut last_run = 0;
@@ -118,10 +128,10 @@ pub(super) fn assert_in_order_and_whole(hook: &Hook, told: &[Told], lived: &[Liv
         assert!(
             queue.can_begin_at(first),
             "{}: run {run} begins at {first}, not in {}..={}\n{}",
-            hook.name,
+            webhook.name,
             queue.recorded,
             queue.next,
-            logs_of(lived, last_run..=run)
+            logs_of(finished_runs, last_run..=run)
         );
         queue.begin_at(first);
         for delivery in requests {
@@ -129,7 +139,7 @@ pub(super) fn assert_in_order_and_whole(hook: &Hook, told: &[Told], lived: &[Liv
                 place(delivery),
                 queue.next,
                 "{}: out of order in run {run}",
-                hook.name
+                webhook.name
             );
             if is_final(delivery.answered) {
                 repeats += usize::from(queue.next < queue.finished);
@@ -137,39 +147,42 @@ pub(super) fn assert_in_order_and_whole(hook: &Hook, told: &[Told], lived: &[Liv
                 queue.finished = queue.finished.max(queue.next);
             }
         }
-        queue.end(lived[run].ending);
+        queue.end(finished_runs[run].ending);
         last_run = run;
     }
     assert_eq!(
         queue.finished,
-        wanted.len(),
-        "{}: something was not delivered",
-        hook.name
+        expected.len(),
+        "{}: an event was not delivered",
+        webhook.name
     );
     repeats
 }
 
-fn logs_of(lived: &[Lived], runs: RangeInclusive<usize>) -> String {
+fn logs_of(finished_runs: &[FinishedRun], runs: RangeInclusive<usize>) -> String {
     let logs = runs.filter_map(|run| {
-        let lived = lived.get(run)?;
-        Some(format!("--- run {run}: {:?}\n{}", lived.ending, lived.log))
+        let finished_runs = finished_runs.get(run)?;
+        Some(format!(
+            "--- run {run}: {:?}\n{}",
+            finished_runs.ending, finished_runs.log
+        ))
     });
     logs.collect()
 }
 
-/// Places in the list of what a webhook wants.
+/// Positions in the list of events that a webhook subscribes to.
 #[derive(Default)]
 struct Queue {
-    /// What must be sent next: everything before it got its answer, and the program knows.
+    /// The next event to send. The running program has final responses to all before it.
     next: usize,
-    /// Everything before it got its answer, though the program may not know.
+    /// All events before it got a final response, which the program may have lost.
     finished: usize,
-    /// Everything before it has its answer recorded.
+    /// The responses to all events before it are recorded.
     recorded: usize,
 }
 
 impl Queue {
-    /// A run begins where the one before stopped, or so far back as that can't have recorded.
+    /// A run resumes where the last one stopped, or earlier by as many responses as may not be recorded.
     fn can_begin_at(&self, place: usize) -> bool {
         (self.recorded..=self.next).contains(&place)
     }
@@ -180,8 +193,8 @@ impl Queue {
 
     fn end(&mut self, ending: Ending) {
         let unrecorded = match ending {
-            Ending::Killed => MOST_UNRECORDED,
-            // A call that is cut by the stop may have been answered.
+            Ending::Killed => MAX_UNRECORDED,
+            // The receiver may have answered a request that the stop cut off.
             Ending::Stopped => 1,
             Ending::Done => 0,
         };
