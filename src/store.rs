@@ -16,7 +16,7 @@ mod batched;
 mod contract_tests;
 pub mod filter;
 pub mod json;
-mod outbox;
+pub mod outbox;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod queries;

@@ -17,7 +17,8 @@ use crate::domain::event_pattern::EventTypes;
 use crate::domain::model::{Timestamp, WebhookName};
 use crate::domain::text::{ago, counted};
 use crate::store::filter::{DeliveryFilter, EventRef};
-use crate::store::queries::{DeliveryCursor, DeliveryRecord, DeliveryState, StateQueries};
+use crate::store::outbox::DeliveryState;
+use crate::store::queries::{DeliveryCursor, DeliveryRecord, StateQueries};
 
 const JSON_HELP: &str = "\
 JSON: {deliveries: [{webhook, state, attempts, next_attempt, last_attempt, last_answer, recorded, event}]}, event as the \

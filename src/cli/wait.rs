@@ -106,7 +106,7 @@ pub(super) fn run(arguments: &WaitArgs, context: &CommandContext) -> Result<Exit
     deadline
         .start(&client, arguments.timeout)
         .map_err(|error| Failure::new(Exit::IoError, format!("can't handle signals: {error}")))?;
-    let mut waiting = Waiting {
+    let mut waiting = WaitRun {
         tasks: TrackedTasks::new(arguments.task_id.iter().cloned(), clock.now()),
         lookup: Lookup::new(&client, source.list, source.page_size, &*clock),
         progress: WaitProgress::start(context, &*clock),
@@ -147,7 +147,7 @@ fn error_kind(error: &ApiCallError) -> String {
 }
 
 /// The loop of `wait`.
-struct Waiting<'a> {
+struct WaitRun<'a> {
     tasks: TrackedTasks,
     lookup: Lookup<'a>,
     progress: WaitProgress<'a>,
@@ -159,7 +159,7 @@ struct Waiting<'a> {
     is_complete: bool,
 }
 
-impl Waiting<'_> {
+impl WaitRun<'_> {
     /// Looks the tasks up until there is a reason to end. Returns an error if retrying can't help.
     fn run(&mut self, deadline: &Deadline) -> Result<EndReason, ApiCallError> {
         let mut failures: u32 = 0;

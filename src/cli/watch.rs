@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &WatchArgs, context: &CommandContext) -> Result<Exi
     if let Some(reason) = reason {
         daemon.report_lost_state(&reason)?;
     }
-    daemon.run(|| context.reload_config(&config))?;
+    daemon.run(|| reload_config(context, &config))?;
     Ok(Exit::Success)
 }
 
@@ -85,26 +85,24 @@ pub(super) fn open_state(
     }
 }
 
-impl CommandContext {
-    /// Reads the config again. Logs the errors of an invalid config and returns `None`.
-    fn reload_config(&self, running: &Config) -> Option<Config> {
-        match self.read_config(&self.config_path()) {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    log::warn!("{warning}");
-                }
-                if loaded.config.state != running.state {
-                    log::warn!("`state` was changed: the new one takes effect at the next start");
-                }
-                Some(loaded.config)
+/// Reads the config again. Logs the errors of an invalid config and returns `None`.
+fn reload_config(context: &CommandContext, running: &Config) -> Option<Config> {
+    match context.read_config(&context.config_path()) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                log::warn!("{warning}");
             }
-            Err(failure) => {
-                for line in failure.error.to_string().lines() {
-                    log::error!("{line}");
-                }
-                log::error!("the config was not reloaded: the old one stays in effect");
-                None
+            if loaded.config.state != running.state {
+                log::warn!("`state` was changed: the new one takes effect at the next start");
             }
+            Some(loaded.config)
+        }
+        Err(failure) => {
+            for line in failure.error.to_string().lines() {
+                log::error!("{line}");
+            }
+            log::error!("the config was not reloaded: the old one stays in effect");
+            None
         }
     }
 }

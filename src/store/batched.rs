@@ -22,7 +22,7 @@ pub(super) fn delete(
 
 /// What one batch did to deliveries.
 #[derive(Clone, Debug)]
-pub(super) struct Batch {
+pub(super) struct VisitedBatch {
     /// Those that it visited, in order. Fewer than [`BATCH_ROWS`] if there are no more.
     pub(super) visited: Vec<DeliveryCursor>,
     /// How many of them it changed.
@@ -32,7 +32,7 @@ pub(super) struct Batch {
 /// Visits deliveries, each once: one that a delivery worker gives up again after its visit is not visited a second time, so the
 /// walk ends. `batch` gets the cursor after which it begins. Returns how many deliveries were changed.
 pub(super) fn walk(
-    mut batch: impl FnMut(Option<&DeliveryCursor>) -> Result<Batch, StoreError>,
+    mut batch: impl FnMut(Option<&DeliveryCursor>) -> Result<VisitedBatch, StoreError>,
 ) -> Result<u64, StoreError> {
     let (mut changed, mut after) = (0, None);
     loop {

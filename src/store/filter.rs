@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use super::queries::DeliveryState;
+use super::outbox::DeliveryState;
 use crate::domain::event::{EventDocument, EventType};
 use crate::domain::model::{Status, TargetName, TaskId, Timestamp, UrlState, WebhookName};
 

@@ -3,7 +3,8 @@
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::queries::{DeliveryRecord, DeliveryState, EventRecord, TaskRecord};
+use super::outbox::DeliveryState;
+use super::queries::{DeliveryRecord, EventRecord, TaskRecord};
 use crate::domain::event::UrlCounts;
 use crate::domain::model::{
     Absence, KnownTask, Status, TargetName, TaskId, Timestamp, Url, UrlState, WebhookName,

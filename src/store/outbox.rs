@@ -1,7 +1,8 @@
 //! How attempts and operators' commands change a delivery, in SQL that all engines understand.
 
+use std::fmt;
+
 use super::AttemptResult;
-use super::queries::DeliveryState;
 use crate::domain::model::Timestamp;
 
 /// A command of an operator about deliveries.
@@ -50,23 +51,62 @@ pub(super) struct AttemptRow<'a> {
     pub(super) answer: &'a str,
 }
 
-impl AttemptResult {
-    pub(super) fn row(&self) -> AttemptRow<'_> {
-        let (state, failed, next_attempt, at, answer) = match self {
-            Self::Delivered { at, answer } => (DeliveryState::Delivered, 0, None, at, answer),
-            Self::Failed {
+impl<'a> From<&'a AttemptResult> for AttemptRow<'a> {
+    fn from(result: &'a AttemptResult) -> Self {
+        let (state, failed, next_attempt, at, answer) = match result {
+            AttemptResult::Delivered { at, answer } => {
+                (DeliveryState::Delivered, 0, None, at, answer)
+            }
+            AttemptResult::Failed {
                 at,
                 answer,
                 next_attempt,
             } => (DeliveryState::Pending, 1, Some(*next_attempt), at, answer),
-            Self::Dead { at, answer } => (DeliveryState::Dead, 1, None, at, answer),
+            AttemptResult::Dead { at, answer } => (DeliveryState::Dead, 1, None, at, answer),
         };
-        AttemptRow {
+        Self {
             state,
             failed,
             next_attempt,
             at: *at,
             answer,
         }
+    }
+}
+
+/// The state of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeliveryState {
+    /// Still to be made.
+    Pending,
+    /// The receiver has it.
+    Delivered,
+    /// Given up.
+    Dead,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Dead];
+
+    /// Reads [`DeliveryState::as_str`].
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// In a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl fmt::Display for DeliveryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

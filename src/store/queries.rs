@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::filter::{DeliveryFilter, EventFilter, EventSpan, TaskFilter};
+use super::outbox::DeliveryState;
 use super::{OutboxBacklog, StoreError};
 use crate::domain::event::UrlCounts;
 use crate::domain::model::{KnownTask, Status, TargetName, TaskId, Timestamp, WebhookName};
@@ -177,43 +178,6 @@ pub struct EventRecord {
     pub task: Option<TaskId>,
     /// The JSON that receivers get.
     pub document: String,
-}
-
-/// The state of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DeliveryState {
-    /// Still to be made.
-    Pending,
-    /// The receiver has it.
-    Delivered,
-    /// Given up.
-    Dead,
-}
-
-impl DeliveryState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Dead];
-
-    /// Reads [`DeliveryState::as_str`].
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-
-    /// In a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-        }
-    }
-}
-
-impl fmt::Display for DeliveryState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// A delivery, pending or past.

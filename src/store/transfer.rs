@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::{fmt, thread};
 
-use super::queries::DeliveryState;
+use super::outbox::DeliveryState;
 use super::{StoreError, TargetState, TaskUpsert};
 use crate::domain::model::{TargetName, TaskId, TaskRowId, Timestamp, WebhookName};
 

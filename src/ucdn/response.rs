@@ -76,12 +76,14 @@ pub enum ResponseError {
     },
 }
 
-lenient_struct!(RawResponse {
+lenient_struct!(
+    struct RawResponse {
     ret_code: Number = "RetCode",
     message: Text<'de> = "Message",
     total_count: Number = "TotalCount",
     task_list: List<RawTask<'de>> = "TaskList",
-});
+}
+);
 
 impl ListResponse {
     /// Parses the body of a response.

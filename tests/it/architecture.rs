@@ -1,147 +1,89 @@
-//! The rooms of the source and the arrows between them: every `crate::` path of a module must point down or
-//! sideways in the table below, every module begins by saying what it owns, and names say something.
+//! The source's architecture: the layer table in `src/lib.rs`, import cycles, type names declared twice, file lengths.
+//!
+//! The table in `lib.rs` is the only one: this test reads it from there.
 
-use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use Layer::{Daemon, Edges, Listener, Rim, Rules, Words, Work};
+mod sources;
 
-/// From the bottom up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Layer {
-    Words,
-    Rules,
-    Edges,
-    Work,
-    /// Of the daemon's layer, but one outside listener each: they don't know each other.
-    Listener,
-    Daemon,
-    Rim,
+use sources::Crate;
+
+/// The table under `# Layers` in `lib.rs`: from the top layer down, one row per room.
+struct LayerTable {
+    rooms: Vec<Room>,
 }
 
-/// Which room a module is in; the longest name that begins its path counts.
-const ROOMS: &[(&str, Layer)] = &[
-    ("main", Rim),
-    ("cli", Rim),
-    ("daemon", Daemon),
-    ("web", Listener),
-    ("metrics", Listener),
-    ("systemd", Listener),
-    ("logging", Listener),
-    ("heartbeat", Listener),
-    ("poll", Work),
-    ("deliver", Work),
-    ("formats", Work),
-    ("ucdn", Edges),
-    ("store", Edges),
-    ("http", Edges),
-    ("config", Edges),
-    ("secret", Edges),
-    ("clock", Edges),
-    ("ucdn::sign", Rules),
-    ("ucdn::response", Rules),
-    ("domain", Rules),
-    ("domain::model", Words),
-    ("domain::text", Words),
-    ("domain::incident", Words),
-];
-
-/// Arrows that the layers allow and the design forbids, each with its reason.
-const FORBIDDEN: &[(&str, &str, &str)] = &[
-    ("poll", "deliver", "polls never send"),
-    ("deliver", "poll", "deliveries never poll"),
-    ("deliver", "ucdn", "deliveries never look at the API"),
-    ("ucdn", "store", "the API's client knows no disk"),
-    ("daemon", "http", "the daemon knows no HTTP"),
-];
-
-const LONGEST_FILE: usize = 400;
-const EMPTY_WORDS: &[&str] = &[
-    "manager", "helper", "helpers", "util", "utils", "common", "misc",
-];
-const EMPTY_VERBS: &[&str] = &["handle_", "do_", "process_"];
-
-/// One source file: `deliver/sign.rs` is `deliver::sign`.
-struct Module {
-    path: String,
-    text: String,
+struct Room {
+    name: String,
+    /// 0 is the top layer.
+    layer: usize,
+    must_not_use: Vec<String>,
 }
 
-/// Something that the table or the house rules don't allow, as a sentence.
-#[derive(Debug, PartialEq, Eq)]
-struct Violation(String);
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl LayerTable {
+    fn parse(lib: &str) -> Self {
+        let rows = lib
+            .lines()
+            .skip_while(|line| !line.starts_with("//! | layer |"))
+            .skip(2)
+            .map_while(|line| line.strip_prefix("//! |"));
+        let mut rooms = Vec::new();
+        let mut layer = 0;
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [name, modules, _, must_not_use, ..] = cells[..] else {
+                panic!("a row of the layer table has too few cells: {row}");
+            };
+            if !name.is_empty() {
+                layer += 1;
+            }
+            let must_not_use = quoted(must_not_use);
+            rooms.extend(quoted(modules).into_iter().map(|name| Room {
+                name,
+                layer,
+                must_not_use: must_not_use.clone(),
+            }));
+        }
+        assert!(rooms.len() > 10, "lib.rs has no layer table");
+        Self { rooms }
     }
-}
 
-impl Module {
-    fn violations(&self) -> Vec<Violation> {
+    fn room(&self, module: &str) -> Option<&Room> {
+        let candidates = self.rooms.iter().filter(|room| within(module, &room.name));
+        candidates.max_by_key(|room| room.name.len())
+    }
+
+    fn violations(&self, sources: &Crate) -> Vec<String> {
         let mut found = Vec::new();
-        if !self.text.starts_with("//! ") {
-            found.push("does not begin with a `//!` line".to_owned());
+        for (module, targets) in sources.dependencies() {
+            if module.is_empty() || module == "main" {
+                continue;
+            }
+            let Some(from) = self.room(module) else {
+                found.push(format!("{module}: no row of the layer table has it"));
+                continue;
+            };
+            for target in targets {
+                let Some(to) = self.room(target) else {
+                    continue;
+                };
+                let is_forbidden = from.must_not_use.iter().any(|room| within(target, room));
+                if from.name != to.name && (to.layer < from.layer || is_forbidden) {
+                    found.push(format!("{module} must not use {target}"));
+                }
+            }
         }
-        let lines = self.text.lines().count();
-        if lines > LONGEST_FILE {
-            found.push(format!("has {lines} lines, more than {LONGEST_FILE}"));
-        }
-        let code = self.code();
-        let targets = paths(&code, "crate::").into_iter();
-        let parents = self.parents(&code).into_iter();
-        found.extend(
-            targets
-                .chain(parents)
-                .filter_map(|target| self.arrow(&target)),
-        );
-        found.extend(declared_names(&code).into_iter().filter_map(empty_name));
-        let sentence = |what| Violation(format!("{}: {what}", self.path));
-        found.into_iter().map(sentence).collect()
+        found
     }
+}
 
-    /// What a file in another one's folder uses by way of `super::`. Only lines that begin at the margin: an inner
-    /// module's `super` is this very file.
-    fn parents(&self, code: &str) -> Vec<String> {
-        let Some((parent, _)) = self.path.rsplit_once("::") else {
-            return Vec::new();
-        };
-        let uses = code.split("\nuse ").skip(1);
-        let uses = uses.filter_map(|it| it.split(';').next());
-        let paths = uses.flat_map(|it| paths(it, "super::"));
-        paths.map(|path| format!("{parent}::{path}")).collect()
-    }
-
-    /// The text without comments and without its tests, which may set up what they like.
-    fn code(&self) -> String {
-        if self.path.ends_with("tests") {
-            return String::new();
-        }
-        let tests = self.text.find("#[cfg(test)]\nmod tests {");
-        let text = &self.text[..tests.unwrap_or(self.text.len())];
-        let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
-        text.lines().map(code).collect::<Vec<_>>().join("\n")
-    }
-
-    /// What is wrong with using `target`.
-    fn arrow(&self, target: &str) -> Option<String> {
-        let (Some((from, from_layer)), Some((to, to_layer))) = (room(&self.path), room(target))
-        else {
-            return Some(format!("or `{target}` is in no room: add it to the table"));
-        };
-        let named = FORBIDDEN
-            .iter()
-            .find(|(a, b, _)| *a == from && within(to, b));
-        if let Some((_, _, reason)) = named {
-            return Some(format!("uses `{target}`: {reason}"));
-        }
-        let is_same_room = from == to;
-        let up = to_layer > from_layer;
-        let strangers = from_layer == Layer::Listener && to_layer == Layer::Listener;
-        (!is_same_room && (up || strangers))
-            .then(|| format!("({from_layer:?}) uses `{target}` ({to_layer:?})"))
-    }
+/// The words in backticks: ``[`crate::cli`], [`web`]`` gives `cli` and `web`.
+fn quoted(cell: &str) -> Vec<String> {
+    let words = cell.split('`').skip(1).step_by(2);
+    words
+        .map(|word| word.trim_start_matches("crate::").to_owned())
+        .collect()
 }
 
 fn within(module: &str, room: &str) -> bool {
@@ -150,187 +92,149 @@ fn within(module: &str, room: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-fn room(module: &str) -> Option<(&'static str, Layer)> {
-    let candidates = ROOMS.iter().filter(|(name, _)| within(module, name));
-    candidates.max_by_key(|(name, _)| name.len()).copied()
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every path that begins with `root` in `code`, the groups of `use` taken apart: `a::{b, c::d}` is two.
-fn paths(code: &str, root: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (position, _) in code.match_indices(root) {
-        let before = code[..position].chars().next_back();
-        if before.is_none_or(|it| !it.is_alphanumeric() && it != '_' && it != '$' && it != ':') {
-            expand("", &code[position + root.len()..], &mut found);
-        }
-    }
-    found
+fn program() -> Crate {
+    Crate::parse(&root().join("src"))
 }
 
-/// Reads one path or group behind `prefix`; gives what follows it.
-fn expand<'a>(prefix: &str, text: &'a str, found: &mut Vec<String>) -> &'a str {
-    let text = text.trim_start();
-    if let Some(mut rest) = text.strip_prefix('{') {
-        loop {
-            rest = rest.trim_start().trim_start_matches(',').trim_start();
-            if rest.is_empty() || rest.starts_with('}') {
-                return rest.get(1..).unwrap_or_default();
-            }
-            rest = expand(prefix, rest, found);
-            // `as name` and the like: on to the next entry.
-            rest = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
-        }
-    }
-    let end = text.find(|it: char| !it.is_alphanumeric() && it != '_' && it != '*');
-    let (name, rest) = text.split_at(end.unwrap_or(text.len()));
-    let path = format!("{prefix}{name}");
-    if let Some(rest) = rest.strip_prefix("::") {
-        return expand(&format!("{path}::"), rest, found);
-    }
-    found.push(path);
-    rest
+fn simulator() -> Crate {
+    Crate::parse(&root().join("crates/ucdn-simulator/src"))
 }
 
-/// What `fn`, `struct`, … name in `code`.
-fn declared_names(code: &str) -> Vec<&str> {
-    let words: Vec<&str> = code
-        .split(|it: char| !it.is_alphanumeric() && it != '_')
-        .filter(|word| !word.is_empty())
-        .collect();
-    let declares = [
-        "fn", "struct", "enum", "trait", "mod", "const", "static", "type",
-    ];
-    let pairs = words.windows(2).filter(|pair| declares.contains(&pair[0]));
-    pairs.map(|pair| pair[1]).collect()
-}
-
-fn empty_name(name: &str) -> Option<String> {
-    let mut snake = String::new();
-    for character in name.chars() {
-        if character.is_uppercase() {
-            snake.push('_');
-        }
-        snake.extend(character.to_lowercase());
-    }
-    let is_shouting = name.chars().all(|it| !it.is_lowercase());
-    let snake = if is_shouting {
-        name.to_lowercase()
-    } else {
-        snake
-    };
-    let is_empty = snake.split('_').any(|word| EMPTY_WORDS.contains(&word))
-        || EMPTY_VERBS.iter().any(|verb| snake.starts_with(verb));
-    is_empty.then(|| format!("declares `{name}`, a name that says nothing"))
-}
-
-fn modules() -> Vec<Module> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    list_sources(&root, &mut files);
-    let module = |file: PathBuf| {
-        let relative = file.strip_prefix(&root).unwrap().with_extension("");
-        let path = relative.to_str().unwrap().replace('/', "::");
-        Module {
-            path: path.trim_end_matches("::mod").to_owned(),
-            text: fs::read_to_string(&file).unwrap(),
-        }
-    };
-    files.into_iter().map(module).collect()
-}
-
-fn list_sources(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            list_sources(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-}
-
-#[test]
-fn every_arrow_points_down_and_every_module_says_what_it_owns() {
-    let modules = modules();
-    assert!(modules.iter().any(|module| module.path == "cli::watch"));
-    let found: Vec<String> = modules
-        .iter()
-        .flat_map(Module::violations)
-        .map(|violation| violation.to_string())
-        .collect();
+#[track_caller]
+fn assert_none(found: &[String]) {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
 #[test]
-fn made_up_violations_are_found() {
-    for (path, text) in [
-        ("model", "//! M.\nuse crate::domain::event::Event;"),
+fn imports_follow_the_layer_table_of_lib_rs() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    assert_none(&LayerTable::parse(&lib).violations(&program()));
+}
+
+#[test]
+fn files_import_each_other_in_one_direction() {
+    let found = [program().import_cycles(), simulator().import_cycles()].concat();
+    assert_none(&found);
+}
+
+#[test]
+fn a_type_name_is_declared_once() {
+    let found = [program().duplicate_types(), simulator().duplicate_types()].concat();
+    assert_none(&found);
+}
+
+#[test]
+fn the_methods_of_a_type_stand_in_the_file_that_declares_it() {
+    let found = [program().spread_impls(), simulator().spread_impls()].concat();
+    assert_none(&found);
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_short() {
+    assert_none(&[program().style(), simulator().style()].concat());
+}
+
+fn made_up(files: &[(&str, &str)]) -> Crate {
+    let file = |(module, text): &(&str, &str)| ((*module).to_owned(), format!("//! M.\n{text}"));
+    Crate::of(files.iter().map(file))
+}
+
+const MADE_UP_TABLE: &str = "
+//! | layer | module | what it does | must not use |
+//! |---|---|---|---|
+//! | top | [`cli`] | | |
+//! | work | [`poll`] | | [`deliver`] |
+//! | | [`deliver`] | | |
+//! | | [`a`], [`b`], [`c`], [`d`], [`e`], [`f`], [`g`] | | |
+//! | pure | [`domain`] | | |
+//! | | [`deliver::sign`] | | |
+";
+
+#[test]
+fn a_made_up_import_against_the_table_is_found() {
+    let table = LayerTable::parse(MADE_UP_TABLE);
+    for (files, expected) in [
         (
-            "diff",
-            "//! M.\nuse crate::domain::model::{self, Task};\nuse crate::{\n    config::Config,\n};",
+            vec![
+                ("poll", "use crate::deliver::X;"),
+                ("deliver", "pub struct X;"),
+            ],
+            vec!["poll must not use deliver"],
         ),
-        ("event", "//! M.\nfn f() -> u8 { crate::clock::x() }"),
-        ("ucdn::sign", "//! M.\nuse super::client::Client;"),
-        ("ucdn::client", "//! M.\nuse crate::store::Store;"),
-        ("systemd", "//! M.\nuse crate::logging;"),
-        ("poll", "//! M.\nuse crate::deliver;"),
         (
-            "deliver::sign",
-            "//! M.\nuse crate::{model, ucdn::{response}};",
+            vec![
+                ("poll", "fn f() { crate::cli::run() }"),
+                ("cli", "pub fn run() {}"),
+            ],
+            vec!["poll must not use cli"],
         ),
-        ("unheard_of", "//! M.\nuse crate::domain::model::Task;"),
-        ("store", "use crate::domain::model::Task;"),
-        ("store", "//! M.\nstruct TaskManager;"),
-        ("store", "//! M.\nfn handle_task() {}"),
+        (
+            vec![
+                ("deliver", "pub struct X;"),
+                ("deliver::sign", "use super::X;"),
+            ],
+            vec!["deliver::sign must not use deliver"],
+        ),
+        (
+            vec![("unheard_of", "")],
+            vec!["unheard_of: no row of the layer table has it"],
+        ),
+        (
+            vec![
+                ("cli", "use crate::{poll::{self, P as Q}, domain};"),
+                (
+                    "poll",
+                    "pub struct P;\n#[cfg(test)]\nmod tests { use crate::cli; }",
+                ),
+                ("domain", ""),
+            ],
+            vec![],
+        ),
     ] {
-        let module = Module {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        assert_eq!(
-            module.violations().len(),
-            1,
-            "{path}: {text}: {:?}",
-            module.violations()
-        );
+        assert_eq!(table.violations(&made_up(&files)), expected, "{files:?}");
     }
 }
 
 #[test]
-fn what_is_allowed_is_not_flagged() {
-    for (path, text) in [
-        (
-            "cli::demo",
-            "//! M.\nuse super::Failure;\nuse crate::{watch, model::{Task, Url as U}, http};",
-        ),
-        (
-            "watch",
-            "//! M.\nuse crate::{logging, systemd, poll, deliver};",
-        ),
-        (
-            "ucdn::walk",
-            "//! M.\nuse super::{client::Client, wire};\nuse crate::http::Http;",
-        ),
-        (
-            "ucdn::response",
-            "//! M.\nuse super::sign;\nuse crate::domain::model::Task;",
-        ),
-        (
-            "diff",
-            "//! M.\n// use crate::config::Config;\nuse crate::domain::event::Event;",
-        ),
-        (
-            "diff",
-            "//! M.\nfn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::clock::Clock;\n}",
-        ),
-    ] {
-        let module = Module {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
-        assert_eq!(module.violations(), [], "{path}: {text}");
-    }
+fn a_made_up_import_cycle_is_found() {
+    let cycle = made_up(&[
+        ("a", "mod b; pub use b::B; pub struct A;"),
+        ("a::b", "use super::c::C; pub struct B;"),
+        ("a::c", "use super::B; pub struct C;"),
+    ]);
+    assert_eq!(cycle.import_cycles(), ["import cycle: a::b → a::c"]);
+    let facade = made_up(&[
+        ("a", "mod b; pub use b::B; pub struct A;"),
+        ("a::b", "use super::A; pub struct B;"),
+    ]);
+    assert_eq!(facade.import_cycles(), [""; 0]);
+    let both_ways = made_up(&[
+        ("a", "mod b; pub use b::B; pub struct A { b: B }"),
+        ("a::b", "use super::A; pub struct B;"),
+    ]);
+    assert_eq!(both_ways.import_cycles(), ["import cycle: a → a::b"]);
+}
+
+#[test]
+fn made_up_names_and_methods_in_the_wrong_place_are_found() {
+    let sources = made_up(&[
+        ("a", "pub struct Answer; impl Answer {}"),
+        ("b", "pub enum Answer {} impl crate::a::Answer {}"),
+        ("c", "impl crate::a::Answer {} struct TaskManager;"),
+    ]);
+    assert_eq!(
+        sources.duplicate_types(),
+        ["type `Answer` is declared in a, b"]
+    );
+    assert_eq!(
+        sources.spread_impls(),
+        ["c: `impl Answer` belongs in the file that declares `Answer`"]
+    );
+    assert_eq!(sources.style(), ["c: the name `TaskManager` says nothing"]);
 }
 
 #[test]

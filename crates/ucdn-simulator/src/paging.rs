@@ -7,17 +7,10 @@ use super::options::{
     DcdnRule, Edge, LimitRule, MaxWindow, Options, Order, Retention, TaskIdRule, Unit, WindowField,
 };
 use super::parameters::ListQuery;
-use super::tasks::{SimulatedTask, TaskKind};
+use super::tasks::{SimulatedTask, Slice, TaskKind};
 
 /// The window of a request without `BeginTime` and `EndTime`.
 const DEFAULT_WINDOW_SECONDS: i64 = 86_400;
-
-/// The part of a task on a page: all of its URLs, unless the end of a page splits it.
-#[derive(Clone, Debug)]
-pub(crate) struct Slice<'a> {
-    pub(crate) task: &'a SimulatedTask,
-    pub(crate) urls: Range<usize>,
-}
 
 /// All tasks that match the query, in the order of the list.
 pub(crate) fn selected<'a>(

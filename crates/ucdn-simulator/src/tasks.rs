@@ -1,6 +1,7 @@
 //! Tasks that follow a script: what a task is at a given moment.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 use super::notation::words;
 use super::script::{Script, Step};
@@ -190,7 +191,7 @@ impl SimulatedTask {
         let mut urls: Vec<UrlProgress> =
             self.urls.iter().map(|url| UrlProgress::new(url)).collect();
         for (at_ms, step) in self.steps_until(now_ms) {
-            step.apply(*at_ms, &mut urls);
+            apply_step(step, *at_ms, &mut urls);
         }
         TaskState {
             id: self.id.clone(),
@@ -203,20 +204,25 @@ impl SimulatedTask {
     }
 }
 
-impl Step {
-    fn apply(&self, at_ms: i64, urls: &mut [UrlProgress]) {
-        let others = match &self.other_urls {
-            None if self.urls.is_empty() => self.status.as_deref(),
-            others => others.as_deref(),
-        };
-        for (index, url) in urls.iter_mut().enumerate() {
-            let mut own = self.urls.iter().filter(|step| step.url == index).peekable();
-            if own.peek().is_none() {
-                url.change(at_ms, others, None);
-            }
-            for step in own {
-                url.change(at_ms, step.status.as_deref(), step.progress);
-            }
+/// The part of a task on a page: all of its URLs, unless the end of a page splits it.
+#[derive(Clone, Debug)]
+pub(crate) struct Slice<'a> {
+    pub(crate) task: &'a SimulatedTask,
+    pub(crate) urls: Range<usize>,
+}
+
+fn apply_step(step: &Step, at_ms: i64, urls: &mut [UrlProgress]) {
+    let others = match &step.other_urls {
+        None if step.urls.is_empty() => step.status.as_deref(),
+        others => others.as_deref(),
+    };
+    for (index, url) in urls.iter_mut().enumerate() {
+        let mut own = step.urls.iter().filter(|step| step.url == index).peekable();
+        if own.peek().is_none() {
+            url.change(at_ms, others, None);
+        }
+        for step in own {
+            url.change(at_ms, step.status.as_deref(), step.progress);
         }
     }
 }

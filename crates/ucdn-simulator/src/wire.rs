@@ -6,8 +6,7 @@ use super::options::{
     KeyCase, ListShape, NumberShape, Options, Presence, TotalCount, Unfinished, UnknownWord,
     UrlOrder,
 };
-use super::paging::Slice;
-use super::tasks::UrlProgress;
+use super::tasks::{Slice, UrlProgress};
 
 /// An error of the API. It is sent with HTTP status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]

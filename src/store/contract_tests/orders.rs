@@ -4,7 +4,8 @@ use super::{Beside, at, commit_events, dead, delivered, drain, event, failed, ne
 use crate::domain::event::EventType;
 use crate::store::Store;
 use crate::store::filter::{DeliveryFilter, EventRef};
-use crate::store::queries::{DeliveryRecord, DeliveryState, StateQueries};
+use crate::store::outbox::DeliveryState;
+use crate::store::queries::{DeliveryRecord, StateQueries};
 
 /// Of `ops`: 1 is dead, 2 delivered, 3 failed once, 4 untouched; `chat` is owed 4 too.
 fn fill(store: &dyn Store) {

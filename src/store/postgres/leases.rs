@@ -32,7 +32,7 @@ const RELEASE: &str = "SELECT pg_advisory_unlock($1::int4, id) FROM unnest($2::i
 const PENDING_INTERVAL: u32 = 10;
 
 /// A target's advisory lock.
-type Key = i32;
+type LockKey = i32;
 
 /// The leases of this session.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub(super) struct LeaseTable {
     /// The schema's number. `None` before [`LeaseTable::register`].
     class: Option<i32>,
     capacity: LockCapacity,
-    keys: BTreeMap<TargetName, Key>,
+    keys: BTreeMap<TargetName, LockKey>,
     owned: BTreeMap<TargetName, Lease>,
     free_before: FreeTargets,
     acquired: u64,
@@ -57,10 +57,10 @@ pub(super) struct Lease(u64);
 
 /// The advisory locks of the schema, as one query shows them.
 struct Locks {
-    ours: BTreeSet<Key>,
+    ours: BTreeSet<LockKey>,
     /// How many targets each other instance owns, by its server process. 0 for an instance without targets.
     others: BTreeMap<i32, usize>,
-    taken: BTreeSet<Key>,
+    taken: BTreeSet<LockKey>,
 }
 
 impl Locks {
@@ -136,7 +136,7 @@ impl LeaseTable {
         let locks = read_locks(tx, class).await?;
         self.check_none_lost(&locks)?;
         self.note_acquired(&locks, &wanted);
-        let free: Vec<Key> = wanted
+        let free: Vec<LockKey> = wanted
             .iter()
             .filter_map(|name| self.keys.get(name).copied())
             .filter(|key| !locks.ours.contains(key) && !locks.taken.contains(key))
@@ -221,14 +221,14 @@ impl LeaseTable {
         &mut self,
         tx: &Transaction<'_>,
         class: i32,
-        mut free: Vec<Key>,
+        mut free: Vec<LockKey>,
         count: usize,
     ) -> Result<(), PostgresError> {
         // In random order, or instances that start at the same time would all try the same targets.
         fastrand::shuffle(&mut free);
         free.truncate(count);
         let rows = tx.query(ACQUIRE, &[&class, &free]).await?;
-        let acquired: BTreeSet<Key> = rows
+        let acquired: BTreeSet<LockKey> = rows
             .iter()
             .map(|row| row.try_get(0))
             .collect::<Result<_, _>>()?;
@@ -288,7 +288,7 @@ impl LeaseTable {
         for name in names {
             self.owned.remove(name);
         }
-        let keys: Vec<Key> = names
+        let keys: Vec<LockKey> = names
             .iter()
             .filter_map(|name| self.keys.get(name).copied())
             .collect();
@@ -318,7 +318,7 @@ async fn read_locks(tx: &Transaction<'_>, class: i32) -> Result<Locks, PostgresE
         let (is_ours, process, number): (bool, i32, i64) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         // Beyond the positive 32-bit numbers: an instance, not a target.
-        let key = Key::try_from(number).ok();
+        let key = LockKey::try_from(number).ok();
         match (is_ours, key) {
             (true, Some(key)) => {
                 locks.ours.insert(key);

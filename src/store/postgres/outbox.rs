@@ -40,7 +40,7 @@ const OWED: &str = "SELECT w.name,
     FROM webhook w ORDER BY w.name";
 
 /// A pending delivery, and its event's target.
-pub(super) struct Pending {
+pub(super) struct PendingRow {
     pub(super) target: TargetName,
     pub(super) delivery: Delivery,
 }
@@ -143,7 +143,7 @@ pub(super) async fn pending(
     webhook: &WebhookName,
     held: &[&str],
     limit: usize,
-) -> Result<Vec<Pending>, PostgresError> {
+) -> Result<Vec<PendingRow>, PostgresError> {
     let limit = to_bigint(limit as u64);
     let rows = tx
         .query(PENDING, &[&webhook.as_str(), &held, &limit])
@@ -176,7 +176,10 @@ async fn record_once(
     attempts: &[Attempt],
 ) -> Result<(), PostgresError> {
     let sequences: Vec<i64> = attempts.iter().map(|one| to_bigint(one.sequence)).collect();
-    let rows: Vec<AttemptRow<'_>> = attempts.iter().map(|one| one.result.row()).collect();
+    let rows: Vec<AttemptRow<'_>> = attempts
+        .iter()
+        .map(|one| AttemptRow::from(&one.result))
+        .collect();
     let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
     let failed: Vec<i64> = rows.iter().map(|row| row.failed).collect();
     let next: Vec<Option<i64>> = rows.iter().map(|row| seconds(row.next_attempt)).collect();
@@ -229,10 +232,10 @@ pub(super) async fn add_webhooks(
     tx.execute(ADD_WEBHOOKS, &[&names]).await.map(|_| ())
 }
 
-fn read_pending(row: &Row) -> Result<Pending, PostgresError> {
+fn read_pending(row: &Row) -> Result<PendingRow, PostgresError> {
     let sequence = count(row, 0)?;
-    let read = || -> Result<Pending, PostgresError> {
-        Ok(Pending {
+    let read = || -> Result<PendingRow, PostgresError> {
+        Ok(PendingRow {
             target: TargetName(row.try_get(8)?),
             delivery: Delivery {
                 sequence,

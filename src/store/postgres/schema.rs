@@ -73,12 +73,12 @@ pub(super) fn migrate(
 /// Fails unless there is a schema of this program's version. Changes nothing.
 pub(super) async fn check(tx: &Transaction<'_>, schema: &str) -> Result<(), PostgresError> {
     match find(tx, schema).await? {
-        Found::Ours(LATEST) => Ok(()),
-        Found::Ours(version) if version > LATEST => Err(PostgresError::TooNew(version)),
-        Found::Ours(version) => Err(PostgresError::Refused(format!(
+        FoundSchema::Ours(LATEST) => Ok(()),
+        FoundSchema::Ours(version) if version > LATEST => Err(PostgresError::TooNew(version)),
+        FoundSchema::Ours(version) => Err(PostgresError::Refused(format!(
             "it is of version {version}, and this program reads version {LATEST}; the daemon upgrades it when it starts"
         ))),
-        Found::Nothing => Err(PostgresError::Refused(format!(
+        FoundSchema::Nothing => Err(PostgresError::Refused(format!(
             "there is no state in its schema `{schema}` yet; the daemon makes it when it starts"
         ))),
     }
@@ -98,7 +98,7 @@ pub(super) async fn set_fingerprint_seed(
 }
 
 /// What the schema of this name is.
-enum Found {
+enum FoundSchema {
     Nothing,
     Ours(i64),
 }
@@ -106,8 +106,8 @@ enum Found {
 /// The version of the schema. If there is none, it is created, and the version is 0.
 async fn version(tx: &Transaction<'_>, schema: &str) -> Result<i64, PostgresError> {
     match find(tx, schema).await? {
-        Found::Ours(version) => Ok(version),
-        Found::Nothing => {
+        FoundSchema::Ours(version) => Ok(version),
+        FoundSchema::Nothing => {
             // The name has plain letters only: see `ConnectUrl`.
             tx.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
                 .await?;
@@ -116,19 +116,19 @@ async fn version(tx: &Transaction<'_>, schema: &str) -> Result<i64, PostgresErro
     }
 }
 
-async fn find(tx: &Transaction<'_>, schema: &str) -> Result<Found, PostgresError> {
+async fn find(tx: &Transaction<'_>, schema: &str) -> Result<FoundSchema, PostgresError> {
     let row = tx.query_first(EXISTS, &[&schema]).await?;
     let row = row.ok_or_else(|| {
         PostgresError::Unreadable("the server's catalogue gives no answer".to_owned())
     })?;
     match (row.try_get(0)?, row.try_get(1)?) {
-        (false, false) => Ok(Found::Nothing),
+        (false, false) => Ok(FoundSchema::Nothing),
         (false, true) => Err(PostgresError::Refused(format!(
             "its schema `{schema}` is of another program; name another one with `schema=` in the URL"
         ))),
         (true, _) => {
             let version: Option<i64> = meta(tx, VERSION).await?.and_then(|it| it.parse().ok());
-            version.map(Found::Ours).ok_or_else(|| {
+            version.map(FoundSchema::Ours).ok_or_else(|| {
                 PostgresError::Refused(format!("its schema `{schema}` does not say its version"))
             })
         }

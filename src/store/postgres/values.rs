@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::error::PostgresError;
 use crate::domain::model::{TaskRowId, Timestamp};
-use crate::store::queries::DeliveryState;
+use crate::store::outbox::DeliveryState;
 
 /// A time.
 pub(super) fn time(row: &Row, column: usize) -> Result<Timestamp, PostgresError> {

@@ -6,6 +6,7 @@ use super::error::SqliteError;
 use super::meta::{last_sequence, set_last_sequence};
 use super::values::{count, optional_time, seconds, time};
 use crate::domain::model::{Timestamp, WebhookName};
+use crate::store::outbox::AttemptRow;
 use crate::store::{Attempt, Delivery, NewEvent, OutboxBacklog};
 
 pub(super) const ADD_EVENT: &str =
@@ -86,7 +87,7 @@ pub(super) fn record_attempt(
     webhook: &WebhookName,
     one: &Attempt,
 ) -> Result<(), SqliteError> {
-    let row = one.result.row();
+    let row = AttemptRow::from(&one.result);
     connection.prepare_cached(RECORD_ATTEMPT)?.execute(params![
         // No event has a sequence beyond SQLite's integers.
         i64::try_from(one.sequence).unwrap_or(i64::MAX),

@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::error::SqliteError;
 use crate::domain::model::Timestamp;
-use crate::store::queries::DeliveryState;
+use crate::store::outbox::DeliveryState;
 
 /// A time.
 pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Timestamp, SqliteError> {

@@ -11,7 +11,7 @@ use crate::domain::model::{Status, Timestamp};
 /// A struct that deserializes from any JSON. An object gives its fields: keys match in any case, the last of equal keys counts,
 /// unknown keys are skipped. Any other value gives the defaults. Strings borrow from the JSON where possible.
 macro_rules! lenient_struct {
-    ($visibility:vis $name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
+    ($visibility:vis struct $name:ident { $($field:ident: $type:ty = $key:literal),* $(,)? }) => {
         #[derive(Debug, Default)]
         $visibility struct $name<'de> {
             $($field: $type,)*

@@ -46,20 +46,24 @@ pub struct RawUrlList {
     count: usize,
 }
 
-lenient_struct!(pub(super) RawTask {
+lenient_struct!(
+    pub(super) struct RawTask {
     task_id: Text<'de> = "TaskId",
     kind: Text<'de> = "Type",
     status: Text<'de> = "Status",
     create_time: Number = "CreateTime",
     url_lists: UrlSpan<'de> = "UrlLists",
-});
+}
+);
 
-lenient_struct!(RawUrl {
+lenient_struct!(
+    struct RawUrl {
     url: Text<'de> = "Url",
     status: Text<'de> = "Status",
     progress: Number = "Progress",
     finish_time: Number = "FinishTime",
-});
+}
+);
 
 impl ListedTask {
     /// Hash of all that the response says of the task, keyed with the state's `seed`. `None` if the task was merged from several

@@ -6,7 +6,8 @@ use super::tasks::{urgency, word};
 use super::text::{outside, task_path, time};
 use crate::domain::event::{EventDocument, UrlChange};
 use crate::domain::model::Timestamp;
-use crate::store::queries::{DeliveryRecord, DeliveryState, EventRecord};
+use crate::store::outbox::DeliveryState;
+use crate::store::queries::{DeliveryRecord, EventRecord};
 
 /// The latest events, one line each.
 pub(super) fn latest(events: &[EventRecord], now: Timestamp) -> Markup {

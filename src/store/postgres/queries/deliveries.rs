@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use super::events;
 use super::where_clause::PgWhereClause;
 use crate::domain::model::WebhookName;
-use crate::store::batched::{BATCH_ROWS, Batch};
+use crate::store::batched::{BATCH_ROWS, VisitedBatch};
 use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::outbox::OutboxCommand;
 use crate::store::postgres::error::PostgresError;
@@ -49,7 +49,7 @@ pub(super) async fn batch(
     filter: &DeliveryFilter,
     command: OutboxCommand,
     after: Option<&DeliveryCursor>,
-) -> Result<Batch, PostgresError> {
+) -> Result<VisitedBatch, PostgresError> {
     let mut conditions = conditions(filter);
     conditions.add("d.state IN ('pending', 'dead')");
     if let Some(cursor) = after {
@@ -71,7 +71,7 @@ pub(super) async fn batch(
         let row: [&(dyn ToSql + Sync); 2] = [&to_bigint(cursor.sequence), &cursor.webhook.as_str()];
         changed += tx.execute(command.sql(), &row).await?;
     }
-    Ok(Batch { visited, changed })
+    Ok(VisitedBatch { visited, changed })
 }
 
 fn read_cursor(row: &Row) -> Result<DeliveryCursor, PostgresError> {

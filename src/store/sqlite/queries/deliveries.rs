@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params, params_from_iter};
 use super::events;
 use super::where_clause::{WhereClause, sequence, text};
 use crate::domain::model::WebhookName;
-use crate::store::batched::{BATCH_ROWS, Batch};
+use crate::store::batched::{BATCH_ROWS, VisitedBatch};
 use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::outbox::OutboxCommand;
 use crate::store::queries::{DeliveryCursor, DeliveryRecord};
@@ -53,7 +53,7 @@ pub(super) fn batch(
     filter: &DeliveryFilter,
     command: OutboxCommand,
     after: Option<&DeliveryCursor>,
-) -> Result<Batch, SqliteError> {
+) -> Result<VisitedBatch, SqliteError> {
     let visited = cursors(connection, filter, after)?;
     let mut statement = connection.prepare_cached(command.sql())?;
     let mut changed = 0;
@@ -61,7 +61,7 @@ pub(super) fn batch(
         let row = params![cursor.sequence.cast_signed(), cursor.webhook.as_str()];
         changed += statement.execute(row)? as u64;
     }
-    Ok(Batch { visited, changed })
+    Ok(VisitedBatch { visited, changed })
 }
 
 fn cursors(
