@@ -24,7 +24,7 @@ pub struct PollReport {
     pub failed_polls: u32,
     /// Events by type.
     pub types: BTreeMap<EventType, u64>,
-    /// Creation to finish of each task that finished, as far as the API tells both.
+    /// Creation to finish of each task that finished, where the API gives both.
     pub durations: Vec<Duration>,
     /// How long the poll took.
     pub took: Duration,

@@ -203,7 +203,7 @@ impl<'a> PollRun<'a> {
             || window.end.saturating_sub(self.target.context.retention),
             |oldest| oldest.saturating_sub(ID_WINDOW_MARGIN),
         );
-        // If the API does not tell its time and our clock was set back, tasks lie beyond the window's end.
+        // If the API sends no `Date` and our clock was set back, tasks lie beyond the window's end.
         let end = newest.map_or(window.end, |newest| newest.saturating_add(ID_WINDOW_MARGIN));
         let mut request = self.target.list_request(Window {
             begin: begin.min(window.begin),

@@ -192,13 +192,14 @@ mod tests {
             last_answer: Some("HTTP 400".to_owned()),
             event,
         };
-        let told: Value = serde_json::from_str(&serde_json::to_string(&delivery).unwrap()).unwrap();
+        let written: Value =
+            serde_json::from_str(&serde_json::to_string(&delivery).unwrap()).unwrap();
         let expected = json!({
             "webhook": "ops", "state": "dead", "attempts": 2, "next_attempt": null,
             "last_attempt": "1970-01-01T00:00:05Z", "last_answer": "HTTP 400",
             "recorded": "1970-01-01T00:00:00Z",
             "event": {"version": 1, "id": "evt_1", "z": 1, "a": [2.5]},
         });
-        assert_eq!(told, expected);
+        assert_eq!(written, expected);
     }
 }

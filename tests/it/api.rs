@@ -83,9 +83,9 @@ fn tasks_and_events_are_what_the_commands_print() {
     ] {
         let printed = watched.scene.run(&arguments).with_code(0);
         let printed: Value = serde_json::from_str(&printed.stdout).unwrap();
-        let told = json(watched.address, path);
-        assert_eq!(items(&told), items(&printed), "{path}");
-        assert_eq!(told["next"], Value::Null);
+        let served = json(watched.address, path);
+        assert_eq!(items(&served), items(&printed), "{path}");
+        assert_eq!(served["next"], Value::Null);
     }
 }
 

@@ -258,11 +258,11 @@ fn a_webhook_that_is_removed_and_added_again_never_has_two_requests_in_progress(
     watcher.wait_for_log("the config was reloaded");
     scene.write_config(&config);
     watcher.signal(Signal::HUP);
-    let told = scene.hook.wait_for_deliveries(2);
-    let between = told[1].at.saturating_sub(told[0].at);
+    let deliveries = scene.hook.wait_for_deliveries(2);
+    let between = deliveries[1].at.saturating_sub(deliveries[0].at);
     // Its time runs from a little before it arrives.
     let arrival = Duration::from_secs(1);
     assert!(between + arrival > timeout, "{between:?}");
-    assert_eq!(told[0].body, told[1].body);
+    assert_eq!(deliveries[0].body, deliveries[1].body);
     watcher.stop().0.with_code(0);
 }

@@ -211,7 +211,7 @@ fn a_state_of_another_user_is_reported_and_left_alone() {
     scene.once().with_code(0);
     let before = fs::read(scene.state_path()).unwrap();
     if !getuid().is_root() {
-        return; // Nobody else can be had.
+        return; // No other user exists.
     }
     let program = scene.folder().join("ucdn-watch");
     fs::copy(env!("CARGO_BIN_EXE_ucdn-watch"), &program).unwrap();

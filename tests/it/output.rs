@@ -92,8 +92,8 @@ fn a_closed_pipe_is_no_error() {
         let script = format!("ucdn -q {arguments} | true; exit ${{PIPESTATUS[0]}}");
         let ended = bash(&scene, &script).with_code(0);
         let warning = |line: &&str| !line.contains("private_key");
-        let told: Vec<&str> = ended.stderr.lines().filter(warning).collect();
-        assert!(told.is_empty(), "{arguments}: {ended}");
+        let warnings: Vec<&str> = ended.stderr.lines().filter(warning).collect();
+        assert!(warnings.is_empty(), "{arguments}: {ended}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Power loss. The real program runs under strace, which writes down all that it writes, syncs and sends. Then the power
 //! fails after each of these calls: what was not synced by then is kept, lost or torn, sector by sector, as a disk may do.
 //! From what is left the state is opened: it must be sound, and hold exactly what some commit left behind: not less than
-//! what the program had already acted upon by asking or telling somebody else.
+//! what the program had already acted upon by sending a request.
 
 mod disk;
 mod state;
@@ -37,9 +37,9 @@ fn a_power_loss_while_watching_loses_nothing_that_was_acted_upon() {
     }
     stage.scene.once().with_code(75);
     let (trace, before) = stage.record(&[], |watcher| {
-        for (told, status) in (4..).zip(["process", "failure", "process", "success"]) {
+        for (count, status) in (4..).zip(["process", "failure", "process", "success"]) {
             stage.scene.change("a", status);
-            stage.scene.hook.wait_for_events(told);
+            stage.scene.hook.wait_for_events(count);
         }
         watcher.stop().0.with_code(0);
     });
@@ -56,14 +56,14 @@ fn a_power_loss_while_the_journal_is_folded_in_loses_nothing() {
             for id in LARGE {
                 stage.scene.change(id, status);
             }
-            eventually("all of them told", || {
+            eventually("all of them delivered", || {
                 let events = stage.scene.hook.events();
-                let told = |id: &&str| {
+                let is_delivered = |id: &&str| {
                     let of_task = |it: &&serde_json::Value| it["task"]["id"] == **id;
                     let last = events.iter().rev().find(of_task);
                     last.is_some_and(|it| it["task"]["status"] == status)
                 };
-                LARGE.iter().all(told).then_some(())
+                LARGE.iter().all(is_delivered).then_some(())
             });
         }
         watcher.stop().0.with_code(0);
@@ -83,7 +83,7 @@ fn a_power_loss_while_the_journal_is_folded_in_loses_nothing() {
     survive(&before, &trace, some);
 }
 
-/// Whoever loses the folder loses what is in it, synced or not.
+/// If the folder is lost, its files are lost, synced or not.
 #[test]
 fn the_folders_that_are_made_for_the_state_are_synced_into_theirs() {
     let Some(stage) = Stage::set() else { return };
@@ -107,7 +107,7 @@ fn the_folders_that_are_made_for_the_state_are_synced_into_theirs() {
 
 const LARGE: [&str; 8] = ["l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8"];
 
-/// A scene, and a second webhook whose receiver takes nothing: all events stay owed to it, and so can be read.
+/// A scene with a second webhook whose receiver is down: its events stay pending and can be read.
 struct Stage {
     scene: Scene,
     down: Receiver,

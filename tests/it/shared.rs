@@ -132,7 +132,7 @@ impl Cluster {
         self.scene.api.add_task(spec)
     }
 
-    /// Which tasks the receiver was told the end of.
+    /// Tasks whose end the receiver got.
     fn finished(&self) -> BTreeSet<String> {
         let events = self.scene.hook.events().into_iter();
         let ends = events.filter(|event| {
@@ -145,7 +145,7 @@ impl Cluster {
 
     /// The promise: each event once but for repeats with the same bytes, in order for each target, and each task's events
     /// linked without a gap.
-    fn check_what_was_told(&self) {
+    fn check_deliveries(&self) {
         let mut bodies: BTreeMap<String, String> = BTreeMap::new();
         let mut last_sequence: BTreeMap<String, u64> = BTreeMap::new();
         let mut last_status: BTreeMap<String, Value> = BTreeMap::new();
@@ -192,7 +192,7 @@ fn an_instance_that_joins_gets_its_share_and_one_that_ends_is_replaced() {
     eventually("the task's end", || {
         cluster.finished().contains(&task).then_some(())
     });
-    cluster.check_what_was_told();
+    cluster.check_deliveries();
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn one_that_is_frozen_or_cut_off_is_replaced_and_comes_back_harmless() {
                 .then_some(())
         });
         eprintln!(
-            "{trouble}: taken over, and all told, after {:?}",
+            "{trouble}: taken over and all reported after {:?}",
             watch.elapsed()
         );
         cluster.instances[0].signal(Signal::CONT);
@@ -234,13 +234,13 @@ fn one_that_is_frozen_or_cut_off_is_replaced_and_comes_back_harmless() {
             (cluster.held(0) == 3 && cluster.held(1) == 3).then_some(())
         });
     }
-    cluster.check_what_was_told();
+    cluster.check_deliveries();
 }
 
 /// Sixty targets and three instances that are killed, frozen and cut off at random, for `UCDN_WATCH_TEST_SECONDS` (30).
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
+fn whatever_happens_to_instances_every_transition_is_reported_once_and_in_order() {
     let seed = variable("UCDN_WATCH_TEST_SEED").and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let seconds = variable("UCDN_WATCH_TEST_SECONDS").and_then(|it| it.parse().ok());
@@ -285,7 +285,7 @@ fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
         cluster.instances[at].signal(Signal::CONT);
         cluster.ways[at].mend();
     }
-    let told = Stopwatch::start();
+    let waited = Stopwatch::start();
     while !cluster.finished().is_superset(&tasks) {
         let missing = || {
             tasks
@@ -294,19 +294,19 @@ fn whatever_happens_to_instances_every_transition_is_told_once_and_in_order() {
                 .collect::<Vec<_>>()
         };
         assert!(
-            told.elapsed() < Duration::from_secs(60),
-            "never told of the end of {:?}",
+            waited.elapsed() < Duration::from_secs(60),
+            "never reported the end of {:?}",
             missing()
         );
         pause(LOOK_EVERY);
     }
-    cluster.check_what_was_told();
+    cluster.check_deliveries();
     let deliveries = cluster.scene.hook.deliveries().len();
     let events: BTreeSet<String> = (cluster.scene.hook.deliveries().iter())
         .map(|it| it.header("webhook-id").to_owned())
         .collect();
     eprintln!(
-        "{} tasks, {} events, {} of them told twice",
+        "{} tasks, {} events, {} of them delivered twice",
         tasks.len(),
         events.len(),
         deliveries - events.len()
@@ -330,5 +330,5 @@ fn a_server_that_is_away_for_a_while_loses_nothing() {
         cluster.finished().contains(&second).then_some(())
     });
     cluster.instances[0].wait_for_log("the state can be reached again");
-    cluster.check_what_was_told();
+    cluster.check_deliveries();
 }

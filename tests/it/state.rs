@@ -17,7 +17,7 @@ use crate::harness::{Ended, Program, Receiver, Scene, only, task, types};
 const SEED: u64 = 20_261_124;
 
 /// A state that the program has made, and the API that it was made from: a task that is finished, and one in flight.
-/// As long as nothing changes there, whoever knows the state reports nothing.
+/// While nothing changes, a watcher with the state reports nothing.
 fn used() -> Scene {
     let scene = Scene::new();
     scene.api.add_task(task("done"));
@@ -88,7 +88,7 @@ fn set_aside(folder: &Path) -> Vec<PathBuf> {
     names.filter(is_aside).collect()
 }
 
-/// Said in the log and to the receiver; the finished task is old news, the other one is told of.
+/// The log and the receiver report it. The finished task is not reported again, the other one is.
 #[track_caller]
 fn assert_started_anew(ended: &Ended, hook: &Receiver, aside: &Path) {
     let said = "the state was damaged and a new one was started";
@@ -269,7 +269,7 @@ fn a_state_of_a_later_version_is_refused_and_left_as_it_is() {
     assert!(set_aside(scene.folder()).is_empty());
 }
 
-/// A database of somebody else's may be of a version that we know. It was once taken for a damaged one of ours, and moved.
+/// Another program's database may have a known version. It was once taken for a damaged one of ours, and moved.
 #[test]
 fn a_database_of_another_program_is_left_where_it_is() {
     let scene = Scene::new();
@@ -344,7 +344,7 @@ fn a_stopped_state_may_be_changed_and_vacuumed_with_sqlite3() {
 }
 
 #[test]
-fn nobody_else_may_read_what_is_kept_or_set_aside() {
+fn other_users_cannot_read_the_state_or_what_was_set_aside() {
     let scene = Scene::new();
     let folder = scene.folder().join("new");
     let state = folder.join("state.db");

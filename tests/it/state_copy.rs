@@ -1,4 +1,4 @@
-//! `state copy`, from file to file: what was known and what was owed goes along, and the copy is watched with instead.
+//! `state copy` from file to file: tasks, events and pending deliveries are copied, and the copy can be watched.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use ucdn_simulator::HttpResponse;
 
 use crate::harness::{Ended, Scene, task, types};
 
-/// A state with a finished task and one in flight, and three events that a receiver which is down is still owed.
+/// A state with a finished task, one in flight, and three events pending for a receiver that is down.
 pub(crate) fn owing() -> Scene {
     let scene = Scene::with(|config| config.text("poll", "first_run", "all"));
     scene.hook.answer_always(HttpResponse::status(503));
@@ -44,7 +44,7 @@ fn watch_with(scene: &Scene, state: &str) {
 }
 
 #[test]
-fn a_copy_is_watched_with_and_nothing_is_told_twice_or_lost() {
+fn a_watcher_on_a_copy_repeats_and_loses_nothing() {
     let scene = owing();
     let (from, to) = (path(&scene, "state.db"), path(&scene, "moved/state.db"));
     let before = fs::read(&from).unwrap();
@@ -64,9 +64,12 @@ fn a_copy_is_watched_with_and_nothing_is_told_twice_or_lost() {
         types(&scene.news()),
         ["task.wait", "task.wait", "task.success"]
     );
-    let told = ids(&scene).split_off(tried.len());
-    assert_eq!(told[0], tried[0], "what was owed came under another id");
-    assert_eq!(types(&scene.news()), [""; 0], "told twice");
+    let received = ids(&scene).split_off(tried.len());
+    assert_eq!(
+        received[0], tried[0],
+        "a pending event came under another id"
+    );
+    assert_eq!(types(&scene.news()), [""; 0], "reported twice");
     scene.change("open", "failure");
     let news = scene.news();
     assert_eq!(types(&news), ["task.failure"]);
@@ -107,19 +110,19 @@ fn a_password_is_not_taken_from_the_command_line_and_not_shown() {
     let from = path(&scene, "state.db");
     scene.once();
     let with_password = "postgres://me:canary@127.0.0.1:1/db";
-    let mut told = vec![copy(&scene, &from, with_password).with_code(2)];
+    let mut runs = vec![copy(&scene, &from, with_password).with_code(2)];
     let variable = [("URL", OsString::from(with_password))];
-    told.push(
+    runs.push(
         scene
             .start(&["state", "copy", &from, "env:URL"], &variable)
             .wait(),
     );
-    told.push(copy(&scene, &from, "env:MISSING").with_code(2));
+    runs.push(copy(&scene, &from, "env:MISSING").with_code(2));
     let file = path(&scene, "url");
     fs::write(&file, "canary\n").unwrap();
-    told.push(copy(&scene, &from, &format!("file:{file}")).with_code(2));
-    told.push(copy(&scene, &from, "mysql://me:canary@h/db").with_code(2));
-    for ended in told {
+    runs.push(copy(&scene, &from, &format!("file:{file}")).with_code(2));
+    runs.push(copy(&scene, &from, "mysql://me:canary@h/db").with_code(2));
+    for ended in runs {
         assert!(!ended.stderr.contains("canary"), "{ended}");
         assert!(ended.stderr.starts_with("ucdn-watch: "), "{ended}");
     }

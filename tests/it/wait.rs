@@ -62,12 +62,12 @@ fn the_wait_ends_when_all_tasks_have_succeeded() {
         "{ended}"
     );
     assert_eq!(ended.stdout.lines().count(), 2);
-    let told = ended
+    let lines = ended
         .stderr
         .lines()
         .filter(|line| line.contains("a: process"))
         .count();
-    assert_eq!(told, 1, "a line a change: {ended}");
+    assert_eq!(lines, 1, "one line per change: {ended}");
     assert!(!scene.state_path().exists());
 }
 

@@ -38,7 +38,7 @@ pub(in crate::store) fn a_task_keeps_its_number_and_later_ones_have_higher_numbe
     assert_eq!(
         in_flight(store, &shop())[0].number,
         before,
-        "the same number is told of everywhere"
+        "every query gives the same row id"
     );
 }
 
@@ -111,16 +111,16 @@ pub(in crate::store) fn a_record_that_is_written_again_has_the_fingerprint_that_
     store: &dyn Store,
 ) {
     let a = || task("a", Status::Wait, Some(1_000));
-    let told = |store: &dyn Store| footprint(store, "a", Some(1_000)).unwrap().fingerprint;
+    let stored = |store: &dyn Store| footprint(store, "a", Some(1_000)).unwrap().fingerprint;
     for hash in [1, 7, u64::MAX, 1 << 63] {
         let fingerprint = Some(Fingerprint::from_hash(hash));
         commit_record(store, a(), fingerprint);
-        assert_eq!(told(store), fingerprint);
+        assert_eq!(stored(store), fingerprint);
     }
     let mut missed = a();
     missed.absence = Absence::Missing { polls: 1 };
     commit_record(store, missed, None);
-    assert_eq!(told(store), None);
+    assert_eq!(stored(store), None);
 }
 
 pub(in crate::store) fn a_retouch_changes_the_fingerprint_and_nothing_else(store: &dyn Store) {

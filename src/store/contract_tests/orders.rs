@@ -7,7 +7,7 @@ use crate::store::filter::{DeliveryFilter, EventRef};
 use crate::store::outbox::DeliveryState;
 use crate::store::queries::{DeliveryRecord, StateQueries};
 
-/// Of `ops`: 1 is dead, 2 delivered, 3 failed once, 4 untouched; `chat` is owed 4 too.
+/// Deliveries to `ops`: 1 is dead, 2 delivered, 3 failed once, 4 untouched. 4 is pending for `chat` too.
 fn fill(store: &dyn Store) {
     let events: Vec<_> = ["a", "b", "c"].map(|id| event(id, &["ops"])).into();
     commit_events(store, &events, 2_000);
@@ -26,10 +26,10 @@ fn all(records: &dyn StateQueries) -> Vec<DeliveryRecord> {
 }
 
 /// `ops 1 dead` and so on.
-fn told(deliveries: &[DeliveryRecord]) -> Vec<String> {
-    let told =
+fn described(deliveries: &[DeliveryRecord]) -> Vec<String> {
+    let described =
         |one: &DeliveryRecord| format!("{} {} {}", one.webhook, one.event.sequence, one.state);
-    deliveries.iter().map(told).collect()
+    deliveries.iter().map(described).collect()
 }
 
 pub(in crate::store) fn deliveries_are_shown_with_what_came_of_them(beside: &Beside<'_>) {
@@ -42,7 +42,7 @@ pub(in crate::store) fn deliveries_are_shown_with_what_came_of_them(beside: &Bes
         "ops 2 delivered",
         "ops 1 dead",
     ];
-    assert_eq!(told(&shown), expected);
+    assert_eq!(described(&shown), expected);
     let [_, untouched, failed, delivered, dead] = shown.as_slice() else {
         panic!("{shown:?}")
     };
@@ -81,7 +81,7 @@ pub(in crate::store) fn deliveries_come_page_by_page(beside: &Beside<'_>) {
 
 pub(in crate::store) fn deliveries_are_chosen_by_all_that_a_filter_says(beside: &Beside<'_>) {
     fill(beside.store);
-    let chosen = |filter| told(&beside.records.deliveries(&filter, None, 100).unwrap());
+    let chosen = |filter| described(&beside.records.deliveries(&filter, None, 100).unwrap());
     let any = DeliveryFilter::default;
     assert_eq!(
         chosen(DeliveryFilter {
@@ -154,14 +154,14 @@ pub(in crate::store) fn a_discarded_delivery_is_not_owed_any_more(beside: &Besid
         beside.orders.discard(&DeliveryFilter::default()).unwrap(),
         3
     );
-    assert_eq!(told(&all(beside.records)), ["ops 2 delivered"]);
+    assert_eq!(described(&all(beside.records)), ["ops 2 delivered"]);
     assert!(
         beside
             .store
             .outbox_backlog()
             .unwrap()
             .iter()
-            .all(|owed| owed.pending == 0 && owed.dead == 0)
+            .all(|backlog| backlog.pending == 0 && backlog.dead == 0)
     );
     assert_eq!(
         beside.records.last_sequence().unwrap(),
@@ -191,8 +191,8 @@ pub(in crate::store) fn orders_reach_what_the_filter_says_and_no_more(beside: &B
         1_100,
         "more than one step"
     );
-    let owed = beside.store.outbox_backlog().unwrap();
-    let counts: Vec<_> = owed.iter().map(|one| (one.pending, one.dead)).collect();
+    let backlog = beside.store.outbox_backlog().unwrap();
+    let counts: Vec<_> = backlog.iter().map(|one| (one.pending, one.dead)).collect();
     assert_eq!(counts, [(1_199, 1), (1_200, 0)]);
     assert_eq!(beside.orders.discard(&of_ops).unwrap(), 1_200);
     assert_eq!(beside.store.outbox_backlog().unwrap()[0].pending, 1_199);

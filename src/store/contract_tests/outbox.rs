@@ -1,4 +1,4 @@
-//! The contract: events, their order, and what is owed of them.
+//! The store contract: events, their order, and their pending deliveries.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -50,10 +50,10 @@ pub(in crate::store) fn tasks_events_and_deliveries_appear_together(store: &dyn 
         let writer =
             scope.spawn(|| (1..=20).for_each(|n| store.commit(&shop(), &commit(n)).unwrap()));
         while !writer.is_finished() {
-            let owed = store.outbox_backlog().unwrap();
+            let backlog = store.outbox_backlog().unwrap();
             let pending = |name: &str| {
-                let of_name = owed.iter().find(|owed| owed.webhook.as_str() == name);
-                of_name.map_or(0, |owed| owed.pending)
+                let of_name = backlog.iter().find(|one| one.webhook.as_str() == name);
+                of_name.map_or(0, |one| one.pending)
             };
             assert_eq!(pending("ops"), 2 * pending("chat"));
             let polls = store.target(&shop()).unwrap().failed_polls;
@@ -87,8 +87,8 @@ pub(in crate::store) fn several_pending_deliveries_come_in_order(store: &dyn Sto
         let pending = store.pending(&ops(), limit).unwrap();
         pending.iter().map(|delivery| delivery.sequence).collect()
     };
-    let owed = ["a", "b", "c", "d", "e"].map(|id| event(id, &["ops"]));
-    commit_events(store, &owed, 2_000);
+    let pending_events = ["a", "b", "c", "d", "e"].map(|id| event(id, &["ops"]));
+    commit_events(store, &pending_events, 2_000);
     commit_events(store, &[event("other", &["chat"])], 2_000);
     record(store, "ops", &[2], &dead());
     record(store, "ops", &[3], &failed());
@@ -106,8 +106,8 @@ pub(in crate::store) fn several_pending_deliveries_come_in_order(store: &dyn Sto
 }
 
 pub(in crate::store) fn tries_are_recorded_together(store: &dyn Store) {
-    let owed = ["a", "b", "c", "d"].map(|id| event(id, &["ops"]));
-    commit_events(store, &owed, 2_000);
+    let pending_events = ["a", "b", "c", "d"].map(|id| event(id, &["ops"]));
+    commit_events(store, &pending_events, 2_000);
     record(store, "ops", &[2], &delivered());
     let attempts = [
         (1, delivered()),

@@ -53,9 +53,9 @@ pub(in crate::store) fn prune_takes_old_finished_and_vanished_tasks_only(store: 
 }
 
 pub(in crate::store) fn prune_keeps_events_that_are_pending_or_dead(store: &dyn Store) {
-    let owed = ["pending", "dead", "delivered"].map(|id| event(id, &["ops", "chat"]));
-    commit_events(store, &owed, 4_999);
-    commit_events(store, &[event("owed to nobody", &[])], 4_999);
+    let backlog = ["pending", "dead", "delivered"].map(|id| event(id, &["ops", "chat"]));
+    commit_events(store, &backlog, 4_999);
+    commit_events(store, &[event("without a receiver", &[])], 4_999);
     commit_events(store, &[event("recorded since", &[])], 5_000);
     drain(store, "chat");
     record(store, "ops", &[2], &dead());
@@ -63,11 +63,14 @@ pub(in crate::store) fn prune_keeps_events_that_are_pending_or_dead(store: &dyn 
     assert_eq!(
         store.prune(at(5_000)).unwrap(),
         2,
-        "`delivered` and `owed to nobody`"
+        "`delivered` and `without a receiver`"
     );
     assert_eq!(next_sequence(store, "ops"), Some(1));
-    let owed = store.outbox_backlog().unwrap();
-    let counts: Vec<_> = owed.iter().map(|owed| (owed.pending, owed.dead)).collect();
+    let backlog = store.outbox_backlog().unwrap();
+    let counts: Vec<_> = backlog
+        .iter()
+        .map(|backlog| (backlog.pending, backlog.dead))
+        .collect();
     assert_eq!(counts, [(0, 0), (1, 1)]);
     assert_eq!(store.prune(at(5_001)).unwrap(), 1);
 }
@@ -84,7 +87,7 @@ pub(in crate::store) fn prune_takes_more_than_one_batch(store: &dyn Store) {
     assert_eq!(
         store.prune(at(5_000)).unwrap(),
         1_200,
-        "the events are still owed"
+        "the events are still pending"
     );
     drain_at_once(store, 1_100);
     assert_eq!(store.prune(at(5_000)).unwrap(), 1_100);
@@ -102,9 +105,9 @@ pub(in crate::store) fn a_webhook_that_is_owed_nothing_any_more_is_still_named(s
     commit_events(store, &[event("a", &["ops"])], 1_000);
     drain(store, "ops");
     store.prune(at(5_000)).unwrap();
-    let owed = store.outbox_backlog().unwrap();
-    assert_eq!(owed.len(), 1);
-    assert_eq!((owed[0].pending, owed[0].oldest_pending), (0, None));
+    let backlog = store.outbox_backlog().unwrap();
+    assert_eq!(backlog.len(), 1);
+    assert_eq!((backlog[0].pending, backlog[0].oldest_pending), (0, None));
 }
 
 /// Like [`drain`], but without reading each document.

@@ -135,7 +135,7 @@ pub(in crate::store) fn tasks_in_flight_come_in_the_order_of_their_numbers(store
         missed,
     ];
     commit_tasks(store, &tasks, 2_000);
-    let told = |store: &dyn Store| -> Vec<_> {
+    let listed = |store: &dyn Store| -> Vec<_> {
         let tasks = in_flight(store, &shop()).into_iter();
         tasks
             .map(|task| (task.id.0, task.created, task.absence))
@@ -150,7 +150,7 @@ pub(in crate::store) fn tasks_in_flight_come_in_the_order_of_their_numbers(store
     );
     let (new, undated) = (row("new", Some(1_500), 0), row("undated", None, 0));
     assert_eq!(
-        told(store),
+        listed(store),
         [undated.clone(), new.clone(), odd.clone(), missed]
     );
 
@@ -159,7 +159,7 @@ pub(in crate::store) fn tasks_in_flight_come_in_the_order_of_their_numbers(store
         &[task("missed", Status::Success, Some(1_000))],
         2_000,
     );
-    assert_eq!(told(store), [undated, new, odd]);
+    assert_eq!(listed(store), [undated, new, odd]);
     assert_eq!(store.count_in_flight(&shop()).unwrap(), 3);
     let [first, second] = store
         .in_flight_after(&shop(), TaskRowId::default(), 2)
@@ -168,7 +168,7 @@ pub(in crate::store) fn tasks_in_flight_come_in_the_order_of_their_numbers(store
         .unwrap();
     assert!(first.number < second.number);
     let rest = store.in_flight_after(&shop(), second.number, 2).unwrap();
-    assert_eq!(rest.len(), 1, "those before are not told of again");
+    assert_eq!(rest.len(), 1, "earlier tasks are not listed again");
 }
 
 pub(in crate::store) fn a_target_comes_back_as_it_was(store: &dyn Store) {

@@ -24,7 +24,7 @@ pub(super) const LAST_NUMBER: &str = "SELECT max(number) FROM task";
 /// Everything above, to be tried at open.
 pub(super) const STATEMENTS: &[&str] = &[FROM_HERE, BY_ID, NEWEST, LAST_NUMBER];
 
-/// So many rows that nobody asked for are passed over in a row; then looking up the next one anew costs less.
+/// Rows that a scan skips before a new look-up is cheaper.
 const STRAYS: u32 = 8;
 
 /// What is still to be found, and where its answer goes.

@@ -105,16 +105,16 @@ pub(super) fn record_attempt(
 pub(super) fn outbox_backlog(connection: &Connection) -> Result<Vec<OutboxBacklog>, SqliteError> {
     let mut statement = connection.prepare_cached(OWED)?;
     let mut rows = statement.query([])?;
-    let mut owed = Vec::new();
+    let mut backlog = Vec::new();
     while let Some(row) = rows.next()? {
-        owed.push(OutboxBacklog {
+        backlog.push(OutboxBacklog {
             webhook: WebhookName(row.get(0)?),
             pending: count(row, 1)?,
             dead: count(row, 2)?,
             oldest_pending: optional_time(row, 3)?,
         });
     }
-    Ok(owed)
+    Ok(backlog)
 }
 
 /// Reads every row once that deliveries still need, and compares the counter of sequences with the events.

@@ -153,7 +153,7 @@ fn a_closed_state_is_one_file_and_its_lock() {
 }
 
 #[test]
-fn nobody_else_may_read_the_state() {
+fn other_users_cannot_read_the_state() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new/state.db");
     let store = open_sound(&path);
@@ -328,7 +328,7 @@ fn a_panic_amid_a_commit_undoes_it_and_harms_no_other() {
     assert!(known(&store, "kept").is_some());
 }
 
-/// SQLite can be told that the disk ends here.
+/// SQLite is limited to a number of pages, like a disk that is full.
 #[test]
 fn a_full_disk_is_not_damage_and_leaves_no_gap() {
     let directory = tempfile::tempdir().unwrap();

@@ -141,7 +141,7 @@ fn answer_one(listener: &TcpListener, bytes: &[u8]) {
         return;
     };
     read_request(&mut connection);
-    // Whoever has heard enough hangs up first.
+    // A client that has read enough closes first.
     let _ = connection.write_all(bytes);
     let _ = connection.shutdown(Shutdown::Both);
 }

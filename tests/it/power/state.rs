@@ -10,8 +10,8 @@ use ucdn_watch::store::{Delivery, Store, TargetState, sqlite};
 pub(super) struct Content {
     target: TargetState,
     tasks: Vec<KnownTask>,
-    owed_to_ops: Vec<Delivery>,
-    owed_to_down: Vec<Delivery>,
+    pending_for_ops: Vec<Delivery>,
+    pending_for_down: Vec<Delivery>,
 }
 
 /// Opens the state in a folder, as the next start of the program does; it must be sound.
@@ -33,7 +33,7 @@ pub(super) fn content(folder: &Path) -> Content {
     Content {
         target: store.target(&shop).unwrap(),
         tasks,
-        owed_to_ops: subscribers("ops"),
-        owed_to_down: subscribers("down"),
+        pending_for_ops: subscribers("ops"),
+        pending_for_down: subscribers("down"),
     }
 }

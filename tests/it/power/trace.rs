@@ -1,4 +1,4 @@
-//! A run of the program as strace tells it: its writes to the state's files, its syncs, and when it spoke to others.
+//! A run of the program as strace records it: its writes to the state's files, its syncs, and when it spoke to others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(super) enum Action {
         from: String,
         to: String,
     },
-    /// Something was sent to somebody: what was committed before by this thread has been acted upon.
+    /// A request was sent: what was committed before by this thread has been acted upon.
     Speak,
 }
 
@@ -56,7 +56,7 @@ impl Call {
 const CALLS: &str = "--trace=openat,pwrite64,pwritev,pwritev2,write,writev,ftruncate,fallocate,fsync,fdatasync,\
                      sync_file_range,rename,renameat,renameat2,unlink,unlinkat,sendto,sendmsg";
 
-/// What strace is told, to write its report into a file.
+/// Options of strace, with the report in a file.
 pub(super) fn options(log: &str) -> [&str; 8] {
     [
         "--seccomp-bpf",

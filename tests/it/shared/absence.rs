@@ -28,7 +28,7 @@ fn add(scene: &Scene, id: &str) {
         .add_task(TaskSpec::new(["http://example.com/"], script).with_id(id));
 }
 
-fn wait_until_told(scene: &Scene, id: &str) {
+fn wait_until_reported(scene: &Scene, id: &str) {
     eventually(&format!("the end of {id}"), || {
         let events = scene.hook.events().into_iter();
         let mut ends = events.filter(|it| it["task"]["status"] == "success");
@@ -64,7 +64,7 @@ fn a_server_that_restarts_or_refuses_for_a_while_loses_nothing() {
     let server = Server::start();
     let (scene, mut watcher) = watch(&server.url());
     add(&scene, "before");
-    wait_until_told(&scene, "before");
+    wait_until_reported(&scene, "before");
 
     server.stop();
     add(&scene, "while it was down");
@@ -72,11 +72,11 @@ fn a_server_that_restarts_or_refuses_for_a_while_loses_nothing() {
     let readiness = || get(address_of(&watcher), "/readyz");
     eventually("no readiness, and why", || {
         let page = readiness();
-        let told = page.body.starts_with("the state can't be reached: ");
-        (page.status == 503 && told).then_some(())
+        let is_explained = page.body.starts_with("the state can't be reached: ");
+        (page.status == 503 && is_explained).then_some(())
     });
     server.run();
-    wait_until_told(&scene, "while it was down");
+    wait_until_reported(&scene, "while it was down");
     wait_for(&watcher, BACK, 1);
     eventually("readiness", || (readiness().status == 200).then_some(()));
 
@@ -87,7 +87,7 @@ fn a_server_that_restarts_or_refuses_for_a_while_loses_nothing() {
     wait_for(&watcher, AWAY, 2);
     server.admit("local all all trust\nhost all all 127.0.0.1/32 trust\n");
     server.reload();
-    wait_until_told(&scene, "while it refused");
+    wait_until_reported(&scene, "while it refused");
     check_sequences(&scene);
     watcher.stop().0.with_code(0);
 }
@@ -106,13 +106,13 @@ fn a_standby_that_takes_over_is_found_and_gone_on_with() {
     );
     let (scene, mut watcher) = watch(&url);
     add(&scene, "before");
-    wait_until_told(&scene, "before");
+    wait_until_reported(&scene, "before");
     primary.kill();
     add(&scene, "between");
     // The standby answers, but takes nothing: that is no server to go on with.
     wait_for(&watcher, AWAY, 1);
     standby.promote();
-    wait_until_told(&scene, "between");
+    wait_until_reported(&scene, "between");
     check_sequences(&scene);
     watcher.stop().0.with_code(0);
 }

@@ -1,4 +1,4 @@
-//! The password of a state in PostgreSQL: known to the server and to whoever may read its file, whatever goes wrong.
+//! The password of a PostgreSQL state never leaves the program, whatever happens to the server.
 
 use std::fs;
 
@@ -67,11 +67,11 @@ impl Guarded {
             let ended = self.scene.run(command).with_code(code);
             assert_no_canary_in_output(&ended, &format!("{command:?}, {when}"));
         }
-        self.assert_nothing_told();
+        self.assert_no_leak();
     }
 
-    /// Neither to the receiver nor to whoever reads what the program has written.
-    fn assert_nothing_told(&self) {
+    /// Neither the receiver nor a reader of the written files sees the password.
+    fn assert_no_leak(&self) {
         for delivery in self.scene.hook.deliveries() {
             assert_no_canary(&format!("{delivery:?}"), "a delivery");
         }
@@ -89,7 +89,7 @@ fn with_state(config: ConfigText) -> ConfigText {
     config.set("", "state", "{ file = \"state_url\" }")
 }
 
-fn assert_process_holds_none(watcher: &Program) {
+fn assert_not_in_process(watcher: &Program) {
     for file in ["cmdline", "environ"] {
         let content = fs::read(format!("/proc/{}/{file}", watcher.id())).unwrap();
         assert_no_canary(&String::from_utf8_lossy(&content), file);
@@ -116,13 +116,13 @@ fn no_command_shows_the_password_of_its_state_whether_the_server_is_there_or_ref
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-fn a_watcher_shows_the_password_of_its_state_to_nobody_while_the_server_goes_and_comes_back() {
+fn a_watcher_never_shows_the_password_of_its_state_while_the_server_restarts() {
     let guarded = Guarded::new();
     let scene = &guarded.scene;
     scene.api.add_task(task("t"));
     let mut watcher = scene.start(&["--verbose"], &[]);
     scene.hook.wait_for_events(1);
-    assert_process_holds_none(&watcher);
+    assert_not_in_process(&watcher);
     guarded.server.kill();
     watcher.wait_for_log("nothing is polled while the state can't be reached");
     let address = address_of(&watcher);
@@ -139,8 +139,8 @@ fn a_watcher_shows_the_password_of_its_state_to_nobody_while_the_server_goes_and
     look();
     let textfile = scene.folder().join("ucdn.prom");
     eventually("the textfile", || textfile.exists().then_some(()));
-    assert_process_holds_none(&watcher);
-    guarded.assert_nothing_told();
+    assert_not_in_process(&watcher);
+    guarded.assert_no_leak();
     let (ended, _) = watcher.stop();
     assert_no_canary_in_output(&ended.with_code(0), "a watcher");
 }

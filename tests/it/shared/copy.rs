@@ -15,7 +15,7 @@ fn run(scene: &Scene, url: &str, arguments: &[&str]) -> Ended {
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-fn a_state_goes_into_the_database_and_back_and_nothing_is_told_twice_or_lost() {
+fn a_state_copied_to_postgresql_and_back_repeats_and_loses_nothing() {
     let scene = owing();
     let url = format!("{}?schema={}", server_url(), new_schema());
     let file = scene.state_path();
@@ -30,10 +30,14 @@ fn a_state_goes_into_the_database_and_back_and_nothing_is_told_twice_or_lost() {
     let tried = ids(&scene);
     run(&scene, &url, &["deliveries", "retry", "--all"]).with_code(0);
     run(&scene, &url, &["--once"]).with_code(0);
-    let told = scene.hook.deliveries().split_off(tried.len());
-    let told: Vec<_> = told.iter().map(Delivery::event).collect();
-    assert_eq!(types(&told), ["task.wait", "task.wait", "task.success"]);
-    assert_eq!(ids(&scene)[tried.len()], tried[0], "owed under another id");
+    let received = scene.hook.deliveries().split_off(tried.len());
+    let received: Vec<_> = received.iter().map(Delivery::event).collect();
+    assert_eq!(types(&received), ["task.wait", "task.wait", "task.success"]);
+    assert_eq!(
+        ids(&scene)[tried.len()],
+        tried[0],
+        "pending under another id"
+    );
     scene.change("open", "failure");
     run(&scene, &url, &["--once"]).with_code(1);
     let events = scene.hook.events();
@@ -45,7 +49,7 @@ fn a_state_goes_into_the_database_and_back_and_nothing_is_told_twice_or_lost() {
     assert!(copied.stdout.contains("3 events") && returned.stdout.contains("4 events"));
     scene.configure(|config| config.text("", "state", back));
     scene.once().with_code(0);
-    assert_eq!(scene.hook.events(), events, "told twice");
+    assert_eq!(scene.hook.events(), events, "reported twice");
 }
 
 #[test]

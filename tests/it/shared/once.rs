@@ -12,7 +12,7 @@ fn shared(config: ConfigText) -> ConfigText {
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-fn a_single_run_tells_of_the_targets_that_it_holds_and_leaves_the_others_to_their_holder() {
+fn a_single_run_polls_the_targets_that_it_leases_and_leaves_the_others() {
     let monitor = Receiver::start();
     let scene = Scene::with(shared);
     let url = format!("{}?schema={}", server_url(), new_schema());

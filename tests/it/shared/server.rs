@@ -155,7 +155,7 @@ impl Server {
         fs::write(self.data().join("pg_hba.conf"), lines).unwrap();
     }
 
-    /// A file that it may read and nobody else.
+    /// A file that only the server may read.
     pub(super) fn add_file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
@@ -185,7 +185,7 @@ impl Server {
         self.control(&["start"]);
     }
 
-    /// As a machine's loss would: nobody is told.
+    /// Cuts it off without closing connections, as the loss of a machine would.
     pub(super) fn kill(&self) {
         self.control(&["stop", "-m", "immediate"]);
     }

@@ -94,7 +94,7 @@ impl Stage {
         let line = log
             .lines()
             .rfind(|line| line.contains("connection authorized"));
-        line.unwrap_or_else(|| panic!("nobody connected: {log}"))
+        line.unwrap_or_else(|| panic!("no instance connected: {log}"))
             .contains("SSL enabled")
     }
 

@@ -173,7 +173,7 @@ fn only_the_holder_is_handed_a_targets_deliveries() {
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-fn whoever_lost_the_session_can_not_write_any_more() {
+fn an_instance_that_lost_its_session_cannot_write() {
     let place = Place::new();
     let first = place.instance(&["shop"]);
     first.target(&shop()).unwrap();
@@ -213,7 +213,7 @@ fn a_poll_that_began_before_the_session_was_lost_can_not_write_after_it_came_bac
     assert_eq!(store.pending(&ops(), 10).unwrap().len(), 1);
 }
 
-/// An instance that is frozen keeps its connection; only the server can tell that it is silent.
+/// An instance that is frozen keeps its connection; only the server notices its silence.
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
 fn the_server_ends_a_session_that_has_been_silent_and_its_owner_knows_it_before() {
@@ -313,7 +313,7 @@ fn a_state_of_a_later_version_is_refused_and_so_is_another_programs_schema() {
         place.open().unwrap_err(),
         StoreError::TooNew { found: 99, .. }
     ));
-    change("ALTER TABLE meta RENAME TO somebody_elses");
+    change("ALTER TABLE meta RENAME TO another_program");
     let refused = place.open().unwrap_err();
     let why = std::error::Error::source(&refused).unwrap().to_string();
     assert!(why.contains("schema="), "{why}");

@@ -86,7 +86,7 @@ fn a_shared_state_that_is_watched_with_is_neither_read_nor_filled() {
 
 #[test]
 #[ignore = "needs a PostgreSQL: tests/postgres/run"]
-fn nobody_begins_to_watch_with_a_shared_state_while_it_is_copied() {
+fn no_instance_starts_on_a_shared_state_during_a_copy() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("from.db");
     fill(&sqlite::open(&from, at(2_000)).unwrap().store);
