@@ -15,7 +15,7 @@ use crate::config::{Config, Target, TargetFilter, Webhook};
 use crate::domain::event_pattern::EventPattern;
 use crate::domain::model::{AccountName, TargetName, Window};
 use crate::ucdn::ListRequest;
-use crate::ucdn::client::ApiClient;
+use crate::ucdn::client::{ApiClient, ListApi};
 
 /// Window of the request. Short, so that the API has little to search.
 const ONLINE_LOOKBACK: Duration = Duration::from_secs(60 * 60);

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Target;
 use crate::domain::model::{Task, TaskId, TaskKind, TimeArg, Timestamp, Url, Window};
 use crate::ucdn::ListRequest;
-use crate::ucdn::client::ApiClient;
+use crate::ucdn::client::{ApiClient, ListApi};
 use crate::ucdn::response::{ListResponse, ListedTask};
 use crate::ucdn::walk::{PageRequest, PageVisitor, Paging, Walk};
 

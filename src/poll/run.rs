@@ -1,8 +1,6 @@
 //! One poll: decides whether to read the whole list or its recent part, walks it, and queries unseen tasks by id.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -30,10 +28,6 @@ const MAX_CLOCK_DIFFERENCE_SECONDS: i64 = 5 * 60;
 /// How far the window for ids extends around the tasks' own times.
 const ID_WINDOW_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Response bodies that may be in use: the last page, the one before, and one on which a split task began. Older ones give their
-/// memory to the next response.
-const BODIES_IN_USE: usize = 3;
-
 /// A running poll.
 pub(super) struct PollRun<'a> {
     target: &'a PolledTarget,
@@ -41,7 +35,6 @@ pub(super) struct PollRun<'a> {
     observer: Observer<'a>,
     began: ClockReadings,
     requests: u64,
-    bodies: VecDeque<Arc<String>>,
 }
 
 /// How a walk ended that did not fail.
@@ -80,7 +73,6 @@ impl<'a> PollRun<'a> {
             observer: Observer::new(target, recorder, seen),
             began,
             requests: 0,
-            bodies: VecDeque::new(),
         }
     }
 
@@ -262,21 +254,10 @@ impl<'a> PollRun<'a> {
         let context = &self.target.context;
         self.requests += 1;
         self.poll_state.lock().last_request_at = context.clock.monotonic();
-        let buffer = self.spare_buffer();
-        let response = context.client.list_into(request, buffer)?;
-        self.bodies.push_back(Arc::clone(&response.page.body));
+        let response = context.client.list(request)?;
         let server_clock = &mut self.poll_state.lock().server_clock;
         server_clock.record(response.server_time, &*context.clock);
         Ok(response.page)
-    }
-
-    /// The memory of an older response, if nothing refers to it any more.
-    fn spare_buffer(&mut self) -> Vec<u8> {
-        if self.bodies.len() < BODIES_IN_USE {
-            return Vec::new();
-        }
-        let oldest = self.bodies.pop_front().and_then(Arc::into_inner);
-        oldest.unwrap_or_default().into_bytes()
     }
 
     fn paging(&self) -> Paging {

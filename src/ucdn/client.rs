@@ -59,9 +59,8 @@ pub trait ListApi: Send + Sync + fmt::Debug {
     /// The gateway, safe to print.
     fn endpoint(&self) -> &SecretUrl;
 
-    /// Requests one page. Waits first if the account's request rate is used up. The response is read into `buffer`, whose
-    /// content does not matter: reusing memory saves as much time as parsing a page takes.
-    fn list_into(&self, request: &ListRequest, buffer: Vec<u8>) -> Result<ApiResponse, ApiError>;
+    /// Requests one page. Waits first if the account's request rate is used up.
+    fn list(&self, request: &ListRequest) -> Result<ApiResponse, ApiError>;
 
     /// Longest time for one page: the wait for the request rate, and the call.
     fn page_timeout(&self) -> Duration;
@@ -101,12 +100,7 @@ impl ApiClient {
         self
     }
 
-    /// [`ListApi::list_into`] a new buffer.
-    pub fn list(&self, request: &ListRequest) -> Result<ApiResponse, ApiError> {
-        self.list_into(request, Vec::new())
-    }
-
-    fn call(&self, request: &ListRequest, buffer: Vec<u8>) -> Result<ApiResponse, ApiError> {
+    fn call(&self, request: &ListRequest) -> Result<ApiResponse, ApiError> {
         let mut parameters = request.parameters();
         parameters.set("PublicKey", self.public_key.expose());
         if let Some(token) = &self.security_token {
@@ -117,7 +111,7 @@ impl ApiClient {
             content_type: "application/x-www-form-urlencoded",
             body: body.as_bytes(),
         };
-        let response = self.http.call_into(&self.endpoint, call, &[], buffer);
+        let response = self.http.call(&self.endpoint, call, &[]);
         let mut response = response.map_err(|error| {
             ApiError::of(if self.stop.is_cancelled() {
                 ErrorKind::Stopped
@@ -181,13 +175,13 @@ impl ListApi for ApiClient {
         &self.endpoint
     }
 
-    fn list_into(&self, request: &ListRequest, buffer: Vec<u8>) -> Result<ApiResponse, ApiError> {
+    fn list(&self, request: &ListRequest) -> Result<ApiResponse, ApiError> {
         let wait = self.budget.lock().reserve(self.clock.monotonic());
         if self.stop.sleep(wait) == Woken::Stopped {
             return Err(ApiError::of(ErrorKind::Stopped));
         }
         let began = self.clock.monotonic();
-        let result = self.call(request, buffer);
+        let result = self.call(request);
         if let Some(outcome) = CallOutcome::of(&result) {
             (self.listener)(outcome);
         }

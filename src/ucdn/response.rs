@@ -27,8 +27,6 @@ pub struct ListResponse {
     pub total_count: Option<u64>,
     /// Whether the response has a list, perhaps an empty one.
     pub list: TaskListField,
-    /// The response's text, which the tasks' [`UrlList`]s are parts of.
-    pub body: Arc<String>,
 }
 
 /// Whether a response has a `TaskList`.
@@ -125,7 +123,6 @@ impl ListResponse {
                 .collect(),
             total_count: total_count.and_then(|count| u64::try_from(count).ok()),
             list,
-            body,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::api::ApiCallError;
 use crate::clock::Clock;
 use crate::domain::model::{TaskId, Timestamp, Window};
 use crate::ucdn::ListRequest;
-use crate::ucdn::client::ApiClient;
+use crate::ucdn::client::{ApiClient, ListApi};
 use crate::ucdn::error::ErrorKind;
 use crate::ucdn::response::{ListResponse, ListedTask};
 use crate::ucdn::walk::{PageRequest, PageVisitor, Paging, Walk, WalkEnd};

@@ -247,7 +247,6 @@ fn an_endless_list_ends_the_walk_with_an_error() {
             tasks,
             total_count: None,
             list: TaskListField::Present,
-            ..ListResponse::default()
         };
         match walk.accept_page(page) {
             Ok(PageResult {
@@ -276,7 +275,6 @@ fn a_task_that_changes_between_two_pages_is_reported_in_both_statuses() {
             .collect(),
         total_count: None,
         list: TaskListField::Present,
-        ..ListResponse::default()
     };
     let (a, b) = (task("a".to_owned(), 1), task("b".to_owned(), 1));
     let failed = Task {

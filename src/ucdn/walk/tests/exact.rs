@@ -10,7 +10,6 @@ pub(super) fn page(total: u64, tasks: &[(&str, usize)]) -> ListResponse {
         tasks: tasks.map(ListedTask::from).collect(),
         total_count: Some(total),
         list: TaskListField::Present,
-        ..ListResponse::default()
     }
 }
 

@@ -148,7 +148,6 @@ impl Server {
             tasks: self.form.list(tasks),
             total_count,
             list: TaskListField::Present,
-            ..ListResponse::default()
         }
     }
 
