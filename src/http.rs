@@ -20,6 +20,9 @@ use crate::secret::SecretUrl;
 #[cfg(test)]
 mod tests;
 
+/// Memory reserved for a body before its first byte arrives, at most. A server may announce any length.
+const MAX_PRESIZED: u64 = 4 << 20;
+
 /// Limit of a TCP connect. The whole call may have a longer one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -141,18 +144,6 @@ impl HttpClient {
         request: HttpRequest<'_>,
         headers: &[(&'static str, &str)],
     ) -> Result<HttpResponse, HttpError> {
-        self.call_into(url, request, headers, Vec::new())
-    }
-
-    /// [`Self::call`] that reads the body into `buffer`. A caller that reads many long bodies passes the previous one:
-    /// fresh memory from the system costs more CPU than reading into it.
-    pub fn call_into(
-        &self,
-        url: &SecretUrl,
-        request: HttpRequest<'_>,
-        headers: &[(&'static str, &str)],
-        buffer: Vec<u8>,
-    ) -> Result<HttpResponse, HttpError> {
         let mut all = self.extra_headers.clone();
         for (name, value) in headers {
             let value = HeaderValue::from_str(value)
@@ -175,7 +166,7 @@ impl HttpClient {
                 builder.send(body)
             }
         };
-        self.read(response.map_err(without_secrets)?, buffer)
+        self.read(response.map_err(without_secrets)?)
     }
 
     /// Aborts every call under way, also those of clones, and fails all later ones. A name lookup or a connect under
@@ -184,17 +175,14 @@ impl HttpClient {
         self.agent.clone().shutdown();
     }
 
-    fn read(
-        &self,
-        response: http::Response<ureq::Body>,
-        buffer: Vec<u8>,
-    ) -> Result<HttpResponse, HttpError> {
+    fn read(&self, response: http::Response<ureq::Body>) -> Result<HttpResponse, HttpError> {
         let (parts, body) = response.into_parts();
         let (BodyLimit::RefuseOver(limit) | BodyLimit::CutAt(limit)) = self.body;
-        let mut bytes = buffer;
+        let announced = body.content_length().unwrap_or(0).min(MAX_PRESIZED);
+        let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         // Reads one byte over the limit: only its arrival shows that the body does not fit.
         let reader = body.into_with_config().limit(u64::MAX).reader();
-        let read = read_over(reader.take(limit.saturating_add(1)), &mut bytes);
+        let read = reader.take(limit.saturating_add(1)).read_to_end(&mut bytes);
         match (read, self.body) {
             (_, BodyLimit::CutAt(limit)) => {
                 bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -202,7 +190,7 @@ impl HttpClient {
             (Err(error), BodyLimit::RefuseOver(_)) => {
                 return Err(without_secrets(ureq::Error::from(error)));
             }
-            (Ok(()), BodyLimit::RefuseOver(limit)) => {
+            (Ok(_), BodyLimit::RefuseOver(limit)) => {
                 if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
                     return Err(HttpError::TooLarge { limit });
                 }
@@ -214,27 +202,6 @@ impl HttpClient {
             body: bytes,
         })
     }
-}
-
-/// Overwrites `bytes` with everything up to the end or the first error. Unlike `read_to_end` after `clear`, it does not
-/// initialise memory that is initialised already.
-fn read_over(mut reader: impl Read, bytes: &mut Vec<u8>) -> std::io::Result<()> {
-    const GROWTH: usize = 8 << 10;
-    let mut length = 0;
-    let result = loop {
-        if length == bytes.len() {
-            // The capacity doubles. Only the part that the next reads may fill is initialised.
-            bytes.resize(length + GROWTH.max(length / 8), 0);
-        }
-        match reader.read(bytes.get_mut(length..).unwrap_or_default()) {
-            Ok(0) => break Ok(()),
-            Ok(read) => length += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => break Err(error),
-        }
-    };
-    bytes.truncate(length);
-    result
 }
 
 /// Resolves host names on a thread of its own. A lookup (`getaddrinfo`) can't be interrupted, and a stop must not wait for

@@ -35,8 +35,9 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn cmp_to(&self, created: Timestamp, id: &str) -> Ordering {
-        (self.created, self.id).cmp(&(created, id))
+    /// Ids compare by bytes, as in SQLite.
+    fn cmp_to(&self, created: Timestamp, id: &[u8]) -> Ordering {
+        (self.created, self.id.as_bytes()).cmp(&(created, id))
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) fn task_summaries(
         })
     });
     let mut wanted: Vec<Wanted<'_>> = dated.collect();
-    wanted.sort_by(|a, b| a.cmp_to(b.created, b.id));
+    wanted.sort_by(|a, b| a.cmp_to(b.created, b.id.as_bytes()));
     let mut rest = wanted.as_slice();
     let mut statement = connection.prepare_cached(FROM_HERE)?;
     while !rest.is_empty() {
@@ -91,7 +92,7 @@ fn walk_along<'w, 'a>(
     let mut strays = 0;
     while let Some(row) = rows.next()? {
         let created = time(row, 2)?;
-        let id = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
+        let id = row.get_ref(5)?.as_bytes().map_err(rusqlite::Error::from)?;
         strays += 1;
         while let [next, others @ ..] = rest {
             match next.cmp_to(created, id) {

@@ -95,7 +95,7 @@ pub(super) struct Key<'a>(Cow<'a, str>);
 
 impl Key<'_> {
     pub(super) fn is(&self, name: &str) -> bool {
-        self.0.eq_ignore_ascii_case(name)
+        self.0 == name || self.0.eq_ignore_ascii_case(name)
     }
 }
 

@@ -73,16 +73,15 @@ impl ListedTask {
         let UrlList::Raw(urls) = &self.urls else {
             return None;
         };
-        let words = [
-            self.r#type.as_deref().unwrap_or_default(),
-            self.status.as_ref().map_or("", Status::as_str),
-            urls.as_str(),
-        ];
-        let hash = words.iter().fold(seed, |seed, word| {
-            XxHash3_64::oneshot_with_seed(seed, word.as_bytes())
-        });
+        let status = self.status.as_ref().map_or("", Status::as_str);
+        let words = [self.r#type.as_deref().unwrap_or_default(), status];
         let created = self.created.map_or(-1, Timestamp::unix_seconds);
-        let hash = XxHash3_64::oneshot_with_seed(hash, &created.to_le_bytes());
+        let urls = XxHash3_64::oneshot_with_seed(seed, urls.as_str().as_bytes());
+        let hash = words
+            .iter()
+            .fold(urls ^ created.cast_unsigned(), |seed, word| {
+                XxHash3_64::oneshot_with_seed(seed, word.as_bytes())
+            });
         Some(Fingerprint::from_hash(hash))
     }
 

@@ -375,7 +375,7 @@ fn declared_in_macro(item: &syn::Macro) -> Vec<String> {
         .collect();
     let pairs = words.windows(2);
     pairs
-        .filter(|pair| ["struct", "enum"].contains(&pair[0]))
+        .filter(|pair| ["struct", "enum"].contains(&pair[0]) && !pair[1].starts_with('$'))
         .map(|pair| pair[1].to_owned())
         .collect()
 }
