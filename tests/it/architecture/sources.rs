@@ -368,7 +368,8 @@ impl<'ast> Visit<'ast> for FileReader<'_> {
 /// The types that a macro's tokens declare, such as those of a macro that writes a struct.
 fn declared_in_macro(item: &syn::Macro) -> Vec<String> {
     let text = item.tokens.to_string();
-    let is_word = |it: char| it.is_alphanumeric() || it == '_';
+    // `$name` is an argument of a macro, not a name.
+    let is_word = |it: char| it.is_alphanumeric() || it == '_' || it == '$';
     let words: Vec<&str> = text
         .split(|it| !is_word(it))
         .filter(|it| !it.is_empty())
