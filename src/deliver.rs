@@ -1,8 +1,8 @@
 //! Delivery workers: one per webhook. A worker drains the webhook's rows of the outbox in order, and retries failures with
-//! backoff. [`worker`] has the main path.
+//! backoff. `worker.rs` has the main path.
 //!
 //! An event is delivered at least once. If the program dies between a receiver's response and its record, the next run
-//! sends the same bytes again with the same `webhook-id`. [`ack_buffer`] bounds how many events that concerns.
+//! sends the same bytes again with the same `webhook-id`. `ack_buffer.rs` bounds how many events that concerns.
 
 mod ack_buffer;
 mod batch;

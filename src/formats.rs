@@ -1,8 +1,8 @@
 //! Webhook formats: how events become a request, and how a response's body is read. One file per format. Pure: the same
 //! events, settings and time make the same bytes.
 //!
-//! The chat formats share three files. [`summary`] merges events into one entry per task or target, [`i18n`] writes the
-//! entries in English or Chinese, and [`render`] escapes text from outside and cuts the message to the vendor's size. Each
+//! The chat formats share three files. `summary.rs` merges events into one entry per task or target, `i18n.rs` writes the
+//! entries in English or Chinese, and `render.rs` escapes text from outside and cuts the message to the vendor's size. Each
 //! vendor's file has the layout, the signature, the rate limit and the error codes.
 
 use std::borrow::Cow;

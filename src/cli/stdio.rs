@@ -38,7 +38,7 @@ pub(super) fn print(text: &str) -> Result<Reader, WriteError> {
     }
 }
 
-/// Like [`print`], but a stop ends the wait for a pipe that nothing reads.
+/// Like [`print()`], but a stop ends the wait for a pipe that nothing reads.
 pub(super) fn print_until(text: &Arc<str>, stop: &CancelToken) -> Result<Reader, WriteError> {
     let ended = Notify::new(stop);
     let (sender, result) = mpsc::channel();

@@ -51,7 +51,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(250);
 const BAD_REQUEST: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// A running server. Dropping it stops listening and joins its thread, within twice [`SHUTDOWN_TIMEOUT`].
+/// A running server. Dropping it stops listening and joins its thread, within twice `SHUTDOWN_TIMEOUT`.
 #[derive(Debug)]
 pub struct HttpServer {
     address: SocketAddr,

@@ -115,6 +115,14 @@ fn imports_follow_the_layer_table_of_lib_rs() {
     assert_none(&LayerTable::parse(&lib).violations(&program()));
 }
 
+/// The simulator must not check the client with the client's own code, nor ship in the daemon.
+#[test]
+fn only_the_command_line_uses_the_simulator() {
+    let users = program().users_of("ucdn_simulator");
+    let others: Vec<&String> = users.iter().filter(|it| !within(it, "cli")).collect();
+    assert!(!users.is_empty() && others.is_empty(), "{users:?}");
+}
+
 #[test]
 fn files_import_each_other_in_one_direction() {
     let found = [program().import_cycles(), simulator().import_cycles()].concat();

@@ -106,14 +106,38 @@ fn an_unknown_status_word_is_kept() {
     let scene = Scene::new();
     scene.api.add_task(task("t"));
     scene.news();
-    for word in ["paused", "unkonw", "unknow", "Success"] {
+    for word in ["paused", "unkonw", "unknow", "succeeded"] {
         scene.change("t", word);
         let event = only(scene.news(), "task.unknown");
         assert_eq!(event["task"]["status"], word);
     }
     scene.change("t", "success");
     let event = only(scene.news(), "task.success");
-    assert_eq!(event["task"]["previous_status"], "Success");
+    assert_eq!(event["task"]["previous_status"], "succeeded");
+}
+
+#[test]
+fn a_known_status_word_counts_in_any_case_and_with_blanks() {
+    let scene = Scene::new();
+    scene.api.add_task(task("t"));
+    scene.news();
+    for (word, r#type) in [
+        ("Process", "task.process"),
+        ("FAILURE", "task.failure"),
+        ("process ", "task.process"),
+        ("Success", "task.success"),
+    ] {
+        scene.change("t", word);
+        let event = only(scene.news(), r#type);
+        let status = event["task"]["status"].as_str().unwrap();
+        assert_eq!(status, word.trim().to_lowercase());
+    }
+    scene.change("t", "success");
+    assert_eq!(
+        types(&scene.news()),
+        [""; 0],
+        "the same status in another case"
+    );
 }
 
 #[test]

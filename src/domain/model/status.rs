@@ -23,16 +23,16 @@ impl Status {
     /// The API's word for an unknown status. Also stands for a status that the API did not send.
     pub const UNKNOWN: &'static str = "unknow";
 
-    /// Parses the API's word, case-sensitively: `Success` becomes [`Status::Other`].
+    /// Parses the API's word. A known word counts in any case and with surrounding blanks: `Failure ` is a failure. Any other
+    /// word is kept unchanged.
     #[must_use]
     pub fn from_word(word: &str) -> Self {
-        match word {
-            "wait" => Self::Wait,
-            "process" => Self::Process,
-            "success" => Self::Success,
-            "failure" => Self::Failure,
-            other => Self::Other(other.to_owned()),
-        }
+        let known = [Self::Wait, Self::Process, Self::Success, Self::Failure];
+        let trimmed = word.trim();
+        known
+            .into_iter()
+            .find(|status| trimmed.eq_ignore_ascii_case(status.as_str()))
+            .unwrap_or_else(|| Self::Other(word.to_owned()))
     }
 
     /// The API's word.
@@ -69,5 +69,26 @@ impl Serialize for Status {
 impl<'de> Deserialize<'de> for Status {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|word| Self::from_word(&word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_words_count_in_any_case_and_with_blanks() {
+        for word in [
+            "failure",
+            "Failure",
+            "FAILURE",
+            " failure\n",
+            "faiLURE\u{a0}",
+        ] {
+            assert_eq!(Status::from_word(word), Status::Failure, "{word:?}");
+        }
+        for word in ["", "failed", "fail ure", "unknow", "Unkonw"] {
+            assert_eq!(Status::from_word(word), Status::Other(word.to_owned()));
+        }
     }
 }

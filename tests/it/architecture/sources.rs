@@ -148,6 +148,16 @@ impl Crate {
         cycles.into_iter().collect()
     }
 
+    /// The files whose code before its tests names another crate.
+    pub(super) fn users_of(&self, name: &str) -> Vec<String> {
+        let uses = |file: &SourceFile| {
+            let code = file.text.split("#[cfg(test)]").next();
+            code.is_some_and(|code| occurrences(code, name) > 0)
+        };
+        let files = self.files.iter().filter(|(_, file)| uses(file));
+        files.map(|(module, _)| module.clone()).collect()
+    }
+
     pub(super) fn duplicate_types(&self) -> Vec<String> {
         let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (module, file) in &self.files {
