@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import tomllib
+import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -95,6 +96,12 @@ def simulator():
     return process, tomllib.loads(said)["accounts"]["simulator"]
 
 
+def submit(endpoint, url):
+    """Adds a task through the simulator's control API."""
+    request = urllib.request.Request(f"{endpoint}_control/tasks", json.dumps({"urls": [url]}).encode(), method="POST")
+    urllib.request.urlopen(request).close()
+
+
 def installed_as_it_should_be():
     for path in INSTALLED:
         must(Path(path).is_file(), f"{path} was not installed")
@@ -157,7 +164,7 @@ def main():
     run("dpkg", "--install", package)
     installed_as_it_should_be()
     must(CONFIG.read_text() == config, "the upgrade changed the config")
-    as_service("ucdn-watch", "submit", "http://example.com/after-the-upgrade")
+    submit(account["endpoint"], "http://example.com/after-the-upgrade")
     as_service("ucdn-watch", "--once", expect=75)
     ids = pending_now()
     first = len(pending)
