@@ -2,6 +2,7 @@
 //! Makes each call once and does not parse bodies.
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
@@ -210,6 +211,14 @@ impl HttpClient {
 #[derive(Debug)]
 struct LookupThread;
 
+/// Whether the host is an IP address. It needs no lookup, so neither a silent nameserver nor a lack of threads can delay the
+/// call. ureq resolves the host of each call, also if a connection is pooled.
+fn is_address(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let inner = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    inner.unwrap_or(host).parse::<IpAddr>().is_ok()
+}
+
 /// The system has no thread left.
 #[derive(Debug, thiserror::Error)]
 #[error("no thread to look the host name up with")]
@@ -222,6 +231,9 @@ impl Resolver for LookupThread {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        if is_address(uri) {
+            return DefaultResolver::default().resolve(uri, config, NextTimeout::default());
+        }
         let (sender, receiver) = sync_channel(1);
         let (uri, config) = (uri.clone(), config.clone());
         let builder = thread::Builder::new().name("lookup".to_owned());

@@ -3,6 +3,20 @@
 use super::*;
 use crate::secret::Secret;
 
+#[test]
+fn an_ip_address_needs_no_lookup() {
+    for address in ["http://127.0.0.1:9/", "http://[::1]/a", "https://10.0.0.1"] {
+        assert!(is_address(&address.parse().unwrap()), "{address}");
+    }
+    for name in [
+        "http://localhost/",
+        "http://1.example.com:80/",
+        "http://127.1/",
+    ] {
+        assert!(!is_address(&name.parse().unwrap()), "{name}");
+    }
+}
+
 /// Panic messages may contain the debug text.
 #[test]
 fn debug_output_contains_neither_header_values_nor_the_proxy_password() {
