@@ -115,7 +115,7 @@ fn read(clock: ClockId) -> Duration {
     )
 }
 
-/// Cancellation shared by threads: ends their waits and tells them to stop. A thread waits here or at a [`Notify`] made from
+/// Cancellation shared by threads: ends their waits and makes them stop. A thread waits here or at a [`Notify`] made from
 /// it.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {

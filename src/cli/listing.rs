@@ -17,7 +17,7 @@ use crate::store::queries::StateQueries;
 /// Records per read. Also the rows whose columns share one width.
 const PAGE_RECORDS: usize = 500;
 
-/// Items that a list shows unless told otherwise.
+/// Items that a list shows by default.
 pub(super) const DEFAULT_LIMIT: usize = 50;
 
 /// The filters that `tasks` and `events` share.

@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn an_age_is_told_in_its_largest_unit() {
-        let told = |seconds: i64| ago(at(10_000_000 - seconds), at(10_000_000));
-        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000].map(told);
+        let text = |seconds: i64| ago(at(10_000_000 - seconds), at(10_000_000));
+        let ages = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000].map(text);
         let expected = [
             "0 s ago",
             "59 s ago",
@@ -164,8 +164,8 @@ mod tests {
 
     #[test]
     fn a_duration_is_told_in_two_units() {
-        let told = |seconds| span(Duration::from_secs(seconds));
-        let spans = [0, 6, 60, 200, 3_600, 4_800, 86_400, 100_000].map(told);
+        let text = |seconds| span(Duration::from_secs(seconds));
+        let spans = [0, 6, 60, 200, 3_600, 4_800, 86_400, 100_000].map(text);
         let expected = [
             "0 s",
             "6 s",

@@ -253,10 +253,9 @@ fn a_quiet_run_leaves_every_file_of_the_state_as_it_was() {
     assert!(look() == before);
 }
 
-/// The page's own sync, and six around it: two that make the journal for writing known by its name, one that folds it in,
-/// one before that, and one each for the mark in the file that says whether there is such a journal.
+/// The page's own sync, and those that create the WAL and checkpoint it at the close.
 #[test]
-fn a_run_that_finds_a_change_waits_for_the_disk_seven_times() {
+fn a_run_that_finds_a_change_waits_for_the_disk_at_most_seven_times() {
     if !can_trace() {
         return;
     }

@@ -13,7 +13,7 @@ use super::clock::SimulatedClock;
 use super::response_writer::HttpResponse;
 use super::server::{HttpRequest, HttpServer};
 
-/// A receiver on a free port of 127.0.0.1. It answers 204 unless told otherwise, and stops when it is dropped.
+/// A receiver on a free port of 127.0.0.1. It answers 204 by default and stops when it is dropped.
 #[derive(Debug)]
 pub struct StubReceiver {
     server: HttpServer,

@@ -4,7 +4,7 @@ use super::names::TaskId;
 use super::timestamp::Timestamp;
 
 /// A keyed hash of what a list response says of a task. Equal fingerprints mean an unchanged task. The key is the state's own,
-/// so that nobody outside can construct two tasks with the same fingerprint.
+/// so that no outsider can construct two tasks with the same fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
 

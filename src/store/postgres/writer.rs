@@ -28,7 +28,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Registers a new session. It owns no target yet. `heartbeat` tells threads that must not wait for a commit when the leases
+    /// Registers a new session. It owns no target yet. `heartbeat` shows threads that must not wait for a commit when the leases
     /// were last renewed.
     pub(super) fn begin(
         mut session: Reconnect,
